@@ -1,0 +1,8 @@
+//! The world behind the ports: one folder a kind, each with its own errors.
+
+pub mod aws_iot;
+pub mod boards;
+pub mod pkcs11;
+pub mod printer;
+pub mod sqlite;
+pub mod system;

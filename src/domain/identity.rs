@@ -1,0 +1,102 @@
+//! The identity triple: certificate fingerprint, public key hash, chip UID.
+
+use super::{Invalid, text_type};
+
+/// A SHA-256 value that travels as 64 lower-case hexadecimal digits.
+macro_rules! hash_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Hashes `bytes` (a DER value) with SHA-256.
+            pub fn of(bytes: &[u8]) -> Self {
+                let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+                let mut hash = [0; 32];
+                hash.copy_from_slice(digest.as_ref());
+                Self(hash)
+            }
+            pub fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+            pub fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = Invalid;
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                let bad = || Invalid { what: $what, value: text.to_owned(), rule: "64 hexadecimal digits" };
+                let bytes = hex::decode(text).map_err(|_| bad())?;
+                Ok(Self(bytes.try_into().map_err(|_| bad())?))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                hex::encode(value.0)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), hex::encode(self.0))
+            }
+        }
+    };
+}
+
+hash_type!(
+    /// SHA-256 of the certificate's DER. AWS IoT's certificate id is this value in hexadecimal.
+    Fingerprint,
+    "certificate fingerprint"
+);
+hash_type!(
+    /// SHA-256 of the DER of the certificate's SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
+    SpkiHash,
+    "SPKI hash"
+);
+
+text_type!(
+    /// The chip's unique id as lower-case hexadecimal digits; 36 of them (18 bytes) on an SE050.
+    ChipUid,
+    "chip UID",
+    "an even number of lower-case hexadecimal digits, 8 to 128 of them",
+    |t| (8..=128).contains(&t.len())
+        && t.len() % 2 == 0
+        && t.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+);
+
+impl ChipUid {
+    /// From the raw bytes a chip returns: 4 to 64 of them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
+        hex::encode(bytes).parse()
+    }
+}
+
+/// What identifies a chip for ever: each part is unique on its own and stays burned when a
+/// binding closes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Identity {
+    pub fingerprint: Fingerprint,
+    pub spki: SpkiHash,
+    /// `None` only under the UID policy `none`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub uid: Option<ChipUid>,
+}

@@ -1,0 +1,87 @@
+//! The vocabulary of the line as types that cannot hold a bad value.
+//!
+//! A `board` is plugged in; its `chip` answers through a PKCS#11 `token`; the triple certificate
+//! fingerprint, SPKI hash and chip UID is its [`Identity`]. A [`Unit`] is (product, board serial)
+//! with its history, a run is one attempt at one unit. Every type with a rule has a private field
+//! and one parser, used by serde, the command line and the window alike.
+
+mod aws;
+mod board;
+mod identity;
+pub mod profile;
+pub mod reason;
+mod run;
+mod template;
+mod unit;
+mod wire;
+
+pub use aws::{AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName};
+pub use board::{Device, LaneNumber, PortPath, UsbIds};
+pub use identity::{ChipUid, Fingerprint, Identity, SpkiHash};
+pub use reason::{Failure, ReasonCode};
+pub use run::{BatchName, EventId, OperatorRef, RunId, StationName, Step, Verdict};
+pub use template::{Template, TemplateError, Variables};
+pub use unit::{BoardSerial, Product, Unit};
+pub use wire::Bytes;
+
+/// Why a text is not a value of the domain. `what` is the domain word, `rule` says what would be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not a {what}: {rule}")]
+pub struct Invalid {
+    pub what: &'static str,
+    pub value: String,
+    pub rule: &'static str,
+}
+
+/// A text newtype: a private field, one parser, and the same rule for serde, clap and `FromStr`.
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::domain::Invalid;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let check: fn(&str) -> bool = $check;
+                if check(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err($crate::domain::Invalid { what: $what, value: text.to_owned(), rule: $rule })
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::domain::Invalid;
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+use text_type;
+
+/// Printable text of a bounded length without control characters: the rule most names share.
+fn printable(text: &str, max: usize) -> bool {
+    !text.is_empty() && text.len() <= max && text.trim() == text && !text.chars().any(char::is_control)
+}

@@ -1,0 +1,221 @@
+//! A profile: how a product is recognised, read, trusted, registered and labelled. Values only;
+//! `config` reads them from TOML and has checked all of it before a line starts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{AttributeName, PolicyName, Product, TargetName, Template, ThingTypeName, UsbIds};
+
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// The profile's name: its file's stem.
+    pub name: String,
+    pub product: Product,
+    pub matches: Match,
+    pub prepare: Vec<Prepare>,
+    pub identify: Identify,
+    pub token: TokenPlan,
+    pub trust: Trust,
+    pub register: Register,
+    pub label: Option<LabelPlan>,
+}
+
+/// Which devices are this product. Every condition that is given must hold; none given matches
+/// nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Match {
+    pub usb: Vec<UsbIds>,
+    /// On the physical path (or the directory link's name).
+    pub path: Option<regex::Regex>,
+    pub usb_serial: Option<regex::Regex>,
+    pub usb_product: Option<regex::Regex>,
+    /// The USB interface number, for boards with several ports.
+    pub interface: Option<u8>,
+    /// `true`: a serial port is needed; `false`: only devices without one; `None`: either.
+    pub serial_port: Option<bool>,
+}
+
+/// What is done before the chip is read, e.g. waking it from deep power-down.
+#[derive(Debug, Clone)]
+pub enum Prepare {
+    /// A program and its arguments; exit status 0 within the deadline.
+    Command { program: Template, args: Vec<Template>, timeout: Duration },
+    /// Send, then expect an answer that matches.
+    Dialogue(Dialogue),
+}
+
+/// One question over the board's serial port.
+#[derive(Debug, Clone)]
+pub struct Dialogue {
+    pub baud: u32,
+    /// What is sent, escapes already resolved; `None` only listens.
+    pub send: Option<Template>,
+    /// On the bytes received so far.
+    pub expect: regex::bytes::Regex,
+    /// For one attempt.
+    pub timeout: Duration,
+    /// Attempts after the first.
+    pub retries: u32,
+}
+
+/// Where the board's serial number comes from.
+#[derive(Debug, Clone)]
+pub struct Identify {
+    pub source: IdentifySource,
+    /// What a serial number of this product looks like, whole.
+    pub serial: regex::Regex,
+}
+
+#[derive(Debug, Clone)]
+pub enum IdentifySource {
+    /// USB iSerial; the profile thereby states that it is unique.
+    UsbSerial,
+    /// The named group `serial` of the answer; other named groups become variables.
+    Dialogue(Dialogue),
+    /// A scanned barcode, bound to the lane that waits for it.
+    Barcode { timeout: Duration },
+}
+
+/// How the chip's token is reached through PKCS#11.
+#[derive(Debug, Clone)]
+pub struct TokenPlan {
+    pub module: PathBuf,
+    pub environment: BTreeMap<String, Template>,
+    /// Which slot, when the module shows several with a token; `None` takes the only one.
+    pub slot: SlotChoice,
+    pub certificate: ObjectName,
+    pub key: ObjectName,
+    /// A data object whose raw value is the chip's UID.
+    pub uid: Option<ObjectName>,
+    pub pin: Option<Pin>,
+    /// Per PKCS#11 call.
+    pub call_timeout: Duration,
+    /// For starting the module and opening the session; a silent SE050 peer blocks up to 57 s.
+    pub open_timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlotChoice {
+    Only,
+    TokenLabel(String),
+}
+
+/// An object in a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectName {
+    /// An SE050 object id: both label forms are tried, then CKA_ID in both byte orders.
+    Se050(u32),
+    /// From a PKCS#11 URI (RFC 7512): `object` and `id`, at least one of them.
+    Attributes { label: Option<String>, id: Option<Vec<u8>> },
+}
+
+/// Where the PIN comes from; never the TOML itself unless it is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pin {
+    Empty,
+    File(PathBuf),
+    Environment(String),
+}
+
+/// What a certificate must satisfy.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// Pinned trust anchors, DER.
+    pub roots: Vec<Vec<u8>>,
+    pub intermediates: Vec<Vec<u8>>,
+    pub keys: Vec<KeyKind>,
+    pub uid: UidRule,
+    /// A regular expression over the certificate subject's CN whose group `uid` is the chip's UID
+    /// in hexadecimal.
+    pub uid_from_cn: Option<regex::Regex>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyKind {
+    EcP256,
+    EcP384,
+    EcP521,
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+}
+
+impl KeyKind {
+    pub const ALL: [KeyKind; 6] =
+        [KeyKind::EcP256, KeyKind::EcP384, KeyKind::EcP521, KeyKind::Rsa2048, KeyKind::Rsa3072, KeyKind::Rsa4096];
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyKind::EcP256 => "ec-p256",
+            KeyKind::EcP384 => "ec-p384",
+            KeyKind::EcP521 => "ec-p521",
+            KeyKind::Rsa2048 => "rsa-2048",
+            KeyKind::Rsa3072 => "rsa-3072",
+            KeyKind::Rsa4096 => "rsa-4096",
+        }
+    }
+}
+
+/// `uid = required | certificate | none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UidRule {
+    /// Read from the chip and, where `uid_from_cn` is given, equal to the certificate's.
+    Required,
+    /// Taken from the certificate alone.
+    Certificate,
+    None,
+}
+
+/// How the unit is registered in AWS IoT Core.
+#[derive(Debug, Clone)]
+pub struct Register {
+    pub method: Method,
+    pub targets: Vec<TargetName>,
+    pub thing_name: Template,
+    pub thing_type: Option<ThingTypeName>,
+    pub attributes: BTreeMap<AttributeName, Template>,
+    pub certificate_status: CertificateStatus,
+    pub policy: PolicyPlan,
+    /// For all calls of one unit to one target, retries and read-back included.
+    pub deadline: Duration,
+}
+
+/// How a device gets into AWS IoT Core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// RegisterCertificateWithoutCA with the chip's factory certificate.
+    WithoutCa,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum CertificateStatus {
+    Active,
+    Inactive,
+}
+
+impl CertificateStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CertificateStatus::Active => "ACTIVE",
+            CertificateStatus::Inactive => "INACTIVE",
+        }
+    }
+}
+
+/// The device policy: created if absent, compared if present, never silently changed.
+#[derive(Debug, Clone)]
+pub struct PolicyPlan {
+    pub name: PolicyName,
+    /// A JSON policy document. `${…}` policy variables are AWS's own and stay as they are.
+    pub document: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct LabelPlan {
+    /// ZPL II with `{variables}`; braces of the label itself are doubled.
+    pub template: Template,
+    /// The slip of a HELD unit.
+    pub slip: Template,
+}

@@ -1,0 +1,176 @@
+//! Reason codes: stable, documented in `assets/reasons.toml`, never reused.
+//!
+//! The letter says where to look: `B` board, `T` token, `C` certificate, `S` substitution, `A` AWS,
+//! `P` printing, `L` log and store, `O` operator, `K` configuration. Each code carries the verdict
+//! that it leads to, so that a cause cannot end in two ways.
+
+use std::collections::BTreeMap;
+
+use super::{Invalid, Verdict};
+
+/// One documented cause. Only the codes of this file exist.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct ReasonCode(&'static str);
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal => $verdict:ident;)*) => {
+        impl ReasonCode {
+            $($(#[$doc])* pub const $name: ReasonCode = ReasonCode($code);)*
+
+            /// Every code, in order.
+            pub const ALL: &'static [ReasonCode] = &[$(ReasonCode::$name),*];
+
+            /// The verdict of a run that ends for this reason before it is sealed.
+            pub fn verdict(self) -> Verdict {
+                match self.0 {
+                    $($code => Verdict::$verdict,)*
+                    _ => Verdict::Error,
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    BOARD_UNKNOWN = "B-101" => Error;
+    BOARD_SILENT = "B-102" => Error;
+    BOARD_ANSWER = "B-103" => Error;
+    BOARD_SERIAL = "B-104" => Error;
+    BOARD_UNPLUGGED = "B-105" => Aborted;
+    BOARD_TWIN = "B-106" => Error;
+    PORT_DENIED = "B-107" => Error;
+    PORT_FAILED = "B-108" => Error;
+    BOARD_PREPARE = "B-109" => Error;
+    BOARD_AMBIGUOUS = "B-110" => Error;
+    /// More boards are plugged in than the station has lanes.
+    BOARD_NO_LANE = "B-111" => Error;
+
+    TOKEN_MODULE = "T-201" => Error;
+    TOKEN_ABSENT = "T-202" => Error;
+    TOKEN_NO_CERTIFICATE = "T-203" => Fail;
+    TOKEN_SILENT = "T-204" => Error;
+    TOKEN_LOST = "T-205" => Error;
+    TOKEN_PIN = "T-206" => Error;
+    TOKEN_NO_KEY = "T-207" => Fail;
+    TOKEN_NO_UID = "T-208" => Fail;
+    TOKEN_REFUSED = "T-209" => Error;
+    TOKEN_CRASHED = "T-210" => Error;
+    TOKEN_MECHANISM = "T-211" => Error;
+
+    CERTIFICATE_UNREADABLE = "C-101" => Fail;
+    CERTIFICATE_FOREIGN_CA = "C-102" => Fail;
+    CERTIFICATE_EXPIRED = "C-103" => Fail;
+    CERTIFICATE_NOT_YET_VALID = "C-104" => Fail;
+    CERTIFICATE_KEY = "C-105" => Fail;
+    CERTIFICATE_IS_CA = "C-106" => Fail;
+    CERTIFICATE_NO_UID = "C-107" => Fail;
+    /// Revoked, a constraint of the path not met, an unknown critical extension.
+    CERTIFICATE_REFUSED = "C-108" => Fail;
+
+    /// The challenge's signature does not verify under the certificate's key.
+    CHIP_LACKS_KEY = "S-101" => Fail;
+    UID_MISMATCH = "S-102" => Fail;
+    CERTIFICATE_BOUND = "S-105" => Fail;
+    KEY_BOUND = "S-106" => Fail;
+    UID_BOUND = "S-107" => Fail;
+    /// The unit is bound to another chip.
+    UNIT_BOUND = "S-108" => Fail;
+    /// Certificate, key or UID changed in the middle of a run.
+    CHIP_CHANGED = "S-109" => Fail;
+    THING_FOREIGN = "S-111" => Fail;
+    CERTIFICATE_FOREIGN = "S-112" => Fail;
+
+    CLOUD_UNREACHABLE = "A-301" => Held;
+    CLOUD_THROTTLED = "A-302" => Held;
+    CLOUD_FAILED = "A-303" => Held;
+    CLOUD_NOT_YET = "A-304" => Held;
+    CLOUD_CREDENTIALS = "A-311" => Error;
+    CLOUD_PERMISSION = "A-312" => Error;
+    CLOUD_CLOCK = "A-313" => Error;
+    POLICY_DIFFERS = "A-321" => Error;
+    CLOUD_REFUSED = "A-322" => Error;
+    CLOUD_CERTIFICATE = "A-323" => Error;
+    CLOUD_LIMIT = "A-324" => Error;
+    /// Ours in the cloud, but not in the state the profile asks for.
+    CLOUD_STATUS = "A-325" => Error;
+    /// The thing type is being deprecated or differs from the profile's.
+    CLOUD_THING_TYPE = "A-326" => Error;
+
+    PRINTER_UNREACHABLE = "P-401" => Pass;
+    PRINTER_INTERRUPTED = "P-402" => Pass;
+    LABEL_UNRENDERABLE = "P-403" => Pass;
+
+    STORE_FAILED = "L-501" => Error;
+    STORE_FULL = "L-502" => Error;
+    STORE_READ_ONLY = "L-503" => Error;
+    STORE_BUSY = "L-504" => Error;
+    STORE_CORRUPT = "L-505" => Error;
+    STORE_NEWER = "L-506" => Error;
+    /// The station ended, or was killed, in the middle of the run.
+    STATION_STOPPED = "L-511" => Aborted;
+
+    OPERATOR_STOPPED = "O-601" => Aborted;
+
+    CONFIG_INVALID = "K-701" => Error;
+    /// A value made from the board's answer is one that AWS or the label refuses.
+    CONFIG_VALUE = "K-702" => Error;
+}
+
+impl ReasonCode {
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl std::str::FromStr for ReasonCode {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        ReasonCode::ALL.iter().copied().find(|code| code.0 == text).ok_or_else(|| Invalid {
+            what: "reason code",
+            value: text.to_owned(),
+            rule: "one of the codes in assets/reasons.toml",
+        })
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ReasonCode {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl std::fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::fmt::Debug for ReasonCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Why something did not go well: a code for everyone, arguments for the sentence the technician
+/// reads, and the technical cause for QA. Never a sentence itself.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, thiserror::Error)]
+#[error("{code}: {cause}")]
+pub struct Failure {
+    pub code: ReasonCode,
+    /// Values for the placeholders of the code's sentences, e.g. `unit`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, String>,
+    pub cause: String,
+}
+
+impl Failure {
+    pub fn new(code: ReasonCode, cause: impl Into<String>) -> Self {
+        Self { code, args: BTreeMap::new(), cause: cause.into() }
+    }
+
+    pub fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.args.insert(name.to_owned(), value.to_string());
+        self
+    }
+}

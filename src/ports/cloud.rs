@@ -1,0 +1,45 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::audit::event::TargetRecord;
+use crate::domain::profile::{CertificateStatus, Method, PolicyPlan};
+use crate::domain::{AttributeName, AttributeValue, Bytes, Failure, Fingerprint, TargetName, ThingName, ThingTypeName};
+
+/// What one target shall hold for one unit. The unit has claimed the identity already.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    pub target: TargetName,
+    pub method: Method,
+    /// DER.
+    pub certificate: Bytes,
+    pub fingerprint: Fingerprint,
+    pub certificate_status: CertificateStatus,
+    pub thing: ThingName,
+    pub thing_type: Option<ThingTypeName>,
+    pub attributes: BTreeMap<AttributeName, AttributeValue>,
+    pub policy: PolicyPlan,
+    /// For all of it, retries and read-back included.
+    pub deadline: Duration,
+}
+
+/// A registration that did not come about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{failure}")]
+pub struct Refusal {
+    pub failure: Failure,
+    /// This call registered the certificate, and it is there: a run that ends in FAIL sets it INACTIVE.
+    pub certificate_left: bool,
+}
+
+#[async_trait::async_trait]
+pub trait Cloud: Send + Sync {
+    /// Looks up, writes what is missing, attaches, reads back. What exists is adopted only when it is
+    /// identical and no one else's; calling it again for the same unit changes nothing.
+    async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal>;
+
+    /// Sets the certificate INACTIVE.
+    async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure>;
+
+    /// Is the target there and are the credentials good? For the header and `doctor`.
+    async fn probe(&self, target: &TargetName) -> Result<(), Failure>;
+}

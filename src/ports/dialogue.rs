@@ -1,0 +1,16 @@
+use crate::domain::profile::{Dialogue, Prepare};
+use crate::domain::{Device, Failure, Variables};
+
+/// What a board said: the named groups of the expression that its answer matched.
+pub type Answer = Variables;
+
+/// Talking to the board itself over its serial port, before its chip is opened by anyone else.
+/// The port is closed again when a call returns.
+#[async_trait::async_trait]
+pub trait BoardDialogue: Send + Sync {
+    /// Asks and returns the named groups of the match.
+    async fn ask(&self, device: &Device, dialogue: &Dialogue, variables: &Variables) -> Result<Answer, Failure>;
+
+    /// Performs one `prepare` entry.
+    async fn prepare(&self, device: &Device, prepare: &Prepare, variables: &Variables) -> Result<(), Failure>;
+}

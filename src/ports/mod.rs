@@ -1,0 +1,19 @@
+//! What the core needs from the world: one trait a file, use-case methods, `Result` everywhere.
+//!
+//! A refusal is a [`Failure`](crate::domain::Failure): its reason code decides the verdict.
+
+mod boards;
+mod cloud;
+mod dialogue;
+mod printer;
+mod store;
+mod system;
+mod token;
+
+pub use boards::BoardSource;
+pub use cloud::{Cloud, Refusal, Registration};
+pub use dialogue::{Answer, BoardDialogue};
+pub use printer::LabelPrinter;
+pub use store::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Collision, CollisionRule, Logged, Receipt, RunLog};
+pub use system::{Clock, Entropy};
+pub use token::{Token, TokenAccess, Tokens};

@@ -1,0 +1,140 @@
+use jiff::Timestamp;
+
+use crate::audit::event::{LabelStatus, Standing};
+use crate::audit::{Event, LeafHash, TreeHead};
+use crate::domain::{BatchName, EventId, Failure, Identity, OperatorRef, Product, RunId, StationName, Unit};
+
+/// Where an event stands in the log: the store has it, durably.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The leaf's index.
+    pub seq: u64,
+    pub leaf: LeafHash,
+}
+
+/// An event as the log holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logged {
+    pub receipt: Receipt,
+    pub event: Event,
+}
+
+/// One run's events, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunLog {
+    pub run: RunId,
+    pub events: Vec<Logged>,
+}
+
+/// The wish to bind `identity` to `unit`, for a run that proved it.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub id: EventId,
+    pub at: Timestamp,
+    pub station: StationName,
+    pub operator: Option<OperatorRef>,
+    pub run: RunId,
+    pub unit: Unit,
+    pub identity: Identity,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClaimAnswer {
+    /// The `claimed` event is in the log; here it is.
+    Bound {
+        event: Box<Logged>,
+        standing: Standing,
+        /// The unit's label from an earlier run, where one is on paper or owed.
+        label: Option<LabelStatus>,
+    },
+    /// Nothing was written.
+    Collides(Vec<Collision>),
+}
+
+/// What a claim collides with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collision {
+    pub rule: CollisionRule,
+    /// Who holds it.
+    pub unit: Unit,
+    pub identity: Identity,
+    pub run: RunId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CollisionRule {
+    /// The certificate is bound to another unit.
+    Certificate,
+    /// The public key is bound, to another unit or under another certificate.
+    Key,
+    /// The chip UID is bound to another unit or identity.
+    Uid,
+    /// The unit is bound to another identity.
+    Unit,
+}
+
+/// A batch that is or was open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    pub name: BatchName,
+    pub profile: String,
+    pub product: Product,
+    pub planned: u64,
+    pub opened: Timestamp,
+    pub closed: Option<Timestamp>,
+}
+
+/// A batch's figures: units by their latest verdict, and first-pass yield by units' first counted
+/// attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BatchTally {
+    /// Units whose latest counted run is PASS.
+    pub passed: u64,
+    pub failed: u64,
+    pub errors: u64,
+    pub held: u64,
+    /// Units with a first counted attempt (ABORTED and HELD are not counted), and how many of those
+    /// attempts were PASS.
+    pub first_attempts: u64,
+    pub first_passes: u64,
+}
+
+/// The audit log and what is derived from it. Every method is one transaction; an answer means the
+/// data is on disk.
+#[async_trait::async_trait]
+pub trait AuditStore: Send + Sync {
+    /// Appends in order. An event id that the log holds already is not written twice: its receipt
+    /// comes back.
+    async fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
+
+    /// Binds, or says what it collides with (design of the substitution rules: fingerprint, SPKI and
+    /// UID are each unique for ever).
+    async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure>;
+
+    async fn head(&self) -> Result<TreeHead, Failure>;
+
+    /// Runs of `station` without a verdict.
+    async fn unfinished(&self, station: &StationName) -> Result<Vec<RunLog>, Failure>;
+
+    /// Runs whose latest verdict is HELD, oldest first.
+    async fn held(&self) -> Result<Vec<RunLog>, Failure>;
+
+    /// Sealed runs whose label is owed, pending, or of unknown fate, oldest first.
+    async fn unsettled_labels(&self, station: &StationName) -> Result<Vec<RunLog>, Failure>;
+
+    async fn run(&self, run: RunId) -> Result<Option<RunLog>, Failure>;
+
+    /// The latest runs that have a verdict, newest first.
+    async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure>;
+
+    /// A person's reference; `new` (random id, 32-byte salt) is used if the name is not known yet.
+    async fn operator(&self, name: &str, new: (uuid::Uuid, [u8; 32])) -> Result<OperatorRef, Failure>;
+
+    /// The open batch of this station, if any.
+    async fn open_batch(&self, station: &StationName) -> Result<Option<Batch>, Failure>;
+
+    /// All batches, newest first.
+    async fn batches(&self) -> Result<Vec<Batch>, Failure>;
+
+    async fn tally(&self, batch: &BatchName) -> Result<BatchTally, Failure>;
+}

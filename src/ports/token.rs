@@ -1,0 +1,39 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::audit::event::{Reading, SignatureScheme};
+use crate::domain::Failure;
+use crate::domain::profile::{ObjectName, Pin, SlotChoice};
+
+/// Everything needed to reach one board's token; a profile's token plan with its templates filled.
+#[derive(Debug, Clone)]
+pub struct TokenAccess {
+    pub module: PathBuf,
+    /// Set for this board's worker process only.
+    pub environment: BTreeMap<String, String>,
+    pub slot: SlotChoice,
+    pub certificate: ObjectName,
+    pub key: ObjectName,
+    pub uid: Option<ObjectName>,
+    pub pin: Option<Pin>,
+    pub call_timeout: Duration,
+    pub open_timeout: Duration,
+}
+
+/// Opens tokens: each in a fresh process of its own.
+#[async_trait::async_trait]
+pub trait Tokens: Send + Sync {
+    async fn open(&self, access: &TokenAccess) -> Result<Box<dyn Token>, Failure>;
+}
+
+/// One board's open token. Dropping it ends its process, whatever that is doing.
+#[async_trait::async_trait]
+pub trait Token: Send {
+    /// Certificate, UID and facts, read from the token now, never from a cache.
+    async fn read(&mut self) -> Result<Reading, Failure>;
+
+    /// Signs `message` with the chip's key; exactly one signature is asked of the chip where the
+    /// module allows it. ECDSA answers are r ‖ s (PKCS#11 v3.0 §6.3.1). The caller verifies.
+    async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure>;
+}

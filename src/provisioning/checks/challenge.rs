@@ -1,0 +1,39 @@
+//! What the chip signs.
+
+use crate::audit::event::Purpose;
+use crate::domain::{PortPath, RunId, Unit};
+
+/// Everything a challenge is bound to, so that an answer can serve no other run, board or purpose.
+#[derive(Debug, Clone, Copy)]
+pub struct ChallengeFacts<'a> {
+    pub run: RunId,
+    pub unit: &'a Unit,
+    pub port: &'a PortPath,
+    pub purpose: Purpose,
+    /// The root of the latest tree head: ties the challenge to the log's state.
+    pub log_root: [u8; 32],
+    pub random: [u8; 32],
+}
+
+const CONTEXT: &str = "lineseal challenge v1";
+
+/// The challenge: each field behind its length in four bytes, big-endian.
+pub fn challenge(facts: &ChallengeFacts) -> Vec<u8> {
+    let fields: [&[u8]; 8] = [
+        CONTEXT.as_bytes(),
+        facts.run.as_uuid().as_bytes(),
+        facts.unit.product.as_str().as_bytes(),
+        facts.unit.serial.as_str().as_bytes(),
+        facts.port.as_str().as_bytes(),
+        facts.purpose.as_str().as_bytes(),
+        &facts.log_root,
+        &facts.random,
+    ];
+    let mut message = Vec::with_capacity(256);
+    for field in fields {
+        // Every field is far below 4 GiB: the longest text of the domain has 255 bytes.
+        message.extend_from_slice(&(field.len() as u32).to_be_bytes());
+        message.extend_from_slice(field);
+    }
+    message
+}

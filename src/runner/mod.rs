@@ -1,0 +1,4 @@
+//! The tokio shell around the core: boards arrive, lanes take them, runs are driven, snapshots and
+//! finished units come out, commands go in.
+
+pub mod view;

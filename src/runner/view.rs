@@ -1,0 +1,131 @@
+//! What the window draws and what it may ask for. A snapshot is built from committed events only:
+//! a PASS in it is in the log.
+
+use jiff::Timestamp;
+
+use crate::audit::event::{LabelKind, LabelStatus};
+use crate::domain::{
+    BatchName, BoardSerial, Device, Failure, LaneNumber, PortPath, RunId, StationName, Step, ThingName, Verdict,
+};
+
+/// The whole station at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    pub station: StationName,
+    /// The practice line: said across the window.
+    pub practice: bool,
+    pub operator: Option<String>,
+    pub batch: Option<BatchView>,
+    pub lanes: Vec<LaneView>,
+    /// Newest first.
+    pub recent: Vec<FinishedView>,
+    pub cloud: Health,
+    pub log: Health,
+    pub printer: Health,
+    /// No new run starts while this is set; running boards finish.
+    pub paused: bool,
+    /// Labels whose fate only a person can tell.
+    pub questions: Vec<LabelQuestion>,
+    /// Boards that no lane could take.
+    pub refused: Vec<(Device, Failure)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchView {
+    pub name: BatchName,
+    pub planned: u64,
+    pub passed: u64,
+    pub held: u64,
+    /// Of the units whose first counted attempt is known, and how many there are.
+    pub first_passes: u64,
+    pub first_attempts: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaneView {
+    pub number: LaneNumber,
+    /// As the jig is labelled.
+    pub name: String,
+    pub port: Option<PortPath>,
+    pub state: LaneState,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum LaneState {
+    Free,
+    Running {
+        run: RunId,
+        serial: Option<BoardSerial>,
+        step: Step,
+        /// The lane waits for the scanner: the board's serial number.
+        waits_for_scan: bool,
+        started: Timestamp,
+    },
+    /// Stays until the next board arrives in this lane.
+    Finished {
+        run: RunId,
+        serial: Option<BoardSerial>,
+        thing: Option<ThingName>,
+        verdict: Verdict,
+        reason: Option<Failure>,
+        slip: Option<u64>,
+        label: LabelStatus,
+        /// The last step that began.
+        step: Step,
+        took_ms: u64,
+        /// The board is still plugged in.
+        present: bool,
+    },
+    /// The log could not be written: there is no verdict.
+    Unrecorded {
+        failure: Failure,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedView {
+    pub run: RunId,
+    pub lane: LaneNumber,
+    pub serial: Option<BoardSerial>,
+    pub verdict: Verdict,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Health {
+    Unknown,
+    Good,
+    Bad(Failure),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelQuestion {
+    pub run: RunId,
+    pub serial: Option<BoardSerial>,
+    pub kind: LabelKind,
+}
+
+/// What a person may ask of the station.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// A line from the barcode scanner.
+    Scan(String),
+    Pause,
+    Continue,
+    OpenBatch {
+        name: BatchName,
+        profile: String,
+        planned: u64,
+    },
+    CloseBatch,
+    /// Runs the board that still sits in this lane again (ERROR and ABORTED only).
+    Retry(LaneNumber),
+    /// The answer to a [`LabelQuestion`]: it is there (`true`), or print it again.
+    SettleLabel {
+        run: RunId,
+        printed: bool,
+    },
+    /// Finish HELD units now.
+    ResumeHeld,
+    /// End: running boards are aborted and recorded as such.
+    Stop,
+}
