@@ -44,6 +44,8 @@ reasons! {
     BOARD_AMBIGUOUS = "B-110" => Error;
     /// More boards are plugged in than the station has lanes.
     BOARD_NO_LANE = "B-111" => Error;
+    /// The open batch makes another product.
+    BOARD_OTHER_BATCH = "B-112" => Error;
 
     TOKEN_MODULE = "T-201" => Error;
     TOKEN_ABSENT = "T-202" => Error;
@@ -110,6 +112,10 @@ reasons! {
     STATION_STOPPED = "L-511" => Aborted;
 
     OPERATOR_STOPPED = "O-601" => Aborted;
+    SCAN_UNEXPECTED = "O-602" => Error;
+    SLIP_UNKNOWN = "O-603" => Error;
+    /// The slip's unit still waits for the cloud.
+    SLIP_NOT_READY = "O-604" => Error;
 
     CONFIG_INVALID = "K-701" => Error;
     /// A value made from the board's answer is one that AWS or the label refuses.

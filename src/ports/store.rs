@@ -124,6 +124,9 @@ pub trait AuditStore: Send + Sync {
 
     async fn run(&self, run: RunId) -> Result<Option<RunLog>, Failure>;
 
+    /// The run that a HELD unit's slip names.
+    async fn run_of_slip(&self, slip: u64) -> Result<Option<RunLog>, Failure>;
+
     /// The latest runs that have a verdict, newest first.
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure>;
 

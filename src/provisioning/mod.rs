@@ -1,6 +1,18 @@
 //! The decision core: what a run is, what it does next, and what makes a certificate good.
 //!
-//! `decide(&Run, Input, Context) -> Vec<Effect>` is pure: time, random bytes and whatever the world
-//! answered are inputs. The runner performs the effects and feeds the results back.
+//! `decide(&Run, Input, &Context) -> Vec<Effect>` is pure: time, random bytes and whatever the world
+//! answered are inputs. The runner performs the effects and feeds the results back. Intent is
+//! committed before an effect, the result after it; after a crash a started step without an end is
+//! indeterminate, and `Input::Recover` says what happens.
 
 pub mod checks;
+mod decide;
+pub mod label;
+mod record;
+mod run;
+mod values;
+
+pub use decide::{Context, Effect, Input, Unexpected, decide};
+pub use record::UnitRecord;
+pub use run::{Illegal, Label, Run, Sealed, Stage, StepRecord, verdict_of};
+pub use values::{RegisterValues, device_variables, label_variables, register_values, variables_of};

@@ -1,4 +1,20 @@
 //! The tokio shell around the core: boards arrive, lanes take them, runs are driven, snapshots and
 //! finished units come out, commands go in.
 
+mod batches;
+mod driver;
+mod log;
+mod presence;
+mod scan;
+mod spool;
+mod station;
 pub mod view;
+
+pub mod arrivals;
+pub mod lanes;
+
+pub use batches::{close_batch, open_batch};
+pub use driver::{Outcome, finish_held, print_on_request};
+pub use log::LogWriter;
+pub use scan::{BoardEvent, Scanner};
+pub use station::{Equipment, StationHandle, start};

@@ -26,6 +26,10 @@ pub struct Snapshot {
     pub paused: bool,
     /// Labels whose fate only a person can tell.
     pub questions: Vec<LabelQuestion>,
+    /// The names of the configured profiles, for opening a batch.
+    pub profiles: Vec<String>,
+    /// Why the last command was refused.
+    pub notice: Option<Failure>,
     /// Boards that no lane could take.
     pub refused: Vec<(Device, Failure)>,
 }
@@ -76,8 +80,8 @@ pub enum LaneState {
         /// The board is still plugged in.
         present: bool,
     },
-    /// The log could not be written: there is no verdict.
-    Unrecorded {
+    /// There is no verdict: the log could not be written, or this board can't be taken as it is.
+    Refused {
         failure: Failure,
     },
 }

@@ -1,0 +1,453 @@
+//! What a run does next. Pure: the same run, input and context give the same effects.
+
+use jiff::Timestamp;
+
+use super::checks::{self, ChallengeFacts, Checked};
+use super::run::{Label, Run, Stage, verdict_of};
+use super::values::{RegisterValues, label_variables, register_values, variables_of};
+use crate::audit::RunEvent;
+use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord};
+use crate::domain::profile::Profile;
+use crate::domain::{BoardSerial, Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Verdict};
+use crate::ports::{Answer, Collision, CollisionRule, Refusal, Registration};
+
+/// What the world answered.
+#[derive(Debug)]
+pub enum Input {
+    /// The run was just started.
+    Begin,
+    Identified(Result<Answer, Failure>),
+    Read(Result<Reading, Failure>),
+    Signed(Result<Vec<u8>, Failure>),
+    /// The claim is in the log, and applied to the run.
+    Claimed,
+    ClaimRefused(Result<Vec<Collision>, Failure>),
+    Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
+    Deactivated(TargetName, Result<(), Failure>),
+    /// Unplugged, stopped, or a second board with the same serial: whatever was under way is over.
+    Interrupted(Failure),
+    /// After a crash: an unfinished run is closed, with what it still owes.
+    Recover(Failure),
+    /// A HELD run is taken up again.
+    Resume,
+    /// The label may be printed now.
+    PrintLabel,
+    Printed(Result<(), Failure>),
+}
+
+/// What the runner does, in order. `Record` must have succeeded before the next effect.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    Record(Vec<RunEvent>),
+    /// `prepare`, then the board's serial number.
+    Identify,
+    Read,
+    Sign {
+        message: Vec<u8>,
+        scheme: SignatureScheme,
+    },
+    Claim {
+        unit: Unit,
+        identity: Identity,
+    },
+    Register(Box<Registration>),
+    Deactivate {
+        target: TargetName,
+        certificate: Fingerprint,
+    },
+    Print {
+        name: String,
+        zpl: String,
+    },
+    /// A label or slip is owed: come back with `PrintLabel`.
+    PrintNext,
+    /// Nothing is left to do for this run.
+    Finish,
+}
+
+/// What the core may not fetch itself.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    pub now: Timestamp,
+    pub random: [u8; 32],
+    /// Root of the log's latest tree head.
+    pub log_root: [u8; 32],
+    pub profile: &'a Profile,
+    /// A printer is configured.
+    pub printer: bool,
+    /// The unit's label from an earlier run, on paper or owed: no second one without asking.
+    pub earlier_label: Option<LabelStatus>,
+    pub practice: bool,
+}
+
+/// An input that cannot come now: a defect of the runner, never of the line.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{input} cannot come in stage {stage}")]
+pub struct Unexpected {
+    input: String,
+    stage: String,
+}
+
+pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>, Unexpected> {
+    let unexpected =
+        Unexpected { input: format!("{input:?}").chars().take(80).collect(), stage: format!("{:?}", run.stage) };
+    let effects = match (&run.stage, input) {
+        (Stage::Started, Input::Begin) => begin(Step::Identify, Effect::Identify),
+        (Stage::Identifying, Input::Identified(answer)) => identified(run, answer, context),
+        (Stage::Reading, Input::Read(reading)) => read(run, reading, context),
+        (Stage::ReadingAgain, Input::Read(reading)) => read_again(run, reading, context),
+        (Stage::Challenged { purpose, challenge }, Input::Signed(signature)) => {
+            signed(run, *purpose, challenge, signature, context)
+        }
+        (Stage::Claimed, Input::Claimed) => begin(Step::Register, Effect::Read),
+        (Stage::Checking, Input::ClaimRefused(why)) => fail(run, Step::Check, why.map_or_else(|f| f, collision)),
+        (Stage::Registering, Input::Registered(target, result)) => registered(run, target, *result, context),
+        (Stage::Failed { failure, .. }, Input::Deactivated(target, result)) => {
+            let mut effects =
+                vec![Effect::Record(vec![RunEvent::Deactivated { target: target.clone(), failure: result.err() }])];
+            let rest: Vec<_> = run.deactivate.iter().filter(|pending| **pending != target).cloned().collect();
+            effects.extend(deactivate_or_seal(run, failure.clone(), &rest, context));
+            effects
+        }
+        (Stage::Failed { failure, .. }, Input::Recover(_) | Input::Interrupted(_)) => {
+            deactivate_or_seal(run, failure.clone(), &run.deactivate, context)
+        }
+        (Stage::Sealed, Input::Interrupted(_)) => vec![Effect::Finish],
+        (Stage::Resumed, Input::Recover(failure) | Input::Interrupted(failure)) => {
+            // The proof and the claim stand: it goes on waiting for the cloud.
+            fail_as(run, Step::Register, held_again(failure), context)
+        }
+        (Stage::Registering, Input::Recover(failure) | Input::Interrupted(failure)) if run.slip.is_some() => {
+            fail_as(run, Step::Register, held_again(failure), context)
+        }
+        (_, Input::Interrupted(failure) | Input::Recover(failure)) => fail_as(run, run.step(), failure, context),
+        (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
+        (Stage::Sealed, Input::PrintLabel) => print(run, context),
+        (Stage::Sealed, Input::Printed(result)) => printed(run, result),
+        _ => return Err(unexpected),
+    };
+    Ok(effects)
+}
+
+fn begin(step: Step, effect: Effect) -> Vec<Effect> {
+    vec![Effect::Record(vec![RunEvent::StepBegan { step }]), effect]
+}
+
+fn identified(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> Vec<Effect> {
+    let found = answer.and_then(|answer| {
+        let serial = serial_of(&answer, context.profile)?;
+        let unit = Unit { product: run.product.clone(), serial };
+        let variables = variables_of(run, &unit, &answer);
+        // Every value the profile makes of the answer is checked before anything is touched.
+        register_values(context.profile, &variables)?;
+        Ok((unit, variables))
+    });
+    match found {
+        Ok((unit, variables)) => vec![
+            Effect::Record(vec![RunEvent::Identified { unit, variables }, RunEvent::StepBegan { step: Step::Read }]),
+            Effect::Read,
+        ],
+        Err(failure) => fail(run, Step::Identify, failure),
+    }
+}
+
+fn serial_of(answer: &Answer, profile: &Profile) -> Result<BoardSerial, Failure> {
+    let text = answer.get("serial").map(String::as_str).unwrap_or_default();
+    let fits = profile.identify.serial.find(text).is_some_and(|found| found.len() == text.len());
+    match text.parse::<BoardSerial>() {
+        Ok(serial) if fits => Ok(serial),
+        Ok(_) => Err(format!("{text:?} does not match {:?} whole", profile.identify.serial.as_str())),
+        Err(invalid) => Err(invalid.to_string()),
+    }
+    .map_err(|cause| Failure::new(ReasonCode::BOARD_SERIAL, cause).with("serial", text))
+}
+
+fn read(run: &Run, reading: Result<Reading, Failure>, context: &Context) -> Vec<Effect> {
+    let reading = match reading {
+        Ok(reading) => reading,
+        Err(failure) => return fail(run, Step::Read, failure),
+    };
+    let events = vec![RunEvent::ChipRead { reading: reading.clone() }, RunEvent::StepBegan { step: Step::Prove }];
+    match checked(&reading, context) {
+        Ok(checked) => challenge(run, Purpose::First, &checked, events, context),
+        Err(failure) => {
+            let mut effects = vec![Effect::Record(events)];
+            effects.extend(fail(run, Step::Prove, failure));
+            effects
+        }
+    }
+}
+
+fn read_again(run: &Run, reading: Result<Reading, Failure>, context: &Context) -> Vec<Effect> {
+    let same = reading.and_then(|again| {
+        let first = run.reading.as_ref().ok_or_else(|| changed("there is no first reading"))?;
+        match () {
+            () if first.certificate != again.certificate => Err(changed("another certificate answers")),
+            () if first.uid != again.uid => Err(changed("another chip UID answers")),
+            () => Ok(again),
+        }
+    });
+    match same.and_then(|again| Ok((checked(&again, context)?, again))) {
+        Ok((checked, reading)) => {
+            challenge(run, Purpose::BeforeRegister, &checked, vec![RunEvent::ReadAgain { reading }], context)
+        }
+        Err(failure) => fail(run, Step::Register, failure),
+    }
+}
+
+fn changed(cause: &str) -> Failure {
+    Failure::new(ReasonCode::CHIP_CHANGED, cause)
+}
+
+fn checked(reading: &Reading, context: &Context) -> Result<Checked, Failure> {
+    checks::check_certificate(&reading.certificate, reading.uid.as_ref(), &context.profile.trust, context.now)
+}
+
+fn challenge(
+    run: &Run,
+    purpose: Purpose,
+    checked: &Checked,
+    mut events: Vec<RunEvent>,
+    context: &Context,
+) -> Vec<Effect> {
+    let Some(unit) = &run.unit else {
+        return fail(run, run.step(), Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"));
+    };
+    let message = checks::challenge(&ChallengeFacts {
+        run: run.id,
+        unit,
+        port: &run.device.path,
+        purpose,
+        log_root: context.log_root,
+        random: context.random,
+    });
+    events.push(RunEvent::ChallengeMade { purpose, challenge: Bytes(message.clone()) });
+    vec![Effect::Record(events), Effect::Sign { message, scheme: checks::scheme_for(checked.decision.key) }]
+}
+
+fn signed(
+    run: &Run,
+    purpose: Purpose,
+    challenge: &Bytes,
+    signature: Result<Vec<u8>, Failure>,
+    context: &Context,
+) -> Vec<Effect> {
+    let step = match purpose {
+        Purpose::First => Step::Prove,
+        Purpose::BeforeRegister => Step::Register,
+    };
+    let proof = signature.and_then(|signature| {
+        let reading = run.reading.as_ref().ok_or_else(|| changed("there is no reading"))?;
+        let checked = checked(reading, context)?;
+        checks::verify_signature(&checked, challenge, &signature)?;
+        Ok((checked, signature))
+    });
+    let (checked, signature) = match proof {
+        Ok(proof) => proof,
+        Err(failure) => return fail(run, step, failure),
+    };
+    let answered = RunEvent::ChallengeAnswered {
+        purpose,
+        signature: Bytes(signature),
+        scheme: checks::scheme_for(checked.decision.key),
+        decision: checked.decision,
+    };
+    match (purpose, &run.unit) {
+        (Purpose::First, Some(unit)) => vec![
+            Effect::Record(vec![answered, RunEvent::StepBegan { step: Step::Check }]),
+            Effect::Claim { unit: unit.clone(), identity: checked.identity },
+        ],
+        (Purpose::First, None) => fail(run, step, Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit")),
+        (Purpose::BeforeRegister, _) => register(run, vec![answered], checked.identity.fingerprint, context),
+    }
+}
+
+fn collision(collisions: Vec<Collision>) -> Failure {
+    let Some(worst) = collisions.iter().min_by_key(|collision| collision.rule) else {
+        return Failure::new(ReasonCode::STORE_FAILED, "the store refused a claim and named no collision");
+    };
+    let code = match worst.rule {
+        CollisionRule::Certificate => ReasonCode::CERTIFICATE_BOUND,
+        CollisionRule::Key => ReasonCode::KEY_BOUND,
+        CollisionRule::Uid => ReasonCode::UID_BOUND,
+        CollisionRule::Unit => ReasonCode::UNIT_BOUND,
+    };
+    let cause: Vec<String> = collisions
+        .iter()
+        .map(|c| {
+            format!("{:?}: held by {} since run {} under certificate {}", c.rule, c.unit, c.run, c.identity.fingerprint)
+        })
+        .collect();
+    Failure::new(code, cause.join("; ")).with("unit", &worst.unit.serial)
+}
+
+/// Intent first, then the first target; the others follow one by one.
+fn register(run: &Run, mut events: Vec<RunEvent>, fingerprint: Fingerprint, context: &Context) -> Vec<Effect> {
+    let values = match register_values(context.profile, &run.variables) {
+        Ok(values) => values,
+        Err(failure) => return fail(run, Step::Register, failure),
+    };
+    let targets = context.profile.register.targets.clone();
+    let first = targets.first().cloned();
+    events.push(RunEvent::RegisterIntended { fingerprint, thing: values.thing.clone(), targets });
+    match first.and_then(|target| registration(run, target, fingerprint, values, context)) {
+        Some(effect) => vec![Effect::Record(events), effect],
+        None => fail(run, Step::Register, Failure::new(ReasonCode::CONFIG_INVALID, "the profile names no target")),
+    }
+}
+
+fn registration(
+    run: &Run,
+    target: TargetName,
+    fingerprint: Fingerprint,
+    values: RegisterValues,
+    context: &Context,
+) -> Option<Effect> {
+    let plan = &context.profile.register;
+    Some(Effect::Register(Box::new(Registration {
+        target,
+        method: plan.method,
+        certificate: run.reading.as_ref()?.certificate.clone(),
+        fingerprint,
+        certificate_status: plan.certificate_status,
+        thing: values.thing,
+        thing_type: plan.thing_type.clone(),
+        attributes: values.attributes,
+        policy: plan.policy.clone(),
+        deadline: plan.deadline,
+    })))
+}
+
+fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusal>, context: &Context) -> Vec<Effect> {
+    match result {
+        Ok(record) => {
+            let next = run.pending_targets().into_iter().find(|pending| *pending != target);
+            let record = RunEvent::Registered { target: record };
+            let Some(next) = next else { return pass(run, record, context) };
+            let effect = run
+                .intent
+                .as_ref()
+                .zip(register_values(context.profile, &run.variables).ok())
+                .and_then(|(intent, values)| registration(run, next, intent.fingerprint, values, context));
+            match effect {
+                Some(effect) => vec![Effect::Record(vec![record]), effect],
+                None => {
+                    fail(run, Step::Register, Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed"))
+                }
+            }
+        }
+        Err(Refusal { failure, certificate_left }) => {
+            let mut left: Vec<TargetName> = Vec::new();
+            if verdict_of(failure.code, run) == Verdict::Fail {
+                left.extend(run.registered.iter().map(|record| record.target.clone()));
+                left.extend(certificate_left.then_some(target));
+            }
+            let mut events = vec![RunEvent::StepFailed { step: Step::Register, failure: failure.clone() }];
+            events.extend(left.iter().map(|target| RunEvent::DeactivateIntended { target: target.clone() }));
+            let mut effects = vec![Effect::Record(events)];
+            effects.extend(deactivate_or_seal(run, failure, &left, context));
+            effects
+        }
+    }
+}
+
+fn pass(run: &Run, last: RunEvent, context: &Context) -> Vec<Effect> {
+    let owed = context.printer && context.profile.label.is_some() && context.earlier_label.is_none();
+    let sealed =
+        RunEvent::Sealed { verdict: Verdict::Pass, reason: None, slip: None, label: owed.then_some(LabelKind::Unit) };
+    // The paper of a unit that was HELD comes when its slip is scanned: the board is elsewhere now.
+    let paper = if owed && run.slip.is_none() { Effect::PrintNext } else { Effect::Finish };
+    vec![Effect::Record(vec![last]), Effect::Record(vec![sealed]), paper]
+}
+
+fn resume(run: &Run, context: &Context) -> Vec<Effect> {
+    let Some((identity, _)) = &run.claim else { return vec![Effect::Finish] };
+    let mut values = match register_values(context.profile, &run.variables) {
+        Ok(values) => values,
+        Err(_) => return vec![Effect::Finish],
+    };
+    // What was promised to the cloud stays what it was, whatever became of the profile since.
+    if let Some(intent) = &run.intent {
+        values.thing = intent.thing.clone();
+    }
+    let targets = context.profile.register.targets.clone();
+    let next = targets.iter().find(|target| !run.registered.iter().any(|record| record.target == **target)).cloned();
+    let Some(target) = next.or_else(|| targets.first().cloned()) else { return vec![Effect::Finish] };
+    let intent = RunEvent::RegisterIntended { fingerprint: identity.fingerprint, thing: values.thing.clone(), targets };
+    match registration(run, target, identity.fingerprint, values, context) {
+        Some(effect) => vec![Effect::Record(vec![RunEvent::Resumed {}, intent]), effect],
+        None => vec![Effect::Finish],
+    }
+}
+
+fn held_again(failure: Failure) -> Failure {
+    Failure { code: ReasonCode::CLOUD_UNREACHABLE, ..failure }
+}
+
+fn fail(run: &Run, step: Step, failure: Failure) -> Vec<Effect> {
+    let verdict = verdict_of(failure.code, run);
+    vec![
+        Effect::Record(vec![RunEvent::StepFailed { step, failure: failure.clone() }]),
+        Effect::Record(vec![RunEvent::Sealed { verdict, reason: Some(failure), slip: None, label: None }]),
+        Effect::Finish,
+    ]
+}
+
+/// As [`fail`], where the verdict may be HELD and a slip be owed.
+fn fail_as(run: &Run, step: Step, failure: Failure, context: &Context) -> Vec<Effect> {
+    let mut effects = vec![Effect::Record(vec![RunEvent::StepFailed { step, failure: failure.clone() }])];
+    effects.extend(deactivate_or_seal(run, failure, &[], context));
+    effects
+}
+
+fn deactivate_or_seal(run: &Run, failure: Failure, pending: &[TargetName], context: &Context) -> Vec<Effect> {
+    if let (Some(target), Some(intent)) = (pending.first(), &run.intent) {
+        return vec![Effect::Deactivate { target: target.clone(), certificate: intent.fingerprint }];
+    }
+    let verdict = verdict_of(failure.code, run);
+    let held = verdict == Verdict::Held;
+    // The slip is printed once: a unit that goes on being HELD keeps its number and its paper.
+    let owed = held && run.slip.is_none() && context.printer && context.profile.label.is_some();
+    let sealed = RunEvent::Sealed {
+        verdict,
+        reason: Some(failure),
+        slip: held.then(|| run.slip.unwrap_or(run.first_seq)),
+        label: owed.then_some(LabelKind::Slip),
+    };
+    vec![Effect::Record(vec![sealed]), if owed { Effect::PrintNext } else { Effect::Finish }]
+}
+
+fn print(run: &Run, context: &Context) -> Vec<Effect> {
+    let kind = match &run.label {
+        Label::Owed(kind) | Label::Ended(kind, LabelStatus::Pending, _) => *kind,
+        _ => return vec![Effect::Finish],
+    };
+    let Some(plan) = &context.profile.label else { return vec![Effect::Finish] };
+    let template = match kind {
+        LabelKind::Unit => &plan.template,
+        LabelKind::Slip => &plan.slip,
+    };
+    let name = match (&run.unit, kind) {
+        (Some(unit), LabelKind::Unit) => format!("{}-{}", unit.serial, run.id),
+        (_, LabelKind::Slip) => format!("slip-{}", run.slip.unwrap_or(run.first_seq)),
+        (None, LabelKind::Unit) => run.id.to_string(),
+    };
+    match super::label::render_label(template, &label_variables(run, context.practice)) {
+        Ok(zpl) => vec![Effect::Record(vec![RunEvent::LabelIntended { kind }]), Effect::Print { name, zpl }],
+        Err(failure) => vec![
+            Effect::Record(vec![RunEvent::LabelIntended { kind }]),
+            Effect::Record(vec![RunEvent::LabelEnded { kind, status: LabelStatus::Failed, failure: Some(failure) }]),
+            Effect::Finish,
+        ],
+    }
+}
+
+fn printed(run: &Run, result: Result<(), Failure>) -> Vec<Effect> {
+    let Label::Intended(kind) = run.label else { return vec![Effect::Finish] };
+    let (status, failure) = match result {
+        Ok(()) => (LabelStatus::Printed, None),
+        Err(failure) if failure.code == ReasonCode::PRINTER_UNREACHABLE => (LabelStatus::Pending, Some(failure)),
+        Err(failure) => (LabelStatus::Failed, Some(failure)),
+    };
+    vec![Effect::Record(vec![RunEvent::LabelEnded { kind, status, failure }]), Effect::Finish]
+}

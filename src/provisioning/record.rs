@@ -1,0 +1,155 @@
+//! A finished unit as one JSON object: what `lineseal run --json` prints and exports carry.
+
+use jiff::Timestamp;
+
+use super::run::{Run, StepRecord};
+use crate::audit::event::{LabelStatus, TargetRecord};
+use crate::domain::{Verdict, profile::CertificateStatus};
+
+/// Scripts rely on these names.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct UnitRecord {
+    pub run: String,
+    pub station: String,
+    pub lane: u8,
+    pub operator: Option<String>,
+    pub batch: Option<String>,
+    pub product: String,
+    pub board: BoardRecord,
+    pub certificate: Option<CertificateRecord>,
+    pub chip_uid: Option<String>,
+    pub verdict: Verdict,
+    pub reason: Option<String>,
+    /// The technical cause behind `reason`.
+    pub cause: Option<String>,
+    pub thing: Option<String>,
+    pub targets: Vec<TargetSummary>,
+    pub label: LabelRecord,
+    /// The number of a HELD unit's slip.
+    pub slip: Option<u64>,
+    pub steps: Vec<StepSummary>,
+    pub log: LogRecord,
+    pub started: Timestamp,
+    pub finished: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct BoardRecord {
+    pub serial: Option<String>,
+    /// The physical path.
+    pub port: String,
+    /// Four hexadecimal digits.
+    pub vid: Option<String>,
+    pub pid: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct CertificateRecord {
+    pub sha256: String,
+    pub spki_sha256: String,
+    pub subject: String,
+    pub issuer: String,
+    pub serial: String,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct TargetSummary {
+    pub account: String,
+    pub region: String,
+    pub certificate_arn: String,
+    pub status: CertificateStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct LabelRecord {
+    pub status: LabelStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct StepSummary {
+    pub step: crate::domain::Step,
+    /// `ok`, `failed`, or `open` where nothing ended it.
+    pub outcome: String,
+    pub ms: i64,
+}
+
+/// Where the verdict stands in the log.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct LogRecord {
+    pub seq: u64,
+    pub leaf: String,
+}
+
+impl UnitRecord {
+    /// `None` for a run without a verdict.
+    pub fn of(run: &Run) -> Option<UnitRecord> {
+        let sealed = run.sealed.as_ref()?;
+        let certificate =
+            run.reading.as_ref().zip(run.decision.as_ref()).map(|(reading, decision)| CertificateRecord {
+                sha256: crate::domain::Fingerprint::of(&reading.certificate).to_string(),
+                spki_sha256: decision.spki.to_string(),
+                subject: decision.subject.clone(),
+                issuer: decision.issuer.clone(),
+                serial: decision.serial.clone(),
+                not_before: decision.not_before,
+                not_after: decision.not_after,
+            });
+        Some(UnitRecord {
+            run: run.id.to_string(),
+            station: run.station.to_string(),
+            lane: run.lane.get(),
+            operator: run.operator.as_ref().map(|operator| operator.id.to_string()),
+            batch: run.batch.as_ref().map(ToString::to_string),
+            product: run.product.to_string(),
+            board: BoardRecord {
+                serial: run.unit.as_ref().map(|unit| unit.serial.to_string()),
+                port: run.device.path.to_string(),
+                vid: run.device.usb.map(|usb| format!("{:04x}", usb.vid)),
+                pid: run.device.usb.map(|usb| format!("{:04x}", usb.pid)),
+            },
+            certificate,
+            chip_uid: chip_uid(run),
+            verdict: sealed.verdict,
+            reason: sealed.reason.as_ref().map(|reason| reason.code.to_string()),
+            cause: sealed.reason.as_ref().map(|reason| reason.cause.clone()),
+            thing: run.intent.as_ref().map(|intent| intent.thing.to_string()),
+            targets: run.registered.iter().map(TargetSummary::of).collect(),
+            label: LabelRecord { status: run.label.status() },
+            slip: run.slip,
+            steps: run.steps.iter().map(StepSummary::of).collect(),
+            log: LogRecord { seq: sealed.receipt.seq, leaf: sealed.receipt.leaf.to_hex() },
+            started: run.started,
+            finished: sealed.at,
+        })
+    }
+}
+
+fn chip_uid(run: &Run) -> Option<String> {
+    let claimed = run.claim.as_ref().and_then(|(identity, _)| identity.uid.as_ref());
+    claimed.or_else(|| run.reading.as_ref()?.uid.as_ref()).map(ToString::to_string)
+}
+
+impl TargetSummary {
+    fn of(record: &TargetRecord) -> Self {
+        Self {
+            account: record.account.to_string(),
+            region: record.region.to_string(),
+            certificate_arn: record.certificate_arn.clone(),
+            status: record.status,
+        }
+    }
+}
+
+impl StepSummary {
+    fn of(record: &StepRecord) -> Self {
+        let outcome = match (record.ended, record.failed) {
+            (None, _) => "open",
+            (Some(_), true) => "failed",
+            (Some(_), false) => "ok",
+        };
+        let took = record.ended.map_or(0, |ended| ended.duration_since(record.began).as_millis());
+        Self { step: record.step, outcome: outcome.to_owned(), ms: i64::try_from(took).unwrap_or(i64::MAX) }
+    }
+}

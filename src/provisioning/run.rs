@@ -1,0 +1,398 @@
+//! A run as the fold over its events. What is not written in the log did not happen.
+
+use jiff::Timestamp;
+
+use crate::audit::event::{Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord};
+use crate::audit::{Body, RunEvent};
+use crate::domain::{
+    BatchName, Bytes, Device, Failure, Fingerprint, Identity, LaneNumber, OperatorRef, Product, ReasonCode, RunId,
+    StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
+};
+use crate::ports::{Logged, Receipt};
+
+/// One attempt at one unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub id: RunId,
+    pub station: StationName,
+    pub operator: Option<OperatorRef>,
+    pub lane: LaneNumber,
+    pub device: Device,
+    pub profile: String,
+    pub product: Product,
+    pub batch: Option<BatchName>,
+    pub started: Timestamp,
+    /// The sequence number of the first event: a HELD unit's slip is numbered by it.
+    pub first_seq: u64,
+
+    pub stage: Stage,
+    pub unit: Option<Unit>,
+    pub variables: Variables,
+    pub reading: Option<Reading>,
+    /// What the first proof found.
+    pub decision: Option<Decision>,
+    pub claim: Option<(Identity, Standing)>,
+    pub intent: Option<RegisterIntent>,
+    pub registered: Vec<TargetRecord>,
+    /// Targets whose certificate is to be set INACTIVE before the run may be sealed.
+    pub deactivate: Vec<TargetName>,
+    pub steps: Vec<StepRecord>,
+    pub sealed: Option<Sealed>,
+    /// The first HELD seal's slip, which stays with the unit.
+    pub slip: Option<u64>,
+    pub label: Label,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stage {
+    Started,
+    Identifying,
+    Identified,
+    Reading,
+    Read,
+    Proving,
+    Challenged { purpose: Purpose, challenge: Bytes },
+    Proven,
+    Checking,
+    Claimed,
+    ReadingAgain,
+    ReadAgain,
+    ProvenAgain,
+    Registering,
+    Failed { step: Step, failure: Failure },
+    Sealed,
+    Resumed,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisterIntent {
+    pub fingerprint: Fingerprint,
+    pub thing: ThingName,
+    pub targets: Vec<TargetName>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRecord {
+    pub step: Step,
+    pub began: Timestamp,
+    pub ended: Option<Timestamp>,
+    pub failed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sealed {
+    pub verdict: Verdict,
+    pub reason: Option<Failure>,
+    pub at: Timestamp,
+    pub receipt: Receipt,
+}
+
+/// What became of the paper.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Label {
+    NotOwed,
+    /// Nothing was sent to the printer yet.
+    Owed(LabelKind),
+    /// Sent, and the end was not seen.
+    Intended(LabelKind),
+    Ended(LabelKind, LabelStatus, Option<Failure>),
+}
+
+impl Label {
+    pub fn status(&self) -> LabelStatus {
+        match self {
+            Label::NotOwed => LabelStatus::None,
+            Label::Owed(_) => LabelStatus::Pending,
+            Label::Intended(_) => LabelStatus::Failed,
+            Label::Ended(_, status, _) => *status,
+        }
+    }
+}
+
+/// An event that cannot follow on what a run is.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Illegal {
+    #[error("a run begins with run-started, not {event}")]
+    NotStarted { event: &'static str },
+    #[error("{event} cannot follow in stage {stage}")]
+    Order { event: &'static str, stage: String },
+    #[error("a run that {why} cannot end as {verdict:?}")]
+    Verdict { verdict: Verdict, why: &'static str },
+    #[error("event {event} belongs to no run")]
+    Foreign { event: &'static str },
+}
+
+impl Run {
+    /// The run that these events tell of.
+    pub fn fold(events: &[Logged]) -> Result<Run, Illegal> {
+        let (first, rest) = events.split_first().ok_or(Illegal::NotStarted { event: "nothing" })?;
+        let mut run = Run::begin(first)?;
+        for logged in rest {
+            run.apply(logged)?;
+        }
+        Ok(run)
+    }
+
+    /// From its first event.
+    pub fn begin(logged: &Logged) -> Result<Run, Illegal> {
+        let event = &logged.event;
+        match (&event.body, event.run) {
+            (Body::Run(RunEvent::RunStarted { lane, device, profile, product, batch }), Some(id)) => Ok(Run {
+                id,
+                station: event.station.clone(),
+                operator: event.operator.clone(),
+                lane: *lane,
+                device: device.clone(),
+                profile: profile.clone(),
+                product: product.clone(),
+                batch: batch.clone(),
+                started: event.at,
+                first_seq: logged.receipt.seq,
+                stage: Stage::Started,
+                unit: None,
+                variables: Variables::new(),
+                reading: None,
+                decision: None,
+                claim: None,
+                intent: None,
+                registered: Vec::new(),
+                deactivate: Vec::new(),
+                steps: vec![StepRecord { step: Step::Detect, began: event.at, ended: Some(event.at), failed: false }],
+                sealed: None,
+                slip: None,
+                label: Label::NotOwed,
+            }),
+            (Body::Run(other), _) => Err(Illegal::NotStarted { event: name_of(other) }),
+            (Body::Line(_), _) => Err(Illegal::NotStarted { event: "an event of the line" }),
+        }
+    }
+
+    /// Takes one more event of this run, or refuses it and stays as it was.
+    pub fn apply(&mut self, logged: &Logged) -> Result<(), Illegal> {
+        let Body::Run(event) = &logged.event.body else {
+            return Err(Illegal::Foreign { event: "of the line" });
+        };
+        if logged.event.run != Some(self.id) {
+            return Err(Illegal::Foreign { event: name_of(event) });
+        }
+        let next = self.next_stage(event)?;
+        let at = logged.event.at;
+        match event {
+            RunEvent::StepBegan { step } => {
+                self.steps.push(StepRecord { step: *step, began: at, ended: None, failed: false });
+            }
+            RunEvent::Identified { unit, variables } => {
+                self.unit = Some(unit.clone());
+                self.variables = variables.clone();
+                self.end_step(at, false);
+            }
+            RunEvent::ChipRead { reading } => {
+                self.reading = Some(reading.clone());
+                self.end_step(at, false);
+            }
+            RunEvent::ChallengeAnswered { purpose: Purpose::First, decision, .. } => {
+                self.decision = Some(decision.clone());
+                self.end_step(at, false);
+            }
+            RunEvent::Claimed { identity, standing, .. } => {
+                self.claim = Some((identity.clone(), *standing));
+                self.end_step(at, false);
+            }
+            RunEvent::RegisterIntended { fingerprint, thing, targets } => {
+                self.intent =
+                    Some(RegisterIntent { fingerprint: *fingerprint, thing: thing.clone(), targets: targets.clone() });
+            }
+            RunEvent::Registered { target } => {
+                self.registered.retain(|known| known.target != target.target);
+                self.registered.push(target.clone());
+                if self.pending_targets().is_empty() {
+                    self.end_step(at, false);
+                }
+            }
+            RunEvent::DeactivateIntended { target } => self.deactivate.push(target.clone()),
+            RunEvent::Deactivated { target, .. } => self.deactivate.retain(|pending| pending != target),
+            RunEvent::StepFailed { .. } => self.end_step(at, true),
+            RunEvent::Sealed { verdict, reason, slip, label } => {
+                self.slip = self.slip.or(*slip);
+                self.label = label.map_or(Label::NotOwed, Label::Owed);
+                self.sealed = Some(Sealed { verdict: *verdict, reason: reason.clone(), at, receipt: logged.receipt });
+                self.steps.push(StepRecord { step: Step::Seal, began: at, ended: Some(at), failed: false });
+            }
+            RunEvent::Resumed {} => {
+                self.steps.push(StepRecord { step: Step::Register, began: at, ended: None, failed: false });
+            }
+            RunEvent::LabelIntended { kind } => {
+                self.label = Label::Intended(*kind);
+                self.steps.push(StepRecord { step: Step::Print, began: at, ended: None, failed: false });
+            }
+            RunEvent::LabelEnded { kind, status, failure } => {
+                self.label = Label::Ended(*kind, *status, failure.clone());
+                self.end_step(at, *status != LabelStatus::Printed);
+            }
+            RunEvent::LabelSettled { kind, printed } => {
+                self.label = match printed {
+                    true => Label::Ended(*kind, LabelStatus::Printed, None),
+                    false => Label::Owed(*kind),
+                };
+            }
+            RunEvent::RunStarted { .. }
+            | RunEvent::ChallengeMade { .. }
+            | RunEvent::ChallengeAnswered { .. }
+            | RunEvent::ReadAgain { .. } => {}
+        }
+        self.stage = next;
+        Ok(())
+    }
+
+    /// Targets of the intent that do not hold the unit yet, in the profile's order.
+    pub fn pending_targets(&self) -> Vec<TargetName> {
+        let Some(intent) = &self.intent else { return Vec::new() };
+        let done = |name: &TargetName| self.registered.iter().any(|record| record.target == *name);
+        intent.targets.iter().filter(|name| !done(name)).cloned().collect()
+    }
+
+    /// The step that is under way, or was last.
+    pub fn step(&self) -> Step {
+        self.steps.last().map_or(Step::Detect, |record| record.step)
+    }
+
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.sealed.as_ref().map(|sealed| sealed.verdict)
+    }
+
+    fn end_step(&mut self, at: Timestamp, failed: bool) {
+        if let Some(open) = self.steps.last_mut().filter(|record| record.ended.is_none()) {
+            open.ended = Some(at);
+            open.failed = failed;
+        }
+    }
+
+    /// The transition table: total, and the only place that says what may follow on what.
+    fn next_stage(&self, event: &RunEvent) -> Result<Stage, Illegal> {
+        use RunEvent as E;
+        use Stage as S;
+        let next = match (&self.stage, event) {
+            (S::Started, E::StepBegan { step: Step::Identify }) => S::Identifying,
+            (S::Identifying, E::Identified { unit, .. }) if unit.product == self.product => S::Identified,
+            (S::Identified, E::StepBegan { step: Step::Read }) => S::Reading,
+            (S::Reading, E::ChipRead { .. }) => S::Read,
+            (S::Read, E::StepBegan { step: Step::Prove }) => S::Proving,
+            (S::Proving, E::ChallengeMade { purpose: Purpose::First, challenge }) => {
+                S::Challenged { purpose: Purpose::First, challenge: challenge.clone() }
+            }
+            (S::ReadAgain, E::ChallengeMade { purpose: Purpose::BeforeRegister, challenge }) => {
+                S::Challenged { purpose: Purpose::BeforeRegister, challenge: challenge.clone() }
+            }
+            (S::Challenged { purpose, .. }, E::ChallengeAnswered { purpose: answered, .. }) if purpose == answered => {
+                match purpose {
+                    Purpose::First => S::Proven,
+                    Purpose::BeforeRegister => S::ProvenAgain,
+                }
+            }
+            (S::Proven, E::StepBegan { step: Step::Check }) => S::Checking,
+            (S::Checking, E::Claimed { unit, .. }) if Some(unit) == self.unit.as_ref() => S::Claimed,
+            (S::Claimed, E::StepBegan { step: Step::Register }) => S::ReadingAgain,
+            (S::ReadingAgain, E::ReadAgain { .. }) => S::ReadAgain,
+            (S::ProvenAgain | S::Resumed, E::RegisterIntended { .. }) => S::Registering,
+            (S::Registering, E::Registered { target }) if self.pending_targets().contains(&target.target) => {
+                S::Registering
+            }
+            (S::Sealed | S::Failed { .. }, E::StepFailed { .. }) => return Err(self.order(event)),
+            (_, E::StepFailed { step, failure }) => S::Failed { step: *step, failure: failure.clone() },
+            (S::Failed { step, failure }, E::DeactivateIntended { .. }) => {
+                S::Failed { step: *step, failure: failure.clone() }
+            }
+            (S::Failed { step, failure }, E::Deactivated { target, .. }) if self.deactivate.contains(target) => {
+                S::Failed { step: *step, failure: failure.clone() }
+            }
+            (_, E::Sealed { verdict, reason, .. }) => {
+                self.may_seal(*verdict, reason.as_ref())?;
+                S::Sealed
+            }
+            (S::Sealed, E::Resumed {}) if self.verdict() == Some(Verdict::Held) => S::Resumed,
+            (S::Sealed, E::LabelIntended { kind }) if self.may_print(*kind) => S::Sealed,
+            (S::Sealed, E::LabelEnded { kind, .. }) if matches!(&self.label, Label::Intended(k) | Label::Owed(k) if k == kind) => {
+                S::Sealed
+            }
+            (S::Sealed, E::LabelSettled { kind, .. })
+                if matches!(&self.label,
+                    Label::Intended(k) | Label::Ended(k, LabelStatus::Failed, _) if k == kind) =>
+            {
+                S::Sealed
+            }
+            _ => return Err(self.order(event)),
+        };
+        Ok(next)
+    }
+
+    fn may_print(&self, kind: LabelKind) -> bool {
+        match &self.label {
+            Label::Owed(owed) => *owed == kind,
+            Label::Ended(owed, LabelStatus::Pending, _) => *owed == kind,
+            _ => false,
+        }
+    }
+
+    /// A PASS needs every promise kept; any other verdict needs the failure that it came from.
+    fn may_seal(&self, verdict: Verdict, reason: Option<&Failure>) -> Result<(), Illegal> {
+        let no = |why| Err(Illegal::Verdict { verdict, why });
+        match (&self.stage, verdict) {
+            (Stage::Sealed, _) => no("is sealed"),
+            (Stage::Registering, Verdict::Pass) => {
+                let Some(intent) = &self.intent else { return no("did not register") };
+                let Some((identity, _)) = &self.claim else { return no("claimed nothing") };
+                match () {
+                    () if !self.pending_targets().is_empty() => no("has not registered in every target"),
+                    () if identity.fingerprint != intent.fingerprint => no("registered another certificate"),
+                    () if self.decision.is_none() => no("proved nothing"),
+                    () if reason.is_some() => no("has a reason to fail"),
+                    () => Ok(()),
+                }
+            }
+            (_, Verdict::Pass) => no("did not come to the end of register"),
+            (Stage::Failed { failure, .. }, _) if reason != Some(failure) => no("failed for another reason"),
+            (Stage::Failed { .. }, _) if !self.deactivate.is_empty() => no("has certificates to set INACTIVE"),
+            (Stage::Failed { failure, .. }, verdict) if verdict_of(failure.code, self) == verdict => Ok(()),
+            (Stage::Failed { .. }, _) => no("failed for a reason of another verdict"),
+            _ => no("has not failed"),
+        }
+    }
+
+    fn order(&self, event: &RunEvent) -> Illegal {
+        Illegal::Order { event: name_of(event), stage: format!("{:?}", self.stage) }
+    }
+}
+
+/// The verdict that a reason leads to. HELD is for what is proven, claimed and meant to be
+/// registered; short of that the same cause is an ERROR, since nothing could be finished later.
+pub fn verdict_of(code: ReasonCode, run: &Run) -> Verdict {
+    match code.verdict() {
+        Verdict::Held if run.claim.is_some() && run.intent.is_some() => Verdict::Held,
+        Verdict::Held | Verdict::Pass => Verdict::Error,
+        verdict => verdict,
+    }
+}
+
+fn name_of(event: &RunEvent) -> &'static str {
+    match event {
+        RunEvent::RunStarted { .. } => "run-started",
+        RunEvent::StepBegan { .. } => "step-began",
+        RunEvent::Identified { .. } => "identified",
+        RunEvent::ChipRead { .. } => "chip-read",
+        RunEvent::ChallengeMade { .. } => "challenge-made",
+        RunEvent::ChallengeAnswered { .. } => "challenge-answered",
+        RunEvent::Claimed { .. } => "claimed",
+        RunEvent::ReadAgain { .. } => "read-again",
+        RunEvent::RegisterIntended { .. } => "register-intended",
+        RunEvent::Registered { .. } => "registered",
+        RunEvent::DeactivateIntended { .. } => "deactivate-intended",
+        RunEvent::Deactivated { .. } => "deactivated",
+        RunEvent::StepFailed { .. } => "step-failed",
+        RunEvent::Sealed { .. } => "sealed",
+        RunEvent::Resumed {} => "resumed",
+        RunEvent::LabelIntended { .. } => "label-intended",
+        RunEvent::LabelEnded { .. } => "label-ended",
+        RunEvent::LabelSettled { .. } => "label-settled",
+    }
+}

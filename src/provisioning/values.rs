@@ -1,0 +1,65 @@
+//! What a profile's templates become for one unit.
+
+use std::collections::BTreeMap;
+
+use super::run::Run;
+use crate::domain::profile::Profile;
+use crate::domain::{AttributeName, AttributeValue, Failure, ReasonCode, ThingName, Unit, Variables};
+use crate::ports::Answer;
+
+/// What AWS is going to be told; each value is one that AWS takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisterValues {
+    pub thing: ThingName,
+    pub attributes: BTreeMap<AttributeName, AttributeValue>,
+}
+
+/// The variables that every template of the run may use.
+pub fn variables_of(run: &Run, unit: &Unit, answer: &Answer) -> Variables {
+    let mut variables = answer.clone();
+    variables.extend(device_variables(run));
+    variables.insert("serial".into(), unit.serial.to_string());
+    variables
+}
+
+/// What is known before the board said a word: for `prepare` and the question itself.
+pub fn device_variables(run: &Run) -> Variables {
+    Variables::from([
+        ("port".into(), run.device.node.clone().unwrap_or_default()),
+        ("usb_path".into(), run.device.path.to_string()),
+        ("product".into(), run.product.to_string()),
+        ("station".into(), run.station.to_string()),
+    ])
+}
+
+pub fn register_values(profile: &Profile, variables: &Variables) -> Result<RegisterValues, Failure> {
+    let bad = |cause: String| Failure::new(ReasonCode::CONFIG_VALUE, cause);
+    let plan = &profile.register;
+    let thing = plan.thing_name.render(variables).map_err(|error| bad(error.to_string()))?;
+    let mut attributes = BTreeMap::new();
+    for (name, template) in &plan.attributes {
+        let text = template.render(variables).map_err(|error| bad(format!("attribute {name}: {error}")))?;
+        let value = text.parse::<AttributeValue>().map_err(|error| bad(format!("attribute {name}: {error}")))?;
+        attributes.insert(name.clone(), value);
+    }
+    Ok(RegisterValues { thing: thing.parse().map_err(|error| bad(format!("{error}")))?, attributes })
+}
+
+/// The variables of a label: those of the run, and what came of it.
+pub fn label_variables(run: &Run, practice: bool) -> Variables {
+    let mut variables = run.variables.clone();
+    let mut set = |name: &str, value: String| variables.insert(name.to_owned(), value);
+    set("practice", if practice { "PRACTICE" } else { "" }.to_owned());
+    set("batch", run.batch.as_ref().map(ToString::to_string).unwrap_or_default());
+    set("thing", run.intent.as_ref().map(|intent| intent.thing.to_string()).unwrap_or_default());
+    let fingerprint = run.claim.as_ref().map(|(identity, _)| identity.fingerprint.to_string()).unwrap_or_default();
+    set("certificate_id", fingerprint.clone());
+    set("fingerprint", fingerprint);
+    set("slip", run.slip.map(|slip| slip.to_string()).unwrap_or_default());
+    if let Some(sealed) = &run.sealed {
+        set("verdict", sealed.verdict.as_str().to_owned());
+        set("time", sealed.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        set("reason", sealed.reason.as_ref().map(|reason| reason.code.to_string()).unwrap_or_default());
+    }
+    variables
+}

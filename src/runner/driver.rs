@@ -1,0 +1,454 @@
+//! Drives one run: asks the core, performs what it says through the ports, records before and after.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::log::LogWriter;
+use super::presence::Presence;
+use crate::audit::event::{LabelKind, LabelStatus};
+use crate::audit::{Body, RunEvent, TreeHead};
+use crate::domain::profile::{IdentifySource, Profile, TokenPlan};
+use crate::domain::{Device, Failure, ReasonCode, Step, Variables};
+use crate::ports::{
+    BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, Logged, Receipt, Token, TokenAccess, Tokens,
+};
+use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide, device_variables};
+
+/// What every run of a station shares.
+#[derive(Clone)]
+pub struct Shared {
+    pub log: LogWriter,
+    pub dialogue: Arc<dyn BoardDialogue>,
+    pub tokens: Arc<dyn Tokens>,
+    pub cloud: Arc<dyn Cloud>,
+    pub printer: Option<Arc<dyn LabelPrinter>>,
+    pub practice: bool,
+    pub presence: Arc<Presence>,
+    /// How long after an I/O error the board's departure may still show up as its cause.
+    pub grace: Duration,
+}
+
+/// What the station tells a run.
+#[derive(Debug, Clone)]
+pub enum Order {
+    Interrupt(Failure),
+    /// The barcode scanner read the board's serial number.
+    Scanned(String),
+}
+
+/// What a run tells the station, after each commit.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    Progress(Arc<Run>),
+    Done(Arc<Run>),
+    /// The log could not be written: there is no verdict, whatever happened.
+    Unrecorded(Option<Arc<Run>>, Failure),
+}
+
+/// Where a run's outcomes go, with the arrival they belong to.
+pub type Updates = mpsc::Sender<(u64, Outcome)>;
+
+pub struct Driver {
+    shared: Shared,
+    profile: Arc<Profile>,
+    run: Run,
+    /// The arrival of a board that this run is bound to; 0 for work without a board.
+    arrival: u64,
+    orders: mpsc::Receiver<Order>,
+    to_self: mpsc::Sender<Order>,
+    updates: Updates,
+    token: Option<Box<dyn Token>>,
+    earlier_label: Option<LabelStatus>,
+    interrupted: Option<Failure>,
+}
+
+/// Starts a run for a board that has just arrived, and sees it through.
+pub async fn run_board(
+    shared: Shared,
+    profile: Arc<Profile>,
+    started: RunEvent,
+    arrival: u64,
+    (to_self, orders): (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    updates: Updates,
+) {
+    let run = match begin(&shared.log, started).await {
+        Ok(run) => run,
+        Err(failure) => {
+            let _ = updates.send((arrival, Outcome::Unrecorded(None, failure))).await;
+            return;
+        }
+    };
+    let driver = Driver {
+        shared,
+        profile,
+        run,
+        arrival,
+        orders,
+        to_self,
+        updates,
+        token: None,
+        earlier_label: None,
+        interrupted: None,
+    };
+    driver.drive(Input::Begin).await;
+}
+
+/// Goes on with a run that the log already knows: recovery, HELD units, labels.
+pub async fn go_on(shared: Shared, profile: Arc<Profile>, run: Run, input: Input, updates: Updates) {
+    let (to_self, orders) = mpsc::channel(1);
+    let driver = Driver {
+        shared,
+        profile,
+        run,
+        arrival: 0,
+        orders,
+        to_self,
+        updates,
+        token: None,
+        earlier_label: None,
+        interrupted: None,
+    };
+    driver.drive(input).await;
+}
+
+async fn begin(log: &LogWriter, started: RunEvent) -> Result<Run, Failure> {
+    let event = log.run_event(log.new_run()?, started)?;
+    let logged = log.append(vec![event]).await?;
+    let first = logged.first().ok_or_else(|| Failure::new(ReasonCode::STORE_FAILED, "no receipt for run-started"))?;
+    Run::begin(first).map_err(defect)
+}
+
+fn defect(error: impl std::fmt::Display) -> Failure {
+    Failure::new(ReasonCode::STORE_FAILED, error.to_string())
+}
+
+impl Driver {
+    async fn drive(mut self, input: Input) {
+        self.report(Outcome::Progress).await;
+        match self.until_finished(input).await {
+            Ok(()) => self.report(Outcome::Done).await,
+            Err(failure) => {
+                tracing::error!(run = %self.run.id, %failure, "the run stops: it can't be recorded");
+                let run = Arc::new(self.run.clone());
+                let _ = self.updates.send((self.arrival, Outcome::Unrecorded(Some(run), failure))).await;
+            }
+        }
+    }
+
+    async fn until_finished(&mut self, mut input: Input) -> Result<(), Failure> {
+        loop {
+            let head = self.shared.log.store.head().await?;
+            let effects = self.decide(input, head)?;
+            let mut answer = None;
+            for effect in effects {
+                answer = match effect {
+                    Effect::Record(events) => {
+                        self.record(events).await?;
+                        None
+                    }
+                    Effect::PrintNext => Some(Input::PrintLabel),
+                    Effect::Finish => return Ok(()),
+                    effect => Some(self.perform(effect).await?),
+                };
+            }
+            input = answer.ok_or_else(|| defect("the core left a run without a next step"))?;
+        }
+    }
+
+    fn decide(&self, input: Input, head: TreeHead) -> Result<Vec<Effect>, Failure> {
+        let context = Context {
+            now: self.shared.log.clock.now(),
+            random: self.shared.log.random()?,
+            log_root: head.root,
+            profile: &self.profile,
+            printer: self.shared.printer.is_some(),
+            earlier_label: self.earlier_label,
+            practice: self.shared.practice,
+        };
+        decide(&self.run, input, &context).map_err(defect)
+    }
+
+    /// Commits events of this run. An event that the run's own rules forbid never reaches the log.
+    async fn record(&mut self, events: Vec<RunEvent>) -> Result<(), Failure> {
+        let mut envelopes = Vec::with_capacity(events.len());
+        let mut trial = self.run.clone();
+        for event in events {
+            let event = self.shared.log.run_event(self.run.id, event)?;
+            let trial_receipt = Receipt { seq: 0, leaf: crate::audit::LeafHash([0; 32]) };
+            trial.apply(&Logged { receipt: trial_receipt, event: event.clone() }).map_err(defect)?;
+            envelopes.push(event);
+        }
+        for logged in self.shared.log.append(envelopes).await? {
+            self.run.apply(&logged).map_err(defect)?;
+            if let Body::Run(RunEvent::Identified { unit, .. }) = &logged.event.body {
+                let entered = self.shared.presence.enter(unit, self.arrival, self.to_self.clone());
+                self.interrupted = entered.err().or(self.interrupted.take());
+            }
+        }
+        self.report(Outcome::Progress).await;
+        Ok(())
+    }
+
+    /// Performs one effect. Departure, stop and twins end whatever touches the board or the cloud;
+    /// what is only owed to the record goes on.
+    async fn perform(&mut self, effect: Effect) -> Result<Input, Failure> {
+        match effect {
+            Effect::Claim { unit, identity } => {
+                if let Some(failure) = self.pending_interrupt() {
+                    return Ok(Input::Interrupted(failure));
+                }
+                return self.claim(unit, identity).await;
+            }
+            Effect::Deactivate { target, certificate } => {
+                let result = self.shared.cloud.deactivate(&target, &certificate).await;
+                return Ok(Input::Deactivated(target, result));
+            }
+            Effect::Print { name, zpl } => return Ok(Input::Printed(self.print(&name, &zpl).await)),
+            _ => {}
+        }
+        if let Some(failure) = self.pending_interrupt() {
+            return Ok(self.interrupt(failure));
+        }
+        let mut scans = None;
+        let (work, orders) = self.split(&mut scans);
+        let input = tokio::select! {
+            biased;
+            failure = interruption(orders, scans.as_ref()) => Err(failure),
+            input = work.perform(effect) => Ok(input),
+        };
+        let input = match input {
+            Ok(input) => input,
+            Err(failure) => return Ok(self.interrupt(failure)),
+        };
+        if line_fault(&input) && self.arrival != 0 {
+            // The cable was pulled first, and the error is only what it looked like from here.
+            if let Ok(failure) = tokio::time::timeout(self.shared.grace, interruption(&mut self.orders, None)).await {
+                return Ok(self.interrupt(failure));
+            }
+        }
+        Ok(input)
+    }
+
+    fn pending_interrupt(&mut self) -> Option<Failure> {
+        if let Some(failure) = self.interrupted.take() {
+            return Some(failure);
+        }
+        while let Ok(order) = self.orders.try_recv() {
+            if let Order::Interrupt(failure) = order {
+                return Some(failure);
+            }
+        }
+        None
+    }
+
+    /// Ends the board's worker process at once, whatever it is doing.
+    fn interrupt(&mut self, failure: Failure) -> Input {
+        self.token = None;
+        Input::Interrupted(failure)
+    }
+
+    async fn claim(&mut self, unit: crate::domain::Unit, identity: crate::domain::Identity) -> Result<Input, Failure> {
+        let log = &self.shared.log;
+        let claim = Claim {
+            id: log.new_event()?,
+            at: log.clock.now(),
+            station: log.station.clone(),
+            operator: log.operator.clone(),
+            run: self.run.id,
+            unit,
+            identity,
+        };
+        match log.store.claim(claim).await? {
+            ClaimAnswer::Bound { event, label, .. } => {
+                self.run.apply(&event).map_err(defect)?;
+                self.earlier_label = label;
+                self.report(Outcome::Progress).await;
+                Ok(Input::Claimed)
+            }
+            ClaimAnswer::Collides(collisions) => Ok(Input::ClaimRefused(Ok(collisions))),
+        }
+    }
+
+    async fn print(&mut self, name: &str, zpl: &str) -> Result<(), Failure> {
+        match &self.shared.printer {
+            Some(printer) => printer.print(name, zpl).await,
+            None => Err(Failure::new(ReasonCode::PRINTER_UNREACHABLE, "no printer is configured")),
+        }
+    }
+
+    async fn report(&mut self, outcome: fn(Arc<Run>) -> Outcome) {
+        // The station listens as long as it lives; when it is gone, nobody draws.
+        let _ = self.updates.send((self.arrival, outcome(Arc::new(self.run.clone())))).await;
+    }
+
+    /// The parts that an effect needs, apart from the orders that may end it.
+    fn split<'a>(&'a mut self, scans: &mut Option<mpsc::Sender<String>>) -> (Work<'a>, &'a mut mpsc::Receiver<Order>) {
+        let (sender, receiver) = mpsc::channel(1);
+        *scans = Some(sender);
+        let work = Work {
+            shared: &self.shared,
+            profile: &self.profile,
+            run: &self.run,
+            token: &mut self.token,
+            scans: receiver,
+        };
+        (work, &mut self.orders)
+    }
+}
+
+/// Resolves with the reason to stop; hands scans on meanwhile.
+async fn interruption(orders: &mut mpsc::Receiver<Order>, scans: Option<&mpsc::Sender<String>>) -> Failure {
+    loop {
+        match orders.recv().await {
+            Some(Order::Interrupt(failure)) => return failure,
+            Some(Order::Scanned(text)) => {
+                if let Some(scans) = scans {
+                    // One scan is waited for; a second one before it is taken is dropped.
+                    let _ = scans.try_send(text);
+                }
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Could this answer be what a pulled cable looks like?
+fn line_fault(input: &Input) -> bool {
+    let failure = match input {
+        Input::Identified(result) => result.as_ref().err(),
+        Input::Read(result) => result.as_ref().err(),
+        Input::Signed(result) => result.as_ref().err(),
+        _ => None,
+    };
+    failure.is_some_and(|failure| failure.code.verdict() == crate::domain::Verdict::Error)
+}
+
+/// One effect on the board or the cloud.
+struct Work<'a> {
+    shared: &'a Shared,
+    profile: &'a Profile,
+    run: &'a Run,
+    token: &'a mut Option<Box<dyn Token>>,
+    scans: mpsc::Receiver<String>,
+}
+
+impl Work<'_> {
+    async fn perform(mut self, effect: Effect) -> Input {
+        match effect {
+            Effect::Identify => Input::Identified(self.identify().await),
+            Effect::Read => Input::Read(self.read().await),
+            Effect::Sign { message, scheme } => Input::Signed(match self.token.as_mut() {
+                Some(token) => token.sign(&message, scheme).await,
+                None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could sign")),
+            }),
+            Effect::Register(registration) => {
+                let result = self.shared.cloud.register(&registration).await;
+                Input::Registered(registration.target.clone(), Box::new(result))
+            }
+            // The others never touch the board: the caller performs them itself.
+            Effect::Record(_)
+            | Effect::Claim { .. }
+            | Effect::Deactivate { .. }
+            | Effect::Print { .. }
+            | Effect::PrintNext
+            | Effect::Finish => Input::Interrupted(defect("an effect was performed in the wrong place")),
+        }
+    }
+
+    /// `prepare`, then the serial number from the profile's source. The port is closed afterwards.
+    async fn identify(&mut self) -> Result<Variables, Failure> {
+        let device = &self.run.device;
+        if let Some(denied) = &device.denied {
+            return Err(Failure::new(ReasonCode::PORT_DENIED, denied).with("port", &device.path));
+        }
+        let variables = device_variables(self.run);
+        for prepare in &self.profile.prepare {
+            self.shared.dialogue.prepare(device, prepare, &variables).await?;
+        }
+        match &self.profile.identify.source {
+            IdentifySource::UsbSerial => usb_serial(device),
+            IdentifySource::Dialogue(dialogue) => self.shared.dialogue.ask(device, dialogue, &variables).await,
+            IdentifySource::Barcode { timeout } => match tokio::time::timeout(*timeout, self.scans.recv()).await {
+                Ok(Some(text)) => Ok(Variables::from([("serial".to_owned(), text)])),
+                _ => Err(Failure::new(ReasonCode::BOARD_SILENT, format!("no barcode was scanned within {timeout:?}"))),
+            },
+        }
+    }
+
+    /// The first reading opens the token; later ones go to the same worker process, so that a run
+    /// stays with the chip that it began with.
+    async fn read(&mut self) -> Result<crate::audit::event::Reading, Failure> {
+        if self.token.is_none() {
+            let access = access(&self.profile.token, &self.run.variables)?;
+            *self.token = Some(self.shared.tokens.open(&access).await?);
+        }
+        match self.token.as_mut() {
+            Some(token) => token.read().await,
+            None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could be read")),
+        }
+    }
+}
+
+fn usb_serial(device: &Device) -> Result<Variables, Failure> {
+    match &device.usb_serial {
+        Some(serial) => Ok(Variables::from([("serial".to_owned(), serial.clone())])),
+        None => Err(Failure::new(ReasonCode::BOARD_SERIAL, "the board has no USB serial number")),
+    }
+}
+
+fn access(plan: &TokenPlan, variables: &Variables) -> Result<TokenAccess, Failure> {
+    let mut environment = std::collections::BTreeMap::new();
+    for (name, template) in &plan.environment {
+        let value = template
+            .render(variables)
+            .map_err(|error| Failure::new(ReasonCode::CONFIG_VALUE, format!("environment {name}: {error}")))?;
+        environment.insert(name.clone(), value);
+    }
+    Ok(TokenAccess {
+        module: plan.module.clone(),
+        environment,
+        slot: plan.slot.clone(),
+        certificate: plan.certificate.clone(),
+        key: plan.key.clone(),
+        uid: plan.uid.clone(),
+        pin: plan.pin.clone(),
+        call_timeout: plan.call_timeout,
+        open_timeout: plan.open_timeout,
+    })
+}
+
+/// Finishes one HELD run in the cloud; its paper waits for the slip.
+pub async fn finish_held(shared: Shared, profile: Arc<Profile>, run: Run, updates: Updates) {
+    go_on(shared, profile, run, Input::Resume, updates).await;
+}
+
+/// Prints the label that a run owes, because somebody stands there with its slip.
+pub async fn print_on_request(shared: Shared, profile: Arc<Profile>, run: Run, updates: Updates) {
+    go_on(shared, profile, run, Input::PrintLabel, updates).await;
+}
+
+/// Does this run owe paper that comes by itself (as opposed to on scanning a slip)?
+pub fn prints_by_itself(run: &Run) -> bool {
+    let pending = match &run.label {
+        Label::Owed(kind) | Label::Ended(kind, LabelStatus::Pending, _) => *kind,
+        _ => return false,
+    };
+    run.stage == Stage::Sealed && (pending == LabelKind::Slip || run.slip.is_none())
+}
+
+/// Was a label sent whose end nobody saw?
+pub fn needs_an_answer(run: &Run) -> Option<LabelKind> {
+    match &run.label {
+        Label::Intended(kind) | Label::Ended(kind, LabelStatus::Failed, _) if run.stage == Stage::Sealed => Some(*kind),
+        _ => None,
+    }
+}
+
+/// Is this run waiting for the scanner?
+pub fn waits_for_scan(run: &Run, profile: &Profile) -> bool {
+    run.step() == Step::Identify
+        && run.stage == Stage::Identifying
+        && matches!(profile.identify.source, IdentifySource::Barcode { .. })
+}

@@ -1,0 +1,82 @@
+//! From what happened to an event in the log: the envelope, and the one way in.
+
+use std::sync::Arc;
+
+use crate::audit::{Body, Event, LineEvent, RunEvent, event};
+use crate::domain::{EventId, Failure, OperatorRef, ReasonCode, RunId, StationName};
+use crate::ports::{AuditStore, Clock, Entropy, Logged, Receipt};
+
+/// Writes events in this station's name.
+#[derive(Clone)]
+pub struct LogWriter {
+    pub store: Arc<dyn AuditStore>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub station: StationName,
+    pub operator: Option<OperatorRef>,
+}
+
+impl LogWriter {
+    /// The same log, with the person named who acts: made known to the log at first sight.
+    pub async fn named(mut self, name: &str) -> Result<Self, Failure> {
+        let mut salt = [0; 32];
+        self.entropy.fill(&mut salt)?;
+        let id = uuid::Builder::from_random_bytes(self.random()?).into_uuid();
+        let operator = self.store.operator(name, (id, salt)).await?;
+        let known = operator.id != id;
+        self.operator = Some(operator);
+        if !known {
+            self.line(LineEvent::OperatorNamed {}).await?;
+        }
+        Ok(self)
+    }
+
+    pub async fn line(&self, event: LineEvent) -> Result<Receipt, Failure> {
+        let event = self.envelope(None, Body::Line(event))?;
+        let receipts = self.store.append(vec![event]).await?;
+        receipts.first().copied().ok_or_else(no_receipt)
+    }
+
+    /// Events of one run, in one transaction.
+    pub async fn append(&self, events: Vec<Event>) -> Result<Vec<Logged>, Failure> {
+        let receipts = self.store.append(events.clone()).await?;
+        if receipts.len() != events.len() {
+            return Err(no_receipt());
+        }
+        Ok(events.into_iter().zip(receipts).map(|(event, receipt)| Logged { receipt, event }).collect())
+    }
+
+    pub fn run_event(&self, run: RunId, event: RunEvent) -> Result<Event, Failure> {
+        self.envelope(Some(run), Body::Run(event))
+    }
+
+    pub fn new_run(&self) -> Result<RunId, Failure> {
+        Ok(RunId::from_random(self.random()?))
+    }
+
+    pub fn new_event(&self) -> Result<EventId, Failure> {
+        Ok(EventId::from_random(self.random()?))
+    }
+
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], Failure> {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn envelope(&self, run: Option<RunId>, body: Body) -> Result<Event, Failure> {
+        Ok(Event {
+            v: event::VERSION,
+            id: self.new_event()?,
+            at: self.clock.now(),
+            station: self.station.clone(),
+            operator: self.operator.clone(),
+            run,
+            body,
+        })
+    }
+}
+
+fn no_receipt() -> Failure {
+    Failure::new(ReasonCode::STORE_FAILED, "the store acknowledged another number of events than it was given")
+}

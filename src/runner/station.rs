@@ -1,0 +1,704 @@
+//! The station: one task that owns the lanes. Everything reaches it as a message; what it knows
+//! leaves it as snapshots and finished units.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::arrivals::Change;
+use super::driver::{Order, Outcome, Shared, Updates, go_on, needs_an_answer, run_board, waits_for_scan};
+use super::lanes::LaneTable;
+use super::log::LogWriter;
+use super::presence::Presence;
+use super::scan::{BoardEvent, Scanner};
+use super::spool::Spool;
+use super::view::{BatchView, Command, FinishedView, Health, LaneState, LaneView, Snapshot};
+use super::{batches, lanes};
+use crate::audit::event::LabelStatus;
+use crate::audit::{LineEvent, RunEvent};
+use crate::config::Config;
+use crate::domain::profile::Profile;
+use crate::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Verdict};
+use crate::ports::{BoardDialogue, BoardSource, Cloud, LabelPrinter, RunLog, Tokens};
+use crate::provisioning::{Input, Run, UnitRecord};
+
+/// What a station works with.
+pub struct Equipment {
+    pub boards: Box<dyn BoardSource>,
+    pub dialogue: Arc<dyn BoardDialogue>,
+    pub tokens: Arc<dyn Tokens>,
+    pub cloud: Arc<dyn Cloud>,
+    pub printer: Option<Arc<dyn LabelPrinter>>,
+    /// Writes in this station's and its operator's name.
+    pub log: LogWriter,
+    pub operator_name: Option<String>,
+}
+
+/// A running station.
+pub struct StationHandle {
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub commands: mpsc::Sender<Command>,
+    /// Each unit once, when its run is over and its label was tried.
+    pub finished: mpsc::Receiver<UnitRecord>,
+    /// Ends after [`Command::Stop`].
+    pub task: JoinHandle<Result<(), Failure>>,
+}
+
+const RECENT: usize = 12;
+const LABEL_RETRY: Duration = Duration::from_secs(3);
+const HEALTH_EVERY: Duration = Duration::from_secs(15);
+/// More finished units than a window of sixteen lanes can show before somebody takes them.
+const FINISHED_QUEUE: usize = 256;
+
+/// Starts the station. Runs that a crash left open are closed first, before any board is taken.
+pub fn start(config: Arc<Config>, equipment: Equipment) -> StationHandle {
+    let (snapshot_sender, snapshots) = watch::channel(Arc::new(empty(&config, &equipment)));
+    let (commands, command_receiver) = mpsc::channel(64);
+    let (finished_sender, finished) = mpsc::channel(FINISHED_QUEUE);
+    let task = tokio::spawn(async move {
+        let (updates, update_receiver) = mpsc::channel(256);
+        let mut station = Station::new(config.clone(), &equipment, updates, snapshot_sender, finished_sender);
+        station.recover(update_receiver, command_receiver, equipment.boards).await
+    });
+    StationHandle { snapshots, commands, finished, task }
+}
+
+fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
+    Snapshot {
+        station: config.station.name.clone(),
+        practice: config.station.practice,
+        operator: equipment.operator_name.clone(),
+        batch: None,
+        lanes: Vec::new(),
+        recent: Vec::new(),
+        cloud: Health::Unknown,
+        log: Health::Unknown,
+        printer: Health::Unknown,
+        paused: false,
+        questions: Vec::new(),
+        profiles: Vec::new(),
+        notice: None,
+        refused: Vec::new(),
+    }
+}
+
+/// A board that is plugged in.
+struct Present {
+    device: Device,
+    lane: Option<LaneNumber>,
+    orders: Option<mpsc::Sender<Order>>,
+    refusal: Option<Failure>,
+    /// It came while the station was paused: its run starts on `Continue`.
+    waiting: bool,
+}
+
+/// What a lane shows.
+struct LaneNow {
+    /// The arrival whose run it shows; 0 for none.
+    arrival: u64,
+    run: Option<Arc<Run>>,
+    refused: Option<Failure>,
+}
+
+struct Station {
+    config: Arc<Config>,
+    profiles: BTreeMap<String, Arc<Profile>>,
+    shared: Shared,
+    updates: Updates,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    finished: mpsc::Sender<UnitRecord>,
+    lanes: LaneTable,
+    shown: BTreeMap<LaneNumber, LaneNow>,
+    boards: BTreeMap<u64, Present>,
+    spool: Spool,
+    runs: JoinSet<()>,
+    view: Snapshot,
+    /// Runs that report to no lane: recovery, HELD, labels.
+    errands: HashMap<RunId, Errand>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Errand {
+    Recover,
+    Held,
+    Label,
+}
+
+impl Station {
+    fn new(
+        config: Arc<Config>,
+        equipment: &Equipment,
+        updates: Updates,
+        snapshot: watch::Sender<Arc<Snapshot>>,
+        finished: mpsc::Sender<UnitRecord>,
+    ) -> Self {
+        let shared = Shared {
+            log: equipment.log.clone(),
+            dialogue: equipment.dialogue.clone(),
+            tokens: equipment.tokens.clone(),
+            cloud: equipment.cloud.clone(),
+            printer: equipment.printer.clone(),
+            practice: config.station.practice,
+            presence: Arc::new(Presence::default()),
+            grace: config.detection.debounce * 2 + Duration::from_millis(400),
+        };
+        let profiles = config.profiles.iter().map(|p| (p.name.clone(), Arc::new(p.clone()))).collect();
+        Station {
+            lanes: LaneTable::new(&config.lanes),
+            view: empty(&config, equipment),
+            config,
+            profiles,
+            shared,
+            updates,
+            snapshot,
+            finished,
+            shown: BTreeMap::new(),
+            boards: BTreeMap::new(),
+            spool: Spool::default(),
+            runs: JoinSet::new(),
+            errands: HashMap::new(),
+        }
+    }
+
+    /// Closes what a crash left open, then works until told to stop.
+    async fn recover(
+        &mut self,
+        mut updates: mpsc::Receiver<(u64, Outcome)>,
+        commands: mpsc::Receiver<Command>,
+        boards: Box<dyn BoardSource>,
+    ) -> Result<(), Failure> {
+        let log = self.shared.log.clone();
+        log.line(LineEvent::StationStarted { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
+        self.view.log = Health::Good;
+        for unfinished in log.store.unfinished(&log.station).await? {
+            let why = Failure::new(ReasonCode::STATION_STOPPED, "the station ended in the middle of the run");
+            self.errand(&unfinished, Errand::Recover, Input::Recover(why));
+        }
+        while !self.errands.is_empty() {
+            let Some((arrival, outcome)) = updates.recv().await else { break };
+            self.take_update(arrival, outcome).await;
+        }
+        for log in log.store.unsettled_labels(&log.station).await? {
+            if let Some(run) = self.fold(&log) {
+                self.spool.note(&Arc::new(run));
+            }
+        }
+        for log in log.store.latest(RECENT as u32).await? {
+            if let Some(run) = self.fold(&log) {
+                self.view.recent.extend(finished_view(&run));
+            }
+        }
+        self.count().await;
+        let scanner = Scanner::start(boards, self.config.detection.debounce)
+            .map_err(|error| Failure::new(ReasonCode::PORT_FAILED, error.to_string()))?;
+        self.work(scanner, updates, commands).await
+    }
+
+    async fn work(
+        &mut self,
+        mut scanner: Scanner,
+        mut updates: mpsc::Receiver<(u64, Outcome)>,
+        mut commands: mpsc::Receiver<Command>,
+    ) -> Result<(), Failure> {
+        let mut retry = tokio::time::interval(LABEL_RETRY);
+        retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (health_sender, mut health) = mpsc::channel(4);
+        let watcher = tokio::spawn(watch_health(self.shared.clone(), self.config.clone(), health_sender));
+        let mut stopping = false;
+        loop {
+            self.publish();
+            if stopping && self.runs.is_empty() {
+                break;
+            }
+            tokio::select! {
+                Some(event) = scanner.events.recv(), if !stopping => self.board(event).await,
+                Some((arrival, outcome)) = updates.recv() => self.take_update(arrival, outcome).await,
+                command = commands.recv(), if !stopping => match command {
+                    Some(Command::Stop) | None => {
+                        stopping = true;
+                        self.stop_runs().await;
+                    }
+                    Some(command) => self.command(command).await,
+                },
+                Some(_) = self.runs.join_next(), if !self.runs.is_empty() => {}
+                Some((cloud, printer)) = health.recv() => {
+                    self.view.cloud = cloud;
+                    self.view.printer = printer;
+                }
+                _ = retry.tick(), if self.spool.waiting() && !stopping => self.print_next(),
+            }
+        }
+        watcher.abort();
+        // What the last runs said on their way out.
+        while let Ok((arrival, outcome)) = updates.try_recv() {
+            self.take_update(arrival, outcome).await;
+        }
+        self.publish();
+        self.shared.log.line(LineEvent::StationStopped {}).await?;
+        Ok(())
+    }
+
+    async fn stop_runs(&mut self) {
+        for board in self.boards.values() {
+            if let Some(orders) = &board.orders {
+                let stop = Failure::new(ReasonCode::OPERATOR_STOPPED, "the station was stopped");
+                let _ = orders.try_send(Order::Interrupt(stop));
+            }
+        }
+    }
+
+    async fn board(&mut self, event: BoardEvent) {
+        match event {
+            BoardEvent::Changed(Change::Arrived { arrival, device }) => self.arrived(arrival, device).await,
+            BoardEvent::Changed(Change::Departed { arrival, .. }) => self.departed(arrival).await,
+            BoardEvent::Blind(failure) => {
+                self.view.refused.retain(|(device, _)| device.instance != BLIND);
+                if let Some(failure) = failure {
+                    tracing::error!(%failure, "the ports can't be listed");
+                    if let Ok(path) = BLIND.parse() {
+                        let device = Device {
+                            path,
+                            instance: BLIND.to_owned(),
+                            node: None,
+                            usb: None,
+                            usb_serial: None,
+                            interface: None,
+                            product: None,
+                            denied: None,
+                        };
+                        self.view.refused.push((device, failure));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn arrived(&mut self, arrival: u64, device: Device) {
+        let profile = lanes::match_profile(&self.config.profiles, &device).map(|profile| profile.name.clone());
+        if profile.as_ref().is_err_and(|failure| failure.code == ReasonCode::BOARD_UNKNOWN) {
+            // A keyboard is no board: only what could be one is worth a word on the screen.
+            return;
+        }
+        let lane = self.lanes.assign(&device);
+        let waiting = self.view.paused && profile.is_ok();
+        let present = Present { device, lane: lane.as_ref().ok().copied(), orders: None, refusal: None, waiting };
+        self.boards.insert(arrival, present);
+        match (lane, profile) {
+            (Ok(lane), Ok(profile)) => {
+                self.shown.insert(lane, LaneNow { arrival, run: None, refused: None });
+                if !waiting {
+                    self.begin(arrival, lane, &profile).await;
+                }
+            }
+            (Ok(_), Err(failure)) | (Err(failure), _) => self.refuse(arrival, failure).await,
+        }
+    }
+
+    /// No run for this board: said in its lane, where it has one, and in the log.
+    async fn refuse(&mut self, arrival: u64, failure: Failure) {
+        let Some(board) = self.boards.get_mut(&arrival) else { return };
+        tracing::warn!(port = %board.device.path, %failure, "this board is not taken");
+        let event = LineEvent::BoardRefused { device: board.device.clone(), failure: failure.clone() };
+        match board.lane {
+            Some(lane) => {
+                self.shown.insert(lane, LaneNow { arrival, run: None, refused: Some(failure) });
+            }
+            None => board.refusal = Some(failure),
+        }
+        let recorded = self.shared.log.line(event).await.map(|_| ());
+        self.note_log(recorded);
+    }
+
+    /// Starts a run for the board of `arrival`.
+    async fn begin(&mut self, arrival: u64, lane: LaneNumber, profile: &str) {
+        let Some(profile) = self.profiles.get(profile).cloned() else { return };
+        let batch = match self.shared.log.store.open_batch(&self.shared.log.station).await {
+            Ok(batch) => batch,
+            Err(failure) => {
+                self.shown.insert(lane, LaneNow { arrival, run: None, refused: Some(failure.clone()) });
+                return self.note_log(Err(failure));
+            }
+        };
+        if let Some(batch) = batch.as_ref().filter(|batch| batch.product != profile.product) {
+            let cause = format!("batch {} makes {}, this board is {}", batch.name, batch.product, profile.product);
+            let failure = Failure::new(ReasonCode::BOARD_OTHER_BATCH, cause).with("profiles", &profile.product);
+            return self.refuse(arrival, failure).await;
+        }
+        let Some(board) = self.boards.get_mut(&arrival) else { return };
+        board.waiting = false;
+        let orders = mpsc::channel(4);
+        board.orders = Some(orders.0.clone());
+        let started = RunEvent::RunStarted {
+            lane,
+            device: board.device.clone(),
+            profile: profile.name.clone(),
+            product: profile.product.clone(),
+            batch: batch.map(|batch| batch.name),
+        };
+        self.shown.insert(lane, LaneNow { arrival, run: None, refused: None });
+        self.runs.spawn(run_board(self.shared.clone(), profile, started, arrival, orders, self.updates.clone()));
+    }
+
+    async fn departed(&mut self, arrival: u64) {
+        self.shared.presence.leave(arrival);
+        if let Some(board) = self.boards.remove(&arrival)
+            && let Some(orders) = board.orders
+        {
+            let gone = Failure::new(ReasonCode::BOARD_UNPLUGGED, "the board left its port in the middle of the run")
+                .with("port", &board.device.path);
+            // A run that is over has dropped its end; a full channel holds an interruption already.
+            let _ = orders.try_send(Order::Interrupt(gone));
+        }
+    }
+
+    async fn take_update(&mut self, arrival: u64, outcome: Outcome) {
+        let run = match &outcome {
+            Outcome::Progress(run) | Outcome::Done(run) => Some(run.clone()),
+            Outcome::Unrecorded(run, _) => run.clone(),
+        };
+        if let Some(lane) = self.lane_of(arrival, run.as_deref()) {
+            let now = self.shown.entry(lane).or_insert(LaneNow { arrival, run: None, refused: None });
+            match &outcome {
+                Outcome::Progress(run) | Outcome::Done(run) => now.run = Some(run.clone()),
+                Outcome::Unrecorded(_, failure) => now.refused = Some(failure.clone()),
+            }
+        }
+        match outcome {
+            Outcome::Progress(_) => {}
+            Outcome::Unrecorded(_, failure) => {
+                if let Some(run) = run {
+                    self.end_errand(run.id);
+                }
+                self.note_log(Err(failure));
+            }
+            Outcome::Done(run) => self.done(&run).await,
+        }
+    }
+
+    /// The lane that shows this run: its arrival's, or one that showed the very run before.
+    fn lane_of(&self, arrival: u64, run: Option<&Run>) -> Option<LaneNumber> {
+        self.shown
+            .iter()
+            .find(|(_, now)| match &now.run {
+                Some(shown) => run.is_some_and(|run| run.id == shown.id),
+                None => arrival != 0 && now.arrival == arrival,
+            })
+            .map(|(lane, _)| *lane)
+    }
+
+    async fn done(&mut self, run: &Arc<Run>) {
+        self.note_log(Ok(()));
+        self.spool.note(run);
+        let errand = self.end_errand(run.id);
+        if errand == Some(Errand::Label) {
+            return self.view.printer = match run.label.status() {
+                LabelStatus::Printed => Health::Good,
+                _ => self.view.printer.clone(),
+            };
+        }
+        self.view.recent.retain(|known| known.run != run.id);
+        if let Some(view) = finished_view(run) {
+            self.view.recent.insert(0, view);
+            self.view.recent.truncate(RECENT);
+        }
+        self.count().await;
+        if let Some(record) = UnitRecord::of(run) {
+            // The receiver may be gone (a window reads snapshots only).
+            let _ = self.finished.try_send(record);
+        }
+    }
+
+    fn end_errand(&mut self, run: RunId) -> Option<Errand> {
+        let errand = self.errands.remove(&run);
+        if errand == Some(Errand::Label) {
+            self.spool.busy = false;
+        }
+        errand
+    }
+
+    async fn command(&mut self, command: Command) {
+        let result = match command {
+            Command::Stop => Ok(()),
+            Command::Pause => {
+                self.view.paused = true;
+                Ok(())
+            }
+            Command::Continue => {
+                self.view.paused = false;
+                let waiting: Vec<_> = self.boards.iter().filter(|(_, b)| b.waiting).map(|(a, _)| *a).collect();
+                for arrival in waiting {
+                    self.begin_again(arrival).await;
+                }
+                Ok(())
+            }
+            Command::Scan(text) => self.scanned(text).await,
+            Command::OpenBatch { name, profile, planned } => {
+                let result = batches::open_batch(&self.shared.log, &self.config, name, &profile, planned).await;
+                self.count().await;
+                result
+            }
+            Command::CloseBatch => {
+                let result = batches::close_batch(&self.shared.log).await.map(|_| ());
+                self.count().await;
+                result
+            }
+            Command::Retry(lane) => {
+                if let Some(now) = self.shown.get(&lane)
+                    && now.run.as_ref().is_none_or(|run| may_retry(run))
+                {
+                    self.begin_again(now.arrival).await;
+                }
+                Ok(())
+            }
+            Command::SettleLabel { run, printed } => self.settle(run, printed).await,
+            Command::ResumeHeld => self.resume_held().await,
+        };
+        self.view.notice = result.err();
+    }
+
+    async fn begin_again(&mut self, arrival: u64) {
+        let Some(board) = self.boards.get(&arrival) else { return };
+        let (Some(lane), device) = (board.lane, board.device.clone()) else { return };
+        if let Ok(profile) = lanes::match_profile(&self.config.profiles, &device) {
+            let profile = profile.name.clone();
+            self.shared.presence.leave(arrival);
+            self.begin(arrival, lane, &profile).await;
+        }
+    }
+
+    /// A slip asks for its label; anything else is the serial number that a lane waits for.
+    async fn scanned(&mut self, text: String) -> Result<(), Failure> {
+        if let Some(slip) = text.strip_prefix("SLIP-").and_then(|number| number.parse::<u64>().ok()) {
+            return self.slip(slip).await;
+        }
+        let waiting = self.shown.values().find_map(|now| {
+            let run = now.run.as_ref()?;
+            let profile = self.profiles.get(&run.profile)?;
+            waits_for_scan(run, profile).then(|| self.boards.get(&now.arrival)?.orders.clone()).flatten()
+        });
+        match waiting {
+            Some(orders) => {
+                let _ = orders.try_send(Order::Scanned(text));
+                Ok(())
+            }
+            None => {
+                Err(Failure::new(ReasonCode::SCAN_UNEXPECTED, "no lane waits for a serial number").with("scan", text))
+            }
+        }
+    }
+
+    async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
+        let unknown =
+            || Failure::new(ReasonCode::SLIP_UNKNOWN, format!("no HELD unit has slip {slip}")).with("slip", slip);
+        let log = self.shared.log.store.run_of_slip(slip).await?.ok_or_else(unknown)?;
+        let run = self.fold(&log).ok_or_else(unknown)?;
+        if run.verdict() != Some(Verdict::Pass) {
+            return Err(Failure::new(ReasonCode::SLIP_NOT_READY, "the unit is not registered yet").with("slip", slip));
+        }
+        if let Some(profile) = self.profiles.get(&run.profile).cloned() {
+            self.errands.insert(run.id, Errand::Label);
+            self.spool.busy = true;
+            self.runs.spawn(go_on(self.shared.clone(), profile, run, Input::PrintLabel, self.updates.clone()));
+        }
+        Ok(())
+    }
+
+    async fn settle(&mut self, run: RunId, printed: bool) -> Result<(), Failure> {
+        let Some(known) = self.spool.question(run) else { return Ok(()) };
+        let Some(kind) = needs_an_answer(&known) else { return Ok(()) };
+        let event = self.shared.log.run_event(run, RunEvent::LabelSettled { kind, printed })?;
+        let mut settled = Run::clone(&known);
+        for logged in self.shared.log.append(vec![event]).await? {
+            settled.apply(&logged).map_err(|error| Failure::new(ReasonCode::STORE_FAILED, error.to_string()))?;
+        }
+        let settled = Arc::new(settled);
+        self.spool.note(&settled);
+        if let Some(now) = self.shown.values_mut().find(|now| now.run.as_ref().is_some_and(|shown| shown.id == run)) {
+            now.run = Some(settled);
+        }
+        self.print_next();
+        Ok(())
+    }
+
+    async fn resume_held(&mut self) -> Result<(), Failure> {
+        for held in self.shared.log.store.held().await? {
+            if !self.errands.contains_key(&held.run) {
+                self.errand(&held, Errand::Held, Input::Resume);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries the oldest label that is owed.
+    fn print_next(&mut self) {
+        let Some(run) = self.spool.next() else { return };
+        let Some(profile) = self.profiles.get(&run.profile).cloned() else { return };
+        self.spool.busy = true;
+        self.errands.insert(run.id, Errand::Label);
+        let run = Run::clone(&run);
+        self.runs.spawn(go_on(self.shared.clone(), profile, run, Input::PrintLabel, self.updates.clone()));
+    }
+
+    fn errand(&mut self, log: &RunLog, errand: Errand, input: Input) {
+        let Some(run) = self.fold(log) else { return };
+        let Some(profile) = self.profiles.get(&run.profile).cloned() else {
+            tracing::error!(run = %run.id, profile = %run.profile, "its profile is no longer configured");
+            return;
+        };
+        self.errands.insert(run.id, errand);
+        self.runs.spawn(go_on(self.shared.clone(), profile, run, input, self.updates.clone()));
+    }
+
+    fn fold(&mut self, log: &RunLog) -> Option<Run> {
+        match Run::fold(&log.events) {
+            Ok(run) => Some(run),
+            Err(error) => {
+                tracing::error!(run = %log.run, %error, "the log tells of a run that can't be");
+                self.view.log = Health::Bad(Failure::new(ReasonCode::STORE_CORRUPT, error.to_string()));
+                None
+            }
+        }
+    }
+
+    /// The batch's figures, anew from the log.
+    async fn count(&mut self) {
+        let store = &self.shared.log.store;
+        let counted = async {
+            let Some(batch) = store.open_batch(&self.shared.log.station).await? else { return Ok(None) };
+            let tally = store.tally(&batch.name).await?;
+            Ok(Some(BatchView {
+                name: batch.name,
+                planned: batch.planned,
+                passed: tally.passed,
+                held: tally.held,
+                first_passes: tally.first_passes,
+                first_attempts: tally.first_attempts,
+            }))
+        };
+        match counted.await {
+            Ok(batch) => self.view.batch = batch,
+            Err(failure) => self.note_log(Err(failure)),
+        }
+    }
+
+    fn note_log(&mut self, result: Result<(), Failure>) {
+        self.view.log = match result {
+            Ok(()) => Health::Good,
+            Err(failure) => {
+                tracing::error!(%failure, "the log");
+                Health::Bad(failure)
+            }
+        };
+    }
+
+    fn publish(&mut self) {
+        let mut view = self.view.clone();
+        view.lanes = self.lane_views();
+        view.questions = self.spool.questions();
+        view.refused.extend(self.boards.values().filter_map(|b| Some((b.device.clone(), b.refusal.clone()?))));
+        view.profiles = self.profiles.keys().cloned().collect();
+        // Unchanged snapshots wake nobody.
+        self.snapshot.send_if_modified(|known| {
+            let changed = **known != view;
+            if changed {
+                *known = Arc::new(view);
+            }
+            changed
+        });
+    }
+
+    fn lane_views(&self) -> Vec<LaneView> {
+        self.lanes
+            .lanes()
+            .into_iter()
+            .map(|(number, name, port)| LaneView {
+                number,
+                name,
+                port,
+                state: self.shown.get(&number).map_or(LaneState::Free, |now| self.lane_state(now)),
+            })
+            .collect()
+    }
+
+    fn lane_state(&self, now: &LaneNow) -> LaneState {
+        if let Some(failure) = &now.refused {
+            return LaneState::Refused { failure: failure.clone() };
+        }
+        let Some(run) = &now.run else { return LaneState::Free };
+        let serial = run.unit.as_ref().map(|unit| unit.serial.clone());
+        match &run.sealed {
+            Some(sealed) => LaneState::Finished {
+                run: run.id,
+                serial,
+                thing: run.intent.as_ref().map(|intent| intent.thing.clone()),
+                verdict: sealed.verdict,
+                reason: sealed.reason.clone(),
+                slip: run.slip,
+                label: run.label.status(),
+                step: run
+                    .steps
+                    .iter()
+                    .rev()
+                    .map(|record| record.step)
+                    .find(|step| *step < crate::domain::Step::Seal || sealed.verdict == Verdict::Pass)
+                    .unwrap_or(crate::domain::Step::Detect),
+                took_ms: u64::try_from(sealed.at.duration_since(run.started).as_millis()).unwrap_or(0),
+                present: self.boards.contains_key(&now.arrival),
+            },
+            None => LaneState::Running {
+                run: run.id,
+                serial,
+                step: run.step(),
+                waits_for_scan: self.profiles.get(&run.profile).is_some_and(|profile| waits_for_scan(run, profile)),
+                started: run.started,
+            },
+        }
+    }
+}
+
+/// Stands for the whole set of ports in the list of refused boards.
+const BLIND: &str = "ports";
+
+/// What went wrong outside of the unit may be tried again with the same board.
+fn may_retry(run: &Run) -> bool {
+    matches!(run.verdict(), Some(Verdict::Error | Verdict::Aborted))
+}
+
+fn finished_view(run: &Run) -> Option<FinishedView> {
+    Some(FinishedView {
+        run: run.id,
+        lane: run.lane,
+        serial: run.unit.as_ref().map(|unit| unit.serial.clone()),
+        verdict: run.verdict()?,
+    })
+}
+
+/// Looks at cloud and printer from time to time, for the header.
+async fn watch_health(shared: Shared, config: Arc<Config>, out: mpsc::Sender<(Health, Health)>) {
+    let mut every = tokio::time::interval(HEALTH_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let mut cloud = Health::Unknown;
+        for target in &config.targets {
+            cloud = health(shared.cloud.probe(&target.name).await);
+            if cloud != Health::Good {
+                break;
+            }
+        }
+        let printer = match &shared.printer {
+            Some(printer) => health(printer.ready().await),
+            None => Health::Unknown,
+        };
+        if out.send((cloud, printer)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn health(result: Result<(), Failure>) -> Health {
+    result.map_or_else(Health::Bad, |()| Health::Good)
+}
