@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::fields::Fields;
+use super::{key, path, uid};
 use crate::audit::event::Decision;
 use crate::domain::profile::Trust;
-use crate::domain::{ChipUid, Failure, Identity};
+use crate::domain::{ChipUid, Failure, Fingerprint, Identity, ReasonCode, SpkiHash};
 
 /// A certificate that passed every check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,11 +19,64 @@ pub struct Checked {
 
 /// Checks `der` (one certificate, exactly) against `trust` at time `now`; `uid` is what the chip
 /// said of itself.
+///
+/// The order is: form, who signed it, validity, path, key, UID. What a certificate says of itself is
+/// reported once a pinned CA is known to have said it, so a self-made certificate that is expired as
+/// well is `C-102`, not `C-103`.
+///
+/// # Errors
+/// * `C-101` not exactly one certificate in DER;
+/// * `C-106` a CA's certificate, or one of the pinned CAs' own keys;
+/// * `C-102` no pinned CA signed it, or the one that did leads to no pinned root;
+/// * `C-103`, `C-104` outside of its validity;
+/// * `C-105` not one of the profile's kinds of key;
+/// * `T-208`, `C-107`, `S-102` the UID rule;
+/// * `C-108` whatever else the verifier refuses: unknown critical extension, name constraints,
+///   path length, expired intermediate, X.509 version 1, extended key usage without client
+///   authentication, a signature algorithm that is not accepted;
+/// * `K-701` the profile's own certificates can't be used (see [`check_trust`]).
 pub fn check_certificate(
-    _der: &[u8],
-    _uid: Option<&ChipUid>,
-    _trust: &Trust,
-    _now: Timestamp,
+    der: &[u8],
+    uid: Option<&ChipUid>,
+    trust: &Trust,
+    now: Timestamp,
 ) -> Result<Checked, Failure> {
-    todo!()
+    let fields = Fields::parse(der).map_err(|error| {
+        Failure::new(ReasonCode::CERTIFICATE_UNREADABLE, format!("not exactly one X.509 certificate in DER: {error}"))
+    })?;
+    let path = path::find(der, &fields, trust, now)?;
+    let key = key::kind_within(fields.spki, &trust.keys)?;
+    let uids = uid::settle(&fields.subject, uid, trust)?;
+    let spki = SpkiHash::of(fields.spki);
+    Ok(Checked {
+        identity: Identity { fingerprint: Fingerprint::of(der), spki, uid: uids.of_identity },
+        decision: Decision {
+            key,
+            spki,
+            subject: fields.subject_text,
+            issuer: fields.issuer_text,
+            serial: fields.serial,
+            not_before: timestamp(fields.not_before),
+            not_after: timestamp(fields.not_after),
+            path,
+            uid_in_certificate: uids.in_certificate,
+        },
+        spki: fields.spki.to_vec(),
+    })
+}
+
+/// Can these pinned certificates be used at all? For the configuration's check before a line starts.
+///
+/// # Errors
+/// `K-701` with the argument `certificate` (`root 1`, `intermediate 2`: counted from one) when one of
+/// them can't be parsed or carries what the verifier would refuse in every path, or when there is no root.
+pub fn check_trust(trust: &Trust) -> Result<(), Failure> {
+    path::Pinned::parse(trust).map(|_| ())
+}
+
+/// Seconds since 1970 as a time stamp. RFC 5280's "no well-defined expiration", 9999-12-31 23:59:59
+/// (§4.1.2.5), lies past the last time that can be held, 9999-12-30 22:00, and becomes that one: the
+/// certificate itself, kept whole in the log, has the exact value.
+fn timestamp(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }

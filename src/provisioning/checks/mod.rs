@@ -1,9 +1,19 @@
 //! The proof: certificate against the profile's pinned CAs, challenge against the certificate's key.
+//!
+//! Pure: the certificate, the trust, the time, the message and the answer are all inputs, so that an
+//! outsider can repeat every decision from what the log holds.
 
+mod algorithms;
 mod certificate;
 mod challenge;
+mod fields;
+mod key;
+mod path;
 mod signature;
+#[cfg(test)]
+mod tests;
+mod uid;
 
-pub use certificate::{Checked, check_certificate};
+pub use certificate::{Checked, check_certificate, check_trust};
 pub use challenge::{ChallengeFacts, challenge};
 pub use signature::{scheme_for, verify_signature};

@@ -1,9 +1,13 @@
 //! The chip's answer, verified on this host: length, algorithm and signature.
 
-use super::Checked;
+use aws_lc_rs::signature::UnparsedPublicKey;
+use x509_cert::der::Decode;
+use x509_cert::spki::SubjectPublicKeyInfoRef;
+
+use super::{Checked, key};
 use crate::audit::event::SignatureScheme;
-use crate::domain::Failure;
 use crate::domain::profile::KeyKind;
+use crate::domain::{Failure, ReasonCode};
 
 /// The one scheme a key of this kind is asked for.
 pub fn scheme_for(key: KeyKind) -> SignatureScheme {
@@ -15,8 +19,46 @@ pub fn scheme_for(key: KeyKind) -> SignatureScheme {
     }
 }
 
-/// Does `signature` (ECDSA: r ‖ s) over `message` verify under the certificate's key?
-/// `S-101` when it does not.
-pub fn verify_signature(_checked: &Checked, _message: &[u8], _signature: &[u8]) -> Result<(), Failure> {
-    todo!()
+/// Does `signature` over `message` verify under the certificate's key? ECDSA answers are r ‖ s, each
+/// as long as the curve's order (PKCS#11 §6.3.1), RSA answers as long as the modulus.
+///
+/// # Errors
+/// `S-101`, whose cause tells a wrong length, an answer of zeros and a wrong signature apart: a module
+/// asked for the wrong mechanism has been seen to return 64 bytes of nonsense for an RSA key.
+pub fn verify_signature(checked: &Checked, message: &[u8], signature: &[u8]) -> Result<(), Failure> {
+    let kind = checked.decision.key;
+    let refuse = |cause: String| Failure::new(ReasonCode::CHIP_LACKS_KEY, cause).with("key", kind.as_str());
+
+    let expected = signature_length(kind);
+    if signature.len() != expected {
+        return Err(refuse(format!(
+            "the answer has {} bytes, a {} signature has {expected}",
+            signature.len(),
+            kind.as_str()
+        )));
+    }
+    if signature.iter().all(|byte| *byte == 0) {
+        return Err(refuse(format!("the answer is {expected} bytes of zero")));
+    }
+    let info = SubjectPublicKeyInfoRef::from_der(&checked.spki)
+        .map_err(|error| refuse(format!("SubjectPublicKeyInfo: {error}")))?;
+    let bits = info
+        .subject_public_key
+        .as_bytes()
+        .ok_or_else(|| refuse("the public key is not a whole number of bytes".to_owned()))?;
+    UnparsedPublicKey::new(key::verification(kind), bits).verify(message, signature).map_err(|_| {
+        refuse(format!("the answer does not verify under the certificate's {} key ({})", kind.as_str(), checked.identity.spki))
+    })
+}
+
+/// In bytes.
+fn signature_length(kind: KeyKind) -> usize {
+    match kind {
+        KeyKind::EcP256 => 2 * 32,
+        KeyKind::EcP384 => 2 * 48,
+        KeyKind::EcP521 => 2 * 66,
+        KeyKind::Rsa2048 => 256,
+        KeyKind::Rsa3072 => 384,
+        KeyKind::Rsa4096 => 512,
+    }
 }

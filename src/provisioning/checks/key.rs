@@ -1,0 +1,87 @@
+//! The public key: of which kind it is, and its bits.
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
+use x509_cert::der::{self, Decode, Reader, SliceReader};
+use x509_cert::spki::SubjectPublicKeyInfoRef;
+
+use crate::domain::profile::KeyKind;
+use crate::domain::{Failure, ReasonCode};
+
+/// The kind of this SubjectPublicKeyInfo's key, when the profile allows it.
+///
+/// # Errors
+/// `C-105` with `key`, what it is instead.
+pub(super) fn kind_within(spki: &[u8], allowed: &[KeyKind]) -> Result<KeyKind, Failure> {
+    let refuse = |key: String, cause: String| {
+        let allowed: Vec<_> = allowed.iter().map(|kind| kind.as_str()).collect();
+        Failure::new(ReasonCode::CERTIFICATE_KEY, format!("{cause}; the profile allows {}", allowed.join(", ")))
+            .with("key", key)
+            .with("allowed", allowed.join(", "))
+    };
+    let info = SubjectPublicKeyInfoRef::from_der(spki)
+        .map_err(|error| refuse("?".to_owned(), format!("SubjectPublicKeyInfo: {error}")))?;
+    let kind = kind_of(&info).map_err(|key| refuse(key.clone(), format!("the key is {key}")))?;
+    if !allowed.contains(&kind) {
+        return Err(refuse(kind.as_str().to_owned(), format!("the key is {}", kind.as_str())));
+    }
+    let bits = info.subject_public_key.as_bytes().unwrap_or_default();
+    // A point off the curve, an even modulus: no answer could ever verify.
+    ParsedPublicKey::new(verification(kind), bits)
+        .map_err(|_| refuse(kind.as_str().to_owned(), format!("the {} key has impossible values", kind.as_str())))?;
+    Ok(kind)
+}
+
+/// How a signature under such a key is verified: ECDSA as r ‖ s of fixed length, RSA as PKCS#1 v1.5.
+pub(super) fn verification(kind: KeyKind) -> &'static dyn VerificationAlgorithm {
+    match kind {
+        KeyKind::EcP256 => &signature::ECDSA_P256_SHA256_FIXED,
+        KeyKind::EcP384 => &signature::ECDSA_P384_SHA384_FIXED,
+        KeyKind::EcP521 => &signature::ECDSA_P521_SHA512_FIXED,
+        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => &signature::RSA_PKCS1_2048_8192_SHA256,
+    }
+}
+
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const SECP521R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+
+/// `Err` holds the name of a kind that Lineseal knows no challenge for.
+fn kind_of(info: &SubjectPublicKeyInfoRef<'_>) -> Result<KeyKind, String> {
+    match info.algorithm.oid {
+        EC_PUBLIC_KEY => {
+            let curve = info.algorithm.parameters.and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok());
+            match curve {
+                Some(SECP256R1) => Ok(KeyKind::EcP256),
+                Some(SECP384R1) => Ok(KeyKind::EcP384),
+                Some(SECP521R1) => Ok(KeyKind::EcP521),
+                Some(other) => Err(format!("ec-{other}")),
+                None => Err("ec-unnamed-curve".to_owned()),
+            }
+        }
+        RSA_ENCRYPTION => match modulus_bits(info.subject_public_key.as_bytes().unwrap_or_default()) {
+            Ok(2048) => Ok(KeyKind::Rsa2048),
+            Ok(3072) => Ok(KeyKind::Rsa3072),
+            Ok(4096) => Ok(KeyKind::Rsa4096),
+            Ok(bits) => Err(format!("rsa-{bits}")),
+            Err(_) => Err("rsa-unreadable".to_owned()),
+        },
+        other => Err(other.to_string()),
+    }
+}
+
+/// Of an RSAPublicKey (RFC 8017 §A.1.1).
+fn modulus_bits(key: &[u8]) -> der::Result<usize> {
+    let mut reader = SliceReader::new(key)?;
+    let modulus: UintRef = reader.sequence(|key| {
+        let modulus = key.decode()?;
+        let _exponent: UintRef = key.decode()?;
+        Ok::<_, der::Error>(modulus)
+    })?;
+    reader.finish()?;
+    let bytes = modulus.as_bytes();
+    let unused = bytes.first().map_or(0, |first| first.leading_zeros() as usize);
+    Ok(bytes.len() * 8 - unused)
+}
