@@ -1,1 +1,175 @@
+//! The composition root: the only place that names concrete adapters.
 
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+
+use crate::adapters::aws_iot::AwsCloud;
+use crate::adapters::boards::{SerialDialogue, StationPorts};
+use crate::adapters::pkcs11::WorkerTokens;
+use crate::adapters::printer;
+use crate::adapters::sqlite::{SqliteStore, StationLock};
+use crate::adapters::system::{SystemClock, SystemEntropy};
+use crate::config::Config;
+use crate::domain::{Failure, ReasonCode};
+use crate::ports::{BoardSource, Entropy};
+use crate::runner::{self, Equipment, LogWriter, StationHandle};
+
+/// The argument that makes this binary a PKCS#11 worker.
+pub const WORKER_ARGUMENT: &str = "pkcs11-worker";
+
+/// Where a station's files are.
+#[derive(Debug, Clone)]
+pub struct Places {
+    pub config: PathBuf,
+    pub data_dir: PathBuf,
+}
+
+impl Places {
+    /// What was asked for, or the platform's folders.
+    pub fn new(config: Option<PathBuf>, data_dir: Option<PathBuf>) -> Self {
+        let platform = directories::ProjectDirs::from("", "", "lineseal");
+        let folder = |pick: fn(&directories::ProjectDirs) -> &Path, fallback: &str| {
+            platform.as_ref().map_or_else(|| PathBuf::from(fallback), |dirs| pick(dirs).to_owned())
+        };
+        Self {
+            config: config.unwrap_or_else(|| folder(|dirs| dirs.config_dir(), "/etc/lineseal").join("lineseal.toml")),
+            data_dir: data_dir.unwrap_or_else(|| folder(|dirs| dirs.data_dir(), "/var/lib/lineseal")),
+        }
+    }
+}
+
+/// A running station and the lock that keeps a second one off its data.
+pub struct Station {
+    pub handle: StationHandle,
+    pub lock: StationLock,
+}
+
+/// Starts the station that `config` describes, on this machine's ports.
+pub async fn start_station(
+    config: Arc<Config>,
+    data_dir: &Path,
+    operator: Option<&str>,
+) -> Result<Station, Failure> {
+    let (equipment, lock) = equip(&config, data_dir, operator).await?;
+    Ok(Station { handle: runner::start(config, equipment), lock })
+}
+
+/// Real adapters for everything, AWS credentials from the default chain.
+pub async fn equip(
+    config: &Config,
+    data_dir: &Path,
+    operator: Option<&str>,
+) -> Result<(Equipment, StationLock), Failure> {
+    let cloud = AwsCloud::new(&config.targets).await;
+    equip_with(config, data_dir, operator, cloud).await
+}
+
+/// As [`equip`], with credentials of the caller's own: the practice line never touches a person's.
+pub async fn equip_with_credentials(
+    config: &Config,
+    data_dir: &Path,
+    operator: Option<&str>,
+    credentials: SharedCredentialsProvider,
+) -> Result<(Equipment, StationLock), Failure> {
+    let cloud = AwsCloud::with_credentials(&config.targets, credentials);
+    equip_with(config, data_dir, operator, cloud).await
+}
+
+async fn equip_with(
+    config: &Config,
+    data_dir: &Path,
+    operator: Option<&str>,
+    cloud: AwsCloud,
+) -> Result<(Equipment, StationLock), Failure> {
+    let lock = StationLock::take(data_dir)?;
+    let log = open_log(config, data_dir, operator).await?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::new(ReasonCode::TOKEN_MODULE, format!("this program's own path: {error}")))?;
+    let equipment = Equipment {
+        boards: boards(config),
+        dialogue: Arc::new(SerialDialogue::new()),
+        tokens: Arc::new(WorkerTokens::new(program, [WORKER_ARGUMENT])),
+        cloud: Arc::new(cloud),
+        printer: printer::from_config(&config.printer),
+        log,
+        operator_name: operator.map(str::to_owned),
+    };
+    Ok((equipment, lock))
+}
+
+/// The life of the PKCS#11 worker process.
+pub fn worker_main() -> std::process::ExitCode {
+    crate::adapters::pkcs11::worker_main()
+}
+
+/// This machine's ports.
+pub fn boards(config: &Config) -> Box<dyn BoardSource> {
+    Box::new(StationPorts::new(&config.detection))
+}
+
+/// The station's log, for writing in the operator's name.
+pub async fn open_log(config: &Config, data_dir: &Path, operator: Option<&str>) -> Result<LogWriter, Failure> {
+    let store = SqliteStore::open(&data_dir.join("lineseal.db"))?;
+    let log = LogWriter {
+        store: Arc::new(store),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy::new()),
+        station: config.station.name.clone(),
+        operator: None,
+    };
+    match operator {
+        Some(name) => log.named(name).await,
+        None => Ok(log),
+    }
+}
+
+/// Where the practice line lives unless told otherwise: never a real station's folder.
+pub fn practice_dir() -> PathBuf {
+    let platform = directories::ProjectDirs::from("", "", "lineseal-practice");
+    platform.map_or_else(|| PathBuf::from("lineseal-practice"), |dirs| dirs.data_dir().to_owned())
+}
+
+/// The operating system's random bytes.
+pub fn entropy() -> Box<dyn Entropy> {
+    Box::new(SystemEntropy::new())
+}
+
+/// The runtime that everything but the window runs on.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(ReasonCode::STATION_STOPPED, format!("no threads to run on: {error}")))
+}
+
+/// Runs one command to its end.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(work);
+    // A blocked system call of a lost port must not keep the command from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result
+}
+
+/// Resolves on Ctrl-C or SIGTERM.
+pub fn stop_signal() -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    Box::pin(async {
+        let terminate = async {
+            match signal(SignalKind::terminate()) {
+                Ok(mut stream) => {
+                    stream.recv().await;
+                }
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = terminate => {}
+        }
+    })
+}

@@ -1,1 +1,123 @@
+//! The command line: one file a subcommand, thin. Data on stdout, text for people on stderr.
 
+mod batch;
+pub mod boards;
+mod check;
+mod exit;
+mod output;
+mod practice;
+mod resume;
+mod run;
+mod window;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::bootstrap::Places;
+use crate::config::{self, Config};
+use output::say;
+
+/// Factory-line provisioning station for devices with a secure element.
+///
+/// Without a subcommand it opens the station's window.
+#[derive(Parser)]
+#[command(name = "lineseal", version)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Args, Clone)]
+pub struct Global {
+    /// The station's configuration (default: lineseal.toml in the platform's configuration folder).
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the log and the station's other data live.
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// One JSON object a line on stdout.
+    #[arg(long, global = true)]
+    json: bool,
+    /// More detail in the log on stderr; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// The person who acts, as named in the audit log.
+    #[arg(long = "as", global = true, value_name = "OPERATOR")]
+    operator: Option<String>,
+    /// The language of sentences: en or ja (default: the environment's).
+    #[arg(long, global = true, value_name = "LANG")]
+    language: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The practice line: boards, tokens, cloud and printer on this machine alone.
+    Practice(practice::Options),
+    /// The station without a window.
+    Run(run::Options),
+    /// What is plugged in, which profile and lane it would take, and why not.
+    Boards {
+        /// Go on and report what comes and goes.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Work orders.
+    #[command(subcommand)]
+    Batch(batch::Command),
+    /// Finishes HELD units in the cloud, without their boards, and answers for labels.
+    Resume(resume::Options),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Reads all of it and lists every mistake.
+    Check,
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no mistakes; clap knows which is which.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
+        }
+    };
+    output::start_tracing(cli.global.verbose);
+    let global = cli.global;
+    match cli.command {
+        Some(Command::Practice(options)) => practice::main(&global, options),
+        Some(Command::Config(ConfigCommand::Check)) => check::main(&global),
+        Some(command) => with_config(&global, |config| match command {
+            Command::Run(options) => run::main(&global, config, options),
+            Command::Boards { watch } => boards::main(&config, watch, global.json),
+            Command::Batch(command) => batch::main(&global, &config, command),
+            Command::Resume(options) => resume::main(&global, config, options),
+            Command::Practice(_) | Command::Config(_) => ExitCode::from(exit::USAGE),
+        }),
+        None => with_config(&global, |config| window::main(&global, config)),
+    }
+}
+
+/// Loads the configuration, or lists everything that is wrong with it.
+fn with_config(global: &Global, work: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match config::load(&places(global).config) {
+        Ok(config) => work(config),
+        Err(problems) => {
+            say(&problems.to_string());
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}
+
+fn places(global: &Global) -> Places {
+    Places::new(global.config.clone(), global.data_dir.clone())
+}

@@ -5,7 +5,12 @@
 
 pub mod board;
 pub mod cloud;
+pub mod fault;
+pub mod line;
+pub mod panel;
 pub mod printer;
 pub mod proxy;
+pub mod setup;
+pub mod show;
 pub mod token;
 pub mod vendor;

@@ -1,5 +1,7 @@
 //! A finished unit as one JSON object: what `lineseal run --json` prints and exports carry.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::run::{Run, StepRecord};
@@ -20,6 +22,9 @@ pub struct UnitRecord {
     pub chip_uid: Option<String>,
     pub verdict: Verdict,
     pub reason: Option<String>,
+    /// The values of the reason's sentence.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reason_args: BTreeMap<String, String>,
     /// The technical cause behind `reason`.
     pub cause: Option<String>,
     pub thing: Option<String>,
@@ -113,6 +118,7 @@ impl UnitRecord {
             chip_uid: chip_uid(run),
             verdict: sealed.verdict,
             reason: sealed.reason.as_ref().map(|reason| reason.code.to_string()),
+            reason_args: sealed.reason.as_ref().map(|reason| reason.args.clone()).unwrap_or_default(),
             cause: sealed.reason.as_ref().map(|reason| reason.cause.clone()),
             thing: run.intent.as_ref().map(|intent| intent.thing.to_string()),
             targets: run.registered.iter().map(TargetSummary::of).collect(),

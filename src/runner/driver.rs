@@ -7,8 +7,10 @@ use tokio::sync::mpsc;
 
 use super::log::LogWriter;
 use super::presence::Presence;
+use super::station::Equipment;
 use crate::audit::event::{LabelKind, LabelStatus};
 use crate::audit::{Body, RunEvent, TreeHead};
+use crate::config::Config;
 use crate::domain::profile::{IdentifySource, Profile, TokenPlan};
 use crate::domain::{Device, Failure, ReasonCode, Step, Variables};
 use crate::ports::{
@@ -28,6 +30,21 @@ pub struct Shared {
     pub presence: Arc<Presence>,
     /// How long after an I/O error the board's departure may still show up as its cause.
     pub grace: Duration,
+}
+
+impl Shared {
+    pub fn new(config: &Config, equipment: &Equipment) -> Self {
+        Self {
+            log: equipment.log.clone(),
+            dialogue: equipment.dialogue.clone(),
+            tokens: equipment.tokens.clone(),
+            cloud: equipment.cloud.clone(),
+            printer: equipment.printer.clone(),
+            practice: config.station.practice,
+            presence: Arc::new(Presence::default()),
+            grace: config.detection.debounce * 2 + Duration::from_millis(400),
+        }
+    }
 }
 
 /// What the station tells a run.
@@ -417,16 +434,6 @@ fn access(plan: &TokenPlan, variables: &Variables) -> Result<TokenAccess, Failur
         call_timeout: plan.call_timeout,
         open_timeout: plan.open_timeout,
     })
-}
-
-/// Finishes one HELD run in the cloud; its paper waits for the slip.
-pub async fn finish_held(shared: Shared, profile: Arc<Profile>, run: Run, updates: Updates) {
-    go_on(shared, profile, run, Input::Resume, updates).await;
-}
-
-/// Prints the label that a run owes, because somebody stands there with its slip.
-pub async fn print_on_request(shared: Shared, profile: Arc<Profile>, run: Run, updates: Updates) {
-    go_on(shared, profile, run, Input::PrintLabel, updates).await;
 }
 
 /// Does this run owe paper that comes by itself (as opposed to on scanning a slip)?

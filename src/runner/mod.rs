@@ -3,6 +3,7 @@
 
 mod batches;
 mod driver;
+mod errands;
 mod log;
 mod presence;
 mod scan;
@@ -14,7 +15,7 @@ pub mod arrivals;
 pub mod lanes;
 
 pub use batches::{close_batch, open_batch};
-pub use driver::{Outcome, finish_held, print_on_request};
+pub use errands::{Errand, run_errand};
 pub use log::LogWriter;
 pub use scan::{BoardEvent, Scanner};
 pub use station::{Equipment, StationHandle, start};

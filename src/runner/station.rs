@@ -9,14 +9,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::arrivals::Change;
-use super::driver::{Order, Outcome, Shared, Updates, go_on, needs_an_answer, run_board, waits_for_scan};
+use super::driver::{Order, Outcome, Shared, Updates, go_on, run_board, waits_for_scan};
 use super::lanes::LaneTable;
 use super::log::LogWriter;
-use super::presence::Presence;
 use super::scan::{BoardEvent, Scanner};
 use super::spool::Spool;
 use super::view::{BatchView, Command, FinishedView, Health, LaneState, LaneView, Snapshot};
-use super::{batches, lanes};
+use super::{batches, errands, lanes};
 use crate::audit::event::LabelStatus;
 use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
@@ -135,16 +134,7 @@ impl Station {
         snapshot: watch::Sender<Arc<Snapshot>>,
         finished: mpsc::Sender<UnitRecord>,
     ) -> Self {
-        let shared = Shared {
-            log: equipment.log.clone(),
-            dialogue: equipment.dialogue.clone(),
-            tokens: equipment.tokens.clone(),
-            cloud: equipment.cloud.clone(),
-            printer: equipment.printer.clone(),
-            practice: config.station.practice,
-            presence: Arc::new(Presence::default()),
-            grace: config.detection.debounce * 2 + Duration::from_millis(400),
-        };
+        let shared = Shared::new(&config, equipment);
         let profiles = config.profiles.iter().map(|p| (p.name.clone(), Arc::new(p.clone()))).collect();
         Station {
             lanes: LaneTable::new(&config.lanes),
@@ -491,13 +481,7 @@ impl Station {
     }
 
     async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
-        let unknown =
-            || Failure::new(ReasonCode::SLIP_UNKNOWN, format!("no HELD unit has slip {slip}")).with("slip", slip);
-        let log = self.shared.log.store.run_of_slip(slip).await?.ok_or_else(unknown)?;
-        let run = self.fold(&log).ok_or_else(unknown)?;
-        if run.verdict() != Some(Verdict::Pass) {
-            return Err(Failure::new(ReasonCode::SLIP_NOT_READY, "the unit is not registered yet").with("slip", slip));
-        }
+        let run = errands::run_of_slip(&self.shared.log, slip).await?;
         if let Some(profile) = self.profiles.get(&run.profile).cloned() {
             self.errands.insert(run.id, Errand::Label);
             self.spool.busy = true;
@@ -508,13 +492,7 @@ impl Station {
 
     async fn settle(&mut self, run: RunId, printed: bool) -> Result<(), Failure> {
         let Some(known) = self.spool.question(run) else { return Ok(()) };
-        let Some(kind) = needs_an_answer(&known) else { return Ok(()) };
-        let event = self.shared.log.run_event(run, RunEvent::LabelSettled { kind, printed })?;
-        let mut settled = Run::clone(&known);
-        for logged in self.shared.log.append(vec![event]).await? {
-            settled.apply(&logged).map_err(|error| Failure::new(ReasonCode::STORE_FAILED, error.to_string()))?;
-        }
-        let settled = Arc::new(settled);
+        let settled = Arc::new(errands::settle(&self.shared.log, &known, printed).await?);
         self.spool.note(&settled);
         if let Some(now) = self.shown.values_mut().find(|now| now.run.as_ref().is_some_and(|shown| shown.id == run)) {
             now.run = Some(settled);
@@ -553,14 +531,12 @@ impl Station {
     }
 
     fn fold(&mut self, log: &RunLog) -> Option<Run> {
-        match Run::fold(&log.events) {
-            Ok(run) => Some(run),
-            Err(error) => {
-                tracing::error!(run = %log.run, %error, "the log tells of a run that can't be");
-                self.view.log = Health::Bad(Failure::new(ReasonCode::STORE_CORRUPT, error.to_string()));
-                None
-            }
-        }
+        errands::fold(log)
+            .inspect_err(|failure| {
+                tracing::error!(%failure, "the log tells of a run that can't be");
+                self.view.log = Health::Bad(failure.clone());
+            })
+            .ok()
     }
 
     /// The batch's figures, anew from the log.

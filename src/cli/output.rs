@@ -1,0 +1,84 @@
+//! The one place that writes to stdout and stderr.
+#![allow(clippy::disallowed_macros, reason = "this is the place")]
+
+use tracing_subscriber::EnvFilter;
+
+use crate::domain::{Failure, Verdict};
+use crate::provisioning::UnitRecord;
+use crate::texts::{Language, reasons};
+
+/// Data, on stdout. A closed pipe ends nothing: the line goes on without its reader.
+pub fn data(line: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Text for a person, on stderr.
+pub fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// One JSON object a line.
+pub fn json(value: &impl serde::Serialize) {
+    match serde_json::to_string(value) {
+        Ok(line) => data(&line),
+        Err(error) => say(&format!("cannot be written as JSON: {error}")),
+    }
+}
+
+/// A finished unit: for the script, and for the person beside it.
+pub fn unit(record: &UnitRecord, as_json: bool, language: &Language) {
+    if as_json {
+        json(record);
+    }
+    say(&unit_line(record, language));
+}
+
+/// `lane 3  PR-0007  FAIL  S-101  Red tray. …`
+fn unit_line(record: &UnitRecord, language: &Language) -> String {
+    let serial = record.board.serial.as_deref().unwrap_or("-");
+    let mut line = format!("lane {:>2}  {serial:<16} {:<7}", record.lane, record.verdict.as_str());
+    if let (Some(code), Some(cause)) = (&record.reason, &record.cause) {
+        let sentence = match code.parse() {
+            Ok(code) => {
+                let failure = Failure { code, args: record.reason_args.clone(), cause: cause.clone() };
+                reasons().text(language, &failure).technician
+            }
+            Err(_) => cause.clone(),
+        };
+        line.push_str(&format!("  {code}  {sentence}"));
+    }
+    if let (Verdict::Pass, Some(thing)) = (record.verdict, &record.thing) {
+        line.push_str(&format!("  {thing}"));
+    }
+    if let Some(slip) = record.slip.filter(|_| record.verdict == Verdict::Held) {
+        line.push_str(&format!("  slip {slip}"));
+    }
+    line
+}
+
+/// What a person reads of a failure: the sentence, the code, the cause.
+pub fn failure(failure: &Failure, language: &Language) {
+    let text = reasons().text(language, failure);
+    say(&format!("{}: {} ({})", failure.code, text.technician, failure.cause));
+}
+
+/// Logs to stderr. `RUST_LOG` overrides what `-v` says.
+pub fn start_tracing(verbose: u8) {
+    let default = match verbose {
+        0 => "error",
+        1 => "lineseal=info,warn",
+        _ => "lineseal=debug,info",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    // A second call in one process keeps the first subscriber.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The language asked for, or the environment's.
+pub fn language(asked: Option<&str>, configured: Option<&str>) -> Language {
+    let environment = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok());
+    let locale = asked.or(configured).map(str::to_owned).or(environment).unwrap_or_default();
+    Language::of_locale(&locale)
+}

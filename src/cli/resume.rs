@@ -1,0 +1,70 @@
+//! `lineseal resume`: what waits for the cloud, and what waits for a person's word about a label.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::exit::Worst;
+use super::output::{self, say};
+use super::{Global, places};
+use crate::bootstrap;
+use crate::config::Config;
+use crate::domain::{Failure, RunId};
+use crate::runner::{self, Errand};
+use crate::texts::Language;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Print the label of the unit with this slip, once it is PASS.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["label_printed", "print_label"])]
+    slip: Option<u64>,
+    /// The label of this run is there: nothing more is printed.
+    #[arg(long, value_name = "RUN", conflicts_with = "print_label")]
+    label_printed: Option<RunId>,
+    /// The label of this run is not there: print it again.
+    #[arg(long, value_name = "RUN")]
+    print_label: Option<RunId>,
+}
+
+pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
+    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+    let result = bootstrap::block_on(async {
+        let errand = match options {
+            Options { slip: Some(slip), .. } => Errand::Slip(slip),
+            Options { label_printed: Some(run), .. } => Errand::LabelPrinted(run),
+            Options { print_label: Some(run), .. } => Errand::PrintLabel(run),
+            _ => Errand::Held,
+        };
+        let config = Arc::new(config);
+        let places = places(global);
+        perform(config, &places, global.operator.as_deref(), errand, global.json, &language).await
+    });
+    match result {
+        Ok(worst) => worst.code(),
+        Err(failure) => {
+            output::failure(&failure, &language);
+            ExitCode::from(super::exit::of_failure(&failure))
+        }
+    }
+}
+
+async fn perform(
+    config: Arc<Config>,
+    places: &bootstrap::Places,
+    operator: Option<&str>,
+    errand: Errand,
+    json: bool,
+    language: &Language,
+) -> Result<Worst, Failure> {
+    let (equipment, lock) = bootstrap::equip(&config, &places.data_dir, operator).await?;
+    let records = runner::run_errand(config, equipment, errand).await?;
+    drop(lock);
+    let mut worst = Worst::default();
+    if records.is_empty() {
+        say("nothing waits");
+    }
+    for record in &records {
+        output::unit(record, json, language);
+        worst.note(record.verdict);
+    }
+    Ok(worst)
+}

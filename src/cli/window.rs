@@ -1,0 +1,50 @@
+//! `lineseal`: the station window.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::output;
+use super::{Global, places};
+use crate::bootstrap;
+use crate::config::Config;
+use crate::gui;
+use crate::runner::view::Command;
+
+pub fn main(global: &Global, config: Config) -> ExitCode {
+    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+    let failed = |failure: &crate::domain::Failure| {
+        output::failure(failure, &language);
+        ExitCode::from(super::exit::of_failure(failure))
+    };
+    let runtime = match bootstrap::runtime() {
+        Ok(runtime) => runtime,
+        Err(failure) => return failed(&failure),
+    };
+    let config = Arc::new(config);
+    let places = places(global);
+    let started = runtime.block_on(bootstrap::start_station(config, &places.data_dir, global.operator.as_deref()));
+    let station = match started {
+        Ok(station) => station,
+        Err(failure) => return failed(&failure),
+    };
+    let commands = station.handle.commands.clone();
+    let bridge = gui::Bridge::new(runtime.handle().clone(), station.handle.snapshots.clone(), commands.clone());
+    let shown = gui::open(bridge, gui::WindowOptions { language: language.clone(), size: None, practice: None });
+    let ended = runtime.block_on(async {
+        let _ = commands.send(Command::Stop).await;
+        station.handle.task.await
+    });
+    drop(station.lock);
+    match (shown, ended) {
+        (Ok(()), Ok(Ok(()))) => ExitCode::SUCCESS,
+        (_, Ok(Err(failure))) => failed(&failure),
+        (Err(error), _) => {
+            output::say(&format!("the window can't be shown: {error}"));
+            ExitCode::from(3)
+        }
+        (_, Err(error)) => {
+            output::say(&format!("the station ended by itself: {error}"));
+            ExitCode::from(3)
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The practice line behind its controls in the window: feeds boards by itself until its share is
+//! done, and does what the buttons say.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::fault::Fault;
+use super::line::{PracticeError, PracticeLine};
+use super::setup::port_name;
+use crate::domain::{LaneNumber, Verdict};
+use crate::gui::practice_panel::{PracticeCommand, PracticePort, PracticeView};
+use crate::runner::view::{LaneState, Snapshot};
+
+/// How long a verdict is left to be looked at before the next board is fed.
+const LOOK: Duration = Duration::from_secs(3);
+/// How long a jig stays empty between two boards.
+const PAUSE: Duration = Duration::from_millis(900);
+
+/// Runs until the window is gone.
+pub async fn operate(
+    mut line: PracticeLine,
+    units: u64,
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    views: watch::Sender<PracticeView>,
+    mut commands: mpsc::Receiver<PracticeCommand>,
+) -> Result<(), PracticeError> {
+    let mut feeder = Feeder { left: units, due: BTreeMap::new() };
+    let soon = tokio::time::Instant::now() + PAUSE;
+    feeder.due.extend(line.lanes().enumerate().map(|(index, lane)| (lane, soon + PAUSE * index as u32)));
+    loop {
+        views.send_replace(view(&line).await);
+        let next = feeder.next();
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(command) => {
+                    if let Some(lane) = obey(&mut line, command).await? {
+                        // Whoever takes a lane in hand keeps it.
+                        feeder.due.remove(&lane);
+                    }
+                }
+                None => return Ok(()),
+            },
+            changed = snapshots.changed() => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+                let snapshot = snapshots.borrow_and_update().clone();
+                feeder.look(&line, &snapshot);
+            }
+            () = sleep_until(next.map(|(_, at)| at)) => {
+                if let Some((lane, _)) = next {
+                    feeder.act(&mut line, lane).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Asks for the faults named on the command line: lanes from the last one down, so that good boards
+/// are seen beside them.
+pub async fn ask_for_faults(commands: &mpsc::Sender<PracticeCommand>, faults: &[Fault], lanes: u8) {
+    let ports = (1..=lanes).rev().filter_map(|number| LaneNumber::try_from(number).ok()).map(port_name);
+    let mut ports = ports.cycle();
+    for fault in faults {
+        let command = match fault {
+            Fault::CloudDown => PracticeCommand::Cloud { up: false },
+            Fault::PrinterDown => PracticeCommand::Printer { up: false },
+            fault => {
+                let Some(port) = ports.next() else { return };
+                PracticeCommand::Fault { port, fault: Some(fault.name().to_owned()) }
+            }
+        };
+        if commands.send(command).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Which lane gets its next board, or loses its old one, and when.
+struct Feeder {
+    left: u64,
+    due: BTreeMap<LaneNumber, Instant>,
+}
+
+impl Feeder {
+    fn next(&self) -> Option<(LaneNumber, Instant)> {
+        self.due.iter().map(|(lane, at)| (*lane, *at)).min_by_key(|(_, at)| *at)
+    }
+
+    /// A board that passed is taken out after a while; any other verdict waits for a person.
+    fn look(&mut self, line: &PracticeLine, snapshot: &Snapshot) {
+        for view in &snapshot.lanes {
+            let passed = matches!(&view.state, LaneState::Finished { verdict: Verdict::Pass, present: true, serial, .. }
+                if line.plugged(view.number).map(|(plugged, _)| plugged) == serial.as_ref().map(|serial| serial.as_str()));
+            if passed && self.left > 0 {
+                self.due.entry(view.number).or_insert_with(|| Instant::now() + LOOK);
+            }
+        }
+    }
+
+    async fn act(&mut self, line: &mut PracticeLine, lane: LaneNumber) -> Result<(), PracticeError> {
+        self.due.remove(&lane);
+        if line.unplug(lane).is_some() {
+            self.due.insert(lane, Instant::now() + PAUSE);
+        } else if self.left > 0 {
+            self.left -= 1;
+            line.plug(lane, None).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the lane that was taken in hand.
+async fn obey(line: &mut PracticeLine, command: PracticeCommand) -> Result<Option<LaneNumber>, PracticeError> {
+    match command {
+        PracticeCommand::Plug { port } => {
+            let Some(lane) = lane_of(line, &port) else { return Ok(None) };
+            line.plug(lane, None).await?;
+            Ok(Some(lane))
+        }
+        PracticeCommand::Unplug { port } => {
+            let Some(lane) = lane_of(line, &port) else { return Ok(None) };
+            line.unplug(lane);
+            Ok(Some(lane))
+        }
+        PracticeCommand::Fault { port, fault } => {
+            let Some(lane) = lane_of(line, &port) else { return Ok(None) };
+            let fault = fault.as_deref().and_then(Fault::named);
+            if line.unplug(lane).is_some() {
+                tokio::time::sleep(PAUSE).await;
+            }
+            line.plug(lane, fault).await?;
+            if fault == Some(Fault::Unplugged) {
+                tokio::time::sleep(PAUSE * 2).await;
+                line.unplug(lane);
+            }
+            Ok(Some(lane))
+        }
+        PracticeCommand::Cloud { up } => {
+            if up { line.proxy.up().await? } else { line.proxy.down().await }
+            Ok(None)
+        }
+        PracticeCommand::Printer { up } => {
+            if up { line.printer.switch_on().await? } else { line.printer.switch_off().await }
+            Ok(None)
+        }
+    }
+}
+
+fn lane_of(line: &PracticeLine, port: &str) -> Option<LaneNumber> {
+    line.lanes().find(|lane| port_name(*lane) == port)
+}
+
+async fn view(line: &PracticeLine) -> PracticeView {
+    PracticeView {
+        ports: line
+            .lanes()
+            .map(|lane| {
+                let plugged = line.plugged(lane);
+                PracticePort {
+                    name: port_name(lane),
+                    plugged: plugged.map(|(serial, _)| serial.to_owned()),
+                    fault: plugged.and_then(|(_, fault)| fault).map(|fault| fault.name().to_owned()),
+                }
+            })
+            .collect(),
+        faults: Fault::ALL.iter().filter(|fault| fault.is_of_the_board()).map(|fault| fault.name().to_owned()).collect(),
+        cloud_up: line.proxy.is_up().await,
+        printer_up: line.printer.is_up(),
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

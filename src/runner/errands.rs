@@ -1,0 +1,109 @@
+//! Work without a board: HELD units, slips, labels whose fate only a person knows.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::driver::{Outcome, Shared, go_on, needs_an_answer};
+use super::log::LogWriter;
+use super::station::Equipment;
+use crate::audit::RunEvent;
+use crate::config::Config;
+use crate::domain::{Failure, ReasonCode, RunId, Verdict};
+use crate::ports::RunLog;
+use crate::provisioning::{Input, Run, UnitRecord};
+
+/// What may be asked for on the command line while the station is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// Finish every HELD unit in the cloud.
+    Held,
+    /// Print the label of the unit with this slip.
+    Slip(u64),
+    /// The label is there.
+    LabelPrinted(RunId),
+    /// The label is not there: print it again.
+    PrintLabel(RunId),
+}
+
+/// Does the errand and returns the runs that it touched.
+pub async fn run_errand(
+    config: Arc<Config>,
+    equipment: Equipment,
+    errand: Errand,
+) -> Result<Vec<UnitRecord>, Failure> {
+    let shared = Shared::new(&config, &equipment);
+    let log = &shared.log;
+    let work: Vec<(Run, Input)> = match errand {
+        Errand::Held => {
+            let held = log.store.held().await?;
+            held.iter().map(|log| Ok((fold(log)?, Input::Resume))).collect::<Result<_, Failure>>()?
+        }
+        Errand::Slip(slip) => vec![(run_of_slip(log, slip).await?, Input::PrintLabel)],
+        Errand::LabelPrinted(run) => {
+            let settled = settle(log, &questioned(log, run).await?, true).await?;
+            return Ok(UnitRecord::of(&settled).into_iter().collect());
+        }
+        Errand::PrintLabel(run) => {
+            let settled = settle(log, &questioned(log, run).await?, false).await?;
+            vec![(settled, Input::PrintLabel)]
+        }
+    };
+    let mut records = Vec::new();
+    for (run, input) in work {
+        let Some(profile) = config.profiles.iter().find(|profile| profile.name == run.profile) else {
+            let cause = format!("run {} was made with profile {:?}, which is not configured", run.id, run.profile);
+            return Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
+        };
+        let (updates, mut outcomes) = mpsc::channel(16);
+        let work = tokio::spawn(go_on(shared.clone(), Arc::new(profile.clone()), run, input, updates));
+        while let Some((_, outcome)) = outcomes.recv().await {
+            match outcome {
+                Outcome::Progress(_) => {}
+                Outcome::Done(run) => records.extend(UnitRecord::of(&run)),
+                Outcome::Unrecorded(_, failure) => return Err(failure),
+            }
+        }
+        work.await.map_err(|error| Failure::new(ReasonCode::STATION_STOPPED, error.to_string()))?;
+    }
+    Ok(records)
+}
+
+/// The unit that a slip names, once it may have its label.
+pub async fn run_of_slip(log: &LogWriter, slip: u64) -> Result<Run, Failure> {
+    let unknown = || Failure::new(ReasonCode::SLIP_UNKNOWN, format!("no HELD unit has slip {slip}")).with("slip", slip);
+    let run = fold(&log.store.run_of_slip(slip).await?.ok_or_else(unknown)?)?;
+    if run.slip != Some(slip) {
+        return Err(unknown());
+    }
+    if run.verdict() != Some(Verdict::Pass) {
+        return Err(Failure::new(ReasonCode::SLIP_NOT_READY, "the unit is not registered yet").with("slip", slip));
+    }
+    Ok(run)
+}
+
+/// Records what a person says of a label whose end nobody saw.
+pub async fn settle(log: &LogWriter, run: &Run, printed: bool) -> Result<Run, Failure> {
+    let Some(kind) = needs_an_answer(run) else {
+        let cause = format!("nothing is open about the label of run {}", run.id);
+        return Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
+    };
+    let event = log.run_event(run.id, RunEvent::LabelSettled { kind, printed })?;
+    let mut settled = run.clone();
+    for logged in log.append(vec![event]).await? {
+        settled.apply(&logged).map_err(|error| Failure::new(ReasonCode::STORE_FAILED, error.to_string()))?;
+    }
+    Ok(settled)
+}
+
+/// The run that the log tells of.
+pub fn fold(log: &RunLog) -> Result<Run, Failure> {
+    Run::fold(&log.events)
+        .map_err(|error| Failure::new(ReasonCode::STORE_CORRUPT, format!("run {}: {error}", log.run)))
+}
+
+async fn questioned(log: &LogWriter, run: RunId) -> Result<Run, Failure> {
+    let known = log.store.run(run).await?;
+    let known = known.ok_or_else(|| Failure::new(ReasonCode::CONFIG_INVALID, format!("there is no run {run}")))?;
+    fold(&known)
+}
