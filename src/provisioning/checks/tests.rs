@@ -5,7 +5,6 @@ mod answers;
 mod certificates;
 mod forge;
 mod mutations;
-mod practice;
 mod uids;
 
 use jiff::Timestamp;

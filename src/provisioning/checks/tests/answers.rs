@@ -111,14 +111,17 @@ fn a_certificate_copied_over_another_key_is_caught() {
 
 #[test]
 fn one_scheme_a_kind_of_key() {
-    assert_eq!(KeyKind::ALL.map(scheme_for), [
-        SignatureScheme::EcdsaSecp256r1Sha256,
-        SignatureScheme::EcdsaSecp384r1Sha384,
-        SignatureScheme::EcdsaSecp521r1Sha512,
-        SignatureScheme::RsaPkcs1Sha256,
-        SignatureScheme::RsaPkcs1Sha256,
-        SignatureScheme::RsaPkcs1Sha256,
-    ]);
+    assert_eq!(
+        KeyKind::ALL.map(scheme_for),
+        [
+            SignatureScheme::EcdsaSecp256r1Sha256,
+            SignatureScheme::EcdsaSecp384r1Sha384,
+            SignatureScheme::EcdsaSecp521r1Sha512,
+            SignatureScheme::RsaPkcs1Sha256,
+            SignatureScheme::RsaPkcs1Sha256,
+            SignatureScheme::RsaPkcs1Sha256,
+        ]
+    );
 }
 
 fn unit(product: &str, serial: &str) -> Unit {
@@ -126,18 +129,7 @@ fn unit(product: &str, serial: &str) -> Unit {
 }
 
 fn run(last: char) -> RunId {
-    format!("\"018f3a52-9c1e-7000-8000-00000000000{last}\"").pipe_json()
-}
-
-/// Ids are made by the runner only; a test reads them as the log does.
-trait PipeJson {
-    fn pipe_json<T: serde::de::DeserializeOwned>(&self) -> T;
-}
-
-impl PipeJson for String {
-    fn pipe_json<T: serde::de::DeserializeOwned>(&self) -> T {
-        serde_json::from_str(self).unwrap()
-    }
+    format!("018f3a52-9c1e-7000-8000-00000000000{last}").parse().unwrap()
 }
 
 #[test]

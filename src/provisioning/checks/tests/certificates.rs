@@ -6,7 +6,7 @@ use super::forge::{
 };
 use super::*;
 use crate::domain::{Fingerprint, SpkiHash};
-use crate::provisioning::checks::check_trust;
+use crate::provisioning::checks::{check_trust, verify_signature};
 
 #[test]
 fn a_genuine_certificate_yields_identity_and_decision() {
@@ -27,10 +27,7 @@ fn a_genuine_certificate_yields_identity_and_decision() {
     assert_eq!(decision.serial, "123456");
     assert_eq!(decision.not_before, at("2020-01-01T00:00:00Z"));
     assert_eq!(decision.not_after, at("2049-12-31T23:59:59Z"));
-    assert_eq!(
-        decision.path,
-        [Fingerprint::of(&der), Fingerprint::of(&vendor.issuer), Fingerprint::of(&vendor.root)]
-    );
+    assert_eq!(decision.path, [Fingerprint::of(&der), Fingerprint::of(&vendor.issuer), Fingerprint::of(&vendor.root)]);
     assert_eq!(decision.uid_in_certificate, None);
 }
 
@@ -82,15 +79,8 @@ fn only_null_is_forgiven_in_the_parameters() {
     let vendor = Vendor::new();
     // An INTEGER, and a NULL with bytes behind it.
     for parameters in [&[0x02, 0x01, 0x00][..], &[0x05, 0x00, 0x05, 0x00]] {
-        let odd = sequence(&[&oid("1.2.840.10045.4.3.2"), parameters]);
-        let tbs = vendor.leaf(&Key::new(KeyKind::EcP256));
-        let inner = tbs.algorithm(KeyKind::EcP256);
-        let der = tbs.der(KeyKind::EcP256);
-        // Both identifiers, so that only the parameters are wrong.
-        let at = der.windows(inner.len()).position(|window| window == inner).unwrap();
-        let body = [&der[4..at], &odd, &der[at + inner.len()..]].concat();
-        let tbs = Tbs { outer: Some(odd), ..tbs };
-        let der = tbs.seal(&tlv(0x30, &body), &vendor.issuer_key);
+        let odd = Some(sequence(&[&oid("1.2.840.10045.4.3.2"), parameters]));
+        let der = vendor.issue(Tbs { inner: odd.clone(), outer: odd, ..vendor.leaf(&Key::new(KeyKind::EcP256)) });
         refused(check(&der, &vendor.trust()), ReasonCode::CERTIFICATE_REFUSED);
     }
 }
@@ -140,15 +130,9 @@ fn ca_signatures_of_every_accepted_form_pass() {
 fn a_signature_algorithm_that_is_not_accepted_is_refused_with_its_name() {
     let vendor = Vendor::new();
     // ecdsa-with-SHA1.
-    let sha1 = sequence(&[&oid("1.2.840.10045.4.1")]);
-    let tbs = vendor.leaf(&Key::new(KeyKind::EcP256));
-    let inner = tbs.algorithm(KeyKind::EcP256);
-    let der = tbs.der(KeyKind::EcP256);
-    let at = der.windows(inner.len()).position(|window| window == inner).unwrap();
-    let body = [&der[4..at], &sha1, &der[at + inner.len()..]].concat();
-    let tbs = Tbs { outer: Some(sha1), ..tbs };
-    let failure =
-        refused(check(&tbs.seal(&tlv(0x30, &body), &vendor.issuer_key), &vendor.trust()), ReasonCode::CERTIFICATE_REFUSED);
+    let sha1 = Some(sequence(&[&oid("1.2.840.10045.4.1")]));
+    let der = vendor.issue(Tbs { inner: sha1.clone(), outer: sha1, ..vendor.leaf(&Key::new(KeyKind::EcP256)) });
+    let failure = refused(check(&der, &vendor.trust()), ReasonCode::CERTIFICATE_REFUSED);
     assert!(failure.cause.contains("06072a8648ce3d0401"), "{failure}");
 }
 
@@ -335,9 +319,8 @@ const ANY_USAGE: &str = "2.5.29.37.0";
 #[test]
 fn extended_key_usage_must_allow_client_authentication_if_it_is_there() {
     let vendor = Vendor::new();
-    let leaf = |purposes: &[&str]| {
-        vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)).with(extended_key_usage(purposes)))
-    };
+    let leaf =
+        |purposes: &[&str]| vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)).with(extended_key_usage(purposes)));
     for allowed in [&[CLIENT_AUTH][..], &[SERVER_AUTH, CLIENT_AUTH], &[ANY_USAGE]] {
         passes(&leaf(allowed), &vendor.trust());
     }
@@ -353,8 +336,10 @@ fn an_unknown_extension_matters_only_if_it_is_critical() {
     for id in ["1.3.6.1.4.1.99999.7", "2.5.29.99"] {
         let odd = |critical| extension(id, critical, &octets(b"whatever"));
         passes(&vendor.issue(vendor.leaf(&key).with(odd(false))), &vendor.trust());
-        let failure =
-            refused(check(&vendor.issue(vendor.leaf(&key).with(odd(true))), &vendor.trust()), ReasonCode::CERTIFICATE_REFUSED);
+        let failure = refused(
+            check(&vendor.issue(vendor.leaf(&key).with(odd(true))), &vendor.trust()),
+            ReasonCode::CERTIFICATE_REFUSED,
+        );
         assert!(failure.cause.contains("UnsupportedCriticalExtension"), "{failure}");
     }
 }
@@ -381,7 +366,8 @@ fn name_constraints_of_an_intermediate_hold() {
 #[test]
 fn a_genuine_leaf_under_an_expired_intermediate_is_refused_not_called_expired() {
     let vendor = Vendor::new();
-    let expired = Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).valid("200101000000Z", "210101000000Z").sign(&vendor.root_key);
+    let expired =
+        Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).valid("200101000000Z", "210101000000Z").sign(&vendor.root_key);
     let leaf = vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)));
     let failure = refused(check(&leaf, &trust(&[&vendor.root], &[&expired])), ReasonCode::CERTIFICATE_REFUSED);
     assert!(failure.cause.contains("CertExpired"), "{failure}");
@@ -402,7 +388,8 @@ fn a_pinned_roots_own_validity_is_not_asked() {
 
 #[test]
 fn cross_signed_intermediates_reach_whichever_root_is_pinned() {
-    let (root_a, root_b, issuer_key) = (Key::new(KeyKind::EcP521), Key::new(KeyKind::EcP384), Key::new(KeyKind::EcP256));
+    let (root_a, root_b, issuer_key) =
+        (Key::new(KeyKind::EcP521), Key::new(KeyKind::EcP384), Key::new(KeyKind::EcP256));
     let a = Tbs::ca("Root A", "Root A", &root_a).sign(&root_a);
     let b = Tbs::ca("Root B", "Root B", &root_b).sign(&root_b);
     let under_a = Tbs::ca(ISSUER, "Root A", &issuer_key).sign(&root_a);
@@ -411,10 +398,7 @@ fn cross_signed_intermediates_reach_whichever_root_is_pinned() {
 
     for (root, issuer) in [(&a, &under_a), (&b, &under_b)] {
         let checked = passes(&leaf, &trust(&[root], &[&under_a, &under_b]));
-        assert_eq!(
-            checked.decision.path,
-            [Fingerprint::of(&leaf), Fingerprint::of(issuer), Fingerprint::of(root)]
-        );
+        assert_eq!(checked.decision.path, [Fingerprint::of(&leaf), Fingerprint::of(issuer), Fingerprint::of(root)]);
     }
     // B's own root cross-signed by A: one step more.
     let b_under_a = Tbs::ca("Root B", "Root A", &root_b).sign(&root_a);
@@ -460,7 +444,8 @@ fn keys_that_nobody_can_use_are_refused_by_name() {
     let rsa = |bytes: usize, first: u8| {
         let mut modulus = vec![0xa5; bytes];
         modulus[0] = first;
-        let integer = if first & 0x80 == 0 { tlv(0x02, &modulus) } else { tlv(0x02, &[&[0], modulus.as_slice()].concat()) };
+        let integer =
+            if first & 0x80 == 0 { tlv(0x02, &modulus) } else { tlv(0x02, &[&[0], modulus.as_slice()].concat()) };
         rsa_spki(&sequence(&[&integer, &tlv(0x02, &[1, 0, 1])]))
     };
     let cases = [
@@ -481,6 +466,18 @@ fn keys_that_nobody_can_use_are_refused_by_name() {
         let failure = refused(check(&der, &vendor.trust()), ReasonCode::CERTIFICATE_KEY);
         assert_eq!(failure.args["key"], named, "{failure}");
     }
+}
+
+#[test]
+fn a_compressed_point_is_a_key_like_any_other() {
+    // RFC 5480 §2.2 allows it; aws-lc-rs, whose verdict counts, reads it.
+    let vendor = Vendor::new();
+    let key = Key::new(KeyKind::EcP256);
+    let point = &key.spki[key.spki.len() - 65..];
+    let compressed = [&[2 + (point[64] & 1)], &point[1..33]].concat();
+    let spki = ec_spki("1.2.840.10045.3.1.7", &compressed);
+    let checked = passes(&vendor.issue(Tbs { spki, ..vendor.leaf(&key) }), &vendor.trust());
+    verify_signature(&checked, b"challenge", &key.answer(b"challenge")).unwrap();
 }
 
 #[test]
@@ -550,9 +547,8 @@ fn a_profile_whose_own_certificates_are_unusable_is_to_blame_itself() {
     }
     assert_eq!(check_trust(&vendor.trust()), Ok(()));
     // The unknown critical extension is fine in a root, whose extensions are the profile's word.
-    let root = Tbs::ca(ROOT, ROOT, &vendor.root_key)
-        .with(extension("1.3.6.1.4.1.99999.7", true, NULL))
-        .sign(&vendor.root_key);
+    let root =
+        Tbs::ca(ROOT, ROOT, &vendor.root_key).with(extension("1.3.6.1.4.1.99999.7", true, NULL)).sign(&vendor.root_key);
     passes(&leaf, &trust(&[&root], &[&vendor.issuer]));
 }
 

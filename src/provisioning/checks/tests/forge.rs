@@ -217,7 +217,9 @@ pub struct Tbs {
     pub extensions: Vec<Vec<u8>>,
     pub hash: Option<Hash>,
     pub encoding: Encoding,
-    /// The outer signatureAlgorithm, when it is to differ from the inner one.
+    /// The AlgorithmIdentifier inside, when it is to be something else.
+    pub inner: Option<Vec<u8>>,
+    /// The one outside.
     pub outer: Option<Vec<u8>>,
 }
 
@@ -234,6 +236,7 @@ impl Tbs {
             extensions: vec![],
             hash: None,
             encoding: Encoding::Standard,
+            inner: None,
             outer: None,
         }
     }
@@ -274,7 +277,7 @@ impl Tbs {
         sequence(&[
             &version,
             &tlv(0x02, &self.serial),
-            &self.algorithm(signer),
+            &self.inner.clone().unwrap_or_else(|| self.algorithm(signer)),
             &self.issuer,
             &sequence(&[&self.not_before, &self.not_after]),
             &self.subject,

@@ -13,11 +13,8 @@ fn settle(names: &[&str], rule: UidRule, pattern: Option<&str>, chip: Option<&st
     let names: Vec<_> = names.iter().map(|name| attribute("2.5.4.3", 0x0c, name)).collect();
     let subject = sequence(&names.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let der = vendor.issue(Tbs { subject, ..vendor.leaf(&Key::new(KeyKind::EcP256)) });
-    let trust = Trust {
-        uid: rule,
-        uid_from_cn: pattern.map(|pattern| regex::Regex::new(pattern).unwrap()),
-        ..vendor.trust()
-    };
+    let trust =
+        Trust { uid: rule, uid_from_cn: pattern.map(|pattern| regex::Regex::new(pattern).unwrap()), ..vendor.trust() };
     check_certificate(&der, chip.map(uid).as_ref(), &trust, at(NOW))
 }
 
@@ -72,7 +69,11 @@ fn a_cn_without_the_uid_is_a_reason_of_its_own() {
             assert_eq!(failure.args["cn"], names.join(", "));
         }
         // Several that agree, or of which one matches.
-        settles(settle(&["chip-04005001ABCDEF", "chip-04005001abcdef"], rule, Some(HEX), Some(UID)), Some(UID), Some(UID));
+        settles(
+            settle(&["chip-04005001ABCDEF", "chip-04005001abcdef"], rule, Some(HEX), Some(UID)),
+            Some(UID),
+            Some(UID),
+        );
         settles(settle(&["A product", CHIP], rule, Some(HEX), Some(UID)), Some(UID), Some(UID));
     }
 }
@@ -95,11 +96,8 @@ fn none_asks_for_nothing() {
 #[test]
 fn every_string_type_of_a_cn_is_read() {
     let vendor = Vendor::new();
-    let trust = Trust {
-        uid: UidRule::Certificate,
-        uid_from_cn: Some(regex::Regex::new(HEX).unwrap()),
-        ..vendor.trust()
-    };
+    let trust =
+        Trust { uid: UidRule::Certificate, uid_from_cn: Some(regex::Regex::new(HEX).unwrap()), ..vendor.trust() };
     let wide: String = CHIP.chars().flat_map(|c| ['\0', c]).collect();
     // UTF8String, PrintableString, TeletexString, IA5String, BMPString.
     for (tag, text) in [(0x0c, CHIP), (0x13, CHIP), (0x14, CHIP), (0x16, CHIP), (0x1e, wide.as_str())] {
@@ -107,4 +105,9 @@ fn every_string_type_of_a_cn_is_read() {
         let der = vendor.issue(Tbs { subject, ..vendor.leaf(&Key::new(KeyKind::EcP256)) });
         assert_eq!(passes(&der, &trust).identity.uid, Some(uid(UID)), "tag {tag:#x}");
     }
+    // `_` is no character of a PrintableString.
+    let trust = Trust { uid_from_cn: Some(regex::Regex::new("^chip_(?<uid>.+)$").unwrap()), ..trust };
+    let subject = sequence(&[&attribute("2.5.4.3", 0x13, "chip_04005001ABCDEF")]);
+    let der = vendor.issue(Tbs { subject, ..vendor.leaf(&Key::new(KeyKind::EcP256)) });
+    assert_eq!(passes(&der, &trust).identity.uid, Some(uid(UID)));
 }
