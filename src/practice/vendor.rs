@@ -18,6 +18,9 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use crate::domain::ChipUid;
 
+#[cfg(test)]
+mod tests;
+
 /// The CN of the root.
 pub const ROOT_NAME: &str = "Lineseal PRACTICE Vendor Root";
 /// The CN of the intermediate, which signs the chips' certificates.

@@ -35,12 +35,7 @@ pub struct Checked {
 ///   path length, expired intermediate, X.509 version 1, extended key usage without client
 ///   authentication, a signature algorithm that is not accepted;
 /// * `K-701` the profile's own certificates can't be used (see [`check_trust`]).
-pub fn check_certificate(
-    der: &[u8],
-    uid: Option<&ChipUid>,
-    trust: &Trust,
-    now: Timestamp,
-) -> Result<Checked, Failure> {
+pub fn check_certificate(der: &[u8], uid: Option<&ChipUid>, trust: &Trust, now: Timestamp) -> Result<Checked, Failure> {
     let fields = Fields::parse(der).map_err(|error| {
         Failure::new(ReasonCode::CERTIFICATE_UNREADABLE, format!("not exactly one X.509 certificate in DER: {error}"))
     })?;

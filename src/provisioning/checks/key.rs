@@ -52,7 +52,8 @@ const SECP521R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35")
 fn kind_of(info: &SubjectPublicKeyInfoRef<'_>) -> Result<KeyKind, String> {
     match info.algorithm.oid {
         EC_PUBLIC_KEY => {
-            let curve = info.algorithm.parameters.and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok());
+            let curve =
+                info.algorithm.parameters.and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok());
             match curve {
                 Some(SECP256R1) => Ok(KeyKind::EcP256),
                 Some(SECP384R1) => Ok(KeyKind::EcP384),

@@ -66,7 +66,8 @@ impl<'a> Pinned<'a> {
         for (index, root) in roots.iter().enumerate() {
             webpki::anchor_from_trusted_cert(root).map_err(|error| unusable("root", index, &error))?;
         }
-        let intermediates: Vec<_> = trust.intermediates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let intermediates: Vec<_> =
+            trust.intermediates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
         for (index, intermediate) in intermediates.iter().enumerate() {
             // As strictly as in a path, where an unknown critical extension or version 1 is fatal.
             EndEntityCert::try_from(intermediate).map_err(|error| unusable("intermediate", index, &error))?;
@@ -134,7 +135,7 @@ impl ExtendedKeyUsageValidator for AnyUsage {
 }
 
 /// Extended key usage (RFC 5280 §4.2.1.12): absent, or with client authentication or any usage among
-/// its purposes. A chip's certificate that allows, say, server authentication only may not be used for
+/// its purposes, in the leaf and in every intermediate that has the extension. A chip's certificate that allows, say, server authentication only may not be used for
 /// the mutual TLS that it is registered for.
 struct DeviceUsage;
 
@@ -211,7 +212,10 @@ fn unusable(role: &str, index: usize, error: &Error) -> Failure {
 fn describe(error: &Error) -> String {
     match error {
         Error::UnsupportedSignatureAlgorithmContext(context) => {
-            format!("signature algorithm not accepted (AlgorithmIdentifier {})", hex::encode(&context.signature_algorithm_id))
+            format!(
+                "signature algorithm not accepted (AlgorithmIdentifier {})",
+                hex::encode(&context.signature_algorithm_id)
+            )
         }
         Error::UnsupportedSignatureAlgorithmForPublicKeyContext(context) => format!(
             "signature algorithm {} does not fit the CA's key {}",

@@ -47,7 +47,11 @@ pub fn verify_signature(checked: &Checked, message: &[u8], signature: &[u8]) -> 
         .as_bytes()
         .ok_or_else(|| refuse("the public key is not a whole number of bytes".to_owned()))?;
     UnparsedPublicKey::new(key::verification(kind), bits).verify(message, signature).map_err(|_| {
-        refuse(format!("the answer does not verify under the certificate's {} key ({})", kind.as_str(), checked.identity.spki))
+        refuse(format!(
+            "the answer does not verify under the certificate's {} key ({})",
+            kind.as_str(),
+            checked.identity.spki
+        ))
     })
 }
 

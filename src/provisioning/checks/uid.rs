@@ -1,7 +1,7 @@
 //! The UID rule: `required | certificate | none`.
 
-use x509_cert::der::asn1::{Ia5StringRef, ObjectIdentifier};
-use x509_cert::ext::pkix::name::DirectoryString;
+use x509_cert::der::asn1::{BmpString, ObjectIdentifier};
+use x509_cert::der::{Any, Tag, Tagged};
 use x509_cert::name::Name;
 
 use crate::domain::profile::{Trust, UidRule};
@@ -77,8 +77,14 @@ fn certified(subject: &Name, pattern: &regex::Regex) -> Result<ChipUid, Failure>
     found.ok_or_else(|| refuse(format!("no group `uid` of {:?} in the CN {names:?}", pattern.as_str())))
 }
 
-fn text(value: &x509_cert::der::Any) -> Option<String> {
-    // IA5String is no DirectoryString, but CNs are written so all the same.
-    let directory = DirectoryString::try_from(value).map(|text| text.value().into_owned());
-    directory.or_else(|_| Ia5StringRef::try_from(value).map(|text| text.as_str().to_owned())).ok()
+/// Vendors write characters into a PrintableString that X.680 does not allow there (`_`, `*`, `@`), and
+/// IA5Strings into a CN, so the bytes are taken as text whatever the type promises of them.
+fn text(value: &Any) -> Option<String> {
+    match value.tag() {
+        Tag::PrintableString | Tag::Utf8String | Tag::Ia5String | Tag::TeletexString => {
+            String::from_utf8(value.value().to_vec()).ok()
+        }
+        Tag::BmpString => value.decode_as::<BmpString>().ok().map(|text| text.to_string()),
+        _ => None,
+    }
 }
