@@ -123,6 +123,7 @@ async fn a_damaged_page_is_said_to_be_one() {
         store.append((0..20).map(|_| line(LineEvent::StationStopped {})).collect()).await.unwrap();
     }
     drop(store);
+    assert!(!fresh.path().with_file_name("lineseal.db-wal").exists(), "a closed store is one whole file");
     let mut bytes = std::fs::read(fresh.path()).unwrap();
     // Everything but the first pages, which hold the schema.
     let from = bytes.len() / 2;
@@ -210,8 +211,7 @@ fn a_file_that_cannot_be_written_is_said_to_be_read_only() {
         } else {
             Command::new(std::env::current_exe().unwrap())
         };
-        let status =
-            child.args(["--exact", SELF, "--nocapture"]).env(CHILD, fresh.directory.path()).status().unwrap();
+        let status = child.args(["--exact", SELF, "--nocapture"]).env(CHILD, fresh.directory.path()).status().unwrap();
         set(fresh.directory.path(), 0o700);
         assert!(status.success(), "file {file:o}, directory {directory:o}");
     }

@@ -59,7 +59,10 @@ async fn bytes_that_were_changed_are_not_read_as_an_event() {
     raw.execute_batch("DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE seq = 1").unwrap();
     let refused = store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap_err();
     assert_eq!(refused.code, ReasonCode::STORE_CORRUPT);
-    raw.execute_batch("DROP TRIGGER tree_head_never_shrinks; UPDATE tree_head SET size = 1").unwrap();
+    assert_eq!(refused.cause, "the tree has 2 leaves, but the next event would be 1");
+    assert_eq!(store.head().await.unwrap_err(), refused);
+    raw.execute_batch("DROP TRIGGER tree_head_never_shrinks; UPDATE tree_head SET size = 1, root = zeroblob(32)")
+        .unwrap();
     assert_eq!(store.head().await.unwrap_err().code, ReasonCode::STORE_CORRUPT);
 }
 

@@ -272,8 +272,7 @@ pub async fn every_broken_rule_is_told(peer: &dyn Peer) {
         bound(store.claim(claim(&format!("A{n}"), identity(n))).await);
     }
     // One chip stitched together from three, on the board of a fourth.
-    let stitched =
-        Identity { fingerprint: identity(1).fingerprint, spki: identity(2).spki, uid: identity(3).uid };
+    let stitched = Identity { fingerprint: identity(1).fingerprint, spki: identity(2).spki, uid: identity(3).uid };
     let collisions = collides(store.claim(claim("A4", stitched)).await);
     let told: Vec<_> = collisions.iter().map(|c| (c.rule, c.unit.serial.as_str().to_owned())).collect();
     let expected = [
@@ -301,7 +300,8 @@ pub async fn a_claim_event_that_breaks_uniqueness_is_refused(peer: &dyn Peer) {
     bound(store.claim(claim("A1", identity(1))).await);
     let head = store.head().await.unwrap();
     // Past the claim, straight into the log.
-    let forged = event(run_id(), RunEvent::Claimed { unit: unit("A2"), identity: identity(1), standing: Standing::New });
+    let forged =
+        event(run_id(), RunEvent::Claimed { unit: unit("A2"), identity: identity(1), standing: Standing::New });
     store.append(vec![forged]).await.unwrap_err();
     assert_eq!(store.head().await.unwrap(), head);
 }
@@ -447,7 +447,10 @@ pub async fn a_slip_is_overtaken_by_the_verdict(peer: &dyn Peer) {
     store.append(vec![sealed(run, Verdict::Pass, Some(LabelKind::Unit))]).await.unwrap();
     assert_eq!(ids(&store.unsettled_labels(&station()).await.unwrap()), [run], "once, for its label");
     let printed = RunEvent::LabelEnded { kind: LabelKind::Unit, status: LabelStatus::Printed, failure: None };
-    store.append(vec![event(run, RunEvent::LabelIntended { kind: LabelKind::Unit }), event(run, printed)]).await.unwrap();
+    store
+        .append(vec![event(run, RunEvent::LabelIntended { kind: LabelKind::Unit }), event(run, printed)])
+        .await
+        .unwrap();
     assert_eq!(store.unsettled_labels(&station()).await.unwrap(), []);
 }
 
@@ -547,7 +550,10 @@ pub async fn batches_open_and_close(peer: &dyn Peer) {
 pub async fn a_batch_opened_again_is_open_again(peer: &dyn Peer) {
     let store = peer.open().await;
     let first = opened("WO-1", 100);
-    store.append(vec![first.clone(), closed("WO-1"), opened("WO-2", 1), closed("WO-2"), opened("WO-1", 120)]).await.unwrap();
+    store
+        .append(vec![first.clone(), closed("WO-1"), opened("WO-2", 1), closed("WO-2"), opened("WO-1", 120)])
+        .await
+        .unwrap();
     let batch = store.open_batch(&station()).await.unwrap().unwrap();
     assert_eq!((batch.planned, batch.opened, batch.closed), (120, first.at, None));
     // Two stations on one work order: whoever closes it closes it for both.

@@ -83,7 +83,7 @@ pub(super) fn append(transaction: &Transaction<'_>, events: &[Event]) -> Result<
     Ok(receipts)
 }
 
-/// The stored head, which must follow from the stored edge.
+/// The stored head, which must follow from the stored edge and count the stored events.
 pub(super) fn head(connection: &Connection) -> Result<TreeHead, StoreError> {
     tree(connection).map(|tree| tree.head())
 }
@@ -95,6 +95,10 @@ fn tree(connection: &Connection) -> Result<TreeState, StoreError> {
     let tree = TreeState::from_stored(number(size)?, &edge).map_err(|error| StoreError::Corrupt(error.to_string()))?;
     if tree.head().root != root {
         return Err(StoreError::Corrupt("the tree's stored root does not follow from its stored edge".to_owned()));
+    }
+    let events: i64 = connection.prepare_cached(sql::NEXT_SEQ)?.query_row([], |row| row.get(0))?;
+    if events != size {
+        return Err(StoreError::Corrupt(format!("the tree has {size} leaves, but the next event would be {events}")));
     }
     Ok(tree)
 }

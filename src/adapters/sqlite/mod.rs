@@ -33,9 +33,11 @@ use crate::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Receipt, R
 /// process for longer than [`Limits::busy`], L-505 damaged or no database of ours, L-506 written by
 /// a newer program. A write that fails leaves nothing behind.
 pub struct SqliteStore {
+    // Closed first: only a connection that may write folds the write-ahead log into the file when it
+    // is the last to close.
+    reader: Actor,
     /// `None` when it was opened to read only.
     writer: Option<Actor>,
-    reader: Actor,
 }
 
 impl SqliteStore {
@@ -53,15 +55,15 @@ impl SqliteStore {
         let name_file = |error: StoreError| Failure::from(error).with("path", path.display());
         let writer = open::writer(path, limits).map_err(name_file)?;
         let reader = open::reader(path, limits).map_err(name_file)?;
-        Ok(SqliteStore { writer: Some(start("lineseal-writer", writer)?), reader: start("lineseal-reader", reader)? })
+        Ok(SqliteStore { reader: start("lineseal-reader", reader)?, writer: Some(start("lineseal-writer", writer)?) })
     }
 
     /// Opens an existing database only to look: nothing is created, migrated or locked, and every
     /// write is refused with L-503.
     pub fn open_reader(path: &Path) -> Result<SqliteStore, Failure> {
-        let reader = open::reader(path, Limits::default())
-            .map_err(|error| Failure::from(error).with("path", path.display()))?;
-        Ok(SqliteStore { writer: None, reader: start("lineseal-reader", reader)? })
+        let reader =
+            open::reader(path, Limits::default()).map_err(|error| Failure::from(error).with("path", path.display()))?;
+        Ok(SqliteStore { reader: start("lineseal-reader", reader)?, writer: None })
     }
 
     /// Derives every projection again from the events, in one transaction. Its size is the log's:

@@ -118,11 +118,7 @@ fn counts(connection: &Connection, sql: &str, batch: &BatchName) -> Result<Vec<(
 }
 
 /// The person of this exact name; `new` (id and salt) makes one where there is none.
-pub(super) fn operator(
-    transaction: &Connection,
-    name: &str,
-    new: (Uuid, [u8; 32]),
-) -> Result<OperatorRef, StoreError> {
+pub(super) fn operator(transaction: &Connection, name: &str, new: (Uuid, [u8; 32])) -> Result<OperatorRef, StoreError> {
     let known = transaction
         .prepare_cached(sql::PERSON_BY_NAME)?
         .query_row([name], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?)))

@@ -12,6 +12,7 @@ macro_rules! statements {
 
 statements! {
     TREE_HEAD = "SELECT size, edge, root FROM tree_head WHERE one = 1";
+    NEXT_SEQ = "SELECT coalesce(max(seq) + 1, 0) FROM events";
     SET_TREE_HEAD = "UPDATE tree_head SET size = ?1, edge = ?2, root = ?3 WHERE one = 1";
     INSERT_EVENT = "INSERT INTO events (seq, id, bytes, leaf_hash) VALUES (?1, ?2, ?3, ?4)";
     EVENT_BY_ID = "SELECT seq, bytes, leaf_hash FROM events WHERE id = ?1";
