@@ -1,0 +1,236 @@
+//! Opening the database: the file and its rights, what makes it durable, and its schema.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::StoreError;
+use super::{log, project};
+
+mod schema {
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+/// What bounds the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long one transaction waits for another process's before it fails with L-504.
+    pub busy: Duration,
+    /// The size the database file may reach, in pages of 4096 bytes; beyond it writes fail with
+    /// L-502. `None`: the disk's.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { busy: Duration::from_secs(5), max_pages: None }
+    }
+}
+
+/// How a connection keeps its promises, as the database itself reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Durability {
+    /// `wal`.
+    pub journal_mode: String,
+    /// 2 is FULL: the log is synced at every commit.
+    pub synchronous: i64,
+    pub foreign_keys: bool,
+    pub busy: Duration,
+}
+
+/// A connection that writes: the file is created when it is absent, brought to this program's schema
+/// when it is older.
+pub(super) fn writer(path: &Path, limits: Limits) -> Result<Connection, StoreError> {
+    let directory = directory_of(path);
+    create_directory(&directory)?;
+    create_file(path, &directory)?;
+    // SQLite opens what it may not write as read-only, and would only say so at the first append.
+    if rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK).is_err() {
+        return Err(StoreError::ReadOnly { path: directory });
+    }
+    // Two processes that start at once must not both migrate, nor switch the journal's mode.
+    let _turn = take_turn(&directory, limits.busy)?;
+    let mut connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+    configure(&connection, limits)?;
+    if connection.is_readonly("main")? {
+        return Err(StoreError::ReadOnly { path: path.to_owned() });
+    }
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Corrupt(format!("the file system allows no write-ahead log: journal mode {mode}")));
+    }
+    if let Some(pages) = limits.max_pages {
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    }
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// A connection that only reads. The file must exist and be of this program's schema.
+pub(super) fn reader(path: &Path, limits: Limits) -> Result<Connection, StoreError> {
+    // Asked here, because SQLite's own answer does not say why.
+    if let Err(source) = File::open(path) {
+        return Err(StoreError::File { doing: "open the log", path: path.to_owned(), source });
+    }
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+    configure(&connection, limits)?;
+    connection.pragma_update(None, "query_only", true)?;
+    if schema_state(&connection)? != SchemaState::Current {
+        return Err(StoreError::Older);
+    }
+    Ok(connection)
+}
+
+pub(super) fn durability(connection: &Connection) -> Result<Durability, StoreError> {
+    let milliseconds: u64 = log::number(connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?)?;
+    Ok(Durability {
+        journal_mode: connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?,
+        synchronous: connection.pragma_query_value(None, "synchronous", |row| row.get(0))?,
+        foreign_keys: connection.pragma_query_value(None, "foreign_keys", |row| row.get(0))?,
+        busy: Duration::from_millis(milliseconds),
+    })
+}
+
+fn flags(access: OpenFlags) -> OpenFlags {
+    access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE
+}
+
+fn configure(connection: &Connection, limits: Limits) -> Result<(), StoreError> {
+    connection.busy_timeout(limits.busy)?;
+    // FULL: in WAL mode, NORMAL would lose the last commits in a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum SchemaState {
+    Current,
+    /// Tables are missing, or the projections are of an older meaning.
+    Behind,
+}
+
+/// Compares what was applied with what this program embeds, by version, name and checksum.
+fn schema_state(connection: &Connection) -> Result<SchemaState, StoreError> {
+    let runner = schema::migrations::runner();
+    let known = runner.get_migrations();
+    let newest = known.iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
+    let exists: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refinery_schema_history')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !exists {
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        return match tables {
+            0 => Ok(SchemaState::Behind),
+            _ => Err(StoreError::Corrupt("the file is a database, but not Lineseal's".to_owned())),
+        };
+    }
+    let mut statement =
+        connection.prepare("SELECT version, name, applied_on, checksum FROM refinery_schema_history")?;
+    let mut rows = statement.query([])?;
+    let mut applied = 0;
+    while let Some(row) = rows.next()? {
+        let (version, name): (i64, String) = (row.get(0)?, row.get(1)?);
+        let (applied_on, checksum): (String, String) = (row.get(2)?, row.get(3)?);
+        if version > newest {
+            return Err(StoreError::Newer { what: "schema version", found: version, known: newest });
+        }
+        let ours = known.iter().any(|migration| {
+            i64::from(migration.version()) == version
+                && migration.name() == name
+                && migration.checksum().to_string() == checksum
+        });
+        if !ours || applied_on.parse::<jiff::Timestamp>().is_err() {
+            return Err(StoreError::Corrupt(format!("schema version {version} ({name}) is not this program's")));
+        }
+        applied += 1;
+    }
+    let derived: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if derived > project::PROJECTION {
+        return Err(StoreError::Newer { what: "projection", found: derived, known: project::PROJECTION });
+    }
+    let current = applied == known.len() && derived == project::PROJECTION;
+    Ok(if current { SchemaState::Current } else { SchemaState::Behind })
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    if schema_state(connection)? == SchemaState::Current {
+        return Ok(());
+    }
+    schema::migrations::runner().run(connection)?;
+    log::write(connection, project::rebuild)
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+pub(super) fn create_directory(directory: &Path) -> Result<(), StoreError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| StoreError::File {
+        doing: "create the data directory",
+        path: directory.to_owned(),
+        source,
+    })?;
+    sync_directory(&directory_of(directory))
+}
+
+/// The file belongs to the station alone; SQLite gives its WAL and index the same mode.
+fn create_file(path: &Path, directory: &Path) -> Result<(), StoreError> {
+    let failed = |doing| move |source| StoreError::File { doing, path: path.to_owned(), source };
+    match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => sync_directory(directory),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed("open the log"))?;
+            let mode = file.metadata().map_err(failed("read the mode of the log"))?.permissions().mode();
+            if mode & 0o077 != 0 {
+                let narrowed = Permissions::from_mode(mode & 0o700);
+                file.set_permissions(narrowed).map_err(failed("keep others out of the log"))?;
+            }
+            Ok(())
+        }
+        Err(error) => Err(failed("create the log")(error)),
+    }
+}
+
+/// A name is durable only once its directory is.
+fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    File::open(directory).and_then(|handle| handle.sync_all()).map_err(|source| StoreError::File {
+        doing: "sync the directory",
+        path: directory.to_owned(),
+        source,
+    })
+}
+
+/// An advisory lock on the directory itself, held while opening; waits no longer than `patience`.
+fn take_turn(directory: &Path, patience: Duration) -> Result<File, StoreError> {
+    let failed = |source| StoreError::File { doing: "lock the data directory", path: directory.to_owned(), source };
+    let handle = File::open(directory).map_err(failed)?;
+    let start = Instant::now();
+    loop {
+        match handle.try_lock() {
+            Ok(()) => return Ok(handle),
+            Err(std::fs::TryLockError::WouldBlock) if start.elapsed() < patience => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(StoreError::Held { path: directory.to_owned(), holder: String::new() });
+            }
+            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Two stations never drive one data directory.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::error::StoreError;
+use super::open;
+use crate::domain::Failure;
+
+/// Held by the station that drives a data directory, for as long as this value lives; the system
+/// releases it even after a kill. Commands that only look, or write between the station's
+/// transactions, don't take it.
+#[derive(Debug)]
+pub struct StationLock {
+    /// Its `flock` is the lock.
+    _file: File,
+}
+
+impl StationLock {
+    /// The lock's file within the data directory. It stays: removing it would open a race.
+    pub const FILE: &str = "station.lock";
+
+    /// Takes the lock of `data_dir` (created when absent), or fails at once: L-504 when another
+    /// process holds it, with that process's id as the argument `pid` where it is known; L-503 or
+    /// L-501 when the file cannot be written.
+    pub fn take(data_dir: &Path) -> Result<StationLock, Failure> {
+        open::create_directory(data_dir)?;
+        let path = data_dir.join(Self::FILE);
+        let failed = |doing, source| StoreError::File { doing, path: path.clone(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| failed("open the station's lock", source))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(&mut file, &path)),
+            Err(TryLockError::Error(source)) => return Err(failed("take the station's lock", source).into()),
+        }
+        // For the reader of an error only; the lock itself does not depend on it.
+        file.set_len(0)
+            .and_then(|()| write!(file, "{}", std::process::id()))
+            .map_err(|source| failed("write the station's lock", source))?;
+        Ok(StationLock { _file: file })
+    }
+}
+
+fn held(file: &mut File, path: &Path) -> Failure {
+    let mut text = String::new();
+    let pid = match file.take(20).read_to_string(&mut text) {
+        Ok(_) => text.trim().parse::<u32>().ok(),
+        Err(_) => None,
+    };
+    let holder = pid.map(|pid| format!(" ({pid})")).unwrap_or_default();
+    let failure = Failure::from(StoreError::Held { path: path.to_owned(), holder });
+    match pid {
+        Some(pid) => failure.with("pid", pid),
+        None => failure,
+    }
+}

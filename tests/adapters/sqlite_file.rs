@@ -1,0 +1,275 @@
+//! The file: its rights, its durability, its schema, and what happens when it cannot be written.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use lineseal::adapters::sqlite::{Limits, SqliteStore, StationLock};
+use lineseal::audit::LineEvent;
+use lineseal::domain::{Failure, ReasonCode};
+use lineseal::ports::AuditStore;
+use rusqlite::Connection;
+
+use super::store_contract::{bound, claim, identity, line, run_id, started};
+use super::{Fresh, recomputed};
+
+mod schema {
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+#[tokio::test]
+async fn the_file_is_durable_and_private() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("not/yet").join(SqliteStore::FILE);
+    let store = SqliteStore::open(&path).unwrap();
+    store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    let durability = store.durability().await.unwrap();
+    assert_eq!((durability.journal_mode.as_str(), durability.synchronous), ("wal", 2));
+    assert!(durability.foreign_keys);
+    assert_eq!(durability.busy, Duration::from_secs(5));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(&path.with_file_name("lineseal.db-wal")), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    drop(store);
+    // A copy that somebody left open to all is closed again.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    drop(SqliteStore::open(&path).unwrap());
+    assert_eq!(mode(&path), 0o600);
+}
+
+#[tokio::test]
+async fn a_reader_looks_and_changes_nothing() {
+    let fresh = Fresh::new();
+    assert_eq!(code(SqliteStore::open_reader(&fresh.path())), ReasonCode::STORE_FAILED);
+    assert!(!fresh.path().exists(), "nothing is created by looking");
+    let store = fresh.store();
+    let run = run_id();
+    store.append(started(run, "A1", None)).await.unwrap();
+    let reader = SqliteStore::open_reader(&fresh.path()).unwrap();
+    assert_eq!(reader.run(run).await.unwrap().unwrap().events.len(), 2);
+    assert_eq!(reader.head().await.unwrap(), store.head().await.unwrap());
+    let refused = reader.append(vec![line(LineEvent::StationStopped {})]).await.unwrap_err();
+    assert_eq!(refused.code, ReasonCode::STORE_READ_ONLY);
+    assert_eq!(reader.claim(claim("A1", identity(1))).await.unwrap_err().code, ReasonCode::STORE_READ_ONLY);
+    assert_eq!(reader.rebuild_projections().await.unwrap_err().code, ReasonCode::STORE_READ_ONLY);
+    // It sees what is written later, too.
+    store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    assert_eq!(reader.head().await.unwrap().size, 3);
+}
+
+#[tokio::test]
+async fn a_migrated_schema_is_a_fresh_one() {
+    let newest = i32::try_from(schema::migrations::runner().get_migrations().len()).unwrap();
+    let fresh = Fresh::new();
+    drop(fresh.store());
+    for version in 1..newest {
+        let older = Fresh::new();
+        let mut raw = older.raw();
+        schema::migrations::runner().set_target(refinery::Target::Version(version)).run(&mut raw).unwrap();
+        assert_ne!(schema_of(&raw), schema_of(&fresh.raw()));
+        drop(older.store());
+        assert_eq!(schema_of(&raw), schema_of(&fresh.raw()), "from version {version}");
+        older.store().append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let fresh = Fresh::new();
+    drop(fresh.store());
+    let raw = fresh.raw();
+    raw.execute(
+        "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+         VALUES (99, 'from_the_future', '2031-01-01T00:00:00Z', '1')",
+        [],
+    )
+    .unwrap();
+    let refused = SqliteStore::open(&fresh.path()).err().unwrap();
+    assert_eq!(refused.code, ReasonCode::STORE_NEWER);
+    assert_eq!(refused.cause, "schema version 99 is newer than 2, the latest this program knows");
+    assert_eq!(refused.args["path"], fresh.path().display().to_string());
+    assert_eq!(code(SqliteStore::open_reader(&fresh.path())), ReasonCode::STORE_NEWER);
+
+    raw.execute("DELETE FROM refinery_schema_history WHERE version = 99", []).unwrap();
+    raw.pragma_update(None, "user_version", 1000).unwrap();
+    assert_eq!(code(SqliteStore::open(&fresh.path())), ReasonCode::STORE_NEWER);
+}
+
+#[test]
+fn what_is_not_our_database_is_refused() {
+    let fresh = Fresh::new();
+    std::fs::write(fresh.path(), "not a database at all, but long enough to be looked at as one".repeat(20)).unwrap();
+    assert_eq!(code(SqliteStore::open(&fresh.path())), ReasonCode::STORE_CORRUPT);
+
+    let foreign = Fresh::new();
+    foreign.raw().execute_batch("CREATE TABLE shopping (item TEXT)").unwrap();
+    assert_eq!(code(SqliteStore::open(&foreign.path())), ReasonCode::STORE_CORRUPT);
+    let tables: i64 = foreign.raw().query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    assert_eq!(tables, 1, "nothing was added to it");
+
+    let edited = Fresh::new();
+    drop(edited.store());
+    edited.raw().execute("UPDATE refinery_schema_history SET checksum = '7' WHERE version = 1", []).unwrap();
+    assert_eq!(code(SqliteStore::open(&edited.path())), ReasonCode::STORE_CORRUPT);
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_said_to_be_one() {
+    let fresh = Fresh::new();
+    let store = fresh.store();
+    for _ in 0..20 {
+        store.append((0..20).map(|_| line(LineEvent::StationStopped {})).collect()).await.unwrap();
+    }
+    drop(store);
+    assert!(!fresh.path().with_file_name("lineseal.db-wal").exists(), "a closed store is one whole file");
+    let mut bytes = std::fs::read(fresh.path()).unwrap();
+    // Everything but the first pages, which hold the schema.
+    let from = bytes.len() / 2;
+    bytes[from..].fill(0xa5);
+    std::fs::write(fresh.path(), bytes).unwrap();
+    let store = fresh.store();
+    assert_eq!(store.rebuild_projections().await.unwrap_err().code, ReasonCode::STORE_CORRUPT);
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_nothing_half_written() {
+    let fresh = Fresh::new();
+    drop(fresh.store());
+    let pages: u32 = fresh.raw().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    let limits = Limits { max_pages: Some(pages + 6), ..Limits::default() };
+    let store = SqliteStore::open_with(&fresh.path(), limits).unwrap();
+    let mut acknowledged = 0;
+    let refused = loop {
+        let events = (0..10).map(|_| line(LineEvent::StationStarted { version: "1".repeat(200) })).collect();
+        match store.append(events).await {
+            Ok(_) => acknowledged += 10,
+            Err(refused) => break refused,
+        }
+        assert!(acknowledged < 100_000, "the limit is not kept");
+    };
+    assert_eq!(refused.code, ReasonCode::STORE_FULL, "{refused}");
+    assert_eq!(store.head().await.unwrap().size, acknowledged);
+    assert_eq!(store.head().await.unwrap(), recomputed(&fresh.path()));
+    let refused = loop {
+        let n: u32 = rand::random();
+        if let Err(refused) = store.claim(claim(&format!("A{n}"), identity(n))).await {
+            break refused;
+        }
+        acknowledged += 1;
+    };
+    assert_eq!(refused.code, ReasonCode::STORE_FULL, "{refused}");
+    drop(store);
+    // There is room again.
+    let store = fresh.store();
+    assert_eq!(store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap()[0].seq, acknowledged);
+    assert_eq!(store.head().await.unwrap(), recomputed(&fresh.path()));
+}
+
+#[tokio::test]
+async fn a_database_locked_for_too_long_is_busy_and_goes_on_afterwards() {
+    let fresh = Fresh::new();
+    let limits = Limits { busy: Duration::from_millis(200), ..Limits::default() };
+    let store = SqliteStore::open_with(&fresh.path(), limits).unwrap();
+    let holder = fresh.raw();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let start = Instant::now();
+    let event = line(LineEvent::StationStopped {});
+    assert_eq!(store.append(vec![event.clone()]).await.unwrap_err().code, ReasonCode::STORE_BUSY);
+    assert_eq!(store.claim(claim("A1", identity(1))).await.unwrap_err().code, ReasonCode::STORE_BUSY);
+    let waited = start.elapsed();
+    assert!(waited >= Duration::from_millis(400) && waited < Duration::from_secs(10), "{waited:?}");
+    // Reading goes on meanwhile.
+    assert_eq!(store.head().await.unwrap().size, 0);
+    holder.execute_batch("COMMIT").unwrap();
+    assert_eq!(store.append(vec![event]).await.unwrap()[0].seq, 0);
+    bound(store.claim(claim("A1", identity(1))).await);
+}
+
+/// Names the data directory to the child that must not be able to write it.
+const CHILD: &str = "LINESEAL_TEST_READ_ONLY";
+const SELF: &str = "sqlite::file::a_file_that_cannot_be_written_is_said_to_be_read_only";
+
+/// Root may write any file, so the test starts itself again without that privilege.
+#[test]
+fn a_file_that_cannot_be_written_is_said_to_be_read_only() {
+    if let Some(directory) = std::env::var_os(CHILD) {
+        return find_it_read_only(Path::new(&directory));
+    }
+    let fresh = Fresh::new();
+    drop(fresh.store());
+    let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    for (file, directory) in [(0o400, 0o700), (0o600, 0o500), (0o000, 0o700)] {
+        set(&fresh.path(), file);
+        set(fresh.directory.path(), directory);
+        let mut child = if rustix::process::geteuid().is_root() {
+            let mut privileged = Command::new("setpriv");
+            privileged.arg("--bounding-set=-dac_override,-dac_read_search");
+            privileged.arg(std::env::current_exe().unwrap());
+            privileged
+        } else {
+            Command::new(std::env::current_exe().unwrap())
+        };
+        let output = child.args(["--exact", SELF, "--nocapture"]).env(CHILD, fresh.directory.path()).output().unwrap();
+        set(fresh.directory.path(), 0o700);
+        // A child that found no test of this name would also end well.
+        let said = String::from_utf8_lossy(&output.stdout);
+        let passed = output.status.success() && said.contains("1 passed");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(passed, "file {file:o}, directory {directory:o}: {said}{complaint}");
+    }
+}
+
+fn find_it_read_only(directory: &Path) {
+    let refused = SqliteStore::open(&directory.join(SqliteStore::FILE)).err().unwrap();
+    assert_eq!(refused.code, ReasonCode::STORE_READ_ONLY, "{refused}");
+}
+
+#[test]
+fn many_processes_may_open_a_new_directory_at_once() {
+    let fresh = Fresh::new();
+    let openers: Vec<_> = (0..8)
+        .map(|_| {
+            let path = fresh.path();
+            std::thread::spawn(move || SqliteStore::open(&path).map(drop))
+        })
+        .collect();
+    for opener in openers {
+        opener.join().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn one_station_drives_a_data_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let lock = StationLock::take(&data).unwrap();
+    let refused = StationLock::take(&data).unwrap_err();
+    assert_eq!(refused.code, ReasonCode::STORE_BUSY);
+    assert_eq!(refused.args["pid"], std::process::id().to_string());
+    let path = data.join("station.lock");
+    let held = format!("{} is held by another process ({})", path.display(), std::process::id());
+    assert_eq!(refused.cause, held);
+    // Another directory is another station, and the database is open to commands meanwhile.
+    StationLock::take(&directory.path().join("other")).unwrap();
+    SqliteStore::open(&data.join(SqliteStore::FILE)).unwrap();
+    drop(lock);
+    StationLock::take(&data).unwrap();
+}
+
+fn code<T>(answer: Result<T, Failure>) -> ReasonCode {
+    answer.err().unwrap().code
+}
+
+/// Everything the schema consists of, and which migrations it came from.
+fn schema_of(connection: &Connection) -> Vec<String> {
+    let sql = "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema
+        UNION ALL SELECT version || ' ' || name || ' ' || checksum FROM refinery_schema_history
+        UNION ALL SELECT 'user_version ' || user_version FROM pragma_user_version ORDER BY 1";
+    let mut statement = match connection.prepare(sql) {
+        Ok(statement) => statement,
+        Err(error) => panic!("{error}"),
+    };
+    statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}

@@ -1,0 +1,739 @@
+//! What every audit store promises, told against the port alone. A store joins with
+//! `store_contract!(peer)`, where `peer` is an expression that makes a fresh [`Peer`].
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lineseal::audit::event::{LabelKind, LabelStatus, Standing, VERSION};
+use lineseal::audit::{Body, Event, LeafHash, LineEvent, RunEvent, TreeState};
+use lineseal::domain::{
+    BatchName, ChipUid, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SpkiHash,
+    StationName, Step, Unit, Variables, Verdict,
+};
+use lineseal::ports::{AuditStore, BatchTally, Claim, ClaimAnswer, Collision, CollisionRule, RunLog};
+
+/// One log, empty at first, that can be opened any number of times.
+#[async_trait::async_trait]
+pub trait Peer: Send + Sync {
+    /// Another instance over the same log.
+    async fn open(&self) -> Arc<dyn AuditStore>;
+}
+
+/// Runs the whole contract, a test a promise.
+#[macro_export]
+macro_rules! store_contract {
+    ($peer:expr) => {
+        $crate::store_contract!(@each $peer;
+            what_is_appended_is_read_back
+            order_is_the_order_of_appending
+            an_event_id_is_written_once
+            the_head_is_the_tree_over_all_bytes
+            a_refused_batch_leaves_nothing
+            a_run_is_sealed_once_unless_held
+            a_free_identity_is_bound
+            the_same_identity_on_the_same_unit_is_known
+            an_identity_without_uid_is_bound_and_known
+            a_lost_answer_is_given_again
+            a_copied_certificate_collides
+            a_new_certificate_over_an_old_key_collides
+            a_second_key_of_the_same_chip_collides_by_uid
+            a_chip_changed_on_a_known_board_collides
+            every_broken_rule_is_told
+            other_chips_on_other_boards_do_not_collide
+            a_claim_event_that_breaks_uniqueness_is_refused
+            of_sixteen_claims_one_wins
+            two_instances_racing_bind_once
+            runs_without_a_verdict_are_unfinished
+            held_runs_stay_until_decided
+            a_label_is_unsettled_until_its_fate_is_known
+            a_slip_is_overtaken_by_the_verdict
+            a_claim_tells_of_an_earlier_label
+            the_latest_runs_come_first
+            people_are_known_by_exact_name
+            batches_open_and_close
+            a_batch_opened_again_is_open_again
+            the_tally_counts_units_by_the_field_rule
+        );
+    };
+    (@each $peer:expr; $($promise:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                store_contract::$promise(&$peer).await;
+            }
+        )*
+    };
+}
+
+pub async fn what_is_appended_is_read_back(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let run = run_id();
+    let mut events = started(run, "A1", None);
+    events.push(event(run, RunEvent::StepBegan { step: Step::Read }));
+    events.push(event(
+        run,
+        RunEvent::StepFailed {
+            step: Step::Read,
+            failure: Failure::new(ReasonCode::TOKEN_SILENT, "日本語 \u{1F512} \"quoted\"").with("seconds", 5),
+        },
+    ));
+    let receipts = store.append(events.clone()).await.unwrap();
+    let log = peer.open().await.run(run).await.unwrap().unwrap();
+    assert_eq!(log.run, run);
+    assert_eq!(log.events.iter().map(|logged| logged.event.clone()).collect::<Vec<_>>(), events);
+    assert_eq!(log.events.iter().map(|logged| logged.receipt).collect::<Vec<_>>(), receipts);
+    for logged in &log.events {
+        assert_eq!(logged.receipt.leaf, LeafHash::of(&logged.event.encode().unwrap()));
+    }
+    assert_eq!(store.run(run_id()).await.unwrap(), None);
+}
+
+pub async fn order_is_the_order_of_appending(peer: &dyn Peer) {
+    let (a, b) = (peer.open().await, peer.open().await);
+    let mut expected = 0;
+    for round in 0..6 {
+        let store = if round % 2 == 0 { &a } else { &b };
+        // A clock set back an hour changes nothing.
+        let mut events: Vec<Event> = (0..3).map(|_| line(LineEvent::StationStopped {})).collect();
+        events[1].at = Timestamp::from_second(events[1].at.as_second() - 3600).unwrap();
+        for receipt in store.append(events).await.unwrap() {
+            assert_eq!(receipt.seq, expected);
+            expected += 1;
+        }
+    }
+    assert_eq!(a.head().await.unwrap().size, 18);
+}
+
+pub async fn an_event_id_is_written_once(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let (first, second) = (line(LineEvent::StationStopped {}), line(LineEvent::OperatorNamed {}));
+    let once = store.append(vec![first.clone(), second.clone()]).await.unwrap();
+    let head = store.head().await.unwrap();
+    let again = store.append(vec![second.clone(), first.clone()]).await.unwrap();
+    assert_eq!(again, [once[1], once[0]]);
+    assert_eq!(store.head().await.unwrap(), head);
+    // Known and new in one go, and one id twice in one go.
+    let third = line(LineEvent::StationStopped {});
+    let mixed = store.append(vec![third.clone(), first, third]).await.unwrap();
+    assert_eq!(mixed.iter().map(|receipt| receipt.seq).collect::<Vec<_>>(), [2, 0, 2]);
+    assert_eq!(store.append(vec![]).await.unwrap(), []);
+    assert_eq!(store.head().await.unwrap().size, 3);
+}
+
+pub async fn the_head_is_the_tree_over_all_bytes(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let mut tree = TreeState::default();
+    assert_eq!(store.head().await.unwrap(), tree.head());
+    for size in [1, 2, 1, 4, 7] {
+        let events: Vec<Event> = (0..size).map(|_| line(LineEvent::StationStopped {})).collect();
+        for event in &events {
+            tree.append(LeafHash::of(&event.encode().unwrap()));
+        }
+        store.append(events).await.unwrap();
+        assert_eq!(store.head().await.unwrap(), tree.head());
+        assert_eq!(peer.open().await.head().await.unwrap(), tree.head());
+    }
+}
+
+pub async fn a_refused_batch_leaves_nothing(peer: &dyn Peer) {
+    let store = peer.open().await;
+    store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    let head = store.head().await.unwrap();
+    let run = run_id();
+    let mut events = started(run, "A1", None);
+    let mut nameless = event(run, RunEvent::Resumed {});
+    nameless.run = None;
+    events.push(nameless);
+    assert_eq!(store.append(events).await.unwrap_err().code, ReasonCode::STORE_FAILED);
+    assert_eq!(store.head().await.unwrap(), head);
+    assert_eq!(store.run(run).await.unwrap(), None);
+    assert_eq!(store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap()[0].seq, 1);
+}
+
+pub async fn a_run_is_sealed_once_unless_held(peer: &dyn Peer) {
+    let store = peer.open().await;
+    for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Error, Verdict::Aborted] {
+        let run = run_id();
+        store.append(started(run, "A1", None)).await.unwrap();
+        store.append(vec![sealed(run, verdict, None)]).await.unwrap();
+        let head = store.head().await.unwrap();
+        let refused = store.append(vec![sealed(run, Verdict::Pass, None)]).await.unwrap_err();
+        assert_eq!(refused.code, ReasonCode::STORE_FAILED, "{refused}");
+        assert_eq!(store.head().await.unwrap(), head);
+    }
+    let held = run_id();
+    store.append(started(held, "A1", None)).await.unwrap();
+    store.append(vec![sealed(held, Verdict::Held, None)]).await.unwrap();
+    store.append(vec![sealed(held, Verdict::Pass, None)]).await.unwrap();
+    store.append(vec![sealed(run_id(), Verdict::Pass, None)]).await.unwrap_err();
+}
+
+pub async fn a_free_identity_is_bound(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let claim = claim("A1", identity(1));
+    let (event, standing, label) = bound(store.claim(claim.clone()).await);
+    assert_eq!((standing, label), (Standing::New, None));
+    assert_eq!((event.id, event.run, event.at), (claim.id, Some(claim.run), claim.at));
+    let body =
+        RunEvent::Claimed { unit: claim.unit.clone(), identity: claim.identity.clone(), standing: Standing::New };
+    assert_eq!(event.body, Body::Run(body));
+    assert_eq!(store.run(claim.run).await.unwrap().unwrap().events[0].event, event);
+}
+
+pub async fn the_same_identity_on_the_same_unit_is_known(peer: &dyn Peer) {
+    let store = peer.open().await;
+    bound(store.claim(claim("A1", identity(1))).await);
+    for _ in 0..2 {
+        let again = claim("A1", identity(1));
+        let (event, standing, _) = bound(store.claim(again.clone()).await);
+        assert_eq!(standing, Standing::Known);
+        assert_eq!(event.run, Some(again.run));
+    }
+    assert_eq!(store.head().await.unwrap().size, 3);
+}
+
+pub async fn an_identity_without_uid_is_bound_and_known(peer: &dyn Peer) {
+    let store = peer.open().await;
+    // Two of them: an absent UID is not a UID that two chips share.
+    for n in [1, 2] {
+        let bare = Identity { uid: None, ..identity(n) };
+        let serial = format!("A{n}");
+        assert_eq!(bound(store.claim(claim(&serial, bare.clone())).await).1, Standing::New);
+        assert_eq!(bound(store.claim(claim(&serial, bare)).await).1, Standing::Known);
+    }
+    // With a UID it is another identity than the one that was bound.
+    let collisions = collides(store.claim(claim("A1", identity(1))).await);
+    assert_eq!(rules(&collisions), [CollisionRule::Unit]);
+}
+
+pub async fn a_lost_answer_is_given_again(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let claim = claim("A1", identity(1));
+    let first = store.claim(claim.clone()).await.unwrap();
+    let head = store.head().await.unwrap();
+    assert_eq!(store.claim(claim.clone()).await.unwrap(), first);
+    assert_eq!(peer.open().await.claim(claim.clone()).await.unwrap(), first);
+    assert_eq!(store.head().await.unwrap(), head);
+    // The same id for another claim is a mistake, not an answer.
+    store.claim(Claim { identity: identity(2), ..claim }).await.unwrap_err();
+    assert_eq!(store.head().await.unwrap(), head);
+}
+
+pub async fn a_copied_certificate_collides(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let holder = claim("A1", identity(1));
+    bound(store.claim(holder.clone()).await);
+    let head = store.head().await.unwrap();
+    let collisions = collides(store.claim(claim("A2", identity(1))).await);
+    assert_eq!(rules(&collisions), [CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid]);
+    for collision in collisions {
+        let Collision { unit, identity, run, .. } = collision;
+        assert_eq!((unit, identity, run), (holder.unit.clone(), holder.identity.clone(), holder.run));
+    }
+    assert_eq!(store.head().await.unwrap(), head, "nothing was written");
+    // The same serial of another product is another unit.
+    let mut other_product = claim("A1", identity(1));
+    other_product.unit.product = "other".parse().unwrap();
+    assert_eq!(rules(&collides(store.claim(other_product).await))[0], CollisionRule::Certificate);
+}
+
+pub async fn a_new_certificate_over_an_old_key_collides(peer: &dyn Peer) {
+    let store = peer.open().await;
+    bound(store.claim(claim("A1", identity(1))).await);
+    let renewed = Identity { fingerprint: Fingerprint::of(b"renewed"), uid: identity(7).uid, ..identity(1) };
+    assert_eq!(rules(&collides(store.claim(claim("A2", renewed.clone())).await)), [CollisionRule::Key]);
+    let collisions = collides(store.claim(claim("A1", renewed)).await);
+    assert_eq!(rules(&collisions), [CollisionRule::Key, CollisionRule::Unit]);
+}
+
+pub async fn a_second_key_of_the_same_chip_collides_by_uid(peer: &dyn Peer) {
+    let store = peer.open().await;
+    bound(store.claim(claim("A1", identity(1))).await);
+    let second_key = Identity { uid: identity(1).uid, ..identity(2) };
+    assert_eq!(rules(&collides(store.claim(claim("A2", second_key.clone())).await)), [CollisionRule::Uid]);
+    let collisions = collides(store.claim(claim("A1", second_key)).await);
+    assert_eq!(rules(&collisions), [CollisionRule::Uid, CollisionRule::Unit]);
+}
+
+pub async fn a_chip_changed_on_a_known_board_collides(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let holder = claim("A1", identity(1));
+    bound(store.claim(holder.clone()).await);
+    let collisions = collides(store.claim(claim("A1", identity(2))).await);
+    assert_eq!(rules(&collisions), [CollisionRule::Unit]);
+    assert_eq!(collisions[0].identity, holder.identity);
+    // What was refused burned nothing: the new chip is free for another board.
+    assert_eq!(bound(store.claim(claim("A2", identity(2))).await).1, Standing::New);
+}
+
+pub async fn every_broken_rule_is_told(peer: &dyn Peer) {
+    let store = peer.open().await;
+    for n in 1..=4 {
+        bound(store.claim(claim(&format!("A{n}"), identity(n))).await);
+    }
+    // One chip stitched together from three, on the board of a fourth.
+    let stitched = Identity { fingerprint: identity(1).fingerprint, spki: identity(2).spki, uid: identity(3).uid };
+    let collisions = collides(store.claim(claim("A4", stitched)).await);
+    let told: Vec<_> = collisions.iter().map(|c| (c.rule, c.unit.serial.as_str().to_owned())).collect();
+    let expected = [
+        (CollisionRule::Certificate, "A1".to_owned()),
+        (CollisionRule::Key, "A2".to_owned()),
+        (CollisionRule::Uid, "A3".to_owned()),
+        (CollisionRule::Unit, "A4".to_owned()),
+    ];
+    assert_eq!(told, expected);
+}
+
+pub async fn other_chips_on_other_boards_do_not_collide(peer: &dyn Peer) {
+    let store = peer.open().await;
+    for n in 0..20 {
+        assert_eq!(bound(store.claim(claim(&format!("A{n}"), identity(n))).await).1, Standing::New);
+    }
+    // The same serial under another product is another board.
+    let mut other_product = claim("A1", identity(77));
+    other_product.unit.product = "other".parse().unwrap();
+    assert_eq!(bound(store.claim(other_product).await).1, Standing::New);
+}
+
+pub async fn a_claim_event_that_breaks_uniqueness_is_refused(peer: &dyn Peer) {
+    let store = peer.open().await;
+    bound(store.claim(claim("A1", identity(1))).await);
+    let head = store.head().await.unwrap();
+    // Past the claim, straight into the log.
+    let forged =
+        event(run_id(), RunEvent::Claimed { unit: unit("A2"), identity: identity(1), standing: Standing::New });
+    store.append(vec![forged]).await.unwrap_err();
+    assert_eq!(store.head().await.unwrap(), head);
+}
+
+pub async fn of_sixteen_claims_one_wins(peer: &dyn Peer) {
+    let store = peer.open().await;
+    for round in 0..4 {
+        let claims = (0..16).map(|n| claim(&format!("R{round}-{n}"), identity(round)));
+        let tasks: Vec<_> = claims
+            .map(|claim| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move { store.claim(claim).await.unwrap() })
+            })
+            .collect();
+        let mut winners = Vec::new();
+        let mut losers = Vec::new();
+        for task in tasks {
+            match task.await.unwrap() {
+                ClaimAnswer::Bound { event, standing, .. } => {
+                    assert_eq!(standing, Standing::New);
+                    winners.push(event.event.run.unwrap());
+                }
+                ClaimAnswer::Collides(collisions) => losers.push(collisions),
+            }
+        }
+        assert_eq!((winners.len(), losers.len()), (1, 15));
+        assert!(losers.iter().flatten().all(|collision| collision.run == winners[0]));
+    }
+}
+
+pub async fn two_instances_racing_bind_once(peer: &dyn Peer) {
+    let stores = [peer.open().await, peer.open().await];
+    for round in 0..10 {
+        let tasks: Vec<_> = stores
+            .iter()
+            .enumerate()
+            .map(|(n, store)| {
+                let (store, claim) = (Arc::clone(store), claim(&format!("R{round}-{n}"), identity(round)));
+                tokio::spawn(async move { store.claim(claim).await.unwrap() })
+            })
+            .collect();
+        let mut won = 0;
+        for task in tasks {
+            won += u32::from(matches!(task.await.unwrap(), ClaimAnswer::Bound { .. }));
+        }
+        assert_eq!(won, 1, "round {round}");
+    }
+    assert_eq!(stores[0].head().await.unwrap().size, 10);
+}
+
+pub async fn runs_without_a_verdict_are_unfinished(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let here = station();
+    let (first, second, third) = (run_id(), run_id(), run_id());
+    for run in [first, second, third] {
+        store.append(started(run, "A1", None)).await.unwrap();
+    }
+    let mut elsewhere = started(run_id(), "A1", None);
+    elsewhere.iter_mut().for_each(|event| event.station = "other".parse().unwrap());
+    store.append(elsewhere).await.unwrap();
+    store.append(vec![sealed(second, Verdict::Error, None)]).await.unwrap();
+    assert_eq!(ids(&store.unfinished(&here).await.unwrap()), [first, third]);
+    assert_eq!(store.unfinished(&here).await.unwrap()[0].events.len(), 2);
+    assert_eq!(store.unfinished(&"other".parse().unwrap()).await.unwrap().len(), 1);
+    store.append(vec![sealed(first, Verdict::Held, None), sealed(third, Verdict::Aborted, None)]).await.unwrap();
+    assert_eq!(store.unfinished(&here).await.unwrap(), []);
+    // A HELD run that was taken up stays HELD.
+    store.append(vec![event(first, RunEvent::Resumed {})]).await.unwrap();
+    assert_eq!(store.unfinished(&here).await.unwrap(), []);
+}
+
+pub async fn held_runs_stay_until_decided(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let (first, second) = (run_id(), run_id());
+    for run in [first, second] {
+        store.append(started(run, "A1", None)).await.unwrap();
+    }
+    store.append(vec![sealed(second, Verdict::Held, None)]).await.unwrap();
+    store.append(vec![sealed(first, Verdict::Held, None)]).await.unwrap();
+    assert_eq!(ids(&store.held().await.unwrap()), [first, second]);
+    store.append(vec![event(first, RunEvent::Resumed {})]).await.unwrap();
+    assert_eq!(ids(&store.held().await.unwrap()), [first, second]);
+    store.append(vec![sealed(first, Verdict::Held, None)]).await.unwrap();
+    assert_eq!(ids(&store.held().await.unwrap()), [first, second]);
+    store.append(vec![event(first, RunEvent::Resumed {}), sealed(first, Verdict::Pass, None)]).await.unwrap();
+    assert_eq!(ids(&store.held().await.unwrap()), [second]);
+    store.append(vec![event(second, RunEvent::Resumed {}), sealed(second, Verdict::Fail, None)]).await.unwrap();
+    assert_eq!(store.held().await.unwrap(), []);
+}
+
+pub async fn a_label_is_unsettled_until_its_fate_is_known(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let kind = LabelKind::Unit;
+    let intended = RunEvent::LabelIntended { kind };
+    let ended = |status| RunEvent::LabelEnded { kind, status, failure: None };
+    let settled = |printed| RunEvent::LabelSettled { kind, printed };
+    // What happens after the verdict, and whether the label is unsettled then.
+    let stories: [(&str, Vec<RunEvent>, bool); 10] = [
+        ("owed", vec![], true),
+        ("of unknown fate", vec![intended.clone()], true),
+        ("printed", vec![intended.clone(), ended(LabelStatus::Printed)], false),
+        ("pending", vec![intended.clone(), ended(LabelStatus::Pending)], true),
+        (
+            "pending, then printed",
+            vec![intended.clone(), ended(LabelStatus::Pending), intended.clone(), ended(LabelStatus::Printed)],
+            false,
+        ),
+        ("failed", vec![intended.clone(), ended(LabelStatus::Failed)], true),
+        ("failed, found", vec![intended.clone(), ended(LabelStatus::Failed), settled(true)], false),
+        ("unknown, found", vec![intended.clone(), settled(true)], false),
+        ("unknown, print again", vec![intended.clone(), settled(false)], true),
+        ("none owed after all", vec![intended.clone(), ended(LabelStatus::None)], false),
+    ];
+    let mut expected = Vec::new();
+    for (name, events, unsettled) in stories {
+        let run = run_id();
+        store.append(started(run, "A1", None)).await.unwrap();
+        store.append(vec![sealed(run, Verdict::Pass, Some(kind))]).await.unwrap();
+        for body in events {
+            store.append(vec![event(run, body)]).await.unwrap();
+        }
+        if unsettled {
+            expected.push(run);
+        }
+        let found = ids(&store.unsettled_labels(&station()).await.unwrap());
+        assert_eq!(found, expected, "{name}");
+    }
+    // A run that owes none, and another station's.
+    let run = run_id();
+    store.append(started(run, "A2", None)).await.unwrap();
+    store.append(vec![sealed(run, Verdict::Fail, None)]).await.unwrap();
+    assert_eq!(ids(&store.unsettled_labels(&station()).await.unwrap()), expected);
+    assert_eq!(store.unsettled_labels(&"other".parse().unwrap()).await.unwrap(), []);
+}
+
+pub async fn a_slip_is_overtaken_by_the_verdict(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let run = run_id();
+    store.append(started(run, "A1", None)).await.unwrap();
+    store.append(vec![sealed(run, Verdict::Held, Some(LabelKind::Slip))]).await.unwrap();
+    store.append(vec![event(run, RunEvent::LabelIntended { kind: LabelKind::Slip })]).await.unwrap();
+    assert_eq!(ids(&store.unsettled_labels(&station()).await.unwrap()), [run]);
+    store.append(vec![sealed(run, Verdict::Pass, Some(LabelKind::Unit))]).await.unwrap();
+    assert_eq!(ids(&store.unsettled_labels(&station()).await.unwrap()), [run], "once, for its label");
+    let printed = RunEvent::LabelEnded { kind: LabelKind::Unit, status: LabelStatus::Printed, failure: None };
+    store
+        .append(vec![event(run, RunEvent::LabelIntended { kind: LabelKind::Unit }), event(run, printed)])
+        .await
+        .unwrap();
+    assert_eq!(store.unsettled_labels(&station()).await.unwrap(), []);
+}
+
+pub async fn a_claim_tells_of_an_earlier_label(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let kind = LabelKind::Unit;
+    let ended = |status| RunEvent::LabelEnded { kind, status, failure: None };
+    let stories: [(Option<LabelKind>, Vec<RunEvent>, Option<LabelStatus>); 7] = [
+        (None, vec![], None),
+        (Some(LabelKind::Unit), vec![], Some(LabelStatus::Pending)),
+        (Some(LabelKind::Unit), vec![RunEvent::LabelIntended { kind }], Some(LabelStatus::Failed)),
+        (
+            Some(LabelKind::Unit),
+            vec![RunEvent::LabelIntended { kind }, ended(LabelStatus::Printed)],
+            Some(LabelStatus::Printed),
+        ),
+        (
+            Some(LabelKind::Unit),
+            vec![RunEvent::LabelIntended { kind }, ended(LabelStatus::Failed)],
+            Some(LabelStatus::Failed),
+        ),
+        (Some(LabelKind::Unit), vec![RunEvent::LabelIntended { kind }, ended(LabelStatus::None)], None),
+        (Some(LabelKind::Slip), vec![], None),
+    ];
+    for (n, (label, events, expected)) in stories.into_iter().enumerate() {
+        let (n, serial) = (u32::try_from(n).unwrap(), format!("A{n}"));
+        let first = Claim { run: run_id(), ..claim(&serial, identity(n)) };
+        store.append(started(first.run, &serial, None)).await.unwrap();
+        let verdict = if label == Some(LabelKind::Slip) { Verdict::Held } else { Verdict::Pass };
+        assert_eq!(bound(store.claim(first.clone()).await).2, None);
+        store.append(vec![sealed(first.run, verdict, label)]).await.unwrap();
+        store.append(events.into_iter().map(|body| event(first.run, body)).collect()).await.unwrap();
+        // The same board once more, and a neighbour that must not inherit it.
+        let again = claim(&serial, identity(n));
+        store.append(started(again.run, &serial, None)).await.unwrap();
+        let (_, standing, told) = bound(store.claim(again).await);
+        assert_eq!((standing, told), (Standing::Known, expected), "{serial}");
+        let neighbour = claim(&format!("B{n}"), identity(100 + n));
+        assert_eq!(bound(store.claim(neighbour).await).2, None);
+    }
+}
+
+pub async fn the_latest_runs_come_first(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let runs: Vec<RunId> = (0..4).map(|_| run_id()).collect();
+    for run in &runs {
+        store.append(started(*run, "A1", None)).await.unwrap();
+    }
+    for n in [2, 0, 1] {
+        store.append(vec![sealed(runs[n], Verdict::Fail, None)]).await.unwrap();
+    }
+    assert_eq!(ids(&store.latest(10).await.unwrap()), [runs[1], runs[0], runs[2]]);
+    assert_eq!(ids(&store.latest(2).await.unwrap()), [runs[1], runs[0]]);
+    assert_eq!(store.latest(0).await.unwrap(), []);
+    assert_eq!(store.latest(1).await.unwrap()[0].events.len(), 3);
+}
+
+pub async fn people_are_known_by_exact_name(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let new = |n: u8| (uuid::Uuid::from_bytes([n; 16]), [n; 32]);
+    let made = store.operator("Sato 佐藤", new(1)).await.unwrap();
+    assert_eq!(made.id, new(1).0);
+    let salted: Vec<u8> = [[1; 32].as_slice(), "Sato 佐藤".as_bytes()].concat();
+    assert_eq!(made.name_sha256, Fingerprint::of(&salted).to_string());
+    assert_eq!(peer.open().await.operator("Sato 佐藤", new(2)).await.unwrap(), made);
+    for (n, other) in [(3, "sato 佐藤"), (4, "Sato 佐藤 "), (5, "Sato"), (6, "' OR 1=1 --")] {
+        assert_eq!(store.operator(other, new(n)).await.unwrap().id, new(n).0);
+    }
+    assert_eq!(store.head().await.unwrap().size, 0, "names stay outside of the log");
+}
+
+pub async fn batches_open_and_close(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let here = station();
+    assert_eq!(store.open_batch(&here).await.unwrap(), None);
+    let first = opened("WO-1", 100);
+    store.append(vec![first.clone()]).await.unwrap();
+    let batch = store.open_batch(&here).await.unwrap().unwrap();
+    assert_eq!((batch.name.as_str(), batch.profile.as_str(), batch.planned), ("WO-1", "practice", 100));
+    assert_eq!((batch.product.as_str(), batch.opened, batch.closed), ("gateway", first.at, None));
+    assert_eq!(store.open_batch(&"other".parse().unwrap()).await.unwrap(), None);
+
+    store.append(vec![opened("WO-2", 5)]).await.unwrap();
+    assert_eq!(store.open_batch(&here).await.unwrap().unwrap().name.as_str(), "WO-2");
+    let end = closed("WO-2");
+    store.append(vec![end.clone()]).await.unwrap();
+    assert_eq!(store.open_batch(&here).await.unwrap().unwrap().name.as_str(), "WO-1");
+    store.append(vec![closed("WO-1")]).await.unwrap();
+    assert_eq!(store.open_batch(&here).await.unwrap(), None);
+
+    let batches = store.batches().await.unwrap();
+    assert_eq!(batches.iter().map(|batch| batch.name.as_str()).collect::<Vec<_>>(), ["WO-2", "WO-1"]);
+    assert_eq!(batches[0].closed, Some(end.at));
+    assert!(batches[1].closed.is_some());
+}
+
+pub async fn a_batch_opened_again_is_open_again(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let first = opened("WO-1", 100);
+    store
+        .append(vec![first.clone(), closed("WO-1"), opened("WO-2", 1), closed("WO-2"), opened("WO-1", 120)])
+        .await
+        .unwrap();
+    let batch = store.open_batch(&station()).await.unwrap().unwrap();
+    assert_eq!((batch.planned, batch.opened, batch.closed), (120, first.at, None));
+    // Two stations on one work order: whoever closes it closes it for both.
+    let mut second = opened("WO-1", 120);
+    second.station = "other".parse().unwrap();
+    store.append(vec![second]).await.unwrap();
+    assert!(store.open_batch(&"other".parse().unwrap()).await.unwrap().is_some());
+    store.append(vec![closed("WO-1")]).await.unwrap();
+    assert_eq!(store.open_batch(&station()).await.unwrap(), None);
+    assert_eq!(store.open_batch(&"other".parse().unwrap()).await.unwrap(), None);
+    assert_eq!(store.batches().await.unwrap().len(), 2);
+}
+
+pub async fn the_tally_counts_units_by_the_field_rule(peer: &dyn Peer) {
+    use Verdict::{Aborted, Error, Fail, Held, Pass};
+    let store = peer.open().await;
+    let batch: BatchName = "WO-1".parse().unwrap();
+    assert_eq!(store.tally(&batch).await.unwrap(), BatchTally::default());
+    let attempt = async |serial: &str, batch: &str, verdict: Verdict| {
+        let run = run_id();
+        store.append(started(run, serial, Some(batch))).await.unwrap();
+        store.append(vec![sealed(run, verdict, None)]).await.unwrap();
+        run
+    };
+    // Passed at once; passed at the second attempt; aborted first, then passed; failed for good.
+    attempt("A1", "WO-1", Pass).await;
+    attempt("A2", "WO-1", Error).await;
+    attempt("A2", "WO-1", Pass).await;
+    attempt("A3", "WO-1", Aborted).await;
+    attempt("A3", "WO-1", Pass).await;
+    attempt("A4", "WO-1", Fail).await;
+    // Passed, then pulled out while it was tried again: the pass stands.
+    attempt("A5", "WO-1", Pass).await;
+    attempt("A5", "WO-1", Aborted).await;
+    // Only ever aborted; of another batch; still running; never identified.
+    attempt("A6", "WO-1", Aborted).await;
+    attempt("A7", "WO-2", Pass).await;
+    store.append(started(run_id(), "A8", Some("WO-1"))).await.unwrap();
+    let nameless = run_id();
+    store.append(vec![started(nameless, "?", Some("WO-1")).remove(0)]).await.unwrap();
+    store.append(vec![sealed(nameless, Error, None)]).await.unwrap();
+    let mut expected = BatchTally { passed: 4, failed: 1, errors: 0, held: 0, first_attempts: 5, first_passes: 3 };
+    assert_eq!(store.tally(&batch).await.unwrap(), expected);
+
+    // HELD is left out until it is decided.
+    let held = attempt("A9", "WO-1", Held).await;
+    expected.held = 1;
+    assert_eq!(store.tally(&batch).await.unwrap(), expected);
+    store.append(vec![event(held, RunEvent::Resumed {}), sealed(held, Pass, None)]).await.unwrap();
+    expected = BatchTally { passed: 5, held: 0, first_attempts: 6, first_passes: 4, ..expected };
+    assert_eq!(store.tally(&batch).await.unwrap(), expected);
+
+    // Decided late, it is still the first attempt: FAIL before the second attempt's PASS.
+    let held = attempt("B1", "WO-1", Held).await;
+    attempt("B1", "WO-1", Error).await;
+    store.append(vec![sealed(held, Fail, None)]).await.unwrap();
+    expected = BatchTally { failed: 2, first_attempts: 7, ..expected };
+    assert_eq!(store.tally(&batch).await.unwrap(), expected);
+    attempt("B2", "WO-1", Error).await;
+    expected = BatchTally { errors: 1, first_attempts: 8, ..expected };
+    assert_eq!(store.tally(&batch).await.unwrap(), expected);
+}
+
+// ---- The words of the stories above; other tests of stores use them, too.
+
+pub fn station() -> StationName {
+    "L1-ST1".parse().unwrap()
+}
+
+pub fn unit(serial: &str) -> Unit {
+    Unit { product: "gateway".parse().unwrap(), serial: serial.parse().unwrap() }
+}
+
+pub fn run_id() -> RunId {
+    RunId::from_random(rand::random())
+}
+
+/// The chip number `n`: the same number, the same identity.
+pub fn identity(n: u32) -> Identity {
+    Identity {
+        fingerprint: Fingerprint::of(format!("certificate {n}").as_bytes()),
+        spki: SpkiHash::of(format!("key {n}").as_bytes()),
+        uid: Some(ChipUid::from_bytes(&u128::from(n).to_be_bytes()).unwrap()),
+    }
+}
+
+pub fn claim(serial: &str, identity: Identity) -> Claim {
+    Claim {
+        id: EventId::from_random(rand::random()),
+        at: now(),
+        station: station(),
+        operator: None,
+        run: run_id(),
+        unit: unit(serial),
+        identity,
+    }
+}
+
+pub fn event(run: RunId, body: RunEvent) -> Event {
+    Event { run: Some(run), body: Body::Run(body), ..line(LineEvent::StationStopped {}) }
+}
+
+pub fn line(body: LineEvent) -> Event {
+    Event {
+        v: VERSION,
+        id: EventId::from_random(rand::random()),
+        at: now(),
+        station: station(),
+        operator: None,
+        run: None,
+        body: Body::Line(body),
+    }
+}
+
+/// A run's first two events: its start and the unit's serial number.
+pub fn started(run: RunId, serial: &str, batch: Option<&str>) -> Vec<Event> {
+    let device = Device {
+        path: "pci-0000:00:14.0-usb-0:3:1.0".parse().unwrap(),
+        instance: run.to_string(),
+        node: Some("/dev/ttyUSB0".to_owned()),
+        usb: Some("0403:6001".parse().unwrap()),
+        usb_serial: None,
+        interface: Some(0),
+        product: None,
+        denied: None,
+    };
+    let begin = RunEvent::RunStarted {
+        lane: LaneNumber::try_from(1).unwrap(),
+        device,
+        profile: "practice".to_owned(),
+        product: "gateway".parse().unwrap(),
+        batch: batch.map(|name| name.parse().unwrap()),
+    };
+    let mut events = vec![event(run, begin)];
+    if serial.parse::<lineseal::domain::BoardSerial>().is_ok() {
+        events.push(event(run, RunEvent::Identified { unit: unit(serial), variables: Variables::new() }));
+    }
+    events
+}
+
+pub fn sealed(run: RunId, verdict: Verdict, label: Option<LabelKind>) -> Event {
+    let reason = (verdict != Verdict::Pass).then(|| Failure::new(ReasonCode::CLOUD_UNREACHABLE, "no route"));
+    event(run, RunEvent::Sealed { verdict, reason, slip: (verdict == Verdict::Held).then_some(7), label })
+}
+
+pub fn opened(batch: &str, planned: u64) -> Event {
+    line(LineEvent::BatchOpened {
+        batch: batch.parse().unwrap(),
+        profile: "practice".to_owned(),
+        product: "gateway".parse().unwrap(),
+        planned,
+    })
+}
+
+pub fn closed(batch: &str) -> Event {
+    line(LineEvent::BatchClosed { batch: batch.parse().unwrap() })
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn ids(logs: &[RunLog]) -> Vec<RunId> {
+    logs.iter().map(|log| log.run).collect()
+}
+
+fn rules(collisions: &[Collision]) -> Vec<CollisionRule> {
+    collisions.iter().map(|collision| collision.rule).collect()
+}
+
+pub fn bound(answer: Result<ClaimAnswer, Failure>) -> (Event, Standing, Option<LabelStatus>) {
+    match answer.unwrap() {
+        ClaimAnswer::Bound { event, standing, label } => (event.event, standing, label),
+        ClaimAnswer::Collides(collisions) => panic!("{collisions:?}"),
+    }
+}
+
+pub fn collides(answer: Result<ClaimAnswer, Failure>) -> Vec<Collision> {
+    match answer.unwrap() {
+        ClaimAnswer::Collides(collisions) => collisions,
+        ClaimAnswer::Bound { event, .. } => panic!("bound: {event:?}"),
+    }
+}
