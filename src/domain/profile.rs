@@ -95,14 +95,14 @@ pub struct TokenPlan {
     pub open_timeout: Duration,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum SlotChoice {
     Only,
     TokenLabel(String),
 }
 
 /// An object in a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ObjectName {
     /// An SE050 object id: both label forms are tried, then CKA_ID in both byte orders.
     Se050(u32),
@@ -111,7 +111,7 @@ pub enum ObjectName {
 }
 
 /// Where the PIN comes from; never the TOML itself unless it is empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Pin {
     Empty,
     File(PathBuf),

@@ -1,1 +1,27 @@
+//! PKCS#11 tokens, each behind a process of its own.
+//!
+//! Vendor modules keep one global connection chosen by environment variables, hang for ever when the
+//! link breaks, print on stdout and crash. So every [`Tokens::open`](crate::ports::Tokens::open)
+//! starts a fresh copy of this program that loads the module, with that board's environment; the two
+//! speak length-prefixed JSON over a socket that the module never sees. A worker that errs, hangs or
+//! dies is killed, reaped and never used again.
+//!
+//! ```text
+//! station                                     worker (this program, `pkcs11-worker`)
+//!   WorkerTokens::open ── spawn ─────────────▶ worker_main
+//!   WorkerToken        ── Request ───────────▶ TokenSession ──▶ the vendor's module
+//!                      ◀── Calling, Calling … ──                (one function at a time)
+//!                      ◀── Opened/Read/Signed/Failed ──
+//! ```
 
+mod der;
+mod failure;
+mod objects;
+mod parent;
+mod session;
+mod sign_once;
+mod wire;
+mod worker;
+
+pub use parent::{WORKER_ARGUMENT, WorkerTokens};
+pub use worker::worker_main;

@@ -1,0 +1,272 @@
+//! The station's side: starts workers, keeps their deadlines, ends them.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::wire::{Report, Request, receive_async, send_async};
+use crate::audit::event::{Reading, SignatureScheme};
+use crate::domain::{Bytes, Failure, ReasonCode};
+use crate::ports::{Token, TokenAccess, Tokens};
+
+/// The hidden argument on which this program becomes a worker.
+pub const WORKER_ARGUMENT: &str = "pkcs11-worker";
+
+/// Opens tokens, each in a fresh process of `program`.
+///
+/// Codes: `T-201` module or `T-210` worker cannot be started, `T-202` no token or not one alone,
+/// `T-204` a deadline passed, `T-205` the token was lost, `T-206` PIN, `T-209` any other refusal,
+/// `T-210` the worker died.
+#[derive(Debug, Clone)]
+pub struct WorkerTokens {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl WorkerTokens {
+    /// `program` run with `arguments` must end up in [`worker_main`](super::worker_main).
+    pub fn new(program: impl Into<PathBuf>, arguments: impl IntoIterator<Item = OsString>) -> Self {
+        Self { program: program.into(), arguments: arguments.into_iter().collect() }
+    }
+
+    /// Workers are this very program, even after its file has been replaced by an upgrade
+    /// (proc_pid_exe(5)): both ends always speak the same version.
+    pub fn of_this_program() -> Self {
+        Self::new("/proc/self/exe", [WORKER_ARGUMENT.into()])
+    }
+}
+
+#[async_trait::async_trait]
+impl Tokens for WorkerTokens {
+    async fn open(&self, access: &TokenAccess) -> Result<Box<dyn Token>, Failure> {
+        let limits = Limits { call: access.open_timeout, whole: access.open_timeout };
+        let worker = Worker::start(&self.program, &self.arguments, access)?;
+        match worker.ask(&Request::Open(access.into()), limits).await? {
+            (worker, Report::Opened) => {
+                Ok(Box::new(WorkerToken { worker: Some(worker), call_timeout: access.call_timeout }))
+            }
+            (worker, report) => Err(worker.misunderstood(&report).await),
+        }
+    }
+}
+
+/// One open token: its worker, until the first error.
+struct WorkerToken {
+    /// Taken out while a request runs: a caller that goes away in the middle leaves none behind,
+    /// because the worker's next answer would belong to the wrong question.
+    worker: Option<Worker>,
+    call_timeout: Duration,
+}
+
+/// How many per-call deadlines a whole request may use up. Reading takes about a dozen quick calls;
+/// this bounds a module that answers each of them just in time.
+const SLOW_CALLS: u32 = 10;
+
+impl WorkerToken {
+    async fn ask(&mut self, request: &Request) -> Result<(Worker, Report), Failure> {
+        let gone = || Failure::new(ReasonCode::TOKEN_CRASHED, "the token was closed by an earlier error");
+        let worker = self.worker.take().ok_or_else(gone)?;
+        let limits = Limits { call: self.call_timeout, whole: self.call_timeout.saturating_mul(SLOW_CALLS) };
+        worker.ask(request, limits).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Token for WorkerToken {
+    async fn read(&mut self) -> Result<Reading, Failure> {
+        match self.ask(&Request::Read).await? {
+            (worker, Report::Read(reading)) => {
+                self.worker = Some(worker);
+                Ok(reading)
+            }
+            (worker, report) => Err(worker.misunderstood(&report).await),
+        }
+    }
+
+    async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure> {
+        match self.ask(&Request::Sign { message: Bytes(message.to_vec()), scheme }).await? {
+            (worker, Report::Signed(signature)) => {
+                self.worker = Some(worker);
+                Ok(signature.0)
+            }
+            (worker, report) => Err(worker.misunderstood(&report).await),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    /// For one PKCS#11 function.
+    call: Duration,
+    /// For the request.
+    whole: Duration,
+}
+
+/// A running worker and its socket. It leads a process group, so that helpers which a module starts
+/// (p11-kit's `ssh`, say) end with it. Dropping it kills the group; tokio reaps.
+struct Worker {
+    child: Child,
+    socket: UnixStream,
+}
+
+impl Worker {
+    fn start(program: &Path, arguments: &[OsString], access: &TokenAccess) -> Result<Self, Failure> {
+        Self::spawn(program, arguments, access).map_err(|error| {
+            Failure::new(ReasonCode::TOKEN_CRASHED, format!("the worker {} does not start: {error}", program.display()))
+        })
+    }
+
+    fn spawn(program: &Path, arguments: &[OsString], access: &TokenAccess) -> io::Result<Self> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        // A vendor's module has no business with the station's cloud credentials.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_")) {
+            command.env_remove(name);
+        }
+        command.envs(&access.environment);
+        let mut child = command.spawn()?;
+        let pid = child.id().unwrap_or_default();
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(keep_as_debug_log(stdout, pid, "stdout"));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(keep_as_debug_log(stderr, pid, "stderr"));
+        }
+        Ok(Self { child, socket: UnixStream::from_std(ours)? })
+    }
+
+    /// One request, one answer; or a failure and no more worker.
+    async fn ask(mut self, request: &Request, limits: Limits) -> Result<(Self, Report), Failure> {
+        let begun = Instant::now();
+        let end = begun + limits.whole;
+        let mut call_end = begun + limits.call;
+        let mut doing = "the worker's start".to_owned();
+        let sent = timeout_at(end, send_async(&mut self.socket, request)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            return Err(self.died(&doing, None).await);
+        }
+        loop {
+            match timeout_at(call_end.min(end), receive_async(&mut self.socket)).await {
+                Ok(Ok(Some(Report::Calling(function)))) => {
+                    doing = function;
+                    call_end = Instant::now() + limits.call;
+                }
+                Ok(Ok(Some(Report::Failed(failure)))) => {
+                    self.end().await;
+                    return Err(failure);
+                }
+                Ok(Ok(Some(report))) => return Ok((self, report)),
+                Ok(Ok(None)) => return Err(self.died(&doing, None).await),
+                Ok(Err(error)) => return Err(self.died(&doing, Some(error)).await),
+                Err(_) => {
+                    self.end().await;
+                    let waited = begun.elapsed().as_millis();
+                    return Err(Failure::new(
+                        ReasonCode::TOKEN_SILENT,
+                        format!("{doing} did not return; the worker was killed after {waited} ms"),
+                    ));
+                }
+            }
+        }
+    }
+
+    async fn died(self, doing: &str, error: Option<io::Error>) -> Failure {
+        let how = match (self.end().await, error) {
+            (_, Some(error)) if error.kind() == io::ErrorKind::InvalidData => format!("sent nonsense ({error})"),
+            (Some(status), _) => match (status.signal(), status.code()) {
+                (Some(signal), _) => format!("died of signal {signal}"),
+                (None, Some(code)) => format!("ended by itself with status {code}"),
+                (None, None) => "ended by itself".to_owned(),
+            },
+            (None, _) => "closed its socket".to_owned(),
+        };
+        Failure::new(ReasonCode::TOKEN_CRASHED, format!("the worker {how} in {doing}"))
+    }
+
+    async fn misunderstood(self, report: &Report) -> Failure {
+        let what = match report {
+            Report::Calling(_) => "calling",
+            Report::Opened => "opened",
+            Report::Read(_) => "read",
+            Report::Signed(_) => "signed",
+            Report::Failed(_) => "failed",
+        };
+        self.end().await;
+        Failure::new(ReasonCode::TOKEN_CRASHED, format!("the worker answered {what} to another question"))
+    }
+
+    /// Kills and reaps. A process that died before keeps its own exit status. `None`: not reaped
+    /// within a moment (a driver holds it in the kernel); tokio does it when it can.
+    async fn end(mut self) -> Option<ExitStatus> {
+        const MOMENT: Duration = Duration::from_secs(2);
+        self.kill();
+        timeout(MOMENT, self.child.wait()).await.ok()?.ok()
+    }
+
+    fn kill(&self) {
+        // No id: reaped already, and the number may be another's by now.
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid
+            && let Err(error) = kill_process_group(pid, Signal::KILL)
+        {
+            tracing::debug!(worker = pid.as_raw_nonzero().get(), %error, "the worker's group is gone already");
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Reads what the module prints to its end, so that it never blocks on a full pipe, and keeps the
+/// first part of it as the debug log, line by line.
+async fn keep_as_debug_log(mut output: impl AsyncRead + Unpin, worker: u32, stream: &'static str) {
+    const LONGEST_LINE: usize = 2048;
+    const KEPT: usize = 1 << 20;
+    let mut chunk = [0; 4096];
+    let mut line = Vec::new();
+    let mut seen = 0;
+    while let Ok(count @ 1..) = output.read(&mut chunk).await {
+        let kept_before = seen < KEPT;
+        seen += count;
+        if !kept_before {
+            continue;
+        }
+        for byte in &chunk[..count] {
+            if *byte != b'\n' {
+                line.push(*byte);
+            }
+            if *byte == b'\n' || line.len() == LONGEST_LINE {
+                tracing::debug!(worker, stream, "{}", String::from_utf8_lossy(&line).escape_debug());
+                line.clear();
+            }
+        }
+        if seen >= KEPT {
+            tracing::debug!(worker, stream, "the module prints too much; the rest is dropped");
+            line.clear();
+        }
+    }
+    if !line.is_empty() {
+        tracing::debug!(worker, stream, "{}", String::from_utf8_lossy(&line).escape_debug());
+    }
+}

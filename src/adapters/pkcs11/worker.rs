@@ -1,0 +1,106 @@
+//! The worker's side: a process that owns one session with one token.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Resource, Rlimit, Signal, getpgrp, getpid, kill_current_process_group, kill_process, setrlimit};
+
+use super::session::TokenSession;
+use super::wire::{Report, Request, receive, send};
+use crate::domain::{Bytes, Failure, ReasonCode};
+
+/// What `lineseal pkcs11-worker` does; never for people. Speaks over the socket that it finds as
+/// standard input, and ends with the station, with the first error, or when it is killed.
+pub fn worker_main() -> ExitCode {
+    let link = match Link::take() {
+        Ok(link) => link,
+        Err(error) => {
+            eprintln!("lineseal starts its PKCS#11 workers by itself: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match serve(&link) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The station hears of it through the end of the socket.
+        Err(error) => {
+            eprintln!("the worker lost its station: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(link: &Link) -> io::Result<()> {
+    let mut session: Option<TokenSession> = None;
+    while let Some(request) = receive::<Request>(&mut &link.socket)? {
+        let answer = match (request, &mut session) {
+            (Request::Open(access), None) => TokenSession::open(access, link).map(|opened| {
+                session = Some(opened);
+                Report::Opened
+            }),
+            (Request::Read, Some(session)) => session.read(link).map(Report::Read),
+            (Request::Sign { message, scheme }, Some(session)) => {
+                session.sign(&message, scheme, link).map(|signature| Report::Signed(Bytes(signature)))
+            }
+            (Request::Open(_), Some(_)) => Err(Failure::new(ReasonCode::TOKEN_CRASHED, "the token is open already")),
+            (_, None) => Err(Failure::new(ReasonCode::TOKEN_CRASHED, "the token is not open")),
+        };
+        match answer {
+            Ok(report) => send(&mut &link.socket, &report)?,
+            Err(failure) => return send(&mut &link.socket, &Report::Failed(failure)),
+        }
+    }
+    Ok(())
+}
+
+/// The line to the station.
+pub(super) struct Link {
+    socket: UnixStream,
+}
+
+impl Link {
+    /// Moves the socket away from descriptor 0 before any module is loaded, to one that programs
+    /// which a module starts do not inherit.
+    fn take() -> io::Result<Self> {
+        let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+        // Fails unless it is a connected socket, e.g. a terminal.
+        socket.peer_addr()?;
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        // A crash must not leave the PIN in a core file.
+        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+        end_with_station(socket.try_clone()?);
+        Ok(Self { socket })
+    }
+
+    /// Says which PKCS#11 function comes next.
+    pub(super) fn calling(&self, function: &str) {
+        // Without a station this process ends in a moment anyway.
+        let _ = send(&mut &self.socket, &Report::Calling(function.to_owned()));
+    }
+}
+
+/// A station that was killed cannot kill its workers, and one that hangs in its module would hold
+/// the board's port for ever: a thread waits for the socket's other end to close.
+fn end_with_station(socket: UnixStream) {
+    std::thread::spawn(move || {
+        loop {
+            let mut watched = [PollFd::new(&socket, PollFlags::RDHUP)];
+            match poll(&mut watched, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                _ => break,
+            }
+        }
+        // Not exit(): the module's own exit handlers may hang, too.
+        let killed = if getpgrp() == getpid() {
+            kill_current_process_group(Signal::KILL)
+        } else {
+            kill_process(getpid(), Signal::KILL)
+        };
+        if killed.is_err() {
+            std::process::abort();
+        }
+    });
+}
