@@ -1,1 +1,129 @@
+//! AWS IoT Core, through the AWS SDK.
+//!
+//! Registering is reconciling: *look* at what the target holds, *judge* it against what the unit
+//! shall have, *write* what is missing, and look again until all of it is there. The last look is
+//! the read-back. So a run that was killed anywhere, a second station and a second attempt all take
+//! the same road, and nothing is written that is there already.
+//!
+//! What is missing is only ever a modelled `ResourceNotFoundException`; any other answer is an
+//! error. What is missing after a write is AWS being eventually consistent: it is polled to the
+//! deadline. What is there and not ours is never touched.
+//!
+//! Credentials come from the SDK's default chain when a call needs them; nothing here keeps, logs
+//! or shows them.
 
+mod call;
+mod failure;
+mod judge;
+mod look;
+mod quota;
+mod register;
+mod write;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_iot::Client;
+use tokio::time::Instant;
+
+use crate::audit::event::TargetRecord;
+use crate::config::Target;
+use crate::domain::{Failure, Fingerprint, ReasonCode, TargetName};
+use crate::ports::{Cloud, Refusal, Registration};
+use call::Link;
+
+/// A TCP connection that does not come about is given up after this: a dead proxy cannot hang a unit.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// One HTTP exchange.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For setting a certificate INACTIVE, retries included.
+const DEACTIVATE_WITHIN: Duration = Duration::from_secs(15);
+/// For the header's and `doctor`'s look at a target.
+const PROBE_WITHIN: Duration = Duration::from_secs(3);
+/// No registration is given more time than this, whatever the profile says.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// The configured targets, one SDK client each. Shared by all lanes: rates, caches and connections
+/// are per target.
+#[derive(Debug)]
+pub struct AwsCloud {
+    links: BTreeMap<TargetName, Link>,
+}
+
+impl AwsCloud {
+    /// Credentials from the AWS default chain (environment, profile, SSO, process, instance role).
+    /// Makes no AWS call and cannot fail: what is wrong shows at the first call, as `A-311`.
+    pub async fn new(targets: &[Target]) -> Self {
+        let mut links = BTreeMap::new();
+        for target in targets {
+            let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region(target));
+            if let Some(profile) = &target.aws_profile {
+                loader = loader.profile_name(profile);
+            }
+            let shared = loader.load().await;
+            let link = link(target, aws_sdk_iot::config::Builder::from(&shared));
+            links.insert(target.name.clone(), link);
+        }
+        Self { links }
+    }
+
+    /// The same with credentials of the caller's own and nothing from the environment: for local
+    /// stand-ins, whose keys must never meet a real account.
+    pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + Clone + 'static) -> Self {
+        let link_of = |target: &Target| {
+            let config = aws_sdk_iot::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(region(target))
+                .credentials_provider(credentials.clone());
+            (target.name.clone(), link(target, config))
+        };
+        Self { links: targets.iter().map(link_of).collect() }
+    }
+
+    fn link(&self, target: &TargetName) -> Result<&Link, Failure> {
+        self.links.get(target).ok_or_else(|| {
+            Failure::new(ReasonCode::CONFIG_INVALID, format!("there is no target {target} in the configuration"))
+                .with("target", target)
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Cloud for AwsCloud {
+    async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal> {
+        match self.link(&registration.target) {
+            Ok(link) => register::register(link, registration).await,
+            Err(failure) => Err(Refusal { failure, certificate_left: false }),
+        }
+    }
+
+    async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure> {
+        let link = self.link(target)?;
+        write::deactivate(link, certificate, Instant::now() + DEACTIVATE_WITHIN).await
+    }
+
+    async fn probe(&self, target: &TargetName) -> Result<(), Failure> {
+        let link = self.link(target)?;
+        look::fetch_endpoint(link, Instant::now() + PROBE_WITHIN).await.map(drop)
+    }
+}
+
+fn region(target: &Target) -> aws_config::Region {
+    aws_config::Region::new(target.region.as_str().to_owned())
+}
+
+/// The SDK's own retries are off: attempts are counted, paced and bounded in [`call`], where the
+/// unit's deadline is known.
+fn link(target: &Target, mut config: aws_sdk_iot::config::Builder) -> Link {
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    if let Some(endpoint) = &target.endpoint {
+        config = config.endpoint_url(endpoint);
+    }
+    Link::new(target.name.clone(), target.region.clone(), Client::from_conf(config.build()))
+}

@@ -1,0 +1,121 @@
+//! One API call: its turn, its attempts, its end.
+
+use std::error::Error;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_iot::Client;
+use aws_sdk_iot::config::http::HttpResponse;
+use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
+use tokio::time::Instant;
+
+use super::failure::{Again, Trouble, classify};
+use super::look::Cache;
+use super::quota::{Action, Quota};
+use crate::domain::{Failure, ReasonCode, Region, TargetName};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// One target: its client, its rates, and what rarely changes there.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub target: TargetName,
+    pub region: Region,
+    pub client: Client,
+    quota: Quota,
+    cache: Mutex<Cache>,
+}
+
+/// A call that ended without the answer that was asked for.
+#[derive(Debug)]
+pub(super) struct Refused<E> {
+    pub failure: Failure,
+    /// AWS's own error, where it answered; boxed because the SDK's are large.
+    pub answer: Option<Box<E>>,
+    /// Some attempt may have had its effect: no answer came, or one that settles nothing.
+    pub lost: bool,
+}
+
+impl Link {
+    pub(super) fn new(target: TargetName, region: Region, client: Client) -> Self {
+        Self { target, region, client, quota: Quota::default(), cache: Mutex::default() }
+    }
+
+    pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends until there is an answer, a refusal that another attempt would not change, or `by`.
+    /// Never returns later than `by`.
+    pub(super) async fn call<T, E, F>(
+        &self,
+        action: Action,
+        by: Instant,
+        send: impl Fn() -> F + Send + Sync,
+    ) -> Result<T, Refused<E>>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+        T: Send,
+    {
+        let mut lost = false;
+        let mut attempts = 0;
+        let mut last: Option<Failure> = None;
+        loop {
+            if !self.quota.take(action, by).await {
+                let failure =
+                    last.unwrap_or_else(|| Failure::new(ReasonCode::CLOUD_THROTTLED, "this station's own rate limit"));
+                return Err(self.refused(action, failure, None, lost));
+            }
+            let error = match tokio::time::timeout_at(by, send()).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let late = || Failure::new(ReasonCode::CLOUD_UNREACHABLE, "no answer before the deadline");
+                    return Err(self.refused(action, last.unwrap_or_else(late), None, true));
+                }
+            };
+            let trouble: Trouble = classify(&error);
+            tracing::debug!(target_name = %self.target, action = action.iam_name(), failure = %trouble.failure, "AWS call");
+            lost |= trouble.lost;
+            attempts += 1;
+            let pause = pause_after(attempts);
+            let again = match trouble.again {
+                Again::Never => false,
+                Again::Attempts(most) => attempts < most,
+                Again::UntilDeadline => true,
+            };
+            if !again || Instant::now() + pause >= by {
+                return Err(self.refused(action, trouble.failure, answered(error), lost));
+            }
+            last = Some(trouble.failure);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn refused<E>(&self, action: Action, failure: Failure, answer: Option<E>, lost: bool) -> Refused<E> {
+        let cause = format!("{}: {}", action.iam_name(), failure.cause);
+        let failure = Failure { cause, ..failure }.with("target", &self.target).with("action", action.iam_name());
+        Refused { failure, answer: answer.map(Box::new), lost }
+    }
+}
+
+/// Exponential with jitter, so that lanes that failed together do not come back together.
+pub(super) fn pause_after(attempts: u32) -> Duration {
+    let whole = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+    let mut random = [0; 2];
+    // Without random bytes there is no jitter: the pause is as good.
+    let share = match aws_lc_rs::rand::fill(&mut random) {
+        Ok(()) => f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX),
+        Err(_) => 1.0,
+    };
+    whole / 2 + (whole / 2).mul_f64(share)
+}
+
+fn answered<E>(error: SdkError<E, HttpResponse>) -> Option<E> {
+    match error {
+        SdkError::ServiceError(context) => Some(context.into_err()),
+        _ => None,
+    }
+}

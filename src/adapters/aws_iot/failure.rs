@@ -1,0 +1,257 @@
+//! What AWS answered, as a reason code and what may be done about it.
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_iot::config::http::HttpResponse;
+use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use std::error::Error;
+
+use crate::domain::{Failure, ReasonCode};
+
+/// One failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub failure: Failure,
+    pub again: Again,
+    /// AWS may have done it nevertheless.
+    pub lost: bool,
+}
+
+/// Whether another attempt may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    Never,
+    /// So many attempts in all: where nobody answers, the lane is needed for the next board.
+    Attempts(u32),
+    /// Until the deadline: AWS asked us to slow down, and it will pass.
+    UntilDeadline,
+}
+
+const UNREACHABLE_ATTEMPTS: u32 = 4;
+const FAILED_ATTEMPTS: u32 = 6;
+/// Of AWS's message, what is kept.
+const MESSAGE_CHARS: usize = 300;
+
+/// Sorts an SDK error by the kind of the error and the modelled exception's name.
+///
+/// Messages of signature errors are dropped: AWS puts the canonical request into them, session
+/// token included.
+pub(super) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Trouble
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            let meta = context.err().meta();
+            classify_answer(status, meta.code().unwrap_or_default(), meta.message().unwrap_or_default())
+        }
+        SdkError::ResponseError(context) => {
+            let status = context.raw().status().as_u16();
+            Trouble::failed(format!("the answer (HTTP {status}) is not one of AWS's: {}", last_cause(error)))
+        }
+        SdkError::TimeoutError(_) => Trouble::unreachable(format!("no answer in time: {}", last_cause(error))),
+        SdkError::ConstructionFailure(_) => {
+            Trouble::refused(ReasonCode::CLOUD_REFUSED, format!("no request could be made: {}", last_cause(error)))
+        }
+        _ => classify_unsent(error),
+    }
+}
+
+/// Nothing came back: because there was nothing to sign with, or because nobody was there.
+fn classify_unsent(error: &(dyn Error + 'static)) -> Trouble {
+    let Some(credentials) = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) else {
+        return Trouble::unreachable(last_cause(error));
+    };
+    // Credentials that are fetched (SSO, a role) need the network, too.
+    let network = causes(credentials).any(|cause| cause.is::<ConnectorError>());
+    if network || matches!(credentials, CredentialsError::ProviderTimedOut(_)) {
+        Trouble { lost: false, ..Trouble::unreachable(format!("credentials: {}", last_cause(credentials))) }
+    } else {
+        Trouble::refused(ReasonCode::CLOUD_CREDENTIALS, format!("no usable credentials: {}", last_cause(credentials)))
+    }
+}
+
+/// `code` is the exception's name, modelled or not, with or without `Exception` at its end.
+fn classify_answer(status: u16, code: &str, message: &str) -> Trouble {
+    let name = code.strip_suffix("Exception").unwrap_or(code);
+    let full = || match (code, one_line(message)) {
+        ("", message) => format!("HTTP {status} {message}"),
+        (code, message) => format!("{code} (HTTP {status}) {message}"),
+    };
+    let bare = |what: &str| format!("{code} (HTTP {status}): {what}");
+    match name {
+        "Throttling" | "Throttled" | "TooManyRequests" | "RequestLimitExceeded" | "SlowDown" => {
+            Trouble::throttled(full())
+        }
+        "InternalFailure"
+        | "InternalServer"
+        | "InternalServerError"
+        | "InternalError"
+        | "ServiceUnavailable"
+        | "ConflictingResourceUpdate"
+        | "VersionConflict" => Trouble::failed(full()),
+        "UnrecognizedClient"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "ExpiredToken"
+        | "InvalidToken"
+        | "TokenRefreshRequired"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken" => {
+            Trouble::refused(ReasonCode::CLOUD_CREDENTIALS, bare("the access key or its token is not accepted"))
+        }
+        "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => {
+            Trouble::refused(ReasonCode::CLOUD_CLOCK, bare("the request's time is not AWS's"))
+        }
+        // The same exception for a clock that is wrong and for a secret that is wrong.
+        "SignatureDoesNotMatch" | "InvalidSignature" if speaks_of_time(message) => {
+            Trouble::refused(ReasonCode::CLOUD_CLOCK, bare("the signature's time is not AWS's"))
+        }
+        "SignatureDoesNotMatch" | "InvalidSignature" => {
+            Trouble::refused(ReasonCode::CLOUD_CREDENTIALS, bare("the signature does not match: wrong secret key"))
+        }
+        "Unauthorized" | "AccessDenied" | "Forbidden" | "NotAuthorized" | "OptInRequired" => {
+            Trouble::refused(ReasonCode::CLOUD_PERMISSION, full())
+        }
+        "CertificateValidation" | "CertificateState" | "CertificateConflict" => {
+            Trouble::refused(ReasonCode::CLOUD_CERTIFICATE, full())
+        }
+        "LimitExceeded" => Trouble::refused(ReasonCode::CLOUD_LIMIT, full()),
+        "InvalidRequest" | "MalformedPolicy" => Trouble::refused(ReasonCode::CLOUD_REFUSED, full()),
+        _ => match status {
+            429 => Trouble::throttled(full()),
+            401 | 403 => Trouble::refused(ReasonCode::CLOUD_PERMISSION, full()),
+            500.. => Trouble::failed(full()),
+            _ => Trouble::refused(ReasonCode::CLOUD_REFUSED, full()),
+        },
+    }
+}
+
+impl Trouble {
+    fn unreachable(cause: String) -> Self {
+        let failure = Failure::new(ReasonCode::CLOUD_UNREACHABLE, cause);
+        Self { failure, again: Again::Attempts(UNREACHABLE_ATTEMPTS), lost: true }
+    }
+
+    fn failed(cause: String) -> Self {
+        let failure = Failure::new(ReasonCode::CLOUD_FAILED, cause);
+        Self { failure, again: Again::Attempts(FAILED_ATTEMPTS), lost: true }
+    }
+
+    fn throttled(cause: String) -> Self {
+        let failure = Failure::new(ReasonCode::CLOUD_THROTTLED, cause);
+        Self { failure, again: Again::UntilDeadline, lost: false }
+    }
+
+    fn refused(code: ReasonCode, cause: String) -> Self {
+        Self { failure: Failure::new(code, cause), again: Again::Never, lost: false }
+    }
+}
+
+fn speaks_of_time(message: &str) -> bool {
+    ["expired", "not yet current", "earlier than", "later than", "skew"].iter().any(|word| message.contains(word))
+}
+
+fn one_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().chars().take(MESSAGE_CHARS).collect()
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The innermost cause says what happened ("Connection refused"); what is around it only says where.
+fn last_cause(error: &(dyn Error + 'static)) -> String {
+    one_line(&causes(error).last().map(ToString::to_string).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_iot::error::ErrorMetadata;
+    use aws_sdk_iot::operation::create_thing::CreateThingError;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse as Response;
+    use aws_smithy_types::body::SdkBody;
+
+    fn answer(status: u16, code: &str, message: &str) -> SdkError<CreateThingError, HttpResponse> {
+        let meta = ErrorMetadata::builder().code(code).message(message).build();
+        let raw = Response::new(status.try_into().unwrap(), SdkBody::empty());
+        SdkError::service_error(CreateThingError::generic(meta), raw)
+    }
+
+    #[test]
+    fn every_exception_has_its_reason() {
+        use ReasonCode as R;
+        let table = [
+            (400, "ThrottlingException", R::CLOUD_THROTTLED),
+            (429, "TooManyRequestsException", R::CLOUD_THROTTLED),
+            (429, "", R::CLOUD_THROTTLED),
+            (500, "InternalFailureException", R::CLOUD_FAILED),
+            (503, "ServiceUnavailableException", R::CLOUD_FAILED),
+            (502, "", R::CLOUD_FAILED),
+            (403, "UnrecognizedClientException", R::CLOUD_CREDENTIALS),
+            (403, "InvalidClientTokenId", R::CLOUD_CREDENTIALS),
+            (403, "ExpiredTokenException", R::CLOUD_CREDENTIALS),
+            (403, "MissingAuthenticationTokenException", R::CLOUD_CREDENTIALS),
+            (401, "UnauthorizedException", R::CLOUD_PERMISSION),
+            (403, "AccessDeniedException", R::CLOUD_PERMISSION),
+            (403, "", R::CLOUD_PERMISSION),
+            (403, "RequestTimeTooSkewed", R::CLOUD_CLOCK),
+            (400, "InvalidRequestException", R::CLOUD_REFUSED),
+            (400, "MalformedPolicyException", R::CLOUD_REFUSED),
+            (404, "", R::CLOUD_REFUSED),
+            (400, "CertificateValidationException", R::CLOUD_CERTIFICATE),
+            (406, "CertificateStateException", R::CLOUD_CERTIFICATE),
+            (409, "CertificateConflictException", R::CLOUD_CERTIFICATE),
+            (410, "LimitExceededException", R::CLOUD_LIMIT),
+        ];
+        for (status, code, reason) in table {
+            assert_eq!(classify(&answer(status, code, "m")).failure.code, reason, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_clock_and_a_wrong_secret_are_told_apart_and_neither_shows_the_request() {
+        let token = "x-amz-security-token:IQoJb3JpZ2lu";
+        let skewed = format!("Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z\n{token}");
+        let clock = classify(&answer(403, "InvalidSignatureException", &skewed));
+        assert_eq!(clock.failure.code, ReasonCode::CLOUD_CLOCK);
+        let wrong = format!("The request signature we calculated does not match {token}");
+        let secret = classify(&answer(403, "InvalidSignatureException", &wrong));
+        assert_eq!(secret.failure.code, ReasonCode::CLOUD_CREDENTIALS);
+        assert!(!clock.failure.cause.contains("IQoJ") && !secret.failure.cause.contains("IQoJ"));
+    }
+
+    #[test]
+    fn only_an_answer_that_settles_it_counts_as_not_done() {
+        assert!(!classify(&answer(400, "ThrottlingException", "")).lost);
+        assert!(!classify(&answer(400, "InvalidRequestException", "")).lost);
+        assert!(classify(&answer(500, "InternalFailureException", "")).lost);
+        let refused = ConnectorError::io("connection refused".into());
+        assert!(classify(&SdkError::<CreateThingError, _>::dispatch_failure(refused)).lost);
+    }
+
+    #[test]
+    fn nobody_there_and_nothing_to_sign_with_are_told_apart() {
+        let gone = SdkError::<CreateThingError, _>::dispatch_failure(ConnectorError::io("refused".into()));
+        assert_eq!(classify(&gone).failure.code, ReasonCode::CLOUD_UNREACHABLE);
+        assert_eq!(classify(&gone).failure.cause, "refused");
+        let late = SdkError::<CreateThingError, HttpResponse>::timeout_error("5 s");
+        assert_eq!(classify(&late).failure.code, ReasonCode::CLOUD_UNREACHABLE);
+        let unsigned = |error: CredentialsError| {
+            SdkError::<CreateThingError, HttpResponse>::dispatch_failure(ConnectorError::other(error.into(), None))
+        };
+        let none = unsigned(CredentialsError::not_loaded("no providers in chain provided credentials"));
+        assert_eq!(classify(&none).failure.code, ReasonCode::CLOUD_CREDENTIALS);
+        let offline = unsigned(CredentialsError::provider_error(ConnectorError::io("sso unreachable".into())));
+        assert_eq!(classify(&offline).failure.code, ReasonCode::CLOUD_UNREACHABLE);
+    }
+
+    #[test]
+    fn throttling_waits_longest_and_a_refusal_not_at_all() {
+        assert_eq!(classify(&answer(400, "ThrottlingException", "")).again, Again::UntilDeadline);
+        assert_eq!(classify(&answer(500, "InternalFailureException", "")).again, Again::Attempts(FAILED_ATTEMPTS));
+        assert_eq!(classify(&answer(403, "AccessDeniedException", "")).again, Again::Never);
+    }
+}

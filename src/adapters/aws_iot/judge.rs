@@ -1,0 +1,178 @@
+//! What was seen against what the unit shall have: whose is it, and what is missing. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_iot::types::CertificateStatus as AwsStatus;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use super::look::{Seen, SeenCertificate, SeenThing, SeenThingType};
+use crate::domain::profile::CertificateStatus;
+use crate::domain::{Failure, ReasonCode};
+use crate::ports::Registration;
+
+/// What a registration consists of, in the order in which it can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    ThingType,
+    Certificate,
+    /// Our certificate is there, INACTIVE, and shall be ACTIVE.
+    CertificateStatus,
+    Thing,
+    Policy,
+    PolicyAttachment,
+    ThingAttachment,
+}
+
+impl Part {
+    /// As it stands in the log.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Part::ThingType => "thing-type",
+            Part::Certificate => "certificate",
+            Part::CertificateStatus => "certificate-status",
+            Part::Thing => "thing",
+            Part::Policy => "policy",
+            Part::PolicyAttachment => "policy-attachment",
+            Part::ThingAttachment => "thing-attachment",
+        }
+    }
+}
+
+/// What of `wanted` is missing; an error if anything is there that is foreign or that only a person
+/// may change. `document` is the wanted policy, parsed.
+///
+/// What is foreign is told before what merely differs: it is the graver finding.
+pub(super) fn judge(
+    seen: &Seen,
+    wanted: &Registration,
+    document: &serde_json::Value,
+) -> Result<BTreeSet<Part>, Failure> {
+    let mut missing = BTreeSet::new();
+    let ours = |principal: &&String| is_certificate(principal, wanted);
+
+    if let Some(other) = seen.things.iter().find(|thing| thing.as_str() != wanted.thing.as_str()) {
+        let cause = format!("certificate {} is attached to thing {other:?}", wanted.fingerprint);
+        return Err(named(ReasonCode::CERTIFICATE_FOREIGN, wanted, cause).with("other", other));
+    }
+    if let Some(other) = seen.principals.iter().find(|principal| !ours(principal)) {
+        let cause = format!("thing {} has the principal {other:?}", wanted.thing);
+        return Err(named(ReasonCode::THING_FOREIGN, wanted, cause).with("other", other));
+    }
+    let attached = !seen.principals.is_empty();
+    match &seen.thing {
+        Some(thing) => judge_thing(thing, attached, wanted)?,
+        None => {
+            missing.insert(Part::Thing);
+            match seen.thing_type {
+                SeenThingType::Absent => {
+                    missing.insert(Part::ThingType);
+                }
+                SeenThingType::Deprecated => {
+                    let cause = format!("thing type {:?} is deprecated: no thing can be made with it", type_of(wanted));
+                    return Err(named(ReasonCode::CLOUD_THING_TYPE, wanted, cause));
+                }
+                SeenThingType::Usable | SeenThingType::Unasked => {}
+            }
+        }
+    }
+    match &seen.certificate {
+        Some(certificate) => missing.extend(judge_certificate(certificate, wanted)?),
+        None => {
+            missing.insert(Part::Certificate);
+        }
+    }
+    match &seen.policy {
+        Some(text) if serde_json::from_str::<serde_json::Value>(text).is_ok_and(|found| found == *document) => {}
+        Some(_) => {
+            let cause = format!("policy {} holds another document than the profile's", wanted.policy.name);
+            return Err(named(ReasonCode::POLICY_DIFFERS, wanted, cause).with("policy", &wanted.policy.name));
+        }
+        None => {
+            missing.insert(Part::Policy);
+        }
+    }
+    if let Some(other) = seen.attached_policies.iter().find(|name| name.as_str() != wanted.policy.name.as_str()) {
+        let cause = format!("certificate {} also has the policy {other:?}", wanted.fingerprint);
+        return Err(named(ReasonCode::CLOUD_STATUS, wanted, cause).with("other", other));
+    }
+    if seen.attached_policies.is_empty() {
+        missing.insert(Part::PolicyAttachment);
+    }
+    // Both directions: each list is a reading of its own, and both must have it.
+    if !attached || seen.things.is_empty() {
+        missing.insert(Part::ThingAttachment);
+    }
+    Ok(missing)
+}
+
+/// All parts that `wanted` consists of, for the record of what was found.
+pub(super) fn parts(wanted: &Registration) -> BTreeSet<Part> {
+    let mut all =
+        BTreeSet::from([Part::Certificate, Part::Thing, Part::Policy, Part::PolicyAttachment, Part::ThingAttachment]);
+    if wanted.thing_type.is_some() {
+        all.insert(Part::ThingType);
+    }
+    all
+}
+
+/// A thing without our certificate on it is ours only if it is exactly what we would have made.
+fn judge_thing(thing: &SeenThing, attached: bool, wanted: &Registration) -> Result<(), Failure> {
+    let wanted_attributes: BTreeMap<String, String> = wanted
+        .attributes
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
+        .collect();
+    let same_type = thing.thing_type.as_deref() == type_of(wanted);
+    if same_type && thing.attributes == wanted_attributes {
+        return Ok(());
+    }
+    let found = format!("type {:?} and attributes {:?}", thing.thing_type, thing.attributes);
+    let asked = format!("type {:?} and attributes {wanted_attributes:?}", type_of(wanted));
+    let cause = format!("thing {} has {found}, the profile asks for {asked}", wanted.thing);
+    Err(match (attached, same_type) {
+        (false, _) => named(ReasonCode::THING_FOREIGN, wanted, cause).with("other", &thing.id),
+        (true, false) => named(ReasonCode::CLOUD_THING_TYPE, wanted, cause),
+        (true, true) => named(ReasonCode::CLOUD_STATUS, wanted, cause).with("other", &thing.id),
+    })
+}
+
+fn judge_certificate(found: &SeenCertificate, wanted: &Registration) -> Result<Option<Part>, Failure> {
+    if found.id != wanted.fingerprint.to_string() || !holds(&found.pem, &wanted.certificate) {
+        let cause = format!("certificate {} is another one in the cloud", found.id);
+        return Err(named(ReasonCode::CLOUD_CERTIFICATE, wanted, cause));
+    }
+    match (&found.status, wanted.certificate_status) {
+        (Some(AwsStatus::Active), CertificateStatus::Active) => Ok(None),
+        (Some(AwsStatus::Inactive), CertificateStatus::Inactive) => Ok(None),
+        (Some(AwsStatus::Inactive), CertificateStatus::Active) => Ok(Some(Part::CertificateStatus)),
+        // Someone activated it, revoked it, or is giving it away: not this station's to undo.
+        (status, asked) => {
+            let status = status.as_ref().map_or("of no known status", AwsStatus::as_str);
+            let cause = format!("certificate {} is {status}, the profile asks for {}", found.id, asked.as_str());
+            Err(named(ReasonCode::CLOUD_STATUS, wanted, cause).with("other", status))
+        }
+    }
+}
+
+/// Exactly one certificate, and it is this one.
+fn holds(pem: &str, der: &[u8]) -> bool {
+    let mut certificates = CertificateDer::pem_slice_iter(pem.as_bytes());
+    matches!(certificates.next(), Some(Ok(first)) if first.as_ref() == der) && certificates.next().is_none()
+}
+
+/// Is the principal (an ARN) this registration's certificate? Account and Region are the client's own.
+fn is_certificate(principal: &str, wanted: &Registration) -> bool {
+    principal.rsplit_once(":cert/").is_some_and(|(_, id)| id == wanted.fingerprint.to_string())
+}
+
+fn type_of(wanted: &Registration) -> Option<&str> {
+    wanted.thing_type.as_ref().map(|name| name.as_str())
+}
+
+fn named(code: ReasonCode, wanted: &Registration, cause: String) -> Failure {
+    Failure::new(code, cause).with("target", &wanted.target).with("thing", &wanted.thing)
+}
+
+#[cfg(test)]
+mod tests;

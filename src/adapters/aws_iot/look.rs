@@ -1,0 +1,319 @@
+//! What a target holds for one unit, read and not interpreted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use aws_sdk_iot::types::CertificateStatus;
+use tokio::time::Instant;
+
+use super::call::{Link, Refused};
+use super::quota::Action;
+use crate::domain::{Failure, ReasonCode};
+use crate::ports::Registration;
+
+/// What was seen of a policy or thing type is believed for so long: they are shared by thousands of
+/// units, and every call spent on them is one that no unit gets.
+const BELIEVED_FOR: Duration = Duration::from_secs(300);
+const DATA_ENDPOINT: &str = "iot:Data-ATS";
+
+/// Everything that concerns one unit in one target.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Seen {
+    pub certificate: Option<SeenCertificate>,
+    pub thing: Option<SeenThing>,
+    pub thing_type: SeenThingType,
+    /// The policy's document, as text.
+    pub policy: Option<String>,
+    /// Principals of the thing, e.g. certificate ARNs.
+    pub principals: Vec<String>,
+    /// Names of the things that the certificate is attached to.
+    pub things: Vec<String>,
+    /// Names of the policies attached to the certificate.
+    pub attached_policies: Vec<String>,
+    /// Host name (and port, with local stand-ins) of the data endpoint.
+    pub endpoint: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SeenCertificate {
+    pub arn: String,
+    pub id: String,
+    pub status: Option<CertificateStatus>,
+    pub pem: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SeenThing {
+    pub arn: String,
+    pub id: String,
+    pub thing_type: Option<String>,
+    pub attributes: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SeenThingType {
+    /// The profile names none.
+    Unasked,
+    Absent,
+    Usable,
+    Deprecated,
+}
+
+/// What rarely changes in a target.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    endpoint: Option<String>,
+    /// Documents by policy name. Only what was compared and is the profile's goes in here.
+    policies: HashMap<String, (String, Instant)>,
+    /// Usable thing types.
+    thing_types: HashMap<String, Instant>,
+}
+
+impl Cache {
+    /// `document` is what AWS holds, and it is what the profile wants.
+    pub(super) fn remember_policy(&mut self, name: &str, document: &str, now: Instant) {
+        self.policies.insert(name.to_owned(), (document.to_owned(), now));
+    }
+
+    pub(super) fn forget_policy(&mut self, name: &str) {
+        self.policies.remove(name);
+    }
+
+    fn policy(&self, name: &str, now: Instant) -> Option<String> {
+        let (document, seen) = self.policies.get(name)?;
+        (now.duration_since(*seen) < BELIEVED_FOR).then(|| document.clone())
+    }
+
+    fn has_thing_type(&self, name: &str, now: Instant) -> bool {
+        self.thing_types.get(name).is_some_and(|seen| now.duration_since(*seen) < BELIEVED_FOR)
+    }
+}
+
+/// Reads all of it, independent calls side by side. The certificate's and the thing's lists need
+/// their owners to exist: with `certificate_arn` (both were just made) everything is asked at once,
+/// without it what does not exist is not asked about.
+pub(super) async fn look(
+    link: &Link,
+    wanted: &Registration,
+    certificate_arn: Option<&str>,
+    by: Instant,
+) -> Result<Seen, Failure> {
+    let thing_name = wanted.thing.as_str();
+    let certificate = fetch_certificate(link, wanted, by);
+    let thing = fetch_thing(link, thing_name, by);
+    let thing_type = fetch_thing_type(link, wanted, by);
+    let policy = fetch_policy(link, wanted.policy.name.as_str(), by);
+    let endpoint = cached_endpoint(link, by);
+
+    if let Some(arn) = certificate_arn {
+        let (certificate, thing, thing_type, policy, endpoint, principals, things, attached_policies) = tokio::join!(
+            certificate,
+            thing,
+            thing_type,
+            policy,
+            endpoint,
+            list_principals(link, thing_name, by),
+            list_things(link, arn, by),
+            list_policies(link, arn, by),
+        );
+        return Ok(Seen {
+            certificate: certificate?,
+            thing: thing?,
+            thing_type: thing_type?,
+            policy: policy?,
+            endpoint: endpoint?,
+            principals: principals?,
+            things: things?,
+            attached_policies: attached_policies?,
+        });
+    }
+
+    let (certificate, thing, thing_type, policy, endpoint) =
+        tokio::join!(certificate, thing, thing_type, policy, endpoint);
+    let (certificate, thing) = (certificate?, thing?);
+    let of_thing = async {
+        match &thing {
+            Some(_) => list_principals(link, thing_name, by).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let of_certificate = async {
+        match &certificate {
+            Some(SeenCertificate { arn, .. }) => {
+                let (things, policies) = tokio::join!(list_things(link, arn, by), list_policies(link, arn, by));
+                Ok((things?, policies?))
+            }
+            None => Ok((Vec::new(), Vec::new())),
+        }
+    };
+    let (principals, lists) = tokio::join!(of_thing, of_certificate);
+    let (things, attached_policies) = lists?;
+    Ok(Seen {
+        certificate,
+        thing,
+        thing_type: thing_type?,
+        policy: policy?,
+        endpoint: endpoint?,
+        principals: principals?,
+        things,
+        attached_policies,
+    })
+}
+
+/// The data endpoint, asked now. It never changes for an account and Region, so it is kept.
+pub(super) async fn fetch_endpoint(link: &Link, by: Instant) -> Result<String, Failure> {
+    let send = || link.client.describe_endpoint().endpoint_type(DATA_ENDPOINT).send();
+    let answer = link.call(Action::DescribeEndpoint, by, send).await.map_err(|refused| refused.failure)?;
+    let endpoint = answer.endpoint_address.ok_or_else(|| incomplete(link, Action::DescribeEndpoint))?;
+    link.cache().endpoint = Some(endpoint.clone());
+    Ok(endpoint)
+}
+
+async fn cached_endpoint(link: &Link, by: Instant) -> Result<String, Failure> {
+    let kept = link.cache().endpoint.clone();
+    match kept {
+        Some(endpoint) => Ok(endpoint),
+        None => fetch_endpoint(link, by).await,
+    }
+}
+
+async fn fetch_certificate(
+    link: &Link,
+    wanted: &Registration,
+    by: Instant,
+) -> Result<Option<SeenCertificate>, Failure> {
+    let id = wanted.fingerprint.to_string();
+    let send = || link.client.describe_certificate().certificate_id(&id).send();
+    let answer = link.call(Action::DescribeCertificate, by, send).await;
+    let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+        return Ok(None);
+    };
+    let whole = answer.certificate_description.and_then(|description| {
+        Some(SeenCertificate {
+            arn: description.certificate_arn?,
+            id: description.certificate_id?,
+            status: description.status,
+            pem: description.certificate_pem?,
+        })
+    });
+    whole.map(Some).ok_or_else(|| incomplete(link, Action::DescribeCertificate))
+}
+
+async fn fetch_thing(link: &Link, name: &str, by: Instant) -> Result<Option<SeenThing>, Failure> {
+    let send = || link.client.describe_thing().thing_name(name).send();
+    let answer = link.call(Action::DescribeThing, by, send).await;
+    let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+        return Ok(None);
+    };
+    let Some(arn) = answer.thing_arn else {
+        return Err(incomplete(link, Action::DescribeThing));
+    };
+    Ok(Some(SeenThing {
+        arn,
+        id: answer.thing_id.unwrap_or_default(),
+        thing_type: answer.thing_type_name.filter(|name| !name.is_empty()),
+        attributes: answer.attributes.unwrap_or_default().into_iter().collect(),
+    }))
+}
+
+async fn fetch_thing_type(link: &Link, wanted: &Registration, by: Instant) -> Result<SeenThingType, Failure> {
+    let Some(name) = &wanted.thing_type else {
+        return Ok(SeenThingType::Unasked);
+    };
+    if link.cache().has_thing_type(name.as_str(), Instant::now()) {
+        return Ok(SeenThingType::Usable);
+    }
+    let send = || link.client.describe_thing_type().thing_type_name(name.as_str()).send();
+    let answer = link.call(Action::DescribeThingType, by, send).await;
+    let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+        return Ok(SeenThingType::Absent);
+    };
+    if answer.thing_type_metadata.is_some_and(|metadata| metadata.deprecated) {
+        return Ok(SeenThingType::Deprecated);
+    }
+    link.cache().thing_types.insert(name.as_str().to_owned(), Instant::now());
+    Ok(SeenThingType::Usable)
+}
+
+async fn fetch_policy(link: &Link, name: &str, by: Instant) -> Result<Option<String>, Failure> {
+    let kept = link.cache().policy(name, Instant::now());
+    if kept.is_some() {
+        return Ok(kept);
+    }
+    let send = || link.client.get_policy().policy_name(name).send();
+    let answer = link.call(Action::GetPolicy, by, send).await;
+    let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+        return Ok(None);
+    };
+    answer.policy_document.map(Some).ok_or_else(|| incomplete(link, Action::GetPolicy))
+}
+
+async fn list_principals(link: &Link, thing: &str, by: Instant) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    let mut page = None;
+    loop {
+        let send = || link.client.list_thing_principals().thing_name(thing).set_next_token(page.clone()).send();
+        let answer = link.call(Action::ListThingPrincipals, by, send).await;
+        let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+            return Ok(all);
+        };
+        all.extend(answer.principals.unwrap_or_default());
+        page = answer.next_token.filter(|token| !token.is_empty());
+        if page.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn list_things(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    let mut page = None;
+    loop {
+        let send =
+            || link.client.list_principal_things().principal(certificate_arn).set_next_token(page.clone()).send();
+        let answer = link.call(Action::ListPrincipalThings, by, send).await;
+        let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+            return Ok(all);
+        };
+        all.extend(answer.things.unwrap_or_default());
+        page = answer.next_token.filter(|token| !token.is_empty());
+        if page.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn list_policies(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    let mut page = None;
+    loop {
+        let send = || link.client.list_attached_policies().target(certificate_arn).set_marker(page.clone()).send();
+        let answer = link.call(Action::ListAttachedPolicies, by, send).await;
+        let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+            return Ok(all);
+        };
+        all.extend(answer.policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_name));
+        page = answer.next_marker.filter(|marker| !marker.is_empty());
+        if page.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// `None` only where AWS itself said so, in the modelled exception: an error of a lookup is never
+/// "not found".
+fn absent_if<T, E>(
+    answer: Result<T, Refused<E>>,
+    not_found: impl FnOnce(&E) -> bool,
+) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(refused) if refused.answer.as_deref().is_some_and(not_found) => Ok(None),
+        Err(refused) => Err(refused.failure),
+    }
+}
+
+pub(super) fn incomplete(link: &Link, action: Action) -> Failure {
+    let cause = format!("{}: the answer lacks what AWS's model promises", action.iam_name());
+    Failure::new(ReasonCode::CLOUD_FAILED, cause).with("target", &link.target).with("action", action.iam_name())
+}

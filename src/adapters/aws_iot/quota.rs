@@ -1,0 +1,142 @@
+//! A token bucket per API action, below the account's default quotas.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The API actions that a station calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Action {
+    AttachPolicy,
+    AttachThingPrincipal,
+    CreatePolicy,
+    CreateThing,
+    CreateThingType,
+    DescribeCertificate,
+    DescribeEndpoint,
+    DescribeThing,
+    DescribeThingType,
+    GetPolicy,
+    ListAttachedPolicies,
+    ListPrincipalThings,
+    ListThingPrincipals,
+    RegisterCertificateWithoutCa,
+    UpdateCertificate,
+}
+
+impl Action {
+    /// As an IAM policy names it.
+    pub(super) fn iam_name(self) -> &'static str {
+        match self {
+            Action::AttachPolicy => "iot:AttachPolicy",
+            Action::AttachThingPrincipal => "iot:AttachThingPrincipal",
+            Action::CreatePolicy => "iot:CreatePolicy",
+            Action::CreateThing => "iot:CreateThing",
+            Action::CreateThingType => "iot:CreateThingType",
+            Action::DescribeCertificate => "iot:DescribeCertificate",
+            Action::DescribeEndpoint => "iot:DescribeEndpoint",
+            Action::DescribeThing => "iot:DescribeThing",
+            Action::DescribeThingType => "iot:DescribeThingType",
+            Action::GetPolicy => "iot:GetPolicy",
+            Action::ListAttachedPolicies => "iot:ListAttachedPolicies",
+            Action::ListPrincipalThings => "iot:ListPrincipalThings",
+            Action::ListThingPrincipals => "iot:ListThingPrincipals",
+            Action::RegisterCertificateWithoutCa => "iot:RegisterCertificateWithoutCA",
+            Action::UpdateCertificate => "iot:UpdateCertificate",
+        }
+    }
+
+    /// Calls a second: four fifths of the account's default quota (AWS General Reference, AWS IoT
+    /// Core endpoints and quotas), so that a console or a second program still gets through.
+    fn rate(self) -> u32 {
+        match self {
+            Action::DescribeThing => 280,
+            Action::CreateThing | Action::AttachThingPrincipal => 80,
+            Action::AttachPolicy => 12,
+            Action::CreatePolicy
+            | Action::CreateThingType
+            | Action::DescribeCertificate
+            | Action::DescribeEndpoint
+            | Action::DescribeThingType
+            | Action::GetPolicy
+            | Action::ListAttachedPolicies
+            | Action::ListPrincipalThings
+            | Action::ListThingPrincipals
+            | Action::RegisterCertificateWithoutCa
+            | Action::UpdateCertificate => 8,
+        }
+    }
+}
+
+/// The buckets of one target. A bucket holds one second's worth of calls.
+#[derive(Debug, Default)]
+pub(super) struct Quota {
+    /// When each action's bucket will be full again: all that a token bucket has to remember.
+    full_at: Mutex<BTreeMap<Action, Instant>>,
+}
+
+impl Quota {
+    /// Waits for the next call's turn. `false`, at once, if that would be after `by`; then nothing
+    /// was taken.
+    pub(super) async fn take(&self, action: Action, by: Instant) -> bool {
+        let Some(turn) = self.reserve(action, Instant::now(), by) else {
+            return false;
+        };
+        tokio::time::sleep_until(turn).await;
+        true
+    }
+
+    fn reserve(&self, action: Action, now: Instant, by: Instant) -> Option<Instant> {
+        let a_call = Duration::from_secs(1) / action.rate();
+        let a_bucket = Duration::from_secs(1);
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = full_at.get(&action).copied().unwrap_or(now).max(now) + a_call;
+        let turn = full.checked_sub(a_bucket).unwrap_or(now).max(now);
+        if turn > by {
+            return None;
+        }
+        full_at.insert(action, full);
+        Some(turn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_bucket_lets_a_second_of_calls_through_then_paces_them() {
+        let quota = Quota::default();
+        let now = Instant::now();
+        let by = now + Duration::from_secs(60);
+        let turns: Vec<_> = (0..24)
+            .map(|_| quota.reserve(Action::RegisterCertificateWithoutCa, now, by).unwrap().duration_since(now))
+            .collect();
+        assert!(turns[..8].iter().all(Duration::is_zero));
+        assert_eq!(turns[8], Duration::from_millis(125));
+        assert_eq!(turns[23], Duration::from_secs(2));
+    }
+
+    #[test]
+    fn one_action_does_not_wait_for_another() {
+        let quota = Quota::default();
+        let now = Instant::now();
+        let by = now + Duration::from_secs(60);
+        for _ in 0..40 {
+            quota.reserve(Action::GetPolicy, now, by).unwrap();
+        }
+        assert_eq!(quota.reserve(Action::DescribeThing, now, by), Some(now));
+    }
+
+    #[test]
+    fn a_turn_after_the_deadline_is_refused_and_takes_nothing() {
+        let quota = Quota::default();
+        let now = Instant::now();
+        while quota.reserve(Action::GetPolicy, now, now).is_some() {}
+        assert_eq!(quota.reserve(Action::GetPolicy, now, now), None);
+        let later = now + Duration::from_millis(125);
+        assert_eq!(quota.reserve(Action::GetPolicy, later, later), Some(later));
+    }
+}

@@ -1,0 +1,279 @@
+//! Making what is missing, and nothing else.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_iot::types::{AttributePayload, CertificateStatus as AwsStatus};
+use tokio::time::Instant;
+
+use super::call::{Link, Refused, pause_after};
+use super::judge::Part;
+use super::look::incomplete;
+use super::quota::Action;
+use crate::domain::profile::CertificateStatus;
+use crate::domain::{Failure, Fingerprint, ReasonCode};
+use crate::ports::Registration;
+
+/// What this registration has written so far.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Written, or found to be there while writing: not written again, only looked for.
+    pub tried: BTreeSet<Part>,
+    pub made: BTreeSet<Part>,
+    pub certificate_arn: Option<String>,
+    /// This registration made the certificate (or made it ACTIVE), or may have.
+    pub certificate_left: bool,
+}
+
+/// The end of one write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    Made,
+    /// Somebody was faster. Whose it is, the next look tells.
+    Exists,
+    /// Something it builds on was just made and is not visible yet.
+    NotYet,
+}
+
+/// Writes `parts`, independent ones side by side. What was made is noted in `progress` whatever
+/// becomes of the rest.
+pub(super) async fn write(
+    link: &Link,
+    wanted: &Registration,
+    parts: &BTreeSet<Part>,
+    progress: &mut Progress,
+    by: Instant,
+) -> Result<(), Failure> {
+    if parts.contains(&Part::ThingType) {
+        let wrote = create_thing_type(link, wanted, by).await;
+        progress.note(Part::ThingType, wrote)?;
+    }
+
+    let (certificate, status, thing, policy) = tokio::join!(
+        when(parts.contains(&Part::Certificate), register_certificate(link, wanted, by)),
+        when(parts.contains(&Part::CertificateStatus), activate(link, wanted, by)),
+        when(parts.contains(&Part::Thing), create_thing(link, wanted, by)),
+        when(parts.contains(&Part::Policy), create_policy(link, wanted, by)),
+    );
+    let certificate = certificate.map(|registered| {
+        progress.certificate_left |= registered.left;
+        if registered.arn.is_some() {
+            progress.certificate_arn = registered.arn;
+        }
+        registered.wrote
+    });
+    let status = status.map(|(wrote, left)| {
+        progress.certificate_left |= left;
+        wrote
+    });
+    let ends = [
+        (Part::Certificate, certificate),
+        (Part::CertificateStatus, status),
+        (Part::Thing, thing),
+        (Part::Policy, policy),
+    ];
+    progress.note_all(ends)?;
+
+    let Some(arn) = progress.certificate_arn.clone() else {
+        return Ok(());
+    };
+    let (policy, thing) = tokio::join!(
+        when(parts.contains(&Part::PolicyAttachment), attach_policy(link, wanted, &arn, by)),
+        when(parts.contains(&Part::ThingAttachment), attach_thing(link, wanted, &arn, by)),
+    );
+    progress.note_all([(Part::PolicyAttachment, policy), (Part::ThingAttachment, thing)])
+}
+
+/// Sets a certificate INACTIVE. One that was registered a moment ago may not be visible yet, so
+/// "not found" is believed at the deadline only, as `A-304`.
+pub(super) async fn deactivate(link: &Link, certificate: &Fingerprint, by: Instant) -> Result<(), Failure> {
+    let mut attempts = 0;
+    loop {
+        match update_status(link, certificate, AwsStatus::Inactive, by).await {
+            Ok(()) => return Ok(()),
+            Err(refused) if refused.answer.as_ref().is_some_and(|error| error.is_resource_not_found_exception()) => {
+                attempts += 1;
+                let pause = pause_after(attempts);
+                if Instant::now() + pause >= by {
+                    let cause = format!("certificate {certificate} is not there to be set INACTIVE");
+                    return Err(Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &link.target));
+                }
+                tokio::time::sleep(pause).await;
+            }
+            Err(refused) => return Err(refused.failure),
+        }
+    }
+}
+
+impl Progress {
+    fn note(&mut self, part: Part, wrote: Result<Wrote, Failure>) -> Result<(), Failure> {
+        match wrote? {
+            Wrote::Made => {
+                self.tried.insert(part);
+                self.made.insert(part);
+            }
+            Wrote::Exists => {
+                self.tried.insert(part);
+            }
+            Wrote::NotYet => {}
+        }
+        Ok(())
+    }
+
+    /// Notes every end, then gives the first failure.
+    fn note_all<const N: usize>(
+        &mut self,
+        ends: [(Part, Option<Result<Wrote, Failure>>); N],
+    ) -> Result<(), Failure> {
+        let mut first = Ok(());
+        for (part, wrote) in ends {
+            if let Some(wrote) = wrote {
+                first = first.and(self.note(part, wrote));
+            }
+        }
+        first
+    }
+}
+
+/// How registering the certificate ended.
+struct Registered {
+    wrote: Result<Wrote, Failure>,
+    arn: Option<String>,
+    left: bool,
+}
+
+async fn register_certificate(link: &Link, wanted: &Registration, by: Instant) -> Registered {
+    let pem = pem_of(&wanted.certificate);
+    let status = match wanted.certificate_status {
+        CertificateStatus::Active => AwsStatus::Active,
+        CertificateStatus::Inactive => AwsStatus::Inactive,
+    };
+    let send =
+        || link.client.register_certificate_without_ca().certificate_pem(&pem).status(status.clone()).send();
+    let failed = |failure, left| Registered { wrote: Err(failure), arn: None, left };
+    match link.call(Action::RegisterCertificateWithoutCa, by, send).await {
+        Ok(answer) => {
+            let (Some(arn), Some(id)) = (answer.certificate_arn, answer.certificate_id) else {
+                return failed(incomplete(link, Action::RegisterCertificateWithoutCa), true);
+            };
+            if id != wanted.fingerprint.to_string() {
+                let cause = format!("AWS calls the certificate {id}, its DER hashes to {}", wanted.fingerprint);
+                let failure = Failure::new(ReasonCode::CLOUD_CERTIFICATE, cause).with("target", &link.target);
+                return failed(failure, true);
+            }
+            Registered { wrote: Ok(Wrote::Made), arn: Some(arn), left: true }
+        }
+        Err(Refused { failure, answer, lost }) => match answer {
+            Some(error) if error.is_resource_already_exists_exception() => {
+                // After an attempt of ours that nobody answered, it is that attempt's.
+                let wrote = if lost { Wrote::Made } else { Wrote::Exists };
+                Registered { wrote: Ok(wrote), arn: None, left: lost }
+            }
+            _ => failed(failure, lost),
+        },
+    }
+}
+
+/// The unit has claimed this identity, so an INACTIVE certificate is what an earlier run of its own
+/// left behind. The second value: is it, or may it be, ACTIVE through this call?
+async fn activate(link: &Link, wanted: &Registration, by: Instant) -> (Result<Wrote, Failure>, bool) {
+    match update_status(link, &wanted.fingerprint, AwsStatus::Active, by).await {
+        Ok(()) => (Ok(Wrote::Made), true),
+        Err(refused) => (Err(refused.failure), refused.lost),
+    }
+}
+
+async fn update_status(
+    link: &Link,
+    certificate: &Fingerprint,
+    status: AwsStatus,
+    by: Instant,
+) -> Result<(), Refused<aws_sdk_iot::operation::update_certificate::UpdateCertificateError>> {
+    let id = certificate.to_string();
+    let send = || link.client.update_certificate().certificate_id(&id).new_status(status.clone()).send();
+    link.call(Action::UpdateCertificate, by, send).await.map(drop)
+}
+
+async fn create_thing_type(link: &Link, wanted: &Registration, by: Instant) -> Result<Wrote, Failure> {
+    let name = wanted.thing_type.as_ref().map(|name| name.as_str().to_owned());
+    let send = || link.client.create_thing_type().set_thing_type_name(name.clone()).send();
+    let answer = link.call(Action::CreateThingType, by, send).await;
+    wrote(answer, |error| error.is_resource_already_exists_exception(), |_| false)
+}
+
+async fn create_thing(link: &Link, wanted: &Registration, by: Instant) -> Result<Wrote, Failure> {
+    let attributes =
+        wanted.attributes.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned())).collect();
+    let payload = AttributePayload::builder().set_attributes(Some(attributes)).build();
+    let send = || {
+        link.client
+            .create_thing()
+            .thing_name(wanted.thing.as_str())
+            .set_thing_type_name(wanted.thing_type.as_ref().map(|name| name.as_str().to_owned()))
+            .attribute_payload(payload.clone())
+            .send()
+    };
+    let answer = link.call(Action::CreateThing, by, send).await;
+    // Not found is the thing type, made a moment ago.
+    let existing = |error: &aws_sdk_iot::operation::create_thing::CreateThingError| {
+        error.is_resource_already_exists_exception()
+    };
+    wrote(answer, existing, |error| error.is_resource_not_found_exception())
+}
+
+async fn create_policy(link: &Link, wanted: &Registration, by: Instant) -> Result<Wrote, Failure> {
+    let send = || {
+        link.client
+            .create_policy()
+            .policy_name(wanted.policy.name.as_str())
+            .policy_document(&wanted.policy.document)
+            .send()
+    };
+    let answer = link.call(Action::CreatePolicy, by, send).await;
+    wrote(answer, |error| error.is_resource_already_exists_exception(), |_| false)
+}
+
+async fn attach_policy(link: &Link, wanted: &Registration, arn: &str, by: Instant) -> Result<Wrote, Failure> {
+    let send = || link.client.attach_policy().policy_name(wanted.policy.name.as_str()).target(arn).send();
+    let answer = link.call(Action::AttachPolicy, by, send).await;
+    wrote(answer, |_| false, |error| error.is_resource_not_found_exception())
+}
+
+async fn attach_thing(link: &Link, wanted: &Registration, arn: &str, by: Instant) -> Result<Wrote, Failure> {
+    let send = || link.client.attach_thing_principal().thing_name(wanted.thing.as_str()).principal(arn).send();
+    let answer = link.call(Action::AttachThingPrincipal, by, send).await;
+    wrote(answer, |_| false, |error| error.is_resource_not_found_exception())
+}
+
+fn wrote<T, E>(
+    answer: Result<T, Refused<E>>,
+    exists: impl FnOnce(&E) -> bool,
+    not_yet: impl FnOnce(&E) -> bool,
+) -> Result<Wrote, Failure> {
+    match answer {
+        Ok(_) => Ok(Wrote::Made),
+        Err(Refused { failure, answer, lost }) => match answer.as_deref() {
+            Some(error) if exists(error) => Ok(if lost { Wrote::Made } else { Wrote::Exists }),
+            Some(error) if not_yet(error) => Ok(Wrote::NotYet),
+            _ => Err(failure),
+        },
+    }
+}
+
+async fn when<T>(asked: bool, write: impl Future<Output = T>) -> Option<T> {
+    if asked { Some(write.await) } else { None }
+}
+
+fn pem_of(der: &[u8]) -> String {
+    use base64::Engine as _;
+    // RFC 7468 §2: lines of 64 characters.
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for (at, c) in text.chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            pem.push('\n');
+        }
+        pem.push(c);
+    }
+    pem.push_str("\n-----END CERTIFICATE-----\n");
+    pem
+}
