@@ -1,11 +1,40 @@
 //! The configuration: raw TOML → checked values. Everything that is wrong is found at once, each
 //! with file, line and the nearest right key.
+//!
+//! [`load`] reads the station's file and every profile it names. The way in is [`section`]: a cursor
+//! over one TOML table that remembers which keys were asked for, so that what is left over is
+//! unknown, and that hands every mistake to one collector instead of stopping at the first.
 
-use std::path::PathBuf;
+mod pem;
+mod pkcs11_uri;
+mod problem;
+mod profile;
+mod section;
+mod source;
+mod station;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::domain::profile::Profile;
 use crate::domain::{LaneNumber, Region, StationName, TargetName};
+
+pub use problem::{ConfigErrors, Mistake, Problem};
+
+/// Reads the station's file at `path` and the profiles it names. A relative path inside is relative
+/// to the file that names it. Errors: everything that is wrong in all of the files, in order. Tokens'
+/// modules and PIN files are not touched: whether they are there is for `doctor` to say.
+pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    let problems = problem::Problems::default();
+    let config = station::read(path, &problems);
+    match (config, problems.into_errors()) {
+        (Some(config), None) => Ok(config),
+        (_, Some(errors)) => Err(errors),
+        (None, None) => Err(ConfigErrors::unread(path)),
+    }
+}
 
 /// Everything a station needs to know, checked.
 #[derive(Debug, Clone)]

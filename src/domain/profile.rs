@@ -7,6 +7,15 @@ use std::time::Duration;
 
 use super::{AttributeName, PolicyName, Product, TargetName, Template, ThingTypeName, UsbIds};
 
+/// Variables that every run has once its board is identified; the named groups of the identify
+/// answer come on top. `port` is the serial device's node and absent for boards without one.
+pub const RUN_VARIABLES: [&str; 5] = ["serial", "port", "usb_path", "product", "station"];
+
+/// What a label or slip may name besides: always set, empty where the run has no such value.
+/// `practice` is `PRACTICE` on the practice line and empty elsewhere.
+pub const LABEL_VARIABLES: [&str; 9] =
+    ["thing", "fingerprint", "verdict", "time", "batch", "reason", "slip", "certificate_id", "practice"];
+
 #[derive(Debug, Clone)]
 pub struct Profile {
     /// The profile's name: its file's stem.

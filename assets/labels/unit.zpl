@@ -1,0 +1,17 @@
+^XA
+^FX A unit's label: 50 x 30 mm at 203 dpi (8 dots a millimetre), ZPL II.^FS
+^FX Left: a DataMatrix with thing name and certificate fingerprint, separated by a space.^FS
+^FX Right: what a person reads. PRACTICE is written over the foot on the practice line only.^FS
+^FX Every field with a variable needs the FH command: values come with hexadecimal codes.^FS
+^CI28
+^PW400
+^LL240
+^LH0,0
+^FO12,14^BXN,4,200,,,6,!^FH^FD{thing} {fingerprint}^FS
+^FO196,14^A0N,30,26^FH^FD{serial}^FS
+^FO196,50^A0N,20,18^FH^FD{product}^FS
+^FO196,78^A0N,20,18^FH^FD{thing}^FS
+^FO196,104^A0N,52,48^FH^FD{verdict}^FS
+^FO196,160^A0N,18,16^FH^FD{time}^FS
+^FO12,190^A0N,52,62^FH^FD{practice}^FS
+^XZ

@@ -1,0 +1,67 @@
+//! A profile's file: how one product is recognised, read, trusted, registered and labelled.
+
+mod board;
+mod label;
+mod register;
+mod token;
+mod trust;
+
+use std::path::Path;
+
+use super::problem::Mistake;
+use super::section::{Entry, Known, Section};
+use super::source::Source;
+use crate::domain::profile::{Profile, RUN_VARIABLES};
+
+/// Reads the profile at `path`, which the station's file names by `named_by`. `targets` are the names
+/// it may refer to.
+pub(super) fn read(path: &Path, name: &str, targets: &[String], named_by: &Entry<'_>) -> Option<Profile> {
+    if let Err(error) = std::fs::metadata(path) {
+        let because = format!("cannot be read: {error}");
+        named_by.report(Mistake::BadFile { key: named_by.name.clone(), path: path.to_owned(), because });
+        return None;
+    }
+    let source = Source::open(path, named_by.source.problems)?;
+    let tables = source.tables()?;
+    let top = Section::top(&source, tables.get_ref());
+
+    let product = top.required("product").and_then(|entry| entry.parsed());
+    let matches = top.required("match").and_then(|entry| board::read_match(&entry));
+    let serial_port = matches.as_ref().and_then(|matches| matches.serial_port);
+    let (identify, groups) = match top.required("identify") {
+        Some(entry) => board::read_identify(&entry, serial_port),
+        None => (None, None),
+    };
+    let known = Known {
+        complete: groups.is_some(),
+        names: RUN_VARIABLES
+            .iter()
+            .filter(|name| **name != "port" || serial_port != Some(false))
+            .map(|name| (*name).to_owned())
+            .chain(groups.into_iter().flatten())
+            .collect(),
+    };
+    let prepare = match top.optional("prepare") {
+        Some(entry) => board::read_prepare(&entry, serial_port, &known),
+        None => Some(Vec::new()),
+    };
+    let (trust, uid) = match top.required("trust") {
+        Some(entry) => trust::read(&entry),
+        None => (None, None),
+    };
+    let token = top.required("token").and_then(|entry| token::read(&entry, &known, uid));
+    let register = top.required("register").and_then(|entry| register::read(&entry, &known, targets));
+    let label = top.optional("label").map(|entry| label::read(&entry, &known));
+
+    Some(Profile {
+        name: name.to_owned(),
+        product: product?,
+        matches: matches?,
+        prepare: prepare?,
+        identify: identify?,
+        token: token?,
+        trust: trust?,
+        register: register?,
+        label: label.map_or(Some(None), |label| label.map(Some))?,
+    })
+}

@@ -1,0 +1,181 @@
+//! `[register]`: what AWS IoT Core shall hold for a unit.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::board::millis;
+use crate::config::problem::{Mistake, nearest};
+use crate::config::section::{Entry, Known};
+use crate::domain::profile::{CertificateStatus, Method, PolicyPlan, Register};
+use crate::domain::{AttributeName, AttributeValue, TargetName, Template, ThingName, Variables};
+
+const DEADLINE: Duration = Duration::from_millis(30_000);
+/// AWS IoT Core's quota for one policy document, white space not counted.
+const POLICY_MAX: usize = 2048;
+/// The version of the policy language that AWS IoT Core takes.
+const POLICY_VERSION: &str = "2012-10-17";
+/// AWS IoT Core's quotas for thing attributes.
+const ATTRIBUTES_WITHOUT_TYPE: usize = 3;
+const ATTRIBUTES_WITH_TYPE: usize = 50;
+
+pub(super) fn read(entry: &Entry<'_>, known: &Known, targets: &[String]) -> Option<Register> {
+    let section = entry.section("[register]")?;
+    let method = section.optional("method");
+    let method = method.map_or(Some(Method::WithoutCa), |entry| entry.choice(&[("without-ca", Method::WithoutCa)]));
+    let targets = section.required("targets").and_then(|entry| target_names(&entry, targets));
+    let thing_name = section.required("thing_name").and_then(|entry| thing_name(&entry, known));
+    let thing_type = section.optional("thing_type").map(|entry| entry.parsed());
+    let attributes = match section.optional("attributes") {
+        Some(entry) => attributes(&entry, known, thing_type.is_some()),
+        None => Some(BTreeMap::new()),
+    };
+    let statuses = [CertificateStatus::Active, CertificateStatus::Inactive].map(|status| (status.as_str(), status));
+    let certificate_status =
+        section.optional("certificate_status").map_or(Some(CertificateStatus::Active), |entry| entry.choice(&statuses));
+    let policy = section.required("policy").and_then(|entry| policy(&entry));
+    let deadline = millis(&section, "deadline_ms", DEADLINE, 1_000, 600_000);
+    Some(Register {
+        method: method?,
+        targets: targets?,
+        thing_name: thing_name?,
+        thing_type: thing_type.map_or(Some(None), |name| name.map(Some))?,
+        attributes: attributes?,
+        certificate_status: certificate_status?,
+        policy: policy?,
+        deadline: deadline?,
+    })
+}
+
+fn target_names(entry: &Entry<'_>, targets: &[String]) -> Option<Vec<TargetName>> {
+    let mut seen: Vec<&str> = Vec::new();
+    let read = |item: &Entry<'_>| {
+        let text = item.string()?;
+        if seen.contains(&text) {
+            let (key, value, first) = (item.name.clone(), text.to_owned(), "this very list".to_owned());
+            item.report(Mistake::Duplicate { key, value, first });
+            return None;
+        }
+        if let Some(found) = targets.iter().find(|name| *name == text) {
+            seen.push(found.as_str());
+            // A name that is none has been reported where the target stands.
+            return text.parse().ok();
+        }
+        item.report(Mistake::Dangling {
+            key: item.name.clone(),
+            what: "target",
+            name: text.to_owned(),
+            nearest: nearest(text, targets.iter().map(String::as_str)),
+            known: targets.to_vec(),
+        });
+        None
+    };
+    entry.some_items()?.iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn thing_name(entry: &Entry<'_>, known: &Known) -> Option<Template> {
+    let template = entry.template(known)?;
+    let differs = |name: &str| name == "serial" || !COMMON_VARIABLES.contains(&name);
+    if !template.variables().any(differs) {
+        entry.refuse("would be the same for every unit: use {serial}");
+        return None;
+    }
+    let fixed = fixed_part(&template);
+    if !fixed.is_empty() && fixed.parse::<ThingName>().is_err() {
+        entry.refuse(format!("{fixed:?} can't be part of a thing name, which is 1 to 128 of a-z A-Z 0-9 : _ -"));
+        return None;
+    }
+    Some(template)
+}
+
+/// What units of one product may share, at one station and port.
+const COMMON_VARIABLES: [&str; 4] = ["port", "usb_path", "product", "station"];
+
+fn attributes(entry: &Entry<'_>, known: &Known, with_type: bool) -> Option<BTreeMap<AttributeName, Template>> {
+    let section = entry.section("[register.attributes]")?;
+    let entries = section.user_entries();
+    let max = if with_type { ATTRIBUTES_WITH_TYPE } else { ATTRIBUTES_WITHOUT_TYPE };
+    if entries.len() > max {
+        let because = if with_type { "a thing has" } else { "a thing without a thing_type has" };
+        entry.refuse(format!("holds {} attributes, {because} {max} at most", entries.len()));
+    }
+    let mut out = Some(BTreeMap::new());
+    for (name, value) in entries {
+        let name = match name.parse::<AttributeName>() {
+            Ok(name) => Some(name),
+            Err(invalid) => {
+                value.report(Mistake::Invalid { key: value.name.clone(), invalid });
+                None
+            }
+        };
+        match (name, value.template(known)) {
+            (Some(name), Some(template)) => {
+                if let Err(invalid) = fixed_part(&template).parse::<AttributeValue>() {
+                    value.report(Mistake::Invalid { key: value.name.clone(), invalid });
+                    out = None;
+                } else if let Some(out) = &mut out {
+                    out.insert(name, template);
+                }
+            }
+            _ => out = None,
+        }
+    }
+    out
+}
+
+/// What remains of a template when its variables are empty.
+fn fixed_part(template: &Template) -> String {
+    let empty: Variables = template.variables().map(|name| (name.to_owned(), String::new())).collect();
+    template.render(&empty).unwrap_or_default()
+}
+
+fn policy(entry: &Entry<'_>) -> Option<PolicyPlan> {
+    let section = entry.section("[register.policy]")?;
+    let name = section.required("name").and_then(|entry| entry.parsed());
+    let document = section.required("file").and_then(|entry| {
+        let path = entry.path()?;
+        let checked = std::fs::read_to_string(&path)
+            .map_err(|error| format!("cannot be read: {error}"))
+            .and_then(|text| check_policy(&text).map(|()| text));
+        checked.map_err(|because| entry.report(Mistake::BadFile { key: entry.name.clone(), path, because })).ok()
+    });
+    Some(PolicyPlan { name: name?, document: document? })
+}
+
+/// A JSON object that AWS IoT Core would take for a policy as far as can be told from here.
+fn check_policy(text: &str) -> Result<(), String> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
+    if value.get("Version").and_then(|version| version.as_str()) != Some(POLICY_VERSION) {
+        return Err(format!("is no AWS IoT policy: \"Version\" must be {POLICY_VERSION:?}"));
+    }
+    let statements = match value.get("Statement") {
+        Some(serde_json::Value::Array(list)) => !list.is_empty(),
+        Some(serde_json::Value::Object(_)) => true,
+        _ => false,
+    };
+    if !statements {
+        return Err("is no AWS IoT policy: it holds no \"Statement\"".into());
+    }
+    let size = without_spaces(text);
+    if size > POLICY_MAX {
+        return Err(format!("is {size} bytes without white space, AWS IoT takes {POLICY_MAX}"));
+    }
+    Ok(())
+}
+
+/// The length of a JSON text without the white space between its tokens; what stands inside strings
+/// counts.
+fn without_spaces(json: &str) -> usize {
+    let (mut size, mut inside, mut escaped) = (0, false, false);
+    for byte in json.bytes() {
+        if inside || !byte.is_ascii_whitespace() {
+            size += 1;
+        }
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            _ => {}
+        }
+    }
+    size
+}

@@ -1,0 +1,265 @@
+//! The station's own file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::problem::{Mistake, Problems};
+use super::section::{Entry, Section};
+use super::source::Source;
+use super::{Config, Detection, Lane, Printer, Station, Target, profile};
+use crate::domain::LaneNumber;
+use crate::domain::profile::Profile;
+
+/// Reads it and the profiles it names. `None`: something that a [`Config`] cannot be without is wrong,
+/// and has been reported.
+pub(super) fn read(path: &Path, problems: &Problems) -> Option<Config> {
+    let source = Source::open(path, problems)?;
+    let tables = source.tables()?;
+    let top = Section::top(&source, tables.get_ref());
+
+    let station = top.required("station").and_then(|entry| station(&entry));
+    let detection = match top.optional("detection") {
+        Some(entry) => detection(&entry),
+        None => {
+            Some(Detection { links: vec![DEFAULT_LINKS.into()], serial_ports: true, usb: false, debounce: DEBOUNCE })
+        }
+    };
+    let lanes = match top.optional("lanes") {
+        Some(entry) => lanes(&entry),
+        None => LaneNumber::try_from(1).ok().map(|number| vec![Lane { number, name: number.to_string(), port: None }]),
+    };
+    let printer = match top.optional("printer") {
+        Some(entry) => printer(&entry),
+        None => Some(Printer::None),
+    };
+    let target_entries = top.required("targets").and_then(|entry| entry.some_items()).unwrap_or_default();
+    let practice = station.as_ref().is_some_and(|station| station.practice);
+    let (targets, names) = targets(&target_entries, practice);
+    let without_port = detection.as_ref().is_none_or(|detection| detection.usb);
+    let profiles = top.required("profiles").and_then(|entry| profiles(&entry, &names, without_port));
+
+    Some(Config {
+        station: station?,
+        detection: detection?,
+        lanes: lanes?,
+        printer: printer?,
+        targets: targets?,
+        profiles: profiles?,
+    })
+}
+
+const DEFAULT_LINKS: &str = "/dev/serial/by-path";
+const DEBOUNCE: Duration = Duration::from_millis(150);
+/// Where label printers listen (raw TCP, "JetDirect").
+const PRINTER_PORT: u16 = 9100;
+
+fn station(entry: &Entry<'_>) -> Option<Station> {
+    let section = entry.section("[station]")?;
+    let name = section.required("name").and_then(|entry| entry.parsed());
+    let practice = section.optional("practice").map_or(Some(false), |entry| entry.boolean());
+    let language = match section.optional("language") {
+        Some(entry) => entry.choice(&[("en", "en"), ("ja", "ja")]).map(|language| Some(language.to_owned())),
+        None => Some(None),
+    };
+    Some(Station { name: name?, practice: practice?, language: language? })
+}
+
+fn detection(entry: &Entry<'_>) -> Option<Detection> {
+    let section = entry.section("[detection]")?;
+    let links = match section.optional("links") {
+        Some(entry) => entry.items().and_then(|items| items.iter().map(Entry::path).collect()),
+        None => Some(vec![DEFAULT_LINKS.into()]),
+    };
+    let serial_ports = section.optional("serial_ports").map_or(Some(true), |entry| entry.boolean());
+    let usb = section.optional("usb").map_or(Some(false), |entry| entry.boolean());
+    let debounce = section.optional("debounce_ms").map_or(Some(DEBOUNCE), |entry| entry.millis(0..=5_000));
+    let detection = Detection { links: links?, serial_ports: serial_ports?, usb: usb?, debounce: debounce? };
+    if detection.links.is_empty() && !detection.serial_ports && !detection.usb {
+        entry.refuse("nothing would ever be detected: name links, or set serial_ports or usb to true");
+    }
+    Some(detection)
+}
+
+fn lanes(entry: &Entry<'_>) -> Option<Vec<Lane>> {
+    let mut seen = Seen::default();
+    let read = |item: &Entry<'_>| {
+        let section = item.section("[[lanes]]")?;
+        let number = section.required("number").and_then(|entry| {
+            let number = entry.integer(1..=i64::from(LaneNumber::MAX))?;
+            seen.check(&entry, &number.to_string());
+            LaneNumber::try_from(u8::try_from(number).ok()?).ok()
+        });
+        let name = section.optional("name").map(|entry| entry.text().map(str::to_owned));
+        let port = section.optional("port").map(|entry| entry.regex());
+        let number = number?;
+        Some(Lane {
+            number,
+            name: name.unwrap_or_else(|| Some(number.to_string()))?,
+            port: port.map_or(Some(None), |port| port.map(Some))?,
+        })
+    };
+    all(&entry.some_items()?, read)
+}
+
+fn printer(entry: &Entry<'_>) -> Option<Printer> {
+    #[derive(Clone, Copy)]
+    enum Kind {
+        None,
+        Tcp,
+        Device,
+        Folder,
+    }
+    let section = entry.section("[printer]")?;
+    let kinds = [("tcp", Kind::Tcp), ("device", Kind::Device), ("folder", Kind::Folder), ("none", Kind::None)];
+    let kind = section.required("kind").and_then(|entry| entry.choice(&kinds));
+    let path = || section.required("path").and_then(|entry| entry.path());
+    match kind {
+        Some(Kind::None) => {
+            section.meaningless(&["address", "path"], "kind = \"none\" prints nothing");
+            Some(Printer::None)
+        }
+        Some(Kind::Tcp) => {
+            section.meaningless(&["path"], "kind = \"tcp\" has an \"address\"");
+            Some(Printer::Tcp { address: section.required("address").and_then(|entry| printer_address(&entry))? })
+        }
+        Some(Kind::Device) => {
+            section.meaningless(&["address"], "kind = \"device\" has a \"path\"");
+            Some(Printer::Device { path: path()? })
+        }
+        Some(Kind::Folder) => {
+            section.meaningless(&["address"], "kind = \"folder\" has a \"path\"");
+            Some(Printer::Folder { path: path()? })
+        }
+        None => {
+            let _ = (section.optional("address"), section.optional("path"));
+            None
+        }
+    }
+}
+
+/// `host:port`; the port may be left out.
+fn printer_address(entry: &Entry<'_>) -> Option<String> {
+    let text = entry.text()?;
+    let good = |host: &str, port: &str| {
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let plain = !host.is_empty() && !host.contains([':', '/', '[', ']']) && !host.contains(char::is_whitespace);
+        (bracketed || plain) && port.parse::<u16>().is_ok_and(|port| port != 0)
+    };
+    let full = match text.rsplit_once(':') {
+        Some((host, _)) if !text.ends_with(']') && !host.is_empty() => text.to_owned(),
+        _ => format!("{text}:{PRINTER_PORT}"),
+    };
+    if full.rsplit_once(':').is_some_and(|(host, port)| good(host, port)) {
+        return Some(full);
+    }
+    let because = "write host:port, e.g. 192.0.2.7:9100 or [2001:db8::7]:9100".into();
+    entry.report(Mistake::BadValue { key: entry.name.clone(), value: text.to_owned(), because });
+    None
+}
+
+/// The targets, and every name that was given to one, good or not: what profiles may refer to.
+fn targets(items: &[Entry<'_>], practice: bool) -> (Option<Vec<Target>>, Vec<String>) {
+    let mut seen = Seen::default();
+    let mut names = Vec::new();
+    let read = |item: &Entry<'_>| {
+        let section = item.section("[[targets]]")?;
+        let name = section.required("name").and_then(|entry| {
+            let text = entry.string()?;
+            seen.check(&entry, text);
+            names.push(text.to_owned());
+            entry.parsed()
+        });
+        let region = section.required("region").and_then(|entry| entry.parsed());
+        let aws_profile = section.optional("aws_profile").map(|entry| entry.text().map(str::to_owned));
+        let endpoint = section.optional("endpoint").map(|entry| endpoint(&entry, practice));
+        if practice && endpoint.is_none() {
+            section.report(Mistake::Missing { key: PRACTICE_ENDPOINT.to_owned() });
+        }
+        Some(Target {
+            name: name?,
+            region: region?,
+            aws_profile: aws_profile.map_or(Some(None), |profile| profile.map(Some))?,
+            endpoint: endpoint.map_or(Some(None), |endpoint| endpoint.map(Some))?,
+        })
+    };
+    let targets = all(items, read);
+    (targets, names)
+}
+
+const PRACTICE_ENDPOINT: &str =
+    "\"endpoint\" in [[targets]], a practice station's cloud on this very machine (http://127.0.0.1:…),";
+
+/// `http(s)://host[:port]`; without TLS, and for the practice line at all, only this very machine.
+fn endpoint(entry: &Entry<'_>, practice: bool) -> Option<String> {
+    let text = entry.text()?;
+    let bad = |because: &str| {
+        let (key, value) = (entry.name.clone(), text.to_owned());
+        entry.report(Mistake::BadValue { key, value, because: because.to_owned() });
+        None
+    };
+    let (secure, authority) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => return bad("write https://host or http://127.0.0.1:port"),
+    };
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !authority.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if host.is_empty()
+        || authority.contains(['/', '?', '#', '@'])
+        || authority.contains(char::is_whitespace)
+        || port.is_some_and(|port| port.parse::<u16>().is_err())
+    {
+        return bad("write https://host or http://127.0.0.1:port, without a path");
+    }
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    if practice && !here {
+        return bad("a practice station's cloud is on this very machine: http://127.0.0.1:port");
+    }
+    if !secure && !here {
+        return bad("without TLS only this very machine may be used");
+    }
+    Some(text.to_owned())
+}
+
+fn profiles(entry: &Entry<'_>, targets: &[String], without_port: bool) -> Option<Vec<Profile>> {
+    let mut seen = Seen::default();
+    let read = |item: &Entry<'_>| {
+        let path = item.path()?;
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        if !seen.check(item, name) {
+            return None;
+        }
+        let profile = profile::read(&path, name, targets, item)?;
+        if profile.matches.serial_port == Some(false) && !without_port {
+            item.refuse("its boards have no serial port, so [detection] needs usb = true to see them");
+        }
+        Some(profile)
+    };
+    all(&entry.some_items()?, read)
+}
+
+/// Reads every item before giving up on any.
+fn all<'e, T>(items: &[Entry<'e>], read: impl FnMut(&Entry<'e>) -> Option<T>) -> Option<Vec<T>> {
+    items.iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Values that may stand only once, with where they stood first.
+#[derive(Default)]
+struct Seen(Vec<(String, String)>);
+
+impl Seen {
+    /// Reports a value that was there before. `true`: it is new.
+    fn check(&mut self, entry: &Entry<'_>, value: &str) -> bool {
+        if let Some((_, first)) = self.0.iter().find(|(seen, _)| seen == value) {
+            let (key, value, first) = (entry.name.clone(), value.to_owned(), first.clone());
+            entry.report(Mistake::Duplicate { key, value, first });
+            return false;
+        }
+        self.0.push((value.to_owned(), entry.place()));
+        true
+    }
+}
