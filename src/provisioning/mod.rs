@@ -4,3 +4,4 @@
 //! answered are inputs. The runner performs the effects and feeds the results back.
 
 pub mod checks;
+pub mod matching;
