@@ -1,0 +1,153 @@
+//! A profile's `prepare` command: a program with a deadline, and what it said when it failed.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::domain::{Template, TemplateError, Variables};
+
+/// What is kept of each output stream.
+const KEPT: usize = 2048;
+/// Output still on its way after the program ended; a child of its own may hold the stream for ever.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Runs the program to its end: status 0 within `timeout`, else the cause. The program, and what it
+/// started, is killed when the time is up or the call is dropped.
+pub(super) async fn run(
+    program: &Template,
+    args: &[Template],
+    timeout: Duration,
+    variables: &Variables,
+) -> Result<(), String> {
+    let unrendered = |error: TemplateError| error.to_string();
+    let program = program.render(variables).map_err(unrendered)?;
+    let args: Vec<String> =
+        args.iter().map(|arg| arg.render(variables)).collect::<Result<_, _>>().map_err(unrendered)?;
+    let mut child = tokio::process::Command::new(&program)
+        .args(&args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("cannot start {program}: {error}"))?;
+    let mut group = KillGroup(child.id());
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (mut said, mut complained) = (Vec::new(), Vec::new());
+    let ended = {
+        let mut listening =
+            std::pin::pin!(async { tokio::join!(listen(out, &mut said), listen(err, &mut complained)) });
+        let mut heard_all = false;
+        // Both streams are read while the program runs, or it would wait for us.
+        let ended = tokio::time::timeout(timeout, async {
+            tokio::select! {
+                status = child.wait() => status,
+                _ = &mut listening => {
+                    heard_all = true;
+                    child.wait().await
+                }
+            }
+        });
+        let ended = ended.await;
+        if !heard_all {
+            let _ = tokio::time::timeout(LAST_WORDS, listening).await;
+        }
+        ended
+    };
+    let what = match ended {
+        Ok(Ok(status)) if status.success() => {
+            // What it started on purpose may go on.
+            group.0 = None;
+            return Ok(());
+        }
+        Ok(Ok(status)) => describe(status),
+        Ok(Err(error)) => format!("cannot be waited for: {error}"),
+        Err(_) => format!("did not end within {} ms", timeout.as_millis()),
+    };
+    Err(format!("{program} {what}{}{}", quoted("stdout", &said), quoted("stderr", &complained)))
+}
+
+/// Reads to the end, keeps the beginning.
+async fn listen(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut stream) = stream else { return };
+    let mut chunk = [0; 1024];
+    while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+        let room = KEPT - kept.len();
+        kept.extend_from_slice(&chunk[..count.min(room)]);
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    status.code().map_or_else(|| status.to_string(), |code| format!("ended with status {code}"))
+}
+
+fn quoted(stream: &str, bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    if text.trim().is_empty() { String::new() } else { format!("; {stream}: {}", text.trim()) }
+}
+
+/// A shell's children outlive the shell, so the whole group is killed.
+struct KillGroup(Option<u32>);
+
+impl Drop for KillGroup {
+    fn drop(&mut self) {
+        let id = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(id) = id {
+            let _ = rustix::process::kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    async fn sh(script: &str, timeout: Duration) -> Result<(), String> {
+        let args = ["-c", script].map(|arg| Template::parse(&arg.replace('{', "{{").replace('}', "}}")).unwrap());
+        run(&Template::parse("/bin/sh").unwrap(), &args, timeout, &Variables::new()).await
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn status_0_is_success_and_anything_else_says_what_was_said() {
+        assert_eq!(sh("echo fine", LONG).await, Ok(()));
+        let cause = sh("echo waking; echo no chip >&2; exit 3", LONG).await.unwrap_err();
+        assert_eq!(cause, "/bin/sh ended with status 3; stdout: waking; stderr: no chip");
+        let cause = sh("kill -9 $$", LONG).await.unwrap_err();
+        assert!(cause.contains("signal: 9"), "{cause}");
+    }
+
+    #[tokio::test]
+    async fn the_deadline_ends_it_and_its_children() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join("mark");
+        let start = Instant::now();
+        let script = format!("(sleep 2; touch {}) & echo asleep; sleep 60", mark.display());
+        let cause = sh(&script, Duration::from_millis(300)).await.unwrap_err();
+        assert_eq!(cause, "/bin/sh did not end within 300 ms; stdout: asleep");
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        assert!(!mark.exists(), "the child lived on");
+    }
+
+    #[tokio::test]
+    async fn endless_output_neither_blocks_it_nor_fills_memory() {
+        let cause = sh("head -c 3000000 /dev/zero | tr '\\0' x; exit 1", LONG).await.unwrap_err();
+        assert!(cause.len() < 3 * KEPT, "{}", cause.len());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        let program = Template::parse("/no/such/{what}").unwrap();
+        let variables = Variables::from([("what".into(), "wake".into())]);
+        let cause = run(&program, &[], LONG, &variables).await.unwrap_err();
+        assert!(cause.starts_with("cannot start /no/such/wake: "), "{cause}");
+        let cause = run(&program, &[], LONG, &Variables::new()).await.unwrap_err();
+        assert_eq!(cause, "there is no variable \"what\" here");
+    }
+}
