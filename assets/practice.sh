@@ -16,19 +16,22 @@ forward_signals
 
 require_rust
 
-display=${DISPLAY:-}${WAYLAND_DISPLAY:-}
-wanted=('softhsm2-util=softhsm2')
-if [ -n "$display" ]; then
-    wanted+=(libgl1 libegl1 libgl1-mesa-dri libxkbcommon0 libxkbcommon-x11-0 libxcursor1 libxi6 libxrandr2)
-fi
-packages "${wanted[@]}"
-
 # Relative to where the script was called, as cargo takes it.
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
 export CARGO_TARGET_DIR=$target
 export LINESEAL_PRACTICE_VENV=${LINESEAL_PRACTICE_VENV:-$target/practice-venv}
-virtual_environment "$LINESEAL_PRACTICE_VENV" "$root/assets/practice/requirements.txt"
+requirements=$root/assets/practice/requirements.txt
+
+display=${DISPLAY:-}${WAYLAND_DISPLAY:-}
+wanted=('softhsm2-util=softhsm2')
+if [ -n "$display" ]; then
+    wanted+=(libgl1 libegl1 libgl1-mesa-dri libxkbcommon0 libxkbcommon-x11-0 libxcursor1 libxi6 libxrandr2)
+fi
+mapfile -t -O ${#wanted[@]} wanted < <(virtual_environment_package "$LINESEAL_PRACTICE_VENV" "$requirements")
+packages "${wanted[@]}"
+
+virtual_environment "$LINESEAL_PRACTICE_VENV" "$requirements"
 
 quiet=(--quiet)
 if [ ! -x "$target/practice/lineseal" ]; then

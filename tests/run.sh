@@ -79,12 +79,6 @@ for suite in "${suites[@]}"; do
     *) wanted+=("${tokens[@]}" "${links[@]}" "${printing[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
     esac
 done
-[ ${#wanted[@]} -eq 0 ] || packages "${wanted[@]}"
-if among hotplug "${suites[@]}" && command -v apt-get >/dev/null &&
-    ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
-    package_lists # the small machine's kernel comes from apt
-fi
-
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}
 case $target in /*) ;; *) target=$here/$target ;; esac
 export CARGO_TARGET_DIR=$target
@@ -95,7 +89,13 @@ if [ -n "$peers" ]; then
     for file in assets/practice/requirements.txt tests/peers/*.txt; do
         [ ! -e "$file" ] || requirements+=("$file")
     done
-    [ ${#requirements[@]} -eq 0 ] || virtual_environment "$LINESEAL_TEST_VENV" "${requirements[@]}"
+    mapfile -t -O ${#wanted[@]} wanted < <(virtual_environment_package "$LINESEAL_TEST_VENV" "${requirements[@]}")
+fi
+[ ${#wanted[@]} -eq 0 ] || packages "${wanted[@]}"
+[ -z "$peers" ] || virtual_environment "$LINESEAL_TEST_VENV" "${requirements[@]}"
+if among hotplug "${suites[@]}" && command -v apt-get >/dev/null &&
+    ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
+    package_lists # the small machine's kernel comes from apt
 fi
 
 # A test talks to what it starts, never to what the person at this machine is signed in to.

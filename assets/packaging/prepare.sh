@@ -43,18 +43,20 @@ require_rust() {
         die "a C compiler is missing: apt-get install gcc libc6-dev"
 }
 
-# Runs a command as root: directly, or through sudo; without a terminal sudo must not ask.
+# Whether as_root can work: by itself, by asking at the terminal, or without asking.
+can_be_root() {
+    [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && { may_ask || sudo -n true 2>/dev/null; }; }
+}
+may_ask() { [ -t 2 ] && [ -z "${CI:-}" ]; }
+
+# Runs a command as root; without a terminal sudo must not ask.
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
-    elif ! command -v sudo >/dev/null; then
-        die "root is needed and sudo is not here; as root: $*"
-    elif [ -t 2 ] && [ -z "${CI:-}" ]; then
+    elif may_ask; then
         sudo "$@"
-    elif sudo -n true 2>/dev/null; then
-        sudo -n "$@"
     else
-        die "root is needed and no one can be asked for a password; as root: $*"
+        sudo -n "$@"
     fi
 }
 
@@ -92,12 +94,14 @@ packages() {
         # shellcheck disable=SC2206 # alternatives are words
         names+=(${wanted//|/ })
     done
-    # Status 1 says that some are unknown: those are missing.
+    # It fails when one of them is unknown, which only says that it is missing.
     # shellcheck disable=SC2016 # the format is dpkg's
-    installed=" $(dpkg-query -W -f '${db:Status-Status}:${Package} ' "${names[@]}" 2>/dev/null |
+    installed=" $({ dpkg-query -W -f '${db:Status-Status}:${Package} ' "${names[@]}" 2>/dev/null || true; } |
         tr ' ' '\n' | sed -n 's/^installed://p' | tr '\n' ' ')"
     for wanted; do in_place "$wanted" || missing+=("${wanted#*=}"); done
     if [ ${#missing[@]} -eq 0 ]; then return 0; fi
+    can_be_root || die "missing, and neither root nor sudo is here to install it; as root:
+    apt-get update && apt-get install ${missing[*]%%|*}"
 
     # An alternative is chosen by what this release has.
     local choice choices=() fresh=
@@ -144,7 +148,7 @@ package_lists() {
         say "apt-get update failed; going on with the lists that are here"
 }
 
-# python_for_venv: names a python3 that can make virtual environments, installing one if need be.
+# python_for_venv: names a python3 that can make virtual environments.
 python_for_venv() {
     local candidate
     for candidate in python3 /usr/bin/python3; do
@@ -156,16 +160,18 @@ python_for_venv() {
     return 1
 }
 
+# The package that making this environment takes, if it is not made yet and there is none.
+virtual_environment_package() {
+    is_made_from "$@" || python_for_venv >/dev/null || printf 'python3-venv\n'
+}
+
 # virtual_environment FOLDER REQUIREMENTS…: makes or renews it. The stamp in it is what it was made
 # from, so a second call compares two texts and ends.
 virtual_environment() {
     local folder=$1 python
     shift
     if is_made_from "$folder" "$@"; then return 0; fi
-    python=$(python_for_venv) || {
-        packages 'python3-venv'
-        python=$(python_for_venv) || die "no python3 here makes virtual environments"
-    }
+    python=$(python_for_venv) || die "no python3 here makes virtual environments: apt-get install python3-venv"
     mkdir -p "$(dirname "$folder")"
     (
         flock --timeout 900 9 || die "another process has been making $folder for 15 minutes"
@@ -173,10 +179,10 @@ virtual_environment() {
         say "making $folder from: ${*##*/}"
         rm -rf "$folder"
         timeout --foreground 300 "$python" -m venv "$folder" >&2 || die "could not make $folder"
-        local requirements=() file
-        for file; do requirements+=(--requirement "$file"); done
+        local options=() file
+        for file; do options+=(--requirement "$file"); done
         timeout --foreground 900 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-            "${requirements[@]}" >&2 || die "pip could not install: ${*##*/}"
+            "${options[@]}" >&2 || die "pip could not install: ${*##*/}"
         made_from "$folder" "$@" >"$folder/.made-from"
     ) 9>"$folder.lock" || exit 1
 }
