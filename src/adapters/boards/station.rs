@@ -188,8 +188,8 @@ impl StationPorts {
             }
             let Some((path, instance, usb)) = self.sysfs.usb_device(folder) else { continue };
             let Ok(path) = path.parse() else { continue };
-            let settled = settled_after(&classes);
-            if self.ready(&instance, |age| age >= settled) {
+            let (connected, settled) = (self.sysfs.connected(folder), settled_after(&classes));
+            if self.ready(&instance, |age| age.max(connected) >= settled) {
                 let mut board = bare(path, instance);
                 (board.usb, board.usb_serial, board.product) = (Some(usb.ids), usb.serial, usb.product);
                 boards.push(board);

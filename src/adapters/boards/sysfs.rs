@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::domain::UsbIds;
 
@@ -77,6 +78,12 @@ impl Sysfs {
     pub fn usb_device(&self, folder: &Path) -> Option<(String, String, Usb)> {
         let folder = folder.canonicalize().ok()?;
         Some((path_id(&self.chain(&folder))?, instance(&folder, Some(&folder))?, usb(&folder)?))
+    }
+
+    /// How long the kernel has known the USB device in `folder`; zero where it does not say.
+    pub fn connected(&self, folder: &Path) -> Duration {
+        let text = attribute(folder, "power/connected_duration");
+        Duration::from_millis(text.and_then(|text| text.parse().ok()).unwrap_or_default())
     }
 
     /// The folders of all serial devices, to see which USB devices have one.
