@@ -22,3 +22,4 @@ pub mod ports;
 pub mod practice;
 pub mod provisioning;
 pub mod runner;
+pub mod texts;

@@ -1,0 +1,153 @@
+# The language's own name, for the language switch.
+language-name = English
+
+# The five verdicts and what stands in their place when the log could not be written.
+verdict-pass = PASS
+verdict-fail = FAIL
+verdict-error = ERROR
+verdict-held = HELD
+verdict-aborted = ABORTED
+verdict-unrecorded = NO VERDICT
+# Shown small beside a translated verdict; empty where the word itself is English.
+verdict-code-pass = { "" }
+verdict-code-fail = { "" }
+verdict-code-error = { "" }
+verdict-code-held = { "" }
+verdict-code-aborted = { "" }
+
+# What the station is doing with the board.
+step-detect = Board found
+step-identify = Reading the serial number
+step-read = Reading the chip
+step-prove = Proving the certificate
+step-check = Checking against the log
+step-register = Registering with AWS
+step-seal = Writing the log
+step-print = Printing the label
+step-scan = Scan the board's barcode
+
+lane-free = free
+lane-plug-in = Plug in a board
+lane-paused = Paused. Do not plug in
+lane-removed = board removed
+lane-no-serial = no serial number
+
+# What to do after a PASS, by what became of the label.
+pass-label-printed = Apply the label, next board
+pass-label-pending = Set it aside. Its label comes when the printer is back
+pass-label-failed = Did its label come out? Answer at the top
+pass-label-none = Next board
+# Where a verdict comes without a reason.
+todo-fail = Red tray. Call QA
+todo-error = Try again. If it stays, call the line lead
+todo-held = Blue tray. It will be finished when the network is back
+todo-aborted = Stopped before the end. Plug in again
+
+label-printed = label printed
+label-pending = label pending
+label-failed = label unclear
+call-qa = call QA
+slip-number = Slip { $number }
+seconds = { $seconds } s
+
+button-retry = Try again
+button-show-qa = Show QA
+button-close = Close
+button-next = Next
+
+key-pause = Pause
+key-continue = Continue
+key-finish-held = Finish held
+key-open-batch = Open batch
+key-close-batch = Close batch
+key-details = Details
+key-retry = Retry
+key-practice = Practice
+
+header-batch = Batch { $name }
+header-no-batch = No batch open
+header-done = { $done } / { $planned }
+header-yield = First-pass yield
+header-yield-value = { $percent } %
+header-held = Held
+health-cloud = Cloud
+health-log = Log
+health-printer = Printer
+
+footer-last = Last
+footer-scanner = Scanner ready
+footer-typed = Typed: { $text }
+footer-paused = PAUSED
+
+question-label = The label for { $unit } may have come out. Look at the printer.
+question-slip = The slip for { $unit } may have come out. Look at the printer.
+question-yes = It is there
+question-again = Print again
+unknown-unit = a board
+notice-refused = { $port }: { $text }
+notice-busy = The station is busy and did not take that. Press it again.
+notice-gone = The station's program has ended. Results no longer arrive: close this window and start Lineseal again.
+notice-not-retry = Lane { $lane } has nothing to try again.
+notice-no-lane = There is no lane { $lane }.
+notice-position = { $at } of { $count }
+
+drawer-lane = Lane { $lane }
+drawer-todo = What to do
+drawer-qa = For QA
+drawer-cause = Technical cause
+drawer-run = Run
+drawer-took = Took
+drawer-nothing = No result in this lane yet.
+drawer-no-reason = No reason code: nothing went wrong.
+
+batch-title = Open a batch
+batch-name = Name
+batch-profile = Profile
+batch-planned = Planned boards
+batch-open = Open
+batch-name-rule = The name needs 1 to 64 printable characters.
+batch-planned-rule = Planned boards: a whole number from 1.
+batch-profile-rule = Choose a profile.
+batch-no-profiles = The configuration has no profile.
+close-title = Close batch { $name }? { $done } of { $planned } are done.
+close-yes = Close batch
+leave-title = { $count ->
+    [one] One board is still running. It will be recorded as ABORTED.
+   *[other] { $count } boards are still running. They will be recorded as ABORTED.
+}
+leave-yes = Stop and quit
+leave-no = Stay
+
+practice-word = PRACTICE
+practice-banner = PRACTICE · nothing here is production
+practice-title = Practice line
+practice-plug = Plug in
+practice-unplug = Unplug
+practice-make-bad = Make bad
+practice-good = Good board
+practice-empty = empty
+practice-cloud-up = Cloud is up
+practice-cloud-down = Cloud is down
+practice-printer-up = Printer is up
+practice-printer-down = Printer is down
+practice-take-down = Take down
+practice-bring-up = Bring up
+practice-choose = What is wrong with the board in { $port }?
+practice-fault-key-missing = Key missing
+practice-fault-certificate-copied = Copied certificate
+practice-fault-foreign-ca = Foreign CA
+practice-fault-expired = Expired certificate
+practice-fault-duplicate = Same chip twice
+practice-fault-unplugged = Unplugged midway
+practice-fault-silent-board = Silent board
+practice-fault-hung-token = Hung chip
+practice-fault-cloud-down = Cloud down
+practice-fault-printer-down = Printer down
+
+# Read aloud by screen readers.
+a11y-lane = Lane { $lane }: { $state }
+a11y-step = step { $at } of { $count }, { $name }
+a11y-health-good = { $name }: good
+a11y-health-unknown = { $name }: not known yet
+a11y-health-bad = { $name }: { $text }
+a11y-result = { $unit }: { $verdict }
