@@ -91,7 +91,7 @@ async fn equip_with(
         .map_err(|error| Failure::new(ReasonCode::TOKEN_MODULE, format!("this program's own path: {error}")))?;
     let equipment = Equipment {
         boards: boards(config),
-        dialogue: Arc::new(SerialDialogue::new()),
+        dialogue: Arc::new(SerialDialogue),
         tokens: Arc::new(WorkerTokens::new(program, [WORKER_ARGUMENT])),
         cloud: Arc::new(cloud),
         printer: printer::from_config(&config.printer),
@@ -113,7 +113,7 @@ pub fn boards(config: &Config) -> Box<dyn BoardSource> {
 
 /// The station's log, for writing in the operator's name.
 pub async fn open_log(config: &Config, data_dir: &Path, operator: Option<&str>) -> Result<LogWriter, Failure> {
-    let store = SqliteStore::open(&data_dir.join("lineseal.db"))?;
+    let store = SqliteStore::open(&data_dir.join(SqliteStore::FILE))?;
     let log = LogWriter {
         store: Arc::new(store),
         clock: Arc::new(SystemClock),
@@ -153,6 +153,17 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
     // A blocked system call of a lost port must not keep the command from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
+}
+
+/// Set on Ctrl-C or SIGTERM; stays unset where the signals can't be taken.
+pub fn stop_flag() -> Arc<std::sync::atomic::AtomicBool> {
+    let flag = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        if let Err(error) = signal_hook::flag::register(signal, flag.clone()) {
+            tracing::warn!(%error, signal, "the signal ends the program at once");
+        }
+    }
+    flag
 }
 
 /// Resolves on Ctrl-C or SIGTERM.

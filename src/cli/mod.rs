@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::bootstrap::Places;
+use crate::bootstrap::{self, Places};
 use crate::config::{self, Config};
 use output::say;
 
@@ -98,7 +98,7 @@ pub fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Check)) => check::main(&global),
         Some(command) => with_config(&global, |config| match command {
             Command::Run(options) => run::main(&global, config, options),
-            Command::Boards { watch } => boards::main(&config, watch, global.json),
+            Command::Boards { watch } => list_boards(&global, &config, watch),
             Command::Batch(command) => batch::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
             Command::Practice(_) | Command::Config(_) => ExitCode::from(exit::USAGE),
@@ -120,4 +120,27 @@ fn with_config(global: &Global, work: impl FnOnce(Config) -> ExitCode) -> ExitCo
 
 fn places(global: &Global) -> Places {
     Places::new(global.config.clone(), global.data_dir.clone())
+}
+
+fn list_boards(global: &Global, config: &Config, watch: bool) -> ExitCode {
+    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+    let options = boards::Options { watch, json: global.json };
+    let listed = boards::run(
+        bootstrap::boards(config).as_mut(),
+        config,
+        options,
+        &bootstrap::stop_flag(),
+        &mut std::io::stdout(),
+    );
+    match listed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(boards::BoardsError::Ports(failure)) => {
+            output::failure(&failure, &language);
+            ExitCode::from(3)
+        }
+        Err(boards::BoardsError::Output(error)) => {
+            say(&format!("the list can't be written: {error}"));
+            ExitCode::from(3)
+        }
+    }
 }

@@ -47,6 +47,7 @@ pub fn write(wiring: &Wiring) -> io::Result<PathBuf> {
         ("unit.zpl", include_str!("../../assets/labels/unit.zpl")),
         ("slip.zpl", include_str!("../../assets/labels/slip.zpl")),
         ("device.json", include_str!("../../assets/policies/device.json")),
+        ("pin", super::token::PIN),
         ("practice.toml", &profile(wiring, include_str!("../../assets/profiles/practice.toml"))),
     ] {
         std::fs::write(assets.join(name), content)?;
@@ -58,11 +59,14 @@ pub fn write(wiring: &Wiring) -> io::Result<PathBuf> {
 
 fn profile(wiring: &Wiring, template: &str) -> String {
     let text = |path: PathBuf| path.display().to_string();
+    let assets = wiring.dir.join("assets");
     [
         ("@MODULE@", text(wiring.module.to_owned())),
         ("@TOKENS@", text(wiring.dir.join(TOKENS))),
+        ("@PIN@", text(assets.join("pin"))),
         ("@VENDOR@", text(wiring.dir.join(VENDOR))),
-        ("@ASSETS@", text(wiring.dir.join("assets"))),
+        ("@POLICY@", text(assets.join("device.json"))),
+        ("@LABELS@", text(assets)),
     ]
     .into_iter()
     .fold(template.to_owned(), |filled, (name, value)| filled.replace(name, &value))

@@ -24,7 +24,7 @@ pub use maker::maker_main;
 pub const MAKER_ARGUMENT: &str = "practice-token-maker";
 
 /// The user PIN of every practice token: SoftHSM wants four characters, and these protect nothing.
-const PIN: &str = "1234";
+pub(super) const PIN: &str = "1234";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {

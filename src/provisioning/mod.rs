@@ -8,6 +8,7 @@
 pub mod checks;
 mod decide;
 pub mod label;
+pub mod matching;
 mod record;
 mod run;
 mod values;

@@ -52,7 +52,6 @@ fn watch(
     events: &mpsc::Sender<BoardEvent>,
     stop: &AtomicBool,
 ) {
-    let start = Instant::now();
     let mut blind = None;
     while !stop.load(Ordering::Relaxed) {
         match source.present() {
@@ -60,7 +59,7 @@ fn watch(
                 if blind.take().is_some() && events.blocking_send(BoardEvent::Blind(None)).is_err() {
                     return;
                 }
-                for change in arrivals.observe(start.elapsed(), devices) {
+                for change in arrivals.observe(Instant::now(), devices) {
                     if events.blocking_send(BoardEvent::Changed(change)).is_err() {
                         return;
                     }
@@ -76,7 +75,7 @@ fn watch(
                 }
             }
         }
-        let settle = arrivals.next_deadline().map(|at| at.saturating_sub(start.elapsed()));
+        let settle = arrivals.due().map(|at| at.saturating_duration_since(Instant::now()));
         source.wait(settle.unwrap_or(LONGEST_WAIT).clamp(Duration::from_millis(5), LONGEST_WAIT));
     }
 }

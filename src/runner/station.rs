@@ -15,13 +15,14 @@ use super::log::LogWriter;
 use super::scan::{BoardEvent, Scanner};
 use super::spool::Spool;
 use super::view::{BatchView, Command, FinishedView, Health, LaneState, LaneView, Snapshot};
-use super::{batches, errands, lanes};
+use super::{batches, errands};
 use crate::audit::event::LabelStatus;
 use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
 use crate::domain::profile::Profile;
 use crate::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Verdict};
 use crate::ports::{BoardDialogue, BoardSource, Cloud, LabelPrinter, RunLog, Tokens};
+use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, UnitRecord};
 
 /// What a station works with.
@@ -267,7 +268,7 @@ impl Station {
     }
 
     async fn arrived(&mut self, arrival: u64, device: Device) {
-        let profile = lanes::match_profile(&self.config.profiles, &device).map(|profile| profile.name.clone());
+        let profile = match_profile(&self.config.profiles, &device).map(|profile| profile.name.clone());
         if profile.as_ref().is_err_and(|failure| failure.code == ReasonCode::BOARD_UNKNOWN) {
             // A keyboard is no board: only what could be one is worth a word on the screen.
             return;
@@ -334,9 +335,11 @@ impl Station {
 
     async fn departed(&mut self, arrival: u64) {
         self.shared.presence.leave(arrival);
-        if let Some(board) = self.boards.remove(&arrival)
-            && let Some(orders) = board.orders
-        {
+        let Some(board) = self.boards.remove(&arrival) else { return };
+        if board.lane.is_some() {
+            self.lanes.release(&board.device.path);
+        }
+        if let Some(orders) = board.orders {
             let gone = Failure::new(ReasonCode::BOARD_UNPLUGGED, "the board left its port in the middle of the run")
                 .with("port", &board.device.path);
             // A run that is over has dropped its end; a full channel holds an interruption already.
@@ -452,7 +455,7 @@ impl Station {
     async fn begin_again(&mut self, arrival: u64) {
         let Some(board) = self.boards.get(&arrival) else { return };
         let (Some(lane), device) = (board.lane, board.device.clone()) else { return };
-        if let Ok(profile) = lanes::match_profile(&self.config.profiles, &device) {
+        if let Ok(profile) = match_profile(&self.config.profiles, &device) {
             let profile = profile.name.clone();
             self.shared.presence.leave(arrival);
             self.begin(arrival, lane, &profile).await;
@@ -589,11 +592,10 @@ impl Station {
     fn lane_views(&self) -> Vec<LaneView> {
         self.lanes
             .lanes()
-            .into_iter()
-            .map(|(number, name, port)| LaneView {
+            .map(|(number, name)| LaneView {
                 number,
-                name,
-                port,
+                name: name.to_owned(),
+                port: self.shown.get(&number).and_then(|now| self.boards.get(&now.arrival)).map(|b| b.device.path.clone()),
                 state: self.shown.get(&number).map_or(LaneState::Free, |now| self.lane_state(now)),
             })
             .collect()

@@ -130,6 +130,10 @@ impl AuditStore for SqliteStore {
         self.read(move |connection| query::run(connection, run)).await
     }
 
+    async fn run_of_slip(&self, slip: u64) -> Result<Option<RunLog>, Failure> {
+        self.read(move |connection| query::run_of_slip(connection, slip)).await
+    }
+
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
         self.read(move |connection| query::latest(connection, count)).await
     }

@@ -23,6 +23,12 @@ pub(super) fn unsettled_labels(connection: &Connection, station: &StationName) -
     run_logs(connection, sql::UNSETTLED, [station.as_str()])
 }
 
+pub(super) fn run_of_slip(connection: &Connection, slip: u64) -> Result<Option<RunLog>, StoreError> {
+    // A number beyond SQLite's integers is no slip of ours.
+    let Ok(first_seq) = i64::try_from(slip) else { return Ok(None) };
+    Ok(run_logs(connection, sql::RUN_OF_SLIP, [first_seq])?.pop())
+}
+
 pub(super) fn latest(connection: &Connection, count: u32) -> Result<Vec<RunLog>, StoreError> {
     run_logs(connection, sql::LATEST, [count])
 }

@@ -23,6 +23,8 @@ statements! {
 
     UNFINISHED = "SELECT run FROM runs WHERE station = ?1 AND verdict IS NULL ORDER BY first_seq";
     HELD = "SELECT run FROM runs WHERE verdict = 'HELD' ORDER BY first_seq";
+    /// A slip has the number of its run's first event.
+    RUN_OF_SLIP = "SELECT run FROM runs WHERE first_seq = ?1";
     LATEST = "SELECT run FROM runs WHERE sealed_seq IS NOT NULL ORDER BY sealed_seq DESC LIMIT ?1";
     UNSETTLED = "SELECT run FROM labels WHERE station = ?1 AND state NOT IN ('printed', 'none') ORDER BY owed_seq";
     /// Units by the verdict of the run that was sealed last; a bare column beside `max` comes from
