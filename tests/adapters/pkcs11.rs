@@ -284,9 +284,9 @@ async fn the_slot_is_the_only_one_or_the_labelled_one() {
 }
 
 #[tokio::test]
-async fn a_module_that_hangs_ends_at_the_deadline_with_its_helpers() {
+async fn a_module_that_hangs_ends_at_the_deadline_with_its_children() {
     let bench = Bench::new(KeyKind::EcP256);
-    let mut shim = bench.shim("hang-open helper");
+    let mut shim = bench.shim("hang-open with-child");
     shim.access.open_timeout = Duration::from_secs(1);
     let begun = Instant::now();
     let failure = refused(&shim.access).await;
@@ -294,8 +294,8 @@ async fn a_module_that_hangs_ends_at_the_deadline_with_its_helpers() {
     assert_eq!(failure.code, ReasonCode::TOKEN_SILENT);
     assert!(failure.cause.starts_with("C_OpenSession did not return"), "{}", failure.cause);
     gone_within(shim.calls("C_OpenSession")[0], Duration::ZERO);
-    // Its parent is dead: whoever adopts the helper reaps it.
-    bench::dead_within(shim.calls("helper")[0], Duration::from_secs(5));
+    // Its parent is dead: whoever adopts the child reaps it.
+    bench::dead_within(shim.calls("child")[0], Duration::from_secs(5));
 }
 
 #[tokio::test]

@@ -47,10 +47,10 @@ static ul mechanism_list(ul slot, ul *mechanisms, ul *count) {
 
 static ul open_session(ul slot, ul flags, void *a, void *b, ul *session) {
     note("C_OpenSession", getpid());
-    if (has("helper")) {
-        pid_t helper = fork();
-        if (helper == 0) stop_here();
-        note("helper", helper);
+    if (has("with-child")) {
+        pid_t child = fork();
+        if (child == 0) stop_here();
+        note("child", child);
     }
     if (getenv("AWS_SECRET_ACCESS_KEY")) note("cloud credentials seen", 1);
     if (has("hang-open")) stop_here();
