@@ -284,9 +284,9 @@ async fn the_slot_is_the_only_one_or_the_labelled_one() {
 }
 
 #[tokio::test]
-async fn a_module_that_hangs_ends_at_the_deadline_with_its_helpers() {
+async fn a_module_that_hangs_ends_at_the_deadline_with_its_children() {
     let bench = Bench::new(KeyKind::EcP256);
-    let mut shim = bench.shim("hang-open helper");
+    let mut shim = bench.shim("hang-open with-child");
     shim.access.open_timeout = Duration::from_secs(1);
     let begun = Instant::now();
     let failure = refused(&shim.access).await;
@@ -294,8 +294,8 @@ async fn a_module_that_hangs_ends_at_the_deadline_with_its_helpers() {
     assert_eq!(failure.code, ReasonCode::TOKEN_SILENT);
     assert!(failure.cause.starts_with("C_OpenSession did not return"), "{}", failure.cause);
     gone_within(shim.calls("C_OpenSession")[0], Duration::ZERO);
-    // Its parent is dead: whoever adopts the helper reaps it.
-    bench::dead_within(shim.calls("helper")[0], Duration::from_secs(5));
+    // Its parent is dead: whoever adopts the child reaps it.
+    bench::dead_within(shim.calls("child")[0], Duration::from_secs(5));
 }
 
 #[tokio::test]
@@ -341,6 +341,15 @@ async fn a_worker_that_cannot_start_or_speaks_nonsense_is_t_210() {
 }
 
 #[tokio::test]
+async fn workers_of_this_program_are_this_program() {
+    // This test binary takes the hidden argument for the name of a test that it does not have.
+    let Err(failure) = WorkerTokens::of_this_program().open(&Bench::new(KeyKind::EcP256).access()).await else {
+        panic!("a test binary opened a token")
+    };
+    assert_eq!(failure.to_string(), "T-210: the worker ended by itself with status 0 in the worker's start");
+}
+
+#[tokio::test]
 async fn a_lost_token_is_t_205_in_any_call() {
     let bench = Bench::new(KeyKind::EcP256);
     let failure = refused(&bench.shim("lost-open").access).await;
@@ -351,12 +360,54 @@ async fn a_lost_token_is_t_205_in_any_call() {
 }
 
 #[tokio::test]
-async fn what_the_module_prints_disturbs_nothing() {
+async fn what_the_module_prints_disturbs_nothing_and_is_the_debug_log() {
+    let log = bench::DebugLog::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber());
     let bench = Bench::new(KeyKind::Rsa2048);
     let mut token = open(&bench.shim("noise").access).await.unwrap();
     assert_eq!(token.read().await.unwrap().certificate.0, bench.certificate);
     let signature = token.sign(MESSAGE, SignatureScheme::RsaPkcs1Sha256).await.unwrap();
     verify(&bench.spki, SignatureScheme::RsaPkcs1Sha256, MESSAGE, &signature).unwrap();
+
+    let log = log.text();
+    for line in ["App   :INFO :printed on stdout, line 17", "smCom :ERROR:printed on stderr, line 17"] {
+        assert!(log.contains(line), "{line:?} is not in the log");
+    }
+}
+
+#[tokio::test]
+async fn a_module_without_the_digesting_mechanism_gets_the_digest_info() {
+    let bench = Bench::new(KeyKind::Rsa2048);
+    let shim = bench.shim("raw-rsa");
+    let signature = open(&shim.access).await.unwrap().sign(MESSAGE, SignatureScheme::RsaPkcs1Sha256).await.unwrap();
+    verify(&bench.spki, SignatureScheme::RsaPkcs1Sha256, MESSAGE, &signature).unwrap();
+    // Nineteen bytes of DigestInfo and the hash.
+    assert_eq!(shim.calls("C_Sign"), [51]);
+}
+
+#[test]
+fn a_module_never_sees_the_cloud_credentials() {
+    const NAME: &str = "pkcs11::a_module_never_sees_the_cloud_credentials";
+    const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+    if std::env::var("LINESEAL_TEST_INNER").is_err() {
+        // The variable must stand in this process's own environment: once more, in a child.
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", NAME]).env("LINESEAL_TEST_INNER", "1").env(SECRET, "secret");
+        let output = again.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+        return;
+    }
+    assert!(std::env::var(SECRET).is_ok());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let bench = Bench::new(KeyKind::EcP256);
+    let mut shim = bench.shim("");
+    runtime.block_on(async { open(&shim.access).await.map(drop) }).unwrap();
+    assert!(shim.calls("cloud credentials seen").is_empty());
+    // Unless the profile itself says so.
+    shim.access.environment.insert(SECRET.into(), "the profile's".into());
+    runtime.block_on(async { open(&shim.access).await.map(drop) }).unwrap();
+    assert_eq!(shim.calls("cloud credentials seen"), [1]);
 }
 
 #[tokio::test]

@@ -16,7 +16,9 @@
 
 mod der;
 mod failure;
+mod mechanism;
 mod objects;
+mod opening;
 mod parent;
 mod session;
 mod sign_once;

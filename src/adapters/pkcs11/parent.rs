@@ -112,7 +112,7 @@ struct Limits {
     whole: Duration,
 }
 
-/// A running worker and its socket. It leads a process group, so that helpers which a module starts
+/// A running worker and its socket. It leads a process group, so that programs which a module starts
 /// (p11-kit's `ssh`, say) end with it. Dropping it kills the group; tokio reaps.
 struct Worker {
     child: Child,

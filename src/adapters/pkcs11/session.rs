@@ -1,25 +1,23 @@
 //! One session with one token: open, read, sign.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use aws_lc_rs::digest;
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Info, Pkcs11};
-use cryptoki::error::{Error, RvError};
-use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{KeyType, ObjectHandle};
-use cryptoki::session::{Session, UserType};
+use cryptoki::context::{Info, Pkcs11};
+use cryptoki::mechanism::MechanismType;
+use cryptoki::session::Session;
 use cryptoki::slot::{Slot, TokenInfo};
-use cryptoki::types::AuthPin;
 
 use super::der::first_sequence;
 use super::failure::from_module;
-use super::objects::{Found, Kind, Objects};
+use super::mechanism::{check_key_type, mechanism_and_data};
+use super::objects::{Found, Kind, Objects, describe};
+use super::opening::{choose_slot, login, pin_value, start_module};
 use super::sign_once::Signer;
 use super::wire::Access;
 use super::worker::Link;
 use crate::audit::event::{Reading, SignatureScheme, TokenFacts};
-use crate::domain::profile::{ObjectName, Pin, SlotChoice};
+use crate::domain::profile::ObjectName;
 use crate::domain::{ChipUid, Failure, ReasonCode};
 
 /// An open session and what it shall look for.
@@ -114,97 +112,10 @@ impl TokenSession {
 }
 
 impl Signing {
-    fn prepare(module: &Pkcs11, path: &std::path::Path, slot: Slot, link: &Link) -> Result<Self, Failure> {
+    fn prepare(module: &Pkcs11, path: &Path, slot: Slot, link: &Link) -> Result<Self, Failure> {
         link.calling("C_GetMechanismList");
         let mechanisms = module.get_mechanism_list(slot).map_err(from_module)?;
         Ok(Self { signer: Signer::of(path).map_err(from_module)?, mechanisms })
-    }
-}
-
-fn start_module(path: &std::path::Path, link: &Link) -> Result<Pkcs11, Failure> {
-    link.calling("C_GetFunctionList");
-    let module = Pkcs11::new(path).map_err(|error| {
-        let failure = from_module(error);
-        Failure { cause: format!("{}: {}", path.display(), failure.cause), ..failure }
-    })?;
-    link.calling("C_Initialize");
-    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, Function::Initialize)) => Ok(module),
-        Err(error) => Err(from_module(error)),
-    }
-}
-
-fn choose_slot(module: &Pkcs11, choice: &SlotChoice, link: &Link) -> Result<(Slot, TokenInfo), Failure> {
-    link.calling("C_GetSlotList");
-    let slots = module.get_slots_with_token().map_err(from_module)?;
-    let mut tokens = Vec::with_capacity(slots.len());
-    for slot in slots {
-        link.calling("C_GetTokenInfo");
-        tokens.push((slot, module.get_token_info(slot).map_err(from_module)?));
-    }
-    // SoftHSM always shows one more, empty slot; a module with one slot may not set the flag at all.
-    if tokens.len() > 1 {
-        tokens.retain(|(_, token)| token.token_initialized());
-    }
-    let seen = tokens.iter().map(|(_, token)| format!("{:?}", token.label())).collect::<Vec<_>>().join(", ");
-    if let SlotChoice::TokenLabel(label) = choice {
-        tokens.retain(|(_, token)| token.label() == label);
-    }
-    let count = tokens.len();
-    match (tokens.pop(), count) {
-        (Some(one), 1) => Ok(one),
-        (_, 0) if seen.is_empty() => {
-            Err(Failure::new(ReasonCode::TOKEN_ABSENT, "C_GetSlotList shows no slot with a token"))
-        }
-        _ => {
-            let wanted = match choice {
-                SlotChoice::Only => "a single token".to_owned(),
-                SlotChoice::TokenLabel(label) => format!("one token {label:?}"),
-            };
-            Err(Failure::new(ReasonCode::TOKEN_ABSENT, format!("wanted {wanted}, the module shows: {seen}")))
-        }
-    }
-}
-
-/// Once, and never again after an error: tokens lock themselves.
-fn login(session: &Session, pin: &AuthPin, link: &Link) -> Result<(), Failure> {
-    link.calling("C_Login");
-    match session.login(UserType::User, Some(pin)) {
-        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, Function::Login)) => Ok(()),
-        // Some modules have names of their own for a PIN they do not like.
-        Err(Error::Pkcs11(value @ (RvError::ArgumentsBad | RvError::FunctionFailed), function)) => {
-            let cause = from_module(Error::Pkcs11(value, function)).cause;
-            Err(Failure::new(ReasonCode::TOKEN_PIN, cause))
-        }
-        Err(error) => Err(from_module(error)),
-    }
-}
-
-fn pin_value(pin: &Pin) -> Result<AuthPin, Failure> {
-    let refused = |cause: String| Failure::new(ReasonCode::TOKEN_PIN, cause);
-    match pin {
-        Pin::Empty => Ok(AuthPin::from(String::new())),
-        Pin::File(path) => {
-            let mut text = std::fs::read_to_string(path)
-                .map_err(|error| refused(format!("the PIN file {} is not readable: {error}", path.display())))?;
-            // The one line end that editors and `echo` add.
-            if text.ends_with('\n') {
-                text.pop();
-                if text.ends_with('\r') {
-                    text.pop();
-                }
-            }
-            Ok(AuthPin::from(text))
-        }
-        Pin::Environment(name) => {
-            let text = std::env::var(name).map_err(|error| match error {
-                std::env::VarError::NotPresent => {
-                    refused(format!("the environment has no variable {name} for the PIN"))
-                }
-                std::env::VarError::NotUnicode(_) => refused(format!("the PIN in the variable {name} is not UTF-8")),
-            })?;
-            Ok(AuthPin::from(text))
-        }
     }
 }
 
@@ -233,7 +144,7 @@ fn find_one(objects: &Objects, name: &ObjectName, kind: Kind, code: ReasonCode) 
 }
 
 fn missing(code: ReasonCode, what: &str, name: &ObjectName) -> Failure {
-    Failure::new(code, format!("no {what} {} in the token", super::objects::describe(name)))
+    Failure::new(code, format!("no {what} {} in the token", describe(name)))
 }
 
 fn read_uid(objects: &Objects, name: &ObjectName) -> Result<Option<ChipUid>, Failure> {
@@ -245,58 +156,6 @@ fn read_uid(objects: &Objects, name: &ObjectName) -> Result<Option<ChipUid>, Fai
         Failure::new(ReasonCode::TOKEN_NO_UID, format!("{} holds {} bytes, not a UID", object.name, value.len()))
     })
 }
-
-/// NXP's module takes an RSA mechanism for an EC key and returns nonsense: never ask.
-fn check_key_type(objects: &Objects, key: ObjectHandle, scheme: SignatureScheme) -> Result<(), Failure> {
-    let (wanted, name) = match scheme {
-        SignatureScheme::RsaPkcs1Sha256 => (KeyType::RSA, "RSA"),
-        SignatureScheme::EcdsaSecp256r1Sha256
-        | SignatureScheme::EcdsaSecp384r1Sha384
-        | SignatureScheme::EcdsaSecp521r1Sha512 => (KeyType::EC, "EC"),
-    };
-    match objects.key_type(key)? {
-        Some(is) if is == wanted => Ok(()),
-        is => {
-            let is = is.map_or("not told".to_owned(), |is| is.to_string());
-            Err(Failure::new(
-                ReasonCode::TOKEN_MECHANISM,
-                format!("the certificate's key is {name}, but CKA_KEY_TYPE of the token's key is {is}"),
-            ))
-        }
-    }
-}
-
-/// The hash is made here: SoftHSM and most chips know only the raw CKM_ECDSA.
-fn mechanism_and_data(
-    offered: &[MechanismType],
-    message: &[u8],
-    scheme: SignatureScheme,
-) -> Result<(Mechanism<'static>, Vec<u8>), Failure> {
-    let hash = |algorithm| digest::digest(algorithm, message).as_ref().to_vec();
-    let offers = |mechanism| offered.contains(&mechanism);
-    let refused =
-        |name: &str| Failure::new(ReasonCode::TOKEN_MECHANISM, format!("C_GetMechanismList does not offer {name}"));
-    let ecdsa = |algorithm| match offers(MechanismType::ECDSA) {
-        true => Ok((Mechanism::Ecdsa, hash(algorithm))),
-        false => Err(refused("CKM_ECDSA")),
-    };
-    match scheme {
-        SignatureScheme::EcdsaSecp256r1Sha256 => ecdsa(&digest::SHA256),
-        SignatureScheme::EcdsaSecp384r1Sha384 => ecdsa(&digest::SHA384),
-        SignatureScheme::EcdsaSecp521r1Sha512 => ecdsa(&digest::SHA512),
-        SignatureScheme::RsaPkcs1Sha256 if offers(MechanismType::SHA256_RSA_PKCS) => {
-            Ok((Mechanism::Sha256RsaPkcs, message.to_vec()))
-        }
-        SignatureScheme::RsaPkcs1Sha256 if offers(MechanismType::RSA_PKCS) => {
-            Ok((Mechanism::RsaPkcs, [&SHA256_DIGEST_INFO[..], &hash(&digest::SHA256)].concat()))
-        }
-        SignatureScheme::RsaPkcs1Sha256 => Err(refused("CKM_SHA256_RSA_PKCS or CKM_RSA_PKCS")),
-    }
-}
-
-/// What stands before a SHA-256 hash in a DigestInfo (RFC 8017 §9.2, note 1).
-const SHA256_DIGEST_INFO: [u8; 19] =
-    [0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
 fn milliseconds(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
