@@ -18,8 +18,7 @@ use crate::domain::{Failure, ReasonCode};
 use crate::ports::{BoardSource, Entropy};
 use crate::runner::{self, Equipment, LogWriter, StationHandle};
 
-/// The argument that makes this binary a PKCS#11 worker.
-pub const WORKER_ARGUMENT: &str = "pkcs11-worker";
+pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
 
 /// Where a station's files are.
 #[derive(Debug, Clone)]
@@ -87,12 +86,10 @@ async fn equip_with(
 ) -> Result<(Equipment, StationLock), Failure> {
     let lock = StationLock::take(data_dir)?;
     let log = open_log(config, data_dir, operator).await?;
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new(ReasonCode::TOKEN_MODULE, format!("this program's own path: {error}")))?;
     let equipment = Equipment {
         boards: boards(config),
         dialogue: Arc::new(SerialDialogue),
-        tokens: Arc::new(WorkerTokens::new(program, [WORKER_ARGUMENT])),
+        tokens: Arc::new(WorkerTokens::of_this_program()),
         cloud: Arc::new(cloud),
         printer: printer::from_config(&config.printer),
         log,

@@ -115,7 +115,7 @@ impl PracticeLine {
         let printer = PracticePrinter::start(plan.dir.join(setup::LABELS)).await?;
         let path = setup::write(&setup::Wiring {
             dir: &plan.dir,
-            module: soft_hsm.module(),
+            module: &soft_hsm.module,
             endpoint: &proxy.endpoint(),
             region: cloud.region(),
             printer: printer.address(),

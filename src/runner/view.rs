@@ -32,8 +32,6 @@ pub struct Snapshot {
     pub notice: Option<Failure>,
     /// Boards that no lane could take.
     pub refused: Vec<(Device, Failure)>,
-    /// Names of the configured profiles, which a batch may be opened for.
-    pub profiles: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

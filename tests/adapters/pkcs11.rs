@@ -429,7 +429,7 @@ async fn a_key_is_never_asked_for_the_other_algorithm() {
         let bench = Bench::new(kind);
         let shim = bench.shim("");
         let failure = open(&shim.access).await.unwrap().sign(MESSAGE, scheme).await.unwrap_err();
-        assert_eq!(failure.code, ReasonCode::TOKEN_MECHANISM, "{failure}");
+        assert_eq!(failure.code, ReasonCode::CHIP_LACKS_KEY, "{failure}");
         assert!(shim.calls("C_SignInit").is_empty());
     }
 }

@@ -141,7 +141,7 @@ pub(super) async fn look(
         match &certificate {
             Some(SeenCertificate { arn, .. }) => {
                 let (things, policies) = tokio::join!(list_things(link, arn, by), list_policies(link, arn, by));
-                Ok((things?, policies?))
+                Ok::<_, Failure>((things?, policies?))
             }
             None => Ok((Vec::new(), Vec::new())),
         }

@@ -20,8 +20,9 @@ pub(super) fn check_key_type(objects: &Objects, key: ObjectHandle, scheme: Signa
         Some(is) if is == wanted => Ok(()),
         is => {
             let is = is.map_or("not told".to_owned(), |is| is.to_string());
+            // The certificate is another chip's: no second try can make its key appear here.
             Err(Failure::new(
-                ReasonCode::TOKEN_MECHANISM,
+                ReasonCode::CHIP_LACKS_KEY,
                 format!("the certificate's key is {name}, but CKA_KEY_TYPE of the token's key is {is}"),
             ))
         }
