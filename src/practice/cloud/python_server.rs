@@ -60,8 +60,10 @@ impl PythonServer {
         // Not called after the package that it imports: Python looks beside the script first.
         let script_path = folder.join(format!("start_{name}.py"));
         fs::write(&script_path, script).map_err(|error| unwritable(&script_path, error))?;
-        let announce = folder.join(format!("{name}.{}.ready", std::process::id()));
-        remove(&announce).map_err(|error| unwritable(&announce, error))?;
+        // It may hold keys, so it lives in a folder of its own (mode 0700), and no longer than needed.
+        let private = tempfile::Builder::new().prefix("ready-").tempdir_in(folder);
+        let private = private.map_err(|error| unwritable(folder, error))?;
+        let announce = private.path().join("announcement");
         let log = folder.join(format!("{name}.log"));
         let log_file = File::options().create(true).append(true).open(&log).map_err(|error| unwritable(&log, error))?;
         let log_twin = log_file.try_clone().map_err(|error| unwritable(&log, error))?;
@@ -113,12 +115,7 @@ impl PythonServer {
         let by = Instant::now() + within;
         loop {
             match fs::read_to_string(announce) {
-                Ok(text) => {
-                    // It may hold keys.
-                    remove(announce)
-                        .map_err(|source| PythonServerError::Folder { path: announce.to_owned(), source })?;
-                    return Ok(text);
-                }
+                Ok(text) => return Ok(text),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(PythonServerError::Folder { path: announce.to_owned(), source }),
             }
@@ -156,12 +153,5 @@ impl Drop for PythonServer {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
