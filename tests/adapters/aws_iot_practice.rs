@@ -53,6 +53,50 @@ async fn it_ends_with_whoever_started_it() {
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("ready")), "{left:?}");
 }
 
+/// Killed with SIGKILL, the station drops nothing: the cloud notices by itself, and saves. A process
+/// of its own is killed: this very test, once more.
+#[tokio::test]
+async fn it_ends_and_saves_when_whoever_started_it_is_killed() {
+    const ROLE: &str = "LINESEAL_TEST_KILLED";
+    if let Ok(folder) = std::env::var(ROLE) {
+        let folder = Path::new(&folder);
+        let running = MiniStack::start(&plan(folder, Some(folder.join("state")))).await.unwrap();
+        let unit = unit(Key::P256);
+        peer(&running, running.credentials()).cloud().register(&unit).await.unwrap();
+        let told = format!("{} {}", running.pid(), unit.thing);
+        std::fs::write(folder.join("told.partial"), told).unwrap();
+        std::fs::rename(folder.join("told.partial"), folder.join("told")).unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        panic!("nobody killed this process");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut station = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "aws_iot::practice::it_ends_and_saves_when_whoever_started_it_is_killed"])
+        .env(ROLE, folder.path())
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let told = folder.path().join("told");
+    within(Duration::from_secs(60), || told.exists()).await;
+    station.kill().await.unwrap();
+
+    let told = std::fs::read_to_string(told).unwrap();
+    let (pid, thing) = told.split_once(' ').unwrap();
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    within(Duration::from_secs(10), || !process.exists()).await;
+    let saved = std::fs::read_to_string(folder.path().join("state/iot.json")).unwrap();
+    assert!(saved.contains(thing));
+}
+
+async fn within(time: Duration, mut holds: impl FnMut() -> bool) {
+    let by = Instant::now() + time;
+    while !holds() {
+        assert!(Instant::now() < by, "not within {time:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_missing_environment_is_told_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
@@ -131,7 +175,7 @@ async fn the_default_chain_finds_keys_in_the_environment_and_in_a_profile() {
             aws_profile: Some(profile.to_owned()).filter(|profile| !profile.is_empty()),
             endpoint: Some(endpoint.to_owned()),
         };
-        AwsCloud::new(&[target.clone()]).await.probe(&target.name).await.unwrap();
+        AwsCloud::new(std::slice::from_ref(&target)).await.probe(&target.name).await.unwrap();
         return;
     }
     let peer = ministack().await;
