@@ -118,11 +118,8 @@ pub(super) fn parts(wanted: &Registration) -> BTreeSet<Part> {
 
 /// A thing without our certificate on it is ours only if it is exactly what we would have made.
 fn judge_thing(thing: &SeenThing, attached: bool, wanted: &Registration) -> Result<(), Failure> {
-    let wanted_attributes: BTreeMap<String, String> = wanted
-        .attributes
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
-        .collect();
+    let wanted_attributes: BTreeMap<String, String> =
+        wanted.attributes.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned())).collect();
     let same_type = thing.thing_type.as_deref() == type_of(wanted);
     if same_type && thing.attributes == wanted_attributes {
         return Ok(());

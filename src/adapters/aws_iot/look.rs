@@ -302,10 +302,7 @@ async fn list_policies(link: &Link, certificate_arn: &str, by: Instant) -> Resul
 
 /// `None` only where AWS itself said so, in the modelled exception: an error of a lookup is never
 /// "not found".
-fn absent_if<T, E>(
-    answer: Result<T, Refused<E>>,
-    not_found: impl FnOnce(&E) -> bool,
-) -> Result<Option<T>, Failure> {
+fn absent_if<T, E>(answer: Result<T, Refused<E>>, not_found: impl FnOnce(&E) -> bool) -> Result<Option<T>, Failure> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(refused) if refused.answer.as_deref().is_some_and(not_found) => Ok(None),

@@ -77,12 +77,7 @@ fn check(wanted: &Registration) -> Result<serde_json::Value, Failure> {
     })
 }
 
-fn record(
-    link: &Link,
-    wanted: &Registration,
-    progress: &Progress,
-    seen: Seen,
-) -> Result<TargetRecord, Failure> {
+fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -> Result<TargetRecord, Failure> {
     let (Some(certificate), Some(thing)) = (seen.certificate, seen.thing) else {
         let cause = "a whole read-back without certificate or thing";
         return Err(Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &wanted.target));

@@ -120,10 +120,7 @@ impl Progress {
     }
 
     /// Notes every end, then gives the first failure.
-    fn note_all<const N: usize>(
-        &mut self,
-        ends: [(Part, Option<Result<Wrote, Failure>>); N],
-    ) -> Result<(), Failure> {
+    fn note_all<const N: usize>(&mut self, ends: [(Part, Option<Result<Wrote, Failure>>); N]) -> Result<(), Failure> {
         let mut first = Ok(());
         for (part, wrote) in ends {
             if let Some(wrote) = wrote {
@@ -147,8 +144,7 @@ async fn register_certificate(link: &Link, wanted: &Registration, by: Instant) -
         CertificateStatus::Active => AwsStatus::Active,
         CertificateStatus::Inactive => AwsStatus::Inactive,
     };
-    let send =
-        || link.client.register_certificate_without_ca().certificate_pem(&pem).status(status.clone()).send();
+    let send = || link.client.register_certificate_without_ca().certificate_pem(&pem).status(status.clone()).send();
     let failed = |failure, left| Registered { wrote: Err(failure), arn: None, left };
     match link.call(Action::RegisterCertificateWithoutCa, by, send).await {
         Ok(answer) => {
@@ -214,9 +210,8 @@ async fn create_thing(link: &Link, wanted: &Registration, by: Instant) -> Result
     };
     let answer = link.call(Action::CreateThing, by, send).await;
     // Not found is the thing type, made a moment ago.
-    let existing = |error: &aws_sdk_iot::operation::create_thing::CreateThingError| {
-        error.is_resource_already_exists_exception()
-    };
+    let existing =
+        |error: &aws_sdk_iot::operation::create_thing::CreateThingError| error.is_resource_already_exists_exception();
     wrote(answer, existing, |error| error.is_resource_not_found_exception())
 }
 

@@ -1,1 +1,168 @@
+use super::*;
+use crate::domain::profile::{Method, PolicyPlan};
+use crate::domain::{Bytes, Fingerprint};
+use base64::Engine as _;
+use std::time::Duration;
 
+const DER: &[u8] = b"any bytes: nothing here parses the certificate";
+
+fn wanted() -> Registration {
+    Registration {
+        target: "plant".parse().unwrap(),
+        method: Method::WithoutCa,
+        certificate: Bytes(DER.to_vec()),
+        fingerprint: Fingerprint::of(DER),
+        certificate_status: CertificateStatus::Active,
+        thing: "gw-1".parse().unwrap(),
+        thing_type: Some("gateway".parse().unwrap()),
+        attributes: BTreeMap::from([("serial".parse().unwrap(), "1".parse().unwrap())]),
+        policy: PolicyPlan { name: "device".parse().unwrap(), document: r#"{"a":1,"b":[2]}"#.into() },
+        deadline: Duration::from_secs(1),
+    }
+}
+
+fn arn() -> String {
+    format!("arn:aws:iot:eu-west-1:123456789012:cert/{}", Fingerprint::of(DER))
+}
+
+/// All of it there.
+fn whole() -> Seen {
+    let text = base64::engine::general_purpose::STANDARD.encode(DER);
+    Seen {
+        certificate: Some(SeenCertificate {
+            arn: arn(),
+            id: Fingerprint::of(DER).to_string(),
+            status: Some(AwsStatus::Active),
+            pem: format!("-----BEGIN CERTIFICATE-----\r\n{text}\r\n-----END CERTIFICATE-----"),
+        }),
+        thing: Some(SeenThing {
+            arn: "arn:aws:iot:eu-west-1:123456789012:thing/gw-1".into(),
+            id: "7".into(),
+            thing_type: Some("gateway".into()),
+            attributes: BTreeMap::from([("serial".into(), "1".into())]),
+        }),
+        thing_type: SeenThingType::Usable,
+        policy: Some(r#"{ "b": [2], "a": 1 }"#.into()),
+        principals: vec![arn()],
+        things: vec!["gw-1".into()],
+        attached_policies: vec!["device".into()],
+        endpoint: "abc-ats.iot.eu-west-1.amazonaws.com".into(),
+    }
+}
+
+fn judged(seen: &Seen) -> Result<Vec<&'static str>, ReasonCode> {
+    let wanted = wanted();
+    let document = serde_json::from_str(&wanted.policy.document).unwrap();
+    judge(seen, &wanted, &document)
+        .map(|missing| missing.into_iter().map(Part::as_str).collect())
+        .map_err(|failure| failure.code)
+}
+
+fn changed(change: impl FnOnce(&mut Seen)) -> Result<Vec<&'static str>, ReasonCode> {
+    let mut seen = whole();
+    change(&mut seen);
+    judged(&seen)
+}
+
+#[test]
+fn nothing_is_missing_from_the_whole() {
+    assert_eq!(judged(&whole()), Ok(vec![]));
+}
+
+#[test]
+fn what_is_missing_is_named_in_the_order_in_which_it_can_be_made() {
+    let nothing = Seen {
+        certificate: None,
+        thing: None,
+        thing_type: SeenThingType::Absent,
+        policy: None,
+        principals: vec![],
+        things: vec![],
+        attached_policies: vec![],
+        endpoint: String::new(),
+    };
+    let all = ["thing-type", "certificate", "thing", "policy", "policy-attachment", "thing-attachment"];
+    assert_eq!(judged(&nothing), Ok(all.to_vec()));
+}
+
+#[test]
+fn an_attachment_that_only_one_of_the_lists_shows_is_still_missing() {
+    assert_eq!(changed(|seen| seen.principals.clear()), Ok(vec!["thing-attachment"]));
+    assert_eq!(changed(|seen| seen.things.clear()), Ok(vec!["thing-attachment"]));
+}
+
+#[test]
+fn foreign_data_is_told_before_anything_that_merely_differs() {
+    let policy_differs = |seen: &mut Seen| seen.policy = Some("{}".into());
+    assert_eq!(changed(policy_differs), Err(ReasonCode::POLICY_DIFFERS));
+    let both = changed(|seen| {
+        policy_differs(seen);
+        seen.things.push("gw-2".into());
+    });
+    assert_eq!(both, Err(ReasonCode::CERTIFICATE_FOREIGN));
+    let both = changed(|seen| {
+        policy_differs(seen);
+        seen.principals.push("arn:aws:iot:eu-west-1:123456789012:cert/00".into());
+    });
+    assert_eq!(both, Err(ReasonCode::THING_FOREIGN));
+}
+
+#[test]
+fn a_thing_that_differs_is_foreign_unless_it_carries_our_certificate() {
+    let other_attributes = |seen: &mut Seen| seen.thing.as_mut().unwrap().attributes.clear();
+    let other_type = |seen: &mut Seen| seen.thing.as_mut().unwrap().thing_type = None;
+    assert_eq!(changed(other_attributes), Err(ReasonCode::CLOUD_STATUS));
+    assert_eq!(changed(other_type), Err(ReasonCode::CLOUD_THING_TYPE));
+    for change in [other_attributes as fn(&mut Seen), other_type] {
+        let unattached = changed(|seen| {
+            change(seen);
+            seen.principals.clear();
+            seen.things.clear();
+        });
+        assert_eq!(unattached, Err(ReasonCode::THING_FOREIGN));
+    }
+}
+
+#[test]
+fn only_inactive_to_active_is_ours_to_change() {
+    let status = |status: AwsStatus| changed(|seen| seen.certificate.as_mut().unwrap().status = Some(status));
+    assert_eq!(status(AwsStatus::Inactive), Ok(vec!["certificate-status"]));
+    for other in
+        [AwsStatus::Revoked, AwsStatus::PendingTransfer, AwsStatus::PendingActivation, AwsStatus::RegisterInactive]
+    {
+        assert_eq!(status(other), Err(ReasonCode::CLOUD_STATUS));
+    }
+    assert_eq!(changed(|seen| seen.certificate.as_mut().unwrap().status = None), Err(ReasonCode::CLOUD_STATUS));
+}
+
+#[test]
+fn the_certificate_in_the_cloud_is_compared_byte_for_byte() {
+    let pem = |change: &dyn Fn(&str) -> String| {
+        changed(|seen| {
+            let certificate = seen.certificate.as_mut().unwrap();
+            certificate.pem = change(&certificate.pem);
+        })
+    };
+    assert_eq!(pem(&|_| String::new()), Err(ReasonCode::CLOUD_CERTIFICATE));
+    assert_eq!(pem(&|pem| pem.replacen('A', "B", 1)), Err(ReasonCode::CLOUD_CERTIFICATE));
+    assert_eq!(pem(&|pem| format!("{pem}\n{pem}")), Err(ReasonCode::CLOUD_CERTIFICATE));
+    let id = changed(|seen| seen.certificate.as_mut().unwrap().id = "00".repeat(32));
+    assert_eq!(id, Err(ReasonCode::CLOUD_CERTIFICATE));
+}
+
+#[test]
+fn a_deprecated_type_stops_new_things_only() {
+    assert_eq!(changed(|seen| seen.thing_type = SeenThingType::Deprecated), Ok(vec![]));
+    let new = changed(|seen| {
+        seen.thing_type = SeenThingType::Deprecated;
+        seen.thing = None;
+        seen.principals.clear();
+    });
+    assert_eq!(new, Err(ReasonCode::CLOUD_THING_TYPE));
+}
+
+#[test]
+fn a_policy_beside_ours_is_an_error() {
+    assert_eq!(changed(|seen| seen.attached_policies.push("admin".into())), Err(ReasonCode::CLOUD_STATUS));
+    assert_eq!(changed(|seen| seen.attached_policies = vec!["admin".into()]), Err(ReasonCode::CLOUD_STATUS));
+}
