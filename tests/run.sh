@@ -160,7 +160,7 @@ for suite in "${suites[@]}"; do
     status=0
     # A pipe that stays open in a stray child must not keep us: the log is a file, and shown from there.
     : >"$logs/$suite.log"
-    tail -n +1 -f "$logs/$suite.log" 2>/dev/null &
+    tail -n +1 -f --pid=$$ "$logs/$suite.log" 2>/dev/null &
     shown=$!
     bounded "$limit" cargo test --locked --no-fail-fast "${select[@]}" -- \
         --test-threads "$side_by_side" "${extra[@]}" >"$logs/$suite.log" 2>&1 || status=$?
