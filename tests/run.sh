@@ -162,7 +162,7 @@ for suite in "${suites[@]}"; do
     tail -n +1 -f --pid=$$ "$logs/$suite.log" 2>/dev/null &
     shown=$!
     bounded "$limit" cargo test --locked --no-fail-fast "${select[@]}" -- \
-        --test-threads "$side_by_side" "${extra[@]}" >"$logs/$suite.log" 2>&1 || status=$?
+        "--test-threads=$side_by_side" "${extra[@]}" >"$logs/$suite.log" 2>&1 || status=$?
     sleep 0.3
     kill "$shown" 2>/dev/null || true
     wait "$shown" 2>/dev/null || true
