@@ -60,23 +60,22 @@ done
 require_rust
 command -v git >/dev/null || die "git is missing: apt-get install git"
 
+# Written command=package, as assets/packaging/prepare.sh says.
 tokens=(softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit)
-links=(socat=socat mosquitto=mosquitto sqlite3=sqlite3)
-printing=(ippeveprinter=cups-ipp-utils 'dbus-daemon=dbus-daemon|dbus')
 windows=(Xvfb=xvfb xauth=xauth xwininfo=x11-utils xdotool=xdotool import=imagemagick
     libgl1 libegl1 libgl1-mesa-dri libxkbcommon0 libxkbcommon-x11-0 libxcursor1 libxi6 libxrandr2)
 machine=(qemu-system-x86_64=qemu-system-x86 cpio=cpio modprobe=kmod)
-PATH=$PATH:/usr/sbin:/sbin # kmod's and mosquitto's
+PATH=$PATH:/usr/sbin:/sbin # kmod's
 
 wanted=()
 peers=
 for suite in "${suites[@]}"; do
     case $suite in
     architecture | lib) ;;
-    adapters | line) wanted+=("${tokens[@]}" "${links[@]}" "${printing[@]}") peers=1 ;;
+    adapters | line) wanted+=("${tokens[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;
-    *) wanted+=("${tokens[@]}" "${links[@]}" "${printing[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
+    *) wanted+=("${tokens[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
     esac
 done
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}
@@ -160,10 +159,10 @@ for suite in "${suites[@]}"; do
     status=0
     # A pipe that stays open in a stray child must not keep us: the log is a file, and shown from there.
     : >"$logs/$suite.log"
-    tail -n +1 -f "$logs/$suite.log" 2>/dev/null &
+    tail -n +1 -f --pid=$$ "$logs/$suite.log" 2>/dev/null &
     shown=$!
     bounded "$limit" cargo test --locked --no-fail-fast "${select[@]}" -- \
-        --test-threads "$side_by_side" "${extra[@]}" >"$logs/$suite.log" 2>&1 || status=$?
+        "--test-threads=$side_by_side" "${extra[@]}" >"$logs/$suite.log" 2>&1 || status=$?
     sleep 0.3
     kill "$shown" 2>/dev/null || true
     wait "$shown" 2>/dev/null || true

@@ -98,7 +98,12 @@ packages() {
     # shellcheck disable=SC2016 # the format is dpkg's
     installed=" $({ dpkg-query -W -f '${db:Status-Status}:${Package} ' "${names[@]}" 2>/dev/null || true; } |
         tr ' ' '\n' | sed -n 's/^installed://p' | tr '\n' ' ')"
-    for wanted; do in_place "$wanted" || missing+=("${wanted#*=}"); done
+    for wanted; do
+        if ! in_place "$wanted"; then
+            wanted=${wanted#*=}
+            case " ${missing[*]} " in *" $wanted "*) ;; *) missing+=("$wanted") ;; esac
+        fi
+    done
     if [ ${#missing[@]} -eq 0 ]; then return 0; fi
     can_be_root || die "missing, and neither root nor sudo is here to install it; as root:
     apt-get update && apt-get install ${missing[*]%%|*}"
@@ -134,7 +139,7 @@ install_packages() {
 known() {
     local name
     for name in ${1//|/ }; do
-        if LC_ALL=C apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [^(]'; then
+        if [[ $(LC_ALL=C apt-cache policy "$name" 2>/dev/null) == *'  Candidate: '[!\(]* ]]; then
             printf '%s\n' "$name"
             return 0
         fi
@@ -176,13 +181,13 @@ virtual_environment() {
     (
         flock --timeout 900 9 || die "another process has been making $folder for 15 minutes"
         if is_made_from "$folder" "$@"; then exit 0; fi
-        say "making $folder from: ${*##*/}"
+        say "making $folder from $*"
         rm -rf "$folder"
         timeout --foreground 300 "$python" -m venv "$folder" >&2 || die "could not make $folder"
         local options=() file
         for file; do options+=(--requirement "$file"); done
         timeout --foreground 900 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-            "${options[@]}" >&2 || die "pip could not install: ${*##*/}"
+            "${options[@]}" >&2 || die "pip could not install what is in $*"
         made_from "$folder" "$@" >"$folder/.made-from"
     ) 9>"$folder.lock" || exit 1
 }
