@@ -131,7 +131,7 @@ impl Fixture {
         fixture.write("profiles/policy.json", POLICY);
         fixture.write("profiles/unit.zpl", UNIT);
         fixture.write("profiles/slip.zpl", SLIP);
-        fixture.write("profiles/root.pem", &root_pem());
+        fixture.write("profiles/root.pem", root_pem());
         fixture
     }
 

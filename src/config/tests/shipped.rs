@@ -58,6 +58,7 @@ fn every_shipped_profile_has_no_mistake() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     assert!(profiles.len() >= 4, "{profiles:?}");
+    let word = regex::Regex::new("@[A-Z]+@").unwrap();
     for path in profiles {
         let folder = dir.path().display();
         let text = std::fs::read_to_string(&path)
@@ -68,7 +69,6 @@ fn every_shipped_profile_has_no_mistake() {
             .replace("@VENDOR@", &format!("{folder}/profiles/vendor"))
             .replace("@POLICY@", &format!("{folder}/policies/device.json"))
             .replace("@LABELS@", &format!("{folder}/labels"));
-        let word = regex::Regex::new("@[A-Z]+@").unwrap();
         assert!(!text.lines().any(|line| !line.starts_with('#') && word.is_match(line)), "a word is left: {text}");
         std::fs::write(&path, text).unwrap();
         let station = dir.path().join("station.toml");
