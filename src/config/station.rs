@@ -165,8 +165,9 @@ fn targets(items: &[Entry<'_>], practice: bool) -> (Option<Vec<Target>>, Vec<Str
         let section = item.section("[[targets]]")?;
         let name = section.required("name").and_then(|entry| {
             let text = entry.string()?;
-            seen.check(&entry, text);
-            names.push(text.to_owned());
+            if seen.check(&entry, text) {
+                names.push(text.to_owned());
+            }
             entry.parsed()
         });
         let region = section.required("region").and_then(|entry| entry.parsed());

@@ -11,6 +11,9 @@ use super::{AttributeName, PolicyName, Product, TargetName, Template, ThingTypeN
 /// answer come on top. `port` is the serial device's node and absent for boards without one.
 pub const RUN_VARIABLES: [&str; 5] = ["serial", "port", "usb_path", "product", "station"];
 
+/// Those of them that are known before the board said a word.
+pub const DEVICE_VARIABLES: [&str; 4] = ["port", "usb_path", "product", "station"];
+
 /// What a label or slip may name besides: always set, empty where the run has no such value.
 /// `practice` is `PRACTICE` on the practice line and empty elsewhere.
 pub const LABEL_VARIABLES: [&str; 9] =
@@ -45,13 +48,26 @@ pub struct Match {
     pub serial_port: Option<bool>,
 }
 
-/// What is done before the chip is read, e.g. waking it from deep power-down.
+/// What is done before the chip is read, e.g. waking it from deep power-down; see
+/// [`Prepare::needs_answer`] for when.
 #[derive(Debug, Clone)]
 pub enum Prepare {
     /// A program and its arguments; exit status 0 within the deadline.
     Command { program: Template, args: Vec<Template>, timeout: Duration },
     /// Send, then expect an answer that matches.
     Dialogue(Dialogue),
+}
+
+impl Prepare {
+    /// Names something that only the board's answer brings (its serial number, a named group), so it
+    /// is done after the answer; anything else is done before the question, and may wake the board.
+    pub fn needs_answer(&self) -> bool {
+        let mut templates: Box<dyn Iterator<Item = &Template>> = match self {
+            Prepare::Command { program, args, .. } => Box::new(std::iter::once(program).chain(args)),
+            Prepare::Dialogue(dialogue) => Box::new(dialogue.send.iter()),
+        };
+        templates.any(|template| template.variables().any(|name| !DEVICE_VARIABLES.contains(&name)))
+    }
 }
 
 /// One question over the board's serial port.
@@ -227,4 +243,32 @@ pub struct LabelPlan {
     pub template: Template,
     /// The slip of a HELD unit.
     pub slip: Template,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepare_entry_waits_for_the_answer_only_if_it_names_it() {
+        let command = |arg: &str| Prepare::Command {
+            program: Template::parse("wake").unwrap(),
+            args: vec![Template::parse(arg).unwrap()],
+            timeout: Duration::ZERO,
+        };
+        assert!(!command("{port} {usb_path} {product} {station}").needs_answer());
+        assert!(command("{serial}").needs_answer());
+        assert!(command("root@{address}").needs_answer());
+        let dialogue = |send: Option<&str>| {
+            Prepare::Dialogue(Dialogue {
+                baud: 115_200,
+                send: send.map(|text| Template::parse(text).unwrap()),
+                expect: regex::bytes::Regex::new("OK").unwrap(),
+                timeout: Duration::ZERO,
+                retries: 0,
+            })
+        };
+        assert!(!dialogue(None).needs_answer() && !dialogue(Some("wake {port}")).needs_answer());
+        assert!(dialogue(Some("wake {serial}")).needs_answer());
+    }
 }

@@ -47,8 +47,10 @@ impl DevicePrinter {
         // A thread of its own rather than one of tokio's: a printer without paper holds it for as long as
         // it likes, and the station must be able to end meanwhile.
         let thread = std::thread::Builder::new().name("label printer".into()).spawn(move || {
-            let _guard = guard;
-            let _ = tell.send(write(&path, &bytes, &counter));
+            let result = write(&path, &bytes, &counter);
+            // Before the answer: whoever has it may print the next label at once.
+            drop(guard);
+            let _ = tell.send(result);
         });
         thread.map_err(|cause| PrintError::Open { printer: printer(), cause })?;
         match tokio::time::timeout(self.write_timeout, told).await {

@@ -96,7 +96,11 @@ fn write_new(path: &Path, bytes: &[u8], replace: bool) -> io::Result<()> {
         tempfile::Builder::new().prefix(".label-").permissions(Permissions::from_mode(0o644)).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    if replace { file.persist(path).map(drop)? } else { file.persist_noclobber(path).map(drop)? }
+    if replace {
+        file.persist(path).map(drop)?
+    } else {
+        file.persist_noclobber(path).map(drop)?
+    }
     Ok(())
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::config::problem::Mistake;
 use crate::config::section::{Entry, Known, Section};
 use crate::domain::Template;
-use crate::domain::profile::{Dialogue, Identify, IdentifySource, LABEL_VARIABLES, Match, Prepare, RUN_VARIABLES};
+use crate::domain::profile::{
+    DEVICE_VARIABLES, Dialogue, Identify, IdentifySource, LABEL_VARIABLES, Match, Prepare, RUN_VARIABLES,
+};
 
 const BAUD: u32 = 115_200;
 const DIALOGUE_TIMEOUT: Duration = Duration::from_millis(1_000);
@@ -84,7 +86,8 @@ pub(super) fn read_identify(entry: &Entry<'_>, serial_port: Option<bool>) -> (Op
                 entry.refuse("[match] takes boards without a serial port, which nobody can ask");
             }
             // The serial number is what this question is for.
-            let known = run_variables_without_serial();
+            let names = DEVICE_VARIABLES.map(str::to_owned).to_vec();
+            let known = Known { names, complete: true };
             let dialogue = read_dialogue(&section, &known);
             let groups = section.optional("expect").filter(|_| dialogue.is_some()).and_then(|entry| groups(&entry));
             (dialogue.map(IdentifySource::Dialogue), groups)
@@ -172,11 +175,6 @@ fn groups(expect: &Entry<'_>) -> Option<Vec<String>> {
         }
     }
     Some(names)
-}
-
-fn run_variables_without_serial() -> Known {
-    let names = RUN_VARIABLES.iter().filter(|name| **name != "serial").map(|name| (*name).to_owned()).collect();
-    Known { names, complete: true }
 }
 
 fn read_command(entry: &Entry<'_>, known: &Known) -> Option<(Template, Vec<Template>)> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::board::millis;
 use crate::config::problem::{Mistake, nearest};
 use crate::config::section::{Entry, Known};
-use crate::domain::profile::{CertificateStatus, Method, PolicyPlan, Register};
+use crate::domain::profile::{CertificateStatus, DEVICE_VARIABLES, Method, PolicyPlan, Register};
 use crate::domain::{AttributeName, AttributeValue, TargetName, Template, ThingName, Variables};
 
 const DEADLINE: Duration = Duration::from_millis(30_000);
@@ -74,21 +74,19 @@ fn target_names(entry: &Entry<'_>, targets: &[String]) -> Option<Vec<TargetName>
 
 fn thing_name(entry: &Entry<'_>, known: &Known) -> Option<Template> {
     let template = entry.template(known)?;
-    let differs = |name: &str| name == "serial" || !COMMON_VARIABLES.contains(&name);
-    if !template.variables().any(differs) {
+    // What is known without the board's answer is no unit's own.
+    if template.variables().all(|name| DEVICE_VARIABLES.contains(&name)) {
         entry.refuse("would be the same for every unit: use {serial}");
         return None;
     }
     let fixed = fixed_part(&template);
-    if !fixed.is_empty() && fixed.parse::<ThingName>().is_err() {
+    // With the shortest value that a variable may have.
+    if format!("{fixed}0").parse::<ThingName>().is_err() {
         entry.refuse(format!("{fixed:?} can't be part of a thing name, which is 1 to 128 of a-z A-Z 0-9 : _ -"));
         return None;
     }
     Some(template)
 }
-
-/// What units of one product may share, at one station and port.
-const COMMON_VARIABLES: [&str; 4] = ["port", "usb_path", "product", "station"];
 
 fn attributes(entry: &Entry<'_>, known: &Known, with_type: bool) -> Option<BTreeMap<AttributeName, Template>> {
     let section = entry.section("[register.attributes]")?;

@@ -1,0 +1,294 @@
+use std::time::Duration;
+
+use super::fixture::{Fixture, STATION, station_mistakes};
+use crate::config::{Printer, load};
+use crate::domain::{Failure, ReasonCode};
+
+#[test]
+fn a_correct_configuration_is_read_whole() {
+    let fixture = Fixture::new();
+    let config = fixture.load();
+    assert_eq!(config.station.name.as_str(), "L3-ST2");
+    assert_eq!(config.station.language.as_deref(), Some("ja"));
+    assert!(!config.station.practice);
+    assert!(config.detection.usb && !config.detection.serial_ports);
+    assert_eq!(config.detection.debounce, Duration::from_millis(200));
+    let lanes: Vec<_> = config.lanes.iter().map(|lane| (lane.number.get(), lane.name.as_str())).collect();
+    assert_eq!(lanes, [(1, "left"), (2, "2")]);
+    assert!(config.lanes[0].port.as_ref().unwrap().is_match("pci-0000:00:14.0-usb-0:1:1.0"));
+    assert_eq!(config.printer, Printer::Tcp { address: "192.0.2.7:9100".into() });
+    assert_eq!(config.targets[0].aws_profile.as_deref(), Some("plant"));
+    assert_eq!(config.targets[0].endpoint.as_deref(), Some("https://iot.example.com"));
+    assert_eq!(config.targets[1].name.as_str(), "production");
+    assert_eq!(config.profiles[0].name, "gateway");
+}
+
+#[test]
+fn what_may_be_left_out_has_a_default() {
+    let fixture = Fixture::new();
+    fixture.write(
+        "lineseal.toml",
+        "profiles = ['profiles/gateway.toml']\nstation.name = 'a'\n\
+         targets = [{ name = 'staging', region = 'eu-west-1' }, { name = 'production', region = 'eu-west-1' }]",
+    );
+    let config = fixture.load();
+    assert_eq!(config.printer, Printer::None);
+    assert_eq!(config.lanes.len(), 1);
+    assert_eq!(config.detection.links, [std::path::Path::new("/dev/serial/by-path")]);
+    assert!(config.detection.serial_ports && !config.detection.usb);
+    assert_eq!(config.detection.debounce, Duration::from_millis(150));
+}
+
+#[test]
+fn relative_paths_are_relative_to_the_file() {
+    let fixture = Fixture::new();
+    let text = STATION
+        .replace("kind = \"tcp\"\naddress = \"192.0.2.7\"", "kind = \"folder\"\npath = \"labels\"")
+        .replace("/dev/serial/by-path", "links");
+    fixture.write("lineseal.toml", text);
+    let config = fixture.load();
+    assert_eq!(config.printer, Printer::Folder { path: fixture.path("labels") });
+    assert_eq!(config.detection.links, [fixture.path("links")]);
+}
+
+#[test]
+fn a_file_that_can_not_be_read_says_why() {
+    let fixture = Fixture::new();
+    std::fs::remove_file(fixture.path("lineseal.toml")).unwrap();
+    assert_eq!(fixture.mistakes(), ["lineseal.toml: cannot be read: No such file or directory (os error 2)"]);
+    fixture.write("lineseal.toml", b"name = \"\xff\"");
+    assert_eq!(fixture.mistakes(), ["lineseal.toml: is not UTF-8 text"]);
+    fixture.write("lineseal.toml", "");
+    assert_eq!(
+        fixture.mistakes(),
+        [
+            r#"lineseal.toml: "station" is missing"#,
+            r#"lineseal.toml: "targets" is missing"#,
+            r#"lineseal.toml: "profiles" is missing"#,
+        ]
+    );
+}
+
+#[test]
+fn every_syntax_error_has_its_line() {
+    assert_eq!(
+        station_mistakes("name = \"L3-ST2\"\npractice = false", "name = \npractice = maybe"),
+        [
+            "lineseal.toml:4: not TOML: string values must be quoted, expected literal string",
+            "lineseal.toml:5: not TOML: string values must be quoted, expected literal string",
+        ]
+    );
+    assert_eq!(station_mistakes("practice = false", "name = \"again\""), ["lineseal.toml:5: not TOML: duplicate key"]);
+    assert_eq!(station_mistakes("[station]", "[station"), ["lineseal.toml:3: not TOML: unclosed table, expected `]`"]);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_nearest_right_one() {
+    assert_eq!(
+        station_mistakes("language = \"ja\"", "langauge = \"ja\""),
+        [r#"lineseal.toml:6: unknown key "langauge" in [station]; did you mean "language"?"#]
+    );
+    assert_eq!(
+        station_mistakes("region = \"eu-west-1\"", "regoin = \"eu-west-1\""),
+        [r#"lineseal.toml:34: unknown key "regoin" in [[targets]]; did you mean "region"?"#]
+    );
+    assert_eq!(
+        station_mistakes("[printer]", "[printers]"),
+        [r#"lineseal.toml:22: unknown key "printers"; did you mean "printer"?"#]
+    );
+    assert_eq!(
+        station_mistakes("language = \"ja\"", "colour = 1"),
+        [r#"lineseal.toml:6: unknown key "colour" in [station]; there are "name", "practice", "language""#]
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_says_what_it_has_to_be() {
+    assert_eq!(
+        station_mistakes("debounce_ms = 200", "debounce_ms = \"200\""),
+        [r#"lineseal.toml:12: "debounce_ms" in [detection] must be an integer, not a string"#]
+    );
+    assert_eq!(
+        station_mistakes("debounce_ms = 200", "debounce_ms = 5001"),
+        [r#"lineseal.toml:12: "debounce_ms" in [detection] is 5001: allowed are 0 to 5000 milliseconds"#]
+    );
+    assert_eq!(
+        station_mistakes("debounce_ms = 200", "debounce_ms = 99999999999999999999999999"),
+        ["lineseal.toml:12: \"debounce_ms\" in [detection] is 99999999999999999999999999: allowed are 0 to 5000 \
+          milliseconds"]
+    );
+    assert_eq!(
+        station_mistakes("usb = true", "usb = 1.5"),
+        [r#"lineseal.toml:11: "usb" in [detection] must be true or false, not a float"#]
+    );
+    assert_eq!(
+        station_mistakes("links = [\"/dev/serial/by-path\"]", "links = 1979-05-27"),
+        [r#"lineseal.toml:9: "links" in [detection] must be a list, not a date or time"#]
+    );
+    assert_eq!(
+        station_mistakes("language = \"ja\"", "language = \"jp\""),
+        [r#"lineseal.toml:6: "language" in [station] is "jp"; there are "en", "ja""#]
+    );
+    assert_eq!(
+        station_mistakes("name = \"L3-ST2\"", "name = \"L3 ST2\""),
+        ["lineseal.toml:4: \"name\" in [station]: \"L3 ST2\" is not a station name: 1 to 32 of a-z A-Z 0-9 _ . -"]
+    );
+}
+
+#[test]
+fn a_station_that_would_never_see_a_board_is_refused() {
+    let text = "links = [\"/dev/serial/by-path\"]\nserial_ports = false\nusb = true";
+    assert_eq!(
+        station_mistakes(text, "links = []\nserial_ports = false\nusb = false"),
+        ["lineseal.toml:8: \"detection\": nothing would ever be detected: name links, or set serial_ports or usb to \
+          true"]
+    );
+}
+
+#[test]
+fn lanes_are_told_apart() {
+    assert_eq!(
+        station_mistakes("number = 2", "number = 1"),
+        [r#"lineseal.toml:20: "number" in [[lanes]] "1" is there twice; first in line 15"#]
+    );
+    assert_eq!(
+        station_mistakes("number = 2", "number = 17"),
+        [r#"lineseal.toml:20: "number" in [[lanes]] is 17: allowed are 1 to 16"#]
+    );
+    assert_eq!(
+        station_mistakes("number = 2", "name = \"x\""),
+        [r#"lineseal.toml:19: "number" in [[lanes]] is missing"#]
+    );
+    assert_eq!(
+        station_mistakes(r"port = 'usb-0:1:1\.0'", "port = '(usb'"),
+        [r#"lineseal.toml:17: "port" in [[lanes]] is no regular expression: unclosed group"#]
+    );
+}
+
+#[test]
+fn a_printer_needs_exactly_its_own_keys() {
+    let from = "kind = \"tcp\"\naddress = \"192.0.2.7\"";
+    assert_eq!(
+        station_mistakes(from, "kind = \"tpc\""),
+        [r#"lineseal.toml:23: "kind" in [printer] is "tpc"; did you mean "tcp"?"#]
+    );
+    assert_eq!(
+        station_mistakes(from, "kind = \"device\"\naddress = \"a\""),
+        [
+            r#"lineseal.toml:22: "path" in [printer] is missing"#,
+            r#"lineseal.toml:24: "address" in [printer] has no meaning here: kind = "device" has a "path""#,
+        ]
+    );
+    for wrong in ["a:b", "a b", "http://a:9100", "2001:db8::7", "", "a:0"] {
+        let mistakes = station_mistakes(from, &format!("kind = \"tcp\"\naddress = \"{wrong}\""));
+        let reason = match wrong {
+            "" => r#"lineseal.toml:24: "address" in [printer] is empty"#.to_owned(),
+            _ => format!(
+                "lineseal.toml:24: \"address\" in [printer] is {wrong:?}: write host:port, e.g. 192.0.2.7:9100 or \
+                 [2001:db8::7]:9100"
+            ),
+        };
+        assert_eq!(mistakes, [reason]);
+    }
+}
+
+#[test]
+fn targets_are_told_apart_and_have_endpoints_that_can_be() {
+    assert_eq!(
+        station_mistakes("name = \"production\"", "name = \"staging\""),
+        [
+            r#"lineseal.toml:33: "name" in [[targets]] "staging" is there twice; first in line 27"#,
+            "profiles/gateway.toml:51: \"targets\" in [register] names the target \"production\", which does not \
+             exist; there is \"staging\"",
+        ]
+    );
+    for (wrong, why) in [
+        ("iot.example.com", "write https://host or http://127.0.0.1:port"),
+        ("https://", "write https://host or http://127.0.0.1:port, without a path"),
+        ("https://a/b", "write https://host or http://127.0.0.1:port, without a path"),
+        ("https://a:port", "write https://host or http://127.0.0.1:port, without a path"),
+        ("http://iot.example.com", "without TLS only this very machine may be used"),
+    ] {
+        assert_eq!(
+            station_mistakes("https://iot.example.com", wrong),
+            [format!("lineseal.toml:30: \"endpoint\" in [[targets]] is {wrong:?}: {why}")]
+        );
+    }
+}
+
+#[test]
+fn a_practice_station_can_not_reach_a_real_account() {
+    assert_eq!(
+        station_mistakes("practice = false", "practice = true"),
+        [
+            "lineseal.toml:30: \"endpoint\" in [[targets]] is \"https://iot.example.com\": a practice station's cloud \
+             is on this very machine: http://127.0.0.1:port",
+            "lineseal.toml:32: \"endpoint\" in [[targets]], a practice station's cloud on this very machine \
+             (http://127.0.0.1:…), is missing",
+        ]
+    );
+    let fixture = Fixture::new();
+    let text = STATION
+        .replace("practice = false", "practice = true")
+        .replace("https://iot.example.com", "http://127.0.0.1:4566")
+        .replace("region = \"eu-west-1\"", "region = \"eu-west-1\"\nendpoint = \"http://[::1]:4566\"");
+    fixture.write("lineseal.toml", text);
+    assert!(fixture.load().station.practice);
+}
+
+#[test]
+fn profiles_have_to_be_there_and_to_differ() {
+    assert_eq!(station_mistakes("[\"profiles/gateway.toml\"]", "[]"), [r#"lineseal.toml:1: "profiles" is empty"#]);
+    assert_eq!(
+        station_mistakes("[\"profiles/gateway.toml\"]", "[\"profiles/gateway.toml\", \"profiles/gateway.toml\"]"),
+        [r#"lineseal.toml:1: "profiles" "gateway" is there twice; first in line 1"#]
+    );
+    assert_eq!(
+        station_mistakes("\"profiles/gateway.toml\"", "\"profiles/gatewax.toml\""),
+        ["lineseal.toml:1: \"profiles\": profiles/gatewax.toml cannot be read: No such file or directory (os error 2)"]
+    );
+}
+
+#[test]
+fn a_profile_without_serial_port_needs_the_usb_watcher() {
+    let fixture = Fixture::new();
+    fixture.write("lineseal.toml", STATION.replace("usb = true", "usb = false"));
+    let profile =
+        super::fixture::PROFILE.replace("serial_port = true", "serial_port = false").replace("{port}", "{usb_path}");
+    let (head, tail) = profile.split_once("[[prepare]]\nsend").unwrap();
+    let (_, tail) = tail.split_once("[identify]").unwrap();
+    let (_, tail) = tail.split_once("[token]").unwrap();
+    let identify = "[identify]\nsource = \"usb-serial\"\nserial = 'A'\n[token]";
+    let text = format!("{head}{identify}{tail}").replace("{address}", "x");
+    fixture.write("profiles/gateway.toml", text);
+    assert_eq!(
+        fixture.mistakes(),
+        ["lineseal.toml:1: \"profiles\": its boards have no serial port, so [detection] needs usb = true to see them"]
+    );
+}
+
+#[test]
+fn all_mistakes_of_all_files_come_at_once_and_in_order() {
+    let fixture = Fixture::new();
+    fixture.write("lineseal.toml", STATION.replace("number = 2", "nummer = 2").replace("eu-west-1", "EU"));
+    let profile = super::fixture::PROFILE.replace("product = \"gateway-g4\"", "").replace("baud = 9600", "baud = 1");
+    fixture.write("profiles/gateway.toml", profile);
+    fixture.write("profiles/unit.zpl", "^XA^FD{seriall}^FS^XZ");
+    assert_eq!(
+        fixture.mistakes(),
+        [
+            r#"lineseal.toml:20: unknown key "nummer" in [[lanes]]; did you mean "number"?"#,
+            r#"lineseal.toml:34: "region" in [[targets]]: "EU" is not a AWS Region: 1 to 32 of a-z 0-9 -"#,
+            r#"profiles/gateway.toml: "product" is missing"#,
+            r#"profiles/gateway.toml:18: "baud" in [[prepare]] is 1: allowed are 300 to 4000000"#,
+            "profiles/unit.zpl:1: the label: a field with a variable needs ^FH before its ^FD, e.g. \
+             ^FH^FD{serial}^FS",
+            r#"profiles/unit.zpl:1: the label: there is no variable {seriall}; did you mean "serial"?"#,
+        ]
+    );
+    let errors = load(&fixture.path("lineseal.toml")).unwrap_err();
+    assert_eq!((errors.problems()[0].line, errors.problems()[0].column), (Some(20), Some(1)));
+    let failure = Failure::from(errors);
+    assert_eq!(failure.code, ReasonCode::CONFIG_INVALID);
+    assert_eq!(failure.args["count"], "6");
+}
