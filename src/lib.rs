@@ -11,6 +11,10 @@
 //! `domain`, `provisioning`, `audit` and `ports` know no tokio, egui, SQL, AWS, file system or
 //! clock: time and bytes are inputs. `tests/architecture` fails on an arrow that runs backwards.
 
+// Scenes of the window suite are drawn by unit tests too, under the crate's outer name.
+#[cfg(test)]
+extern crate self as lineseal;
+
 pub mod adapters;
 pub mod audit;
 pub mod bootstrap;

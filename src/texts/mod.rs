@@ -41,10 +41,8 @@ impl Language {
     /// All of them, by tag: `en`, `ja`.
     pub fn available() -> Vec<Language> {
         let suffix = format!("/{DOMAIN}.ftl");
-        let mut languages: Vec<Language> = Messages::iter()
-            .filter_map(|path| path.strip_suffix(&suffix)?.parse().ok())
-            .map(Language)
-            .collect();
+        let mut languages: Vec<Language> =
+            Messages::iter().filter_map(|path| path.strip_suffix(&suffix)?.parse().ok()).map(Language).collect();
         languages.sort_by_key(|language| language.0.to_string());
         languages
     }
@@ -92,13 +90,13 @@ impl std::str::FromStr for Language {
 pub struct Texts {
     loader: FluentLanguageLoader,
     language: Language,
+    next_name: String,
 }
 
 impl Texts {
     pub fn load(language: Language) -> Result<Texts, TextsError> {
-        let loader = FluentLanguageLoader::new(DOMAIN, Language::default().0);
-        fill(&loader, &language)?;
-        Ok(Texts { loader, language })
+        let next_name = fl!(loader(&language.next())?, "language-name");
+        Ok(Texts { loader: loader(&language)?, language, next_name })
     }
 
     /// From here on every text is of `language`; on an error the old one stays.
@@ -109,6 +107,12 @@ impl Texts {
 
     pub fn language(&self) -> &Language {
         &self.language
+    }
+
+    /// What the language after this one calls itself: on the switch, so that who can't read this
+    /// language finds theirs.
+    pub fn next_name(&self) -> &str {
+        &self.next_name
     }
 
     /// For `fl!(texts.loader(), "id", argument = value)`.
@@ -123,13 +127,14 @@ impl Texts {
     }
 }
 
-fn fill(loader: &FluentLanguageLoader, language: &Language) -> Result<(), TextsError> {
+fn loader(language: &Language) -> Result<FluentLanguageLoader, TextsError> {
+    let loader = FluentLanguageLoader::new(DOMAIN, Language::default().0);
     loader
         .load_languages(&Messages, std::slice::from_ref(&language.0))
         .map_err(|source| TextsError::Load { language: language.tag(), source })?;
     // Isolation marks (U+2068) serve mixed writing directions; the window's fonts would draw boxes.
     loader.set_use_isolating(false);
-    Ok(())
+    Ok(loader)
 }
 
 #[cfg(test)]

@@ -104,9 +104,10 @@ impl Reasons {
     /// The texts for `failure`. A language without the code falls back to English; an argument that
     /// the failure lacks reads "—".
     pub fn text(&self, language: &Language, failure: &Failure) -> ReasonText {
-        let sentences = self.codes.get(failure.code.as_str()).and_then(|entry| {
-            entry.languages.get(&language.tag()).or_else(|| entry.languages.get(FALLBACK))
-        });
+        let sentences = self
+            .codes
+            .get(failure.code.as_str())
+            .and_then(|entry| entry.languages.get(&language.tag()).or_else(|| entry.languages.get(FALLBACK)));
         match sentences {
             Some(sentences) => ReasonText {
                 title: fill(&sentences.title, failure),
@@ -128,8 +129,7 @@ impl Reasons {
 }
 
 fn fill(template: &Template, failure: &Failure) -> String {
-    let mut variables: Variables =
-        template.variables().map(|name| (name.to_owned(), MISSING.to_owned())).collect();
+    let mut variables: Variables = template.variables().map(|name| (name.to_owned(), MISSING.to_owned())).collect();
     variables.extend(failure.args.iter().map(|(name, value)| (name.clone(), value.clone())));
     template.render(&variables).unwrap_or_else(|_| template.as_str().to_owned())
 }

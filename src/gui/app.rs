@@ -1,0 +1,230 @@
+//! The window itself: takes snapshots, hands them to the screen, carries out what the screen asks.
+
+use std::sync::Arc;
+
+use egui::{Event as Input, Frame, Key, Panel, ViewportCommand};
+
+use crate::runner::view::{Command, LaneState, Snapshot};
+use crate::texts::{Language, Texts, fl};
+
+use super::bridge::Bridge;
+use super::practice_panel::{PracticeBridge, PracticePanel};
+use super::screens::View;
+use super::screens::station::{self, Station};
+use super::theme::{Theme, size};
+use super::wedge::{Taken, Wedge};
+use super::widgets::shapes;
+use super::widgets::text::{Pen, line};
+use super::{Error, theme};
+
+/// How the window begins.
+pub struct WindowOptions {
+    pub language: Language,
+    /// Points. `None`: as large as the screen allows.
+    pub size: Option<[f32; 2]>,
+    /// The practice line's controls; shown only while the snapshot says practice.
+    pub practice: Option<PracticeBridge>,
+}
+
+/// Opens the window and returns when it is closed. Must be called on the process's main thread; the
+/// runner lives on others and learns of the end by the caller.
+///
+/// # Errors
+/// There is no display, or none with OpenGL.
+pub fn open(bridge: Bridge, options: WindowOptions) -> Result<(), Error> {
+    let texts = Texts::load(options.language)?;
+    let snapshot = bridge.latest().snapshot;
+    let title = title(&texts, &snapshot);
+    let mut viewport = egui::ViewportBuilder::default()
+        .with_title(&title)
+        .with_app_id("lineseal")
+        .with_icon(theme::icon())
+        .with_min_inner_size([1024.0, 640.0]);
+    viewport = match options.size {
+        Some(size) => viewport.with_inner_size(size),
+        None => viewport.with_inner_size([1280.0, 800.0]).with_maximized(true),
+    };
+    let native = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
+    let practice = options.practice;
+    eframe::run_native(
+        &title,
+        native,
+        Box::new(move |context| {
+            let ctx = &context.egui_ctx;
+            bridge.wake(ctx);
+            if let Some(practice) = &practice {
+                bridge.wake_for(&practice.views, ctx);
+            }
+            Ok(Box::new(App::new(ctx, bridge, practice, texts)))
+        }),
+    )
+    .map_err(Error::Window)
+}
+
+pub(super) struct App {
+    bridge: Bridge,
+    theme: Theme,
+    texts: Texts,
+    wedge: Wedge,
+    snapshot: Arc<Snapshot>,
+    runner_gone: bool,
+    station: Station,
+    practice: Option<PracticePanel>,
+    /// A person has said twice that the window shall close.
+    leaving: bool,
+}
+
+impl App {
+    pub(super) fn new(ctx: &egui::Context, bridge: Bridge, practice: Option<PracticeBridge>, texts: Texts) -> App {
+        let theme = Theme::light();
+        theme.apply(ctx);
+        let latest = bridge.latest();
+        App {
+            bridge,
+            theme,
+            texts,
+            wedge: Wedge::default(),
+            snapshot: latest.snapshot,
+            runner_gone: latest.gone,
+            station: Station::default(),
+            practice: practice.map(PracticePanel::new),
+            leaving: false,
+        }
+    }
+
+    /// Draws everything into `ui`, which is the whole window.
+    pub(super) fn draw(&mut self, ui: &mut egui::Ui) {
+        let snapshot = Arc::clone(&self.snapshot);
+        let view = View {
+            theme: &self.theme,
+            texts: &self.texts,
+            snapshot: &snapshot,
+            typed: self.wedge.typed(),
+            runner_gone: self.runner_gone,
+        };
+        if snapshot.practice {
+            practice_banner(ui, &view, "practice-top");
+        }
+        let mut asked = Vec::new();
+        let practice = self.practice.as_mut().filter(|_| snapshot.practice);
+        let mut side = practice.map(|panel| |ui: &mut egui::Ui| panel.show(ui, &view));
+        let side = side.as_mut().map(|side| side as &mut dyn FnMut(&mut egui::Ui));
+        self.station.show(ui, &view, side, &mut asked);
+        for event in asked {
+            self.perform(ui.ctx(), event);
+        }
+    }
+
+    fn perform(&mut self, ctx: &egui::Context, event: station::Event) {
+        match event {
+            station::Event::Ask(command) => self.send(ctx, command),
+            station::Event::NextLanguage => {
+                let next = self.texts.language().next();
+                match self.texts.switch_to(next) {
+                    Ok(()) => ctx.send_viewport_cmd(ViewportCommand::Title(title(&self.texts, &self.snapshot))),
+                    Err(error) => tracing::error!(%error, "the language was not switched"),
+                }
+            }
+            station::Event::TogglePractice => {
+                if let Some(practice) = &mut self.practice {
+                    practice.toggle();
+                }
+            }
+            station::Event::ForgetTyped => {
+                self.wedge.escape();
+            }
+            station::Event::Quit => {
+                self.leaving = true;
+                ctx.send_viewport_cmd(ViewportCommand::Close);
+            }
+        }
+        ctx.request_repaint();
+    }
+
+    fn send(&mut self, ctx: &egui::Context, command: Command) {
+        if self.bridge.send(command).is_err() {
+            self.station.say_busy(ctx.input(|input| input.time));
+        }
+    }
+
+    /// Takes what the scanner types out of `events`, unless a text field is being typed into.
+    fn take_scans(&mut self, ctx: &egui::Context, events: &mut Vec<Input>, now: f64) {
+        if self.station.is_typing() {
+            return;
+        }
+        let mut lines = Vec::new();
+        events.retain(|event| {
+            let taken = match event {
+                Input::Text(text) => self.wedge.text(text, now),
+                Input::Key { key: Key::Enter, pressed: true, .. } => self.wedge.enter(),
+                Input::Key { key: Key::Backspace, pressed: true, .. } => self.wedge.backspace(),
+                Input::Key { key: Key::Escape, pressed: true, .. } => self.wedge.escape(),
+                _ => Taken::No,
+            };
+            match taken {
+                Taken::No => true,
+                Taken::Yes => false,
+                Taken::Line(line) => {
+                    lines.push(line);
+                    false
+                }
+            }
+        });
+        for line in lines {
+            self.send(ctx, Command::Scan(line));
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn raw_input_hook(&mut self, ctx: &egui::Context, input: &mut egui::RawInput) {
+        let now = input.time.unwrap_or_else(|| ctx.input(|input| input.time));
+        self.take_scans(ctx, &mut input.events, now);
+    }
+
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        let latest = self.bridge.latest();
+        self.snapshot = latest.snapshot;
+        self.runner_gone = latest.gone;
+        let running = self.snapshot.lanes.iter().filter(|lane| matches!(lane.state, LaneState::Running { .. })).count();
+        let asked_to_close = ctx.input(|input| input.viewport().close_requested());
+        if asked_to_close && running > 0 && !self.leaving && !self.runner_gone {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+            self.station.ask_to_leave();
+        }
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.draw(ui);
+    }
+
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        self.theme.ground.to_normalized_gamma_f32()
+    }
+}
+
+fn title(texts: &Texts, snapshot: &Snapshot) -> String {
+    if snapshot.practice {
+        format!("Lineseal {} · {}", snapshot.station, fl!(texts.loader(), "practice-word"))
+    } else {
+        format!("Lineseal {}", snapshot.station)
+    }
+}
+
+/// Stripes and the word over the whole width: nobody takes this for the real line.
+fn practice_banner(ui: &mut egui::Ui, view: &View, id: &str) {
+    let theme = view.theme;
+    Panel::top(id.to_owned()).exact_size(size::PRACTICE_BANNER).frame(Frame::NONE).show_separator_line(false).show(
+        ui,
+        |ui| {
+            let rect = ui.max_rect();
+            let painter = ui.painter();
+            shapes::hatch(painter, rect, theme.practice.fill, theme.watermark);
+            let text = fl!(view.texts.loader(), "practice-banner");
+            let galley = line(painter, &text, Pen::bold(size::LARGE, theme.practice.text));
+            let plate = egui::Rect::from_center_size(rect.center(), galley.size() + egui::vec2(48.0, 24.0));
+            painter.with_clip_rect(rect).rect_filled(plate, 0.0, theme.practice.fill);
+            super::widgets::text::place(painter, galley, rect, egui::Align2::CENTER_CENTER);
+        },
+    );
+}

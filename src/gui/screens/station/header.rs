@@ -1,0 +1,150 @@
+//! Which batch, how far, how well; and whether cloud, log and printer are there.
+
+use egui::{Align2, Frame, Painter, Panel, Rect, Ui, pos2, vec2};
+
+use crate::gui::screens::{View, say};
+use crate::gui::theme::size;
+use crate::gui::widgets::health::{Condition, Pill};
+use crate::gui::widgets::text::{Pen, fit_line, place};
+use crate::runner::view::{BatchView, Health};
+use crate::texts::reasons;
+
+use super::{Message, Service, scale};
+
+pub fn show(ui: &mut Ui, view: &View, messages: &mut Vec<Message>) {
+    let k = scale(ui.available_width());
+    let height = (92.0 * k).max(62.0);
+    let frame = Frame::new().fill(view.theme.surface);
+    Panel::top("header").exact_size(height).resizable(false).show_separator_line(false).frame(frame).show(ui, |ui| {
+        let rect = ui.max_rect();
+        let painter = ui.painter().clone();
+        painter.hline(rect.x_range(), rect.bottom() - 0.5, view.theme.hairline());
+        let inner = rect.shrink2(vec2(28.0 * k, 8.0 * k));
+        let right = operator_and_health(ui, view, inner, k, messages);
+        let left = Rect::from_min_max(inner.min, pos2(right - 20.0 * k, inner.bottom()));
+        name_and_batch(&painter, view, left, k);
+    });
+}
+
+fn name_and_batch(painter: &Painter, view: &View, rect: Rect, k: f32) {
+    let station = view.snapshot.station.to_string();
+    let mut x = block(painter, view, rect, rect.left(), k, "Lineseal", &station, Order::ValueFirst, 220.0 * k);
+    x += 36.0 * k;
+    let Some(batch) = &view.snapshot.batch else {
+        let text = say!(view, "header-no-batch");
+        let at = Rect::from_min_max(pos2(x, rect.top()), rect.max);
+        place(
+            painter,
+            fit_line(painter, &text, Pen::regular(20.0 * k, view.theme.muted), at.width()),
+            at,
+            Align2::LEFT_CENTER,
+        );
+        return;
+    };
+    x = progress(painter, view, rect, x, k, batch) + 28.0 * k;
+    let yields = match batch.first_attempts {
+        0 => "—".to_owned(),
+        attempts => {
+            let percent = format!("{:.1}", batch.first_passes as f64 * 100.0 / attempts as f64);
+            say!(view, "header-yield-value", percent = percent)
+        }
+    };
+    let room = |x: f32| (rect.right() - x).max(40.0);
+    let caption = say!(view, "header-yield");
+    x = block(painter, view, rect, x, k, &yields, &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
+    let caption = say!(view, "header-held");
+    block(painter, view, rect, x, k, &batch.held.to_string(), &caption, Order::CaptionFirst, room(x));
+}
+
+enum Order {
+    CaptionFirst,
+    ValueFirst,
+}
+
+/// A number or name in bold with a small caption; returns its right edge.
+#[allow(clippy::too_many_arguments)] // a private drawing helper; a struct would say the same twice
+fn block(
+    painter: &Painter,
+    view: &View,
+    rect: Rect,
+    x: f32,
+    k: f32,
+    value: &str,
+    caption: &str,
+    order: Order,
+    width: f32,
+) -> f32 {
+    let value = fit_line(painter, value, Pen::bold(26.0 * k, view.theme.ink), width);
+    let caption = fit_line(painter, caption, Pen::regular((15.0 * k).max(12.0), view.theme.muted), width);
+    let wide = value.size().x.max(caption.size().x);
+    let (first, second) = match order {
+        Order::CaptionFirst => (caption, value),
+        Order::ValueFirst => (value, caption),
+    };
+    let top = rect.center().y - (first.size().y + second.size().y) / 2.0;
+    let first_rect = Rect::from_min_size(pos2(x, top), first.size());
+    let second_rect = Rect::from_min_size(pos2(x, first_rect.bottom()), second.size());
+    place(painter, first, first_rect, Align2::LEFT_TOP);
+    place(painter, second, second_rect, Align2::LEFT_TOP);
+    x + wide
+}
+
+/// The batch's name, how many are done, and a bar; returns its right edge.
+fn progress(painter: &Painter, view: &View, rect: Rect, x: f32, k: f32, batch: &BatchView) -> f32 {
+    let theme = view.theme;
+    let width = 260.0 * k;
+    let name = say!(view, "header-batch", name = batch.name.as_str());
+    let name = fit_line(painter, &name, Pen::regular((15.0 * k).max(12.0), theme.muted), width);
+    let done = say!(view, "header-done", done = batch.passed, planned = batch.planned);
+    let done = fit_line(painter, &done, Pen::bold(26.0 * k, theme.ink), width);
+    let bar_height = 9.0 * k;
+    let top = rect.center().y - (name.size().y + done.size().y + bar_height) / 2.0;
+    let name_rect = Rect::from_min_size(pos2(x, top), name.size());
+    let done_rect = Rect::from_min_size(pos2(x, name_rect.bottom()), done.size());
+    place(painter, name, name_rect, Align2::LEFT_TOP);
+    place(painter, done, done_rect, Align2::LEFT_TOP);
+    let bar = Rect::from_min_size(pos2(x, done_rect.bottom()), vec2(width, bar_height));
+    painter.rect_filled(bar, bar_height / 2.0, theme.line);
+    let part = if batch.planned == 0 { 0.0 } else { (batch.passed as f32 / batch.planned as f32).min(1.0) };
+    let mut done_bar = bar;
+    done_bar.set_width(width * part);
+    painter.rect_filled(done_bar, bar_height / 2.0, theme.pass.fill);
+    bar.right()
+}
+
+/// From the right edge to the left; returns where it begins.
+fn operator_and_health(ui: &mut Ui, view: &View, rect: Rect, k: f32, messages: &mut Vec<Message>) -> f32 {
+    let mut right = rect.right();
+    if let Some(operator) = &view.snapshot.operator {
+        let galley = fit_line(ui.painter(), operator, Pen::regular((20.0 * k).max(14.0), view.theme.ink), 220.0 * k);
+        let at = Rect::from_min_max(pos2(right - galley.size().x, rect.top()), pos2(right, rect.bottom()));
+        right = at.left() - 24.0 * k;
+        place(ui.painter(), galley, at, Align2::RIGHT_CENTER);
+    }
+    let services = [
+        (Service::Printer, say!(view, "health-printer"), &view.snapshot.printer),
+        (Service::Log, say!(view, "health-log"), &view.snapshot.log),
+        (Service::Cloud, say!(view, "health-cloud"), &view.snapshot.cloud),
+    ];
+    for (service, name, health) in services {
+        let (condition, text, spoken) = match health {
+            Health::Good => (Condition::Good, name.clone(), say!(view, "a11y-health-good", name = name.clone())),
+            Health::Unknown => {
+                (Condition::Unknown, name.clone(), say!(view, "a11y-health-unknown", name = name.clone()))
+            }
+            Health::Bad(failure) => {
+                let title = reasons().text(view.texts.language(), failure).title;
+                let spoken = say!(view, "a11y-health-bad", name = name.clone(), text = title);
+                (Condition::Bad, format!("{name} {}", failure.code), spoken)
+            }
+        };
+        let pill = Pill { text: &text, condition, spoken: &spoken, size: (16.0 * k).max(13.0) };
+        let width = pill.width(ui);
+        let at = Rect::from_center_size(pos2(right - width / 2.0, rect.center().y), vec2(width, size::TOUCH));
+        if pill.at(ui, view.theme, &name, at).clicked() {
+            messages.push(Message::Health(service));
+        }
+        right = at.left() - 10.0 * k;
+    }
+    right
+}

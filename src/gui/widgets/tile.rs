@@ -1,0 +1,215 @@
+//! A lane: a head with the board and its steps, and below it what to do or the verdict, over the
+//! whole rest of the tile.
+
+use egui::{
+    Align2, Color32, CornerRadius, Painter, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo,
+    pos2, vec2,
+};
+
+use crate::domain::Verdict;
+use crate::gui::theme::{Paint, Theme, size};
+
+use super::button::Button;
+use super::shapes;
+use super::steps::{Steps, steps};
+use super::text::{Pen, fit_block, fit_line, line, place};
+
+/// What a tile shows.
+#[derive(Debug, Clone)]
+pub struct Tile {
+    /// The lane's number on the jig.
+    pub number: String,
+    pub heading: String,
+    /// A small line below the heading.
+    pub below: String,
+    pub steps: Steps,
+    pub body: Body,
+    /// A button in the head.
+    pub action: Option<String>,
+    /// Read aloud.
+    pub spoken: String,
+    /// Written into the tile where no verdict stands.
+    pub watermark: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Nothing to do here but plug in, or wait.
+    Free { text: String },
+    /// A step runs.
+    Working { text: String },
+    /// The lane waits for the scanner.
+    Scan { text: String },
+    /// The end of a run.
+    Verdict {
+        shape: Verdict,
+        paint: Paint,
+        word: String,
+        /// What to do.
+        sentence: String,
+        /// Small: code, thing, label.
+        detail: String,
+    },
+}
+
+pub struct TileResponse {
+    /// The tile itself, for focus and details.
+    pub tile: Response,
+    /// The head's button was pressed.
+    pub action: bool,
+}
+
+impl Tile {
+    pub fn show(&self, ui: &Ui, theme: &Theme, rect: Rect) -> TileResponse {
+        let response = ui.interact(rect, ui.scope_id().with(("lane", &self.number)), Sense::click());
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &self.spoken));
+        let painter = ui.painter().with_clip_rect(rect.expand(4.0).intersect(ui.clip_rect()));
+        painter.rect_filled(rect, size::RADIUS, theme.surface);
+        let head_height = (rect.height() * 0.2).clamp(46.0, 84.0).round();
+        let (head, body) = rect.split_top_bottom_at_y(rect.top() + head_height);
+        self.paint_body(&painter, theme, body);
+        let action = self.paint_head(ui, &painter, theme, head);
+        painter.rect_stroke(rect, size::RADIUS, theme.hairline(), StrokeKind::Inside);
+        if response.has_focus() {
+            painter.rect_stroke(
+                rect.expand(4.0),
+                size::RADIUS + 4.0,
+                Stroke::new(4.0, theme.accent),
+                StrokeKind::Inside,
+            );
+        }
+        TileResponse { tile: response, action }
+    }
+
+    fn paint_head(&self, ui: &Ui, painter: &Painter, theme: &Theme, rect: Rect) -> bool {
+        let pad = (rect.width() * 0.04).clamp(8.0, 20.0);
+        let bar_height = (rect.height() * 0.09).clamp(5.0, 8.0);
+        let bar = Rect::from_min_max(
+            pos2(rect.left() + pad, rect.bottom() - bar_height - pad * 0.4),
+            pos2(rect.right() - pad, rect.bottom() - pad * 0.4),
+        );
+        steps(painter, theme, bar, self.steps);
+        let mut row =
+            Rect::from_min_max(pos2(rect.left() + pad, rect.top() + 2.0), pos2(rect.right() - pad, bar.top()));
+        let number = line(painter, &self.number, Pen::bold((row.height() * 0.72).min(42.0), theme.ink));
+        let number = place(painter, number, row, Align2::LEFT_CENTER);
+        row.min.x = number.right() + pad;
+        let mut pressed = false;
+        if let Some(action) = &self.action {
+            let text = (row.height() * 0.36).clamp(size::SMALL, size::BODY);
+            let button = Button::new(action).text(text);
+            let width = button.width(ui);
+            let place =
+                Rect::from_min_max(pos2(row.right() - width, row.top() + 2.0), pos2(row.right(), bar.top() - 4.0));
+            pressed = button.at(ui, theme, ("action", &self.number), place).clicked();
+            row.max.x = place.left() - pad * 0.5;
+        }
+        let heading = Pen::bold((row.height() * 0.42).clamp(size::SMALL, size::LARGE), theme.ink);
+        let heading = fit_line(painter, &self.heading, heading, row.width());
+        if self.below.is_empty() {
+            place(painter, heading, row, Align2::LEFT_CENTER);
+        } else {
+            let below = Pen::regular((row.height() * 0.28).clamp(size::SMALLEST, size::SMALL), theme.muted);
+            let below = fit_line(painter, &self.below, below, row.width());
+            let both = heading.size().y + below.size().y;
+            let top = row.center().y - both / 2.0;
+            let first = Rect::from_min_size(pos2(row.left(), top), vec2(row.width(), heading.size().y));
+            let second = Rect::from_min_size(first.left_bottom(), vec2(row.width(), below.size().y));
+            place(painter, heading, first, Align2::LEFT_CENTER);
+            place(painter, below, second, Align2::LEFT_CENTER);
+        }
+        pressed
+    }
+
+    fn paint_body(&self, painter: &Painter, theme: &Theme, rect: Rect) {
+        match &self.body {
+            Body::Verdict { shape, paint, word, sentence, detail } => {
+                let round = size::RADIUS as u8;
+                let corners = CornerRadius { nw: 0, ne: 0, sw: round, se: round };
+                painter.rect_filled(rect, corners, paint.fill);
+                paint_verdict(painter, rect, *shape, paint.text, word, sentence, detail);
+            }
+            Body::Free { text } => {
+                self.paint_watermark(painter, theme, rect);
+                paint_quiet(painter, rect, Some(shapes::plug), text, Pen::regular(26.0, theme.muted));
+            }
+            Body::Working { text } => {
+                self.paint_watermark(painter, theme, rect);
+                paint_quiet(painter, rect, None, text, Pen::bold(30.0, theme.ink));
+            }
+            Body::Scan { text } => {
+                self.paint_watermark(painter, theme, rect);
+                paint_quiet(painter, rect, Some(shapes::barcode), text, Pen::bold(30.0, theme.accent));
+            }
+        }
+    }
+
+    fn paint_watermark(&self, painter: &Painter, theme: &Theme, rect: Rect) {
+        let Some(text) = &self.watermark else { return };
+        let pen = Pen::bold((rect.height() * 0.3).min(rect.width() * 0.16), theme.watermark);
+        let galley = fit_line(painter, text, pen, rect.width() * 0.9);
+        let angle = -0.16_f32;
+        let half = galley.size() / 2.0;
+        let turned = vec2(half.x * angle.cos() - half.y * angle.sin(), half.x * angle.sin() + half.y * angle.cos());
+        let mut shape = egui::epaint::TextShape::new(rect.center() - turned, galley, Color32::PLACEHOLDER);
+        shape.angle = angle;
+        painter.with_clip_rect(rect.intersect(painter.clip_rect())).add(Shape::Text(shape));
+    }
+}
+
+/// Icon and word as large as they fit, the sentence below them, the detail below that, all centred.
+fn paint_verdict(
+    painter: &Painter,
+    rect: Rect,
+    shape: Verdict,
+    colour: Color32,
+    word: &str,
+    sentence: &str,
+    detail: &str,
+) {
+    let inner = rect.shrink2(vec2((rect.width() * 0.05).min(28.0), (rect.height() * 0.05).min(20.0)));
+    let detail_size = (rect.height() * 0.065).clamp(size::SMALLEST + 1.0, 18.0);
+    let detail = fit_line(painter, detail, Pen::regular(detail_size, colour), inner.width());
+    let detail_height = detail.size().y;
+
+    // The word's width is measured once and scaled: trying many sizes would fill the glyph atlas.
+    let probe = line(painter, word, Pen::bold(40.0, colour));
+    let icon_and_gap = 0.86 + 0.22;
+    let by_width = inner.width() / (probe.size().x / 40.0 + icon_and_gap);
+    let word_size = by_width.min(inner.height() * 0.46).min(190.0).floor().max(size::SMALL);
+    let word = line(painter, word, Pen::bold(word_size, colour));
+    let word_height = word_size * 1.06;
+
+    let gap = (inner.height() * 0.025).min(12.0);
+    let room = vec2(inner.width(), (inner.height() - word_height - detail_height - 2.0 * gap).max(size::SMALLEST));
+    let sentence = fit_block(painter, sentence, Pen::regular(30.0, colour), room);
+    let height = word_height + sentence.size().y + detail_height + 2.0 * gap;
+    let mut top = inner.center().y - height / 2.0;
+
+    let icon_side = word_size * 0.86;
+    let row_width = icon_side + word_size * 0.22 + word.size().x;
+    let row = Rect::from_min_size(pos2(inner.center().x - row_width / 2.0, top), vec2(row_width, word_height));
+    let icon = Rect::from_min_size(pos2(row.left(), row.center().y - icon_side / 2.0), vec2(icon_side, icon_side));
+    shapes::verdict(painter, shape, icon, colour);
+    place(painter, word, row, Align2::RIGHT_CENTER);
+    top = row.bottom() + gap;
+    let block = Rect::from_min_size(pos2(inner.left(), top), vec2(inner.width(), sentence.size().y));
+    place(painter, sentence, block, Align2::CENTER_TOP);
+    let last = Rect::from_min_size(pos2(inner.left(), block.bottom() + gap), vec2(inner.width(), detail_height));
+    place(painter, detail, last, Align2::CENTER_TOP);
+}
+
+fn paint_quiet(painter: &Painter, rect: Rect, icon: Option<fn(&Painter, Rect, Color32)>, text: &str, pen: Pen) {
+    let inner = rect.shrink2(vec2(rect.width() * 0.05, rect.height() * 0.08));
+    let icon_side = if icon.is_some() { (rect.height() * 0.26).min(64.0) } else { 0.0 };
+    let room = vec2(inner.width(), inner.height() - icon_side);
+    let galley = fit_block(painter, text, pen, room);
+    let height = icon_side + galley.size().y;
+    let top = inner.center().y - height / 2.0;
+    if let Some(icon) = icon {
+        let place = Rect::from_min_size(pos2(inner.center().x - icon_side / 2.0, top), vec2(icon_side, icon_side));
+        icon(painter, place, pen.colour);
+    }
+    let block = Rect::from_min_size(pos2(inner.left(), top + icon_side), vec2(inner.width(), galley.size().y));
+    place(painter, galley, block, Align2::CENTER_TOP);
+}

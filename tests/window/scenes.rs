@@ -1,0 +1,203 @@
+//! Snapshots to draw: every state a lane can be in, in as many lanes as wanted.
+
+use jiff::Timestamp;
+use lineseal::audit::event::{LabelKind, LabelStatus};
+use lineseal::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Step, Verdict};
+use lineseal::gui::practice_panel::{PracticePort, PracticeView};
+use lineseal::runner::view::{BatchView, FinishedView, Health, LabelQuestion, LaneState, LaneView, Snapshot};
+
+/// Everything at once: `lanes` lanes (1 to 16) in all states, lane 1 a PASS, lane 3 a FAIL.
+pub fn busy(lanes: u8, practice: bool) -> Snapshot {
+    let states = [
+        ended(1, Verdict::Pass, None),
+        running(2, Step::Register),
+        ended(3, Verdict::Fail, Some(reason(ReasonCode::CERTIFICATE_BOUND).with("unit", "GW4-0030954"))),
+        LaneState::Free,
+        ended(5, Verdict::Held, Some(reason(ReasonCode::CLOUD_UNREACHABLE))),
+        ended(6, Verdict::Error, Some(reason(ReasonCode::TOKEN_SILENT))),
+        running(7, Step::Prove),
+        ended(8, Verdict::Aborted, Some(reason(ReasonCode::BOARD_UNPLUGGED))),
+        labelled(ended(9, Verdict::Pass, None), LabelStatus::Pending),
+        scanning(10),
+        LaneState::Unrecorded { failure: reason(ReasonCode::STORE_FULL) },
+        ended(12, Verdict::Fail, Some(reason(ReasonCode::CERTIFICATE_FOREIGN))),
+        ended(13, Verdict::Error, Some(reason(ReasonCode::BOARD_TWIN).with("serial", "GW4-0031200"))),
+        removed(ended(14, Verdict::Fail, Some(reason(ReasonCode::CHIP_LACKS_KEY)))),
+        labelled(ended(15, Verdict::Pass, None), LabelStatus::Failed),
+        removed(ended(16, Verdict::Pass, None)),
+    ];
+    with_lanes(states.into_iter().take(usize::from(lanes)).collect(), practice)
+}
+
+/// All lanes free, nothing to do: what must cost no processor time.
+pub fn idle(lanes: u8, practice: bool) -> Snapshot {
+    with_lanes((0..lanes).map(|_| LaneState::Free).collect(), practice)
+}
+
+/// Two lanes: a PASS and a FAIL.
+pub fn pair(practice: bool) -> Snapshot {
+    let fail = reason(ReasonCode::CERTIFICATE_FOREIGN_CA);
+    with_lanes(vec![ended(1, Verdict::Pass, None), ended(2, Verdict::Fail, Some(fail))], practice)
+}
+
+/// One lane for each verdict that `code` can end in, to see its sentence in a tile.
+pub fn told(code: ReasonCode, lanes: u8, practice: bool) -> Snapshot {
+    let failure = ["unit", "thing", "other", "serial", "profiles", "action", "port"]
+        .into_iter()
+        .fold(reason(code), |failure, arg| failure.with(arg, "GW4-0030954"));
+    with_lanes((1..=lanes).map(|lane| ended(lane, code.verdict(), Some(failure.clone()))).collect(), practice)
+}
+
+/// What is not well, a question, and a board that no lane took.
+pub fn troubled(lanes: u8, practice: bool) -> Snapshot {
+    let mut snapshot = busy(lanes, practice);
+    snapshot.paused = true;
+    snapshot.cloud = Health::Bad(reason(ReasonCode::CLOUD_UNREACHABLE));
+    snapshot.printer = Health::Bad(reason(ReasonCode::PRINTER_UNREACHABLE));
+    snapshot.log = Health::Unknown;
+    snapshot.questions =
+        vec![LabelQuestion { run: run(77), serial: "GW4-0031177".parse().ok(), kind: LabelKind::Unit }];
+    let device = Device {
+        path: "pci-0000:00:14.0-usb-0:3:1.0".parse().expect("a port path"),
+        instance: "1".into(),
+        node: None,
+        usb: None,
+        usb_serial: None,
+        interface: None,
+        product: None,
+        denied: None,
+    };
+    snapshot.refused = vec![(device, reason(ReasonCode::BOARD_NO_LANE))];
+    snapshot
+}
+
+/// No batch is open.
+pub fn unopened(lanes: u8) -> Snapshot {
+    Snapshot { batch: None, recent: Vec::new(), ..idle(lanes, false) }
+}
+
+pub fn practice_view(ports: u8) -> PracticeView {
+    let port = |at: u8| PracticePort {
+        name: format!("port-{at}"),
+        plugged: (at % 2 == 1).then(|| format!("PR-{at:07}")),
+        fault: (at == 3).then(|| "foreign-ca".to_owned()),
+    };
+    let faults = [
+        "key-missing",
+        "certificate-copied",
+        "foreign-ca",
+        "expired",
+        "duplicate",
+        "unplugged",
+        "silent-board",
+        "hung-token",
+    ];
+    PracticeView {
+        ports: (1..=ports).map(port).collect(),
+        faults: faults.map(str::to_owned).to_vec(),
+        cloud_up: true,
+        printer_up: false,
+    }
+}
+
+fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
+    let lanes = states.into_iter().enumerate().map(|(at, state)| {
+        let number = lane(at as u8 + 1);
+        LaneView { number, name: number.to_string(), port: None, state }
+    });
+    let verdicts = [Verdict::Pass, Verdict::Fail, Verdict::Pass, Verdict::Held, Verdict::Error, Verdict::Aborted];
+    let recent = verdicts.into_iter().cycle().take(12).enumerate().map(|(at, verdict)| FinishedView {
+        run: run(100 + at as u8),
+        lane: lane(1),
+        serial: format!("GW4-00311{:02}", 88 - at).parse().ok(),
+        verdict,
+    });
+    Snapshot {
+        station: "L3-ST2".parse().expect("a station name"),
+        practice,
+        operator: Some("Tanaka (T-014)".into()),
+        batch: Some(BatchView {
+            name: "GW4-2611-07".parse().expect("a batch name"),
+            planned: 500,
+            passed: 312,
+            held: 3,
+            first_passes: 307,
+            first_attempts: 312,
+        }),
+        lanes: lanes.collect(),
+        recent: recent.collect(),
+        cloud: Health::Good,
+        log: Health::Good,
+        printer: Health::Good,
+        paused: false,
+        questions: Vec::new(),
+        refused: Vec::new(),
+        profiles: vec!["gateway-g4".into(), "sensor-s1".into()],
+    }
+}
+
+fn ended(number: u8, verdict: Verdict, reason: Option<Failure>) -> LaneState {
+    let serial = format!("GW4-00311{:02}", 80 + number);
+    let label = match verdict {
+        Verdict::Pass | Verdict::Held => LabelStatus::Printed,
+        _ => LabelStatus::None,
+    };
+    LaneState::Finished {
+        run: run(number),
+        thing: (verdict == Verdict::Pass).then(|| format!("gw-{serial}").parse().expect("a thing name")),
+        serial: serial.parse().ok(),
+        verdict,
+        reason,
+        slip: (verdict == Verdict::Held).then_some(12),
+        label,
+        step: if verdict == Verdict::Pass { Step::Seal } else { Step::Register },
+        took_ms: 3_120,
+        present: verdict != Verdict::Aborted || number == 8,
+    }
+}
+
+fn labelled(mut state: LaneState, status: LabelStatus) -> LaneState {
+    if let LaneState::Finished { label, .. } = &mut state {
+        *label = status;
+    }
+    state
+}
+
+fn removed(mut state: LaneState) -> LaneState {
+    if let LaneState::Finished { present, .. } = &mut state {
+        *present = false;
+    }
+    state
+}
+
+fn running(number: u8, step: Step) -> LaneState {
+    LaneState::Running {
+        run: run(number),
+        serial: format!("GW4-00311{:02}", 80 + number).parse().ok(),
+        step,
+        waits_for_scan: false,
+        started: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn scanning(number: u8) -> LaneState {
+    LaneState::Running {
+        run: run(number),
+        serial: None,
+        step: Step::Identify,
+        waits_for_scan: true,
+        started: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn reason(code: ReasonCode) -> Failure {
+    Failure::new(code, "C_Sign returned CKR_DEVICE_ERROR (0x30) after 2.0 s on slot 0, attempt 3 of 3")
+}
+
+fn run(number: u8) -> RunId {
+    RunId::from_random([number; 16])
+}
+
+fn lane(number: u8) -> LaneNumber {
+    LaneNumber::try_from(number).expect("a lane's number")
+}

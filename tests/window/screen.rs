@@ -1,0 +1,242 @@
+//! A screen of its own for each test, and a person before it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use crate::shown;
+
+/// No single wait is longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An X server without a window manager, ended when dropped.
+pub struct Screen {
+    server: Child,
+    display: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+impl Screen {
+    pub fn new(width: u32, height: u32) -> Screen {
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", &format!("{width}x{height}x24")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Xvfb is installed (package xvfb)");
+        let mut number = String::new();
+        let mut out = BufReader::new(server.stdout.take().expect("piped"));
+        out.read_line(&mut number).expect("Xvfb tells its display");
+        assert!(!number.trim().is_empty(), "Xvfb did not start");
+        Screen { server, display: format!(":{}", number.trim()), width, height }
+    }
+
+    /// Opens the window with `scene` over the whole screen, and waits until it is drawn.
+    pub fn open(&self, language: &str, scene: &str) -> Window<'_> {
+        self.open_with_queue(language, scene, 0)
+    }
+
+    /// As [`Screen::open`]; the runner's queue takes `queue` commands and none is ever read.
+    pub fn open_with_queue(&self, language: &str, scene: &str, queue: usize) -> Window<'_> {
+        let script = format!("{language} {} {} {queue} {scene}", self.width, self.height);
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .env(shown::SCENE, script)
+            .env("DISPLAY", &self.display)
+            .env_remove("WAYLAND_DISPLAY")
+            .env("LIBGL_ALWAYS_SOFTWARE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts again");
+        let (sender, said) = channel();
+        let out = BufReader::new(process.stdout.take().expect("piped"));
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = process.stdin.take().expect("piped");
+        let mut window = Window { screen: self, process, input, said, id: String::new() };
+        let began = Instant::now();
+        while window.id.is_empty() {
+            assert!(began.elapsed() < PATIENCE, "no window came up");
+            assert!(window.process.try_wait().expect("its state").is_none(), "the window's process ended");
+            let found = self.run("xdotool", &["search", "--onlyvisible", "--name", "^Lineseal"]);
+            window.id = found.lines().next().unwrap_or_default().to_owned();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        self.run("xdotool", &["windowfocus", "--sync", &window.id]);
+        window.settle();
+        window
+    }
+
+    /// What a tool on this display says; what it fails at is said as nothing.
+    fn run(&self, tool: &str, args: &[&str]) -> String {
+        let output = Command::new(tool)
+            .args(args)
+            .env("DISPLAY", &self.display)
+            .stderr(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("{tool} is installed: {error}"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn capture(&self) -> Picture {
+        let output = Command::new("import")
+            .args(["-window", "root", "-depth", "8", "rgb:-"])
+            .env("DISPLAY", &self.display)
+            .output()
+            .expect("import is installed (package imagemagick)");
+        assert_eq!(output.stdout.len(), (self.width * self.height * 3) as usize, "{:?}", output.status);
+        Picture { width: self.width, height: self.height, rgb: output.stdout }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+pub struct Window<'a> {
+    screen: &'a Screen,
+    process: Child,
+    input: ChildStdin,
+    said: Receiver<String>,
+    id: String,
+}
+
+impl Window<'_> {
+    /// Another snapshot arrives from the runner; waits until it is drawn.
+    pub fn scene(&mut self, scene: &str) {
+        self.tell(scene);
+        self.settle();
+    }
+
+    /// A line to the process with the window.
+    pub fn tell(&mut self, line: &str) {
+        writeln!(self.input, "{line}").expect("the window's process reads");
+    }
+
+    /// Presses keys, named as X names them.
+    pub fn press(&self, keys: &[&str]) {
+        for key in keys {
+            self.screen.run("xdotool", &["key", "--clearmodifiers", key]);
+        }
+    }
+
+    /// Types as a barcode scanner does, with Enter at the end.
+    pub fn scan(&self, text: &str) {
+        self.screen.run("xdotool", &["type", "--delay", "8", text]);
+        self.press(&["Return"]);
+    }
+
+    pub fn click(&self, x: u32, y: u32) {
+        self.screen.run("xdotool", &["mousemove", &x.to_string(), &y.to_string(), "sleep", "0.2", "click", "1"]);
+    }
+
+    pub fn title(&self) -> String {
+        self.screen.run("xdotool", &["getwindowname", &self.id]).trim().to_owned()
+    }
+
+    /// The next thing the window asks for.
+    pub fn asked(&self) -> String {
+        match self.said.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("the window asked for nothing"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the window is gone"),
+        }
+    }
+
+    pub fn asked_nothing(&self) {
+        if let Ok(line) = self.said.recv_timeout(Duration::from_millis(700)) {
+            panic!("the window asked for {line}");
+        }
+    }
+
+    /// Waits until the picture no longer changes.
+    pub fn settle(&self) -> Picture {
+        let began = Instant::now();
+        std::thread::sleep(Duration::from_millis(250));
+        let mut before = self.screen.capture();
+        loop {
+            std::thread::sleep(Duration::from_millis(150));
+            let now = self.screen.capture();
+            let blank = now.rgb.iter().all(|byte| *byte == now.rgb[0]);
+            if now.rgb == before.rgb && !blank {
+                return now;
+            }
+            assert!(began.elapsed() < PATIENCE, "the window never comes to rest");
+            before = now;
+        }
+    }
+
+    /// The picture once it is at rest, kept as `target/window/NAME.png`.
+    pub fn picture(&self, name: &str) -> Picture {
+        let picture = self.settle();
+        picture.keep(name);
+        picture
+    }
+
+    /// Processor time used so far, all threads.
+    pub fn cpu(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.process.id());
+        let stat = std::fs::read_to_string(&path).expect("the process lives");
+        // proc(5): the name in parentheses may hold spaces; utime and stime are fields 14 and 15.
+        let fields: Vec<&str> = stat.rsplit_once(')').expect("a stat line").1.split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    }
+}
+
+impl Drop for Window<'_> {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[derive(PartialEq)]
+pub struct Picture {
+    width: u32,
+    height: u32,
+    rgb: Vec<u8>,
+}
+
+pub type Rgb = [u8; 3];
+
+impl Picture {
+    /// The part of `area` (left, top, right, bottom as parts of the whole, 0 to 1) that has `colour`.
+    pub fn share(&self, colour: Rgb, area: [f32; 4]) -> f32 {
+        let at = |part: f32, whole: u32| ((part * whole as f32) as u32).min(whole);
+        let (left, right) = (at(area[0], self.width), at(area[2], self.width));
+        let (top, bottom) = (at(area[1], self.height), at(area[3], self.height));
+        let mut same = 0;
+        for y in top..bottom {
+            for x in left..right {
+                let at = ((y * self.width + x) * 3) as usize;
+                same += usize::from(self.rgb[at..at + 3] == colour);
+            }
+        }
+        same as f32 / ((right - left) * (bottom - top)).max(1) as f32
+    }
+
+    fn keep(&self, name: &str) {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/window");
+        std::fs::create_dir_all(&folder).expect("target is writable");
+        let mut convert = Command::new("convert")
+            .args(["-size", &format!("{}x{}", self.width, self.height), "-depth", "8", "rgb:-"])
+            .arg(folder.join(format!("{name}.png")))
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("convert is installed (package imagemagick)");
+        convert.stdin.take().expect("piped").write_all(&self.rgb).expect("convert reads");
+        assert!(convert.wait().expect("convert ends").success());
+    }
+}

@@ -1,0 +1,93 @@
+//! The process with the window. Its first scene comes by environment, further scenes by standard
+//! input, a line each; what the window asks for goes out by standard output, a line each.
+
+use std::io::{BufRead as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use lineseal::gui::{Bridge, PracticeBridge, WindowOptions};
+use lineseal::runner::view::Snapshot;
+use tokio::sync::{mpsc, watch};
+
+use crate::scenes;
+
+/// `LANGUAGE WIDTH HEIGHT QUEUE SCENE…`; QUEUE is how many commands wait before one is refused (0: all
+/// are read at once).
+pub const SCENE: &str = "LINESEAL_WINDOW_SCENE";
+
+pub fn run(script: &str) -> ExitCode {
+    let mut words = script.splitn(5, ' ');
+    let mut word = || words.next().unwrap_or_else(|| panic!("a word is missing in {script:?}"));
+    let language = word().parse().expect("a language");
+    let size = [word().parse().expect("a width"), word().parse().expect("a height")];
+    let queue: usize = word().parse().expect("a queue's length");
+    let first = scene(word());
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("tokio");
+    let (snapshots, receiver) = watch::channel(Arc::new(first));
+    let (commands, mut asked) = mpsc::channel(queue.max(1));
+    let (views, practice_views) = watch::channel(scenes::practice_view(8));
+    let (practice_commands, mut practice_asked) = mpsc::channel(8);
+    if queue == 0 {
+        runtime.spawn(async move {
+            while let Some(command) = asked.recv().await {
+                say(&format!("{command:?}"));
+            }
+        });
+    } else {
+        // Nobody reads: the queue fills up.
+        std::mem::forget(asked);
+    }
+    runtime.spawn(async move {
+        while let Some(command) = practice_asked.recv().await {
+            say(&format!("Practice {command:?}"));
+        }
+    });
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            match line.as_str() {
+                "gone" => break,
+                line => {
+                    snapshots.send_replace(Arc::new(scene(line)));
+                }
+            }
+        }
+        drop(snapshots);
+        drop(views);
+    });
+    let bridge = Bridge::new(runtime.handle().clone(), receiver, commands);
+    let practice = Some(PracticeBridge { views: practice_views, commands: practice_commands });
+    match lineseal::gui::open(bridge, WindowOptions { language, size: Some(size), practice }) {
+        Ok(()) => {
+            say("closed");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `busy 8`, `busy 8 practice`, …
+fn scene(text: &str) -> Snapshot {
+    let mut words = text.split(' ');
+    let name = words.next().unwrap_or_default();
+    let lanes = words.next().and_then(|lanes| lanes.parse().ok()).unwrap_or(8);
+    let practice = words.next() == Some("practice");
+    match name {
+        "busy" => scenes::busy(lanes, practice),
+        "idle" => scenes::idle(lanes, practice),
+        "pair" => scenes::pair(practice),
+        "troubled" => scenes::troubled(lanes, practice),
+        "unopened" => scenes::unopened(lanes),
+        _ => panic!("there is no scene {text:?}"),
+    }
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // The reader may be gone already; then nobody wants to know.
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
