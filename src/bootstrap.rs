@@ -48,11 +48,7 @@ pub struct Station {
 }
 
 /// Starts the station that `config` describes, on this machine's ports.
-pub async fn start_station(
-    config: Arc<Config>,
-    data_dir: &Path,
-    operator: Option<&str>,
-) -> Result<Station, Failure> {
+pub async fn start_station(config: Arc<Config>, data_dir: &Path, operator: Option<&str>) -> Result<Station, Failure> {
     let (equipment, lock) = equip(&config, data_dir, operator).await?;
     Ok(Station { handle: runner::start(config, equipment), lock })
 }

@@ -17,8 +17,8 @@ use crate::practice::fault::Fault;
 use crate::practice::line::{PracticeError, PracticeLine, PracticePlan};
 use crate::practice::panel;
 use crate::practice::show::{self, Act, Audience, ShowError};
-use crate::runner::{self, StationHandle};
 use crate::runner::view::Command;
+use crate::runner::{self, StationHandle};
 use crate::texts::Language;
 
 #[derive(clap::Args)]
@@ -45,7 +45,8 @@ const GOOD_UNITS: u64 = 10;
 
 pub fn main(global: &Global, options: Options) -> ExitCode {
     let language = output::language(global.language.as_deref(), None);
-    let result = if options.headless { headless(global, &options, &language) } else { window(global, &options, &language) };
+    let result =
+        if options.headless { headless(global, &options, &language) } else { window(global, &options, &language) };
     match result {
         Ok(code) => code,
         Err(PracticeFailure::Station(failure)) => {
@@ -88,8 +89,13 @@ fn headless(global: &Global, options: &Options, language: &Language) -> Result<E
                 output::unit(record, global.json, language);
                 worst.note(record.verdict);
             };
-            let mut audience =
-                Audience { snapshots, commands: commands.clone(), finished, unit: &mut unit, note: &mut |text| say(text) };
+            let mut audience = Audience {
+                snapshots,
+                commands: commands.clone(),
+                finished,
+                unit: &mut unit,
+                note: &mut |text| say(text),
+            };
             let (units, faults) = program(options);
             tokio::select! {
                 acts = show::play(&mut line, &mut audience, units, &faults) => Some(acts?),
@@ -148,11 +154,8 @@ fn window(global: &Global, options: &Options, language: &Language) -> Result<Exi
     let practice = runtime.spawn(panel::operate(line, units, snapshots, views, command_receiver));
     let lanes = options.lanes;
     runtime.spawn(async move { panel::ask_for_faults(&to_line, &faults, lanes).await });
-    let bridge = gui::Bridge::new(
-        runtime.handle().clone(),
-        station.handle.snapshots.clone(),
-        station.handle.commands.clone(),
-    );
+    let bridge =
+        gui::Bridge::new(runtime.handle().clone(), station.handle.snapshots.clone(), station.handle.commands.clone());
     let shown = gui::open(
         bridge,
         gui::WindowOptions {

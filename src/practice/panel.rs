@@ -141,11 +141,19 @@ async fn obey(line: &mut PracticeLine, command: PracticeCommand) -> Result<Optio
             Ok(Some(lane))
         }
         PracticeCommand::Cloud { up } => {
-            if up { line.proxy.up().await? } else { line.proxy.down().await }
+            if up {
+                line.proxy.up().await?
+            } else {
+                line.proxy.down().await
+            }
             Ok(None)
         }
         PracticeCommand::Printer { up } => {
-            if up { line.printer.switch_on().await? } else { line.printer.switch_off().await }
+            if up {
+                line.printer.switch_on().await?
+            } else {
+                line.printer.switch_off().await
+            }
             Ok(None)
         }
     }
@@ -168,7 +176,11 @@ async fn view(line: &PracticeLine) -> PracticeView {
                 }
             })
             .collect(),
-        faults: Fault::ALL.iter().filter(|fault| fault.is_of_the_board()).map(|fault| fault.name().to_owned()).collect(),
+        faults: Fault::ALL
+            .iter()
+            .filter(|fault| fault.is_of_the_board())
+            .map(|fault| fault.name().to_owned())
+            .collect(),
         cloud_up: line.proxy.is_up().await,
         printer_up: line.printer.is_up(),
     }

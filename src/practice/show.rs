@@ -163,11 +163,7 @@ fn running(snapshot: &Snapshot, lane: LaneNumber) -> bool {
 }
 
 /// Takes the boards out and waits until the station has seen it.
-async fn clear(
-    line: &mut PracticeLine,
-    audience: &mut Audience<'_>,
-    lanes: &[LaneNumber],
-) -> Result<(), ShowError> {
+async fn clear(line: &mut PracticeLine, audience: &mut Audience<'_>, lanes: &[LaneNumber]) -> Result<(), ShowError> {
     for lane in lanes {
         line.unplug(*lane);
     }

@@ -374,24 +374,34 @@ impl Work<'_> {
         }
     }
 
-    /// `prepare`, then the serial number from the profile's source. The port is closed afterwards.
+    /// The serial number from the profile's source, with `prepare` around it: what names the answer
+    /// waits for it. The port is closed afterwards.
     async fn identify(&mut self) -> Result<Variables, Failure> {
         let device = &self.run.device;
         if let Some(denied) = &device.denied {
             return Err(Failure::new(ReasonCode::PORT_DENIED, denied).with("port", &device.path));
         }
-        let variables = device_variables(self.run);
-        for prepare in &self.profile.prepare {
+        let mut variables = device_variables(self.run);
+        let (after, before): (Vec<_>, Vec<_>) = self.profile.prepare.iter().partition(|prepare| prepare.needs_answer());
+        for prepare in before {
             self.shared.dialogue.prepare(device, prepare, &variables).await?;
         }
-        match &self.profile.identify.source {
-            IdentifySource::UsbSerial => usb_serial(device),
-            IdentifySource::Dialogue(dialogue) => self.shared.dialogue.ask(device, dialogue, &variables).await,
+        let answer = match &self.profile.identify.source {
+            IdentifySource::UsbSerial => usb_serial(device)?,
+            IdentifySource::Dialogue(dialogue) => self.shared.dialogue.ask(device, dialogue, &variables).await?,
             IdentifySource::Barcode { timeout } => match tokio::time::timeout(*timeout, self.scans.recv()).await {
-                Ok(Some(text)) => Ok(Variables::from([("serial".to_owned(), text)])),
-                _ => Err(Failure::new(ReasonCode::BOARD_SILENT, format!("no barcode was scanned within {timeout:?}"))),
+                Ok(Some(text)) => Variables::from([("serial".to_owned(), text)]),
+                _ => {
+                    let cause = format!("no barcode was scanned within {timeout:?}");
+                    return Err(Failure::new(ReasonCode::BOARD_SILENT, cause));
+                }
             },
+        };
+        variables.extend(answer.clone());
+        for prepare in after {
+            self.shared.dialogue.prepare(device, prepare, &variables).await?;
         }
+        Ok(answer)
     }
 
     /// The first reading opens the token; later ones go to the same worker process, so that a run

@@ -27,11 +27,7 @@ pub enum Errand {
 }
 
 /// Does the errand and returns the runs that it touched.
-pub async fn run_errand(
-    config: Arc<Config>,
-    equipment: Equipment,
-    errand: Errand,
-) -> Result<Vec<UnitRecord>, Failure> {
+pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Errand) -> Result<Vec<UnitRecord>, Failure> {
     let shared = Shared::new(&config, &equipment);
     let log = &shared.log;
     let work: Vec<(Run, Input)> = match errand {
@@ -98,8 +94,7 @@ pub async fn settle(log: &LogWriter, run: &Run, printed: bool) -> Result<Run, Fa
 
 /// The run that the log tells of.
 pub fn fold(log: &RunLog) -> Result<Run, Failure> {
-    Run::fold(&log.events)
-        .map_err(|error| Failure::new(ReasonCode::STORE_CORRUPT, format!("run {}: {error}", log.run)))
+    Run::fold(&log.events).map_err(|error| Failure::new(ReasonCode::STORE_CORRUPT, format!("run {}: {error}", log.run)))
 }
 
 async fn questioned(log: &LogWriter, run: RunId) -> Result<Run, Failure> {

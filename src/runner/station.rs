@@ -595,7 +595,11 @@ impl Station {
             .map(|(number, name)| LaneView {
                 number,
                 name: name.to_owned(),
-                port: self.shown.get(&number).and_then(|now| self.boards.get(&now.arrival)).map(|b| b.device.path.clone()),
+                port: self
+                    .shown
+                    .get(&number)
+                    .and_then(|now| self.boards.get(&now.arrival))
+                    .map(|b| b.device.path.clone()),
                 state: self.shown.get(&number).map_or(LaneState::Free, |now| self.lane_state(now)),
             })
             .collect()

@@ -19,7 +19,7 @@ pub fn busy(lanes: u8, practice: bool) -> Snapshot {
         ended(8, Verdict::Aborted, Some(reason(ReasonCode::BOARD_UNPLUGGED))),
         labelled(ended(9, Verdict::Pass, None), LabelStatus::Pending),
         scanning(10),
-        LaneState::Unrecorded { failure: reason(ReasonCode::STORE_FULL) },
+        LaneState::Refused { failure: reason(ReasonCode::STORE_FULL) },
         ended(12, Verdict::Fail, Some(reason(ReasonCode::CERTIFICATE_FOREIGN))),
         ended(13, Verdict::Error, Some(reason(ReasonCode::BOARD_TWIN).with("serial", "GW4-0031200"))),
         removed(ended(14, Verdict::Fail, Some(reason(ReasonCode::CHIP_LACKS_KEY)))),
@@ -113,6 +113,7 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         verdict,
     });
     Snapshot {
+        notice: None,
         station: "L3-ST2".parse().expect("a station name"),
         practice,
         operator: Some("Tanaka (T-014)".into()),

@@ -117,7 +117,7 @@ fn lane_detail(ui: &mut Ui, view: &View, number: LaneNumber, messages: &mut Vec<
             let foot = format!("{} {run} · {} {took}", say!(view, "drawer-run"), say!(view, "drawer-took"));
             explain(ui, view, &parts.join(" · "), reason.as_ref(), &foot, messages);
         }
-        Some(LaneState::Unrecorded { failure }) => {
+        Some(LaneState::Refused { failure }) => {
             let parts = [title, say!(view, "verdict-unrecorded")];
             explain(ui, view, &parts.join(" · "), Some(failure), "", messages);
         }

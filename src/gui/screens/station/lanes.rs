@@ -136,7 +136,7 @@ fn tile(view: &View, lane: &LaneView) -> Tile {
             let detail = detail(view, &lane.state);
             (Body::Verdict { shape: *verdict, paint, word, sentence, detail }, steps, spoken)
         }
-        LaneState::Unrecorded { failure } => {
+        LaneState::Refused { failure } => {
             let word = say!(view, "verdict-unrecorded");
             let spoken = format!("{word} {}", failure.code);
             let sentence = technician(view, failure);
