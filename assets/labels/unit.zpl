@@ -2,6 +2,7 @@
 ^FX A unit's label: 50 x 30 mm at 203 dpi (8 dots a millimetre), ZPL II.^FS
 ^FX Left: a DataMatrix with thing name and certificate fingerprint, separated by a space.^FS
 ^FX Right: what a person reads. PRACTICE is written over the foot on the practice line only.^FS
+^FX A long thing name takes up to three lines.^FS
 ^FX Every field with a variable needs the FH command: values come with hexadecimal codes.^FS
 ^CI28
 ^PW400
@@ -9,9 +10,9 @@
 ^LH0,0
 ^FO12,14^BXN,4,200,,,6,!^FH^FD{thing} {fingerprint}^FS
 ^FO196,14^A0N,30,26^FH^FD{serial}^FS
-^FO196,50^A0N,20,18^FH^FD{product}^FS
-^FO196,78^A0N,20,18^FH^FD{thing}^FS
-^FO196,104^A0N,52,48^FH^FD{verdict}^FS
-^FO196,160^A0N,18,16^FH^FD{time}^FS
-^FO12,190^A0N,52,62^FH^FD{practice}^FS
+^FO196,48^A0N,20,18^FH^FD{product}^FS
+^FO196,72^A0N,18,16^FB200,3,0,L^FH^FD{thing}^FS
+^FO196,128^A0N,44,42^FH^FD{verdict}^FS
+^FO196,172^A0N,18,16^FH^FD{time}^FS
+^FO12,196^A0N,46,62^FH^FD{practice}^FS
 ^XZ

@@ -147,15 +147,15 @@ fn window(global: &Global, options: &Options, language: &Language) -> Result<Exi
     let (line, station) = runtime.block_on(start(global, options))?;
     let (views, view_receiver) = watch::channel(PracticeView::default());
     let (commands, command_receiver) = mpsc::channel(16);
-    let snapshots = station.handle.snapshots.clone();
+    let StationHandle { snapshots, commands: to_station, finished, task } = station.handle;
+    drop(finished);
     let faults = options.fault.clone();
     let units = options.units.unwrap_or(GOOD_UNITS);
     let to_line = commands.clone();
-    let practice = runtime.spawn(panel::operate(line, units, snapshots, views, command_receiver));
+    let practice = runtime.spawn(panel::operate(line, units, snapshots.clone(), views, command_receiver));
     let lanes = options.lanes;
     runtime.spawn(async move { panel::ask_for_faults(&to_line, &faults, lanes).await });
-    let bridge =
-        gui::Bridge::new(runtime.handle().clone(), station.handle.snapshots.clone(), station.handle.commands.clone());
+    let bridge = gui::Bridge::new(runtime.handle().clone(), snapshots, to_station.clone());
     let shown = gui::open(
         bridge,
         gui::WindowOptions {
@@ -165,8 +165,8 @@ fn window(global: &Global, options: &Options, language: &Language) -> Result<Exi
         },
     );
     let ended = runtime.block_on(async {
-        let _ = station.handle.commands.send(Command::Stop).await;
-        station.handle.task.await
+        let _ = to_station.send(Command::Stop).await;
+        task.await
     });
     practice.abort();
     drop(station.lock);

@@ -8,6 +8,7 @@ use super::{Global, places};
 use crate::bootstrap;
 use crate::config::Config;
 use crate::gui;
+use crate::runner;
 use crate::runner::view::Command;
 
 pub fn main(global: &Global, config: Config) -> ExitCode {
@@ -27,12 +28,13 @@ pub fn main(global: &Global, config: Config) -> ExitCode {
         Ok(station) => station,
         Err(failure) => return failed(&failure),
     };
-    let commands = station.handle.commands.clone();
-    let bridge = gui::Bridge::new(runtime.handle().clone(), station.handle.snapshots.clone(), commands.clone());
+    let runner::StationHandle { snapshots, commands, finished, task } = station.handle;
+    drop(finished);
+    let bridge = gui::Bridge::new(runtime.handle().clone(), snapshots, commands.clone());
     let shown = gui::open(bridge, gui::WindowOptions { language: language.clone(), size: None, practice: None });
     let ended = runtime.block_on(async {
         let _ = commands.send(Command::Stop).await;
-        station.handle.task.await
+        task.await
     });
     drop(station.lock);
     match (shown, ended) {

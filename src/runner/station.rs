@@ -50,7 +50,7 @@ pub struct StationHandle {
 const RECENT: usize = 12;
 const LABEL_RETRY: Duration = Duration::from_secs(3);
 const HEALTH_EVERY: Duration = Duration::from_secs(15);
-/// More finished units than a window of sixteen lanes can show before somebody takes them.
+/// Finished units that wait for a slow reader before the line does.
 const FINISHED_QUEUE: usize = 256;
 
 /// Starts the station. Runs that a crash left open are closed first, before any board is taken.
@@ -399,8 +399,9 @@ impl Station {
         }
         self.count().await;
         if let Some(record) = UnitRecord::of(run) {
-            // The receiver may be gone (a window reads snapshots only).
-            let _ = self.finished.try_send(record);
+            // A reader that is slow stops the line rather than lose a record; without a reader (a window
+            // has dropped its end) nothing waits.
+            let _ = self.finished.send(record).await;
         }
     }
 
