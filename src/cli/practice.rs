@@ -152,7 +152,12 @@ fn window(global: &Global, options: &Options, language: &Language) -> Result<Exi
     let faults = options.fault.clone();
     let units = options.units.unwrap_or(GOOD_UNITS);
     let to_line = commands.clone();
-    let practice = runtime.spawn(panel::operate(line, units, snapshots.clone(), views, command_receiver));
+    let operated = panel::operate(line, units, snapshots.clone(), views, command_receiver);
+    let practice = runtime.spawn(async move {
+        if let Err(error) = operated.await {
+            tracing::error!(%error, "the practice line's boards can't be handled any more");
+        }
+    });
     let lanes = options.lanes;
     runtime.spawn(async move { panel::ask_for_faults(&to_line, &faults, lanes).await });
     let bridge = gui::Bridge::new(runtime.handle().clone(), snapshots, to_station.clone());

@@ -50,8 +50,10 @@ pub enum PracticeError {
     Random(crate::domain::Failure),
     #[error("a task of the practice line ended by itself")]
     Task(#[from] tokio::task::JoinError),
-    #[error("lane {0} has no board")]
-    NoBoard(LaneNumber),
+    #[error("{0} holds something that is not a practice line's: name an empty folder with --data-dir")]
+    NotPractice(PathBuf),
+    #[error("another practice line works in {0}")]
+    Taken(PathBuf),
 }
 
 /// How long a board of the fault `unplugged` takes to answer: the cable is pulled meanwhile.
@@ -74,6 +76,8 @@ pub struct PracticeLine {
     made: u32,
     /// A chip that was provisioned before, for the faults that copy one.
     donor: Option<Chip>,
+    /// Locked as long as this line lives.
+    _taken: std::fs::File,
 }
 
 struct Plugged {
@@ -92,7 +96,7 @@ struct Chip {
 impl PracticeLine {
     /// Sets everything up and returns when the cloud answers.
     pub async fn start(plan: PracticePlan, entropy: Box<dyn Entropy>) -> Result<Self, PracticeError> {
-        std::fs::create_dir_all(&plan.dir)?;
+        let taken = take(&plan.dir)?;
         for stale in [setup::PORTS, setup::TOKENS, setup::CHIPS] {
             let dir = plan.dir.join(stale);
             if dir.exists() {
@@ -138,6 +142,7 @@ impl PracticeLine {
             session: hex::encode_upper(session),
             made: 0,
             donor: None,
+            _taken: taken,
         })
     }
 
@@ -304,6 +309,23 @@ impl PracticeLine {
         self.entropy.fill(&mut uid).map_err(PracticeError::Random)?;
         Ok(ChipUid::from_bytes(&uid)?)
     }
+}
+
+/// Marks `dir` as a practice line's and locks it. A folder with anything else in it is left alone:
+/// what a practice line makes anew it first deletes.
+fn take(dir: &Path) -> Result<std::fs::File, PracticeError> {
+    std::fs::create_dir_all(dir)?;
+    let marker = dir.join(setup::MARKER);
+    if !marker.exists() && std::fs::read_dir(dir)?.next().is_some() {
+        return Err(PracticeError::NotPractice(dir.to_owned()));
+    }
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&marker)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| PracticeError::Taken(dir.to_owned()))?;
+    if file.metadata()?.len() == 0 {
+        std::fs::write(&marker, "Everything here is practice: no chip, certificate or label of it is real.\n")?;
+    }
+    Ok(file)
 }
 
 fn uid_bytes(uid: &ChipUid) -> Vec<u8> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::{LaneNumber, Region};
 
 /// The folders and files of a practice line.
+pub const MARKER: &str = "PRACTICE";
 pub const PORTS: &str = "ports";
 pub const TOKENS: &str = "tokens";
 pub const CHIPS: &str = "chips";
