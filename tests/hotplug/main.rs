@@ -52,6 +52,12 @@ fn start_stations(machine: &mut Machine) -> [Watch; 3] {
     machine
         .order("cp -r /host/lineseal /host/station /host/gadget.sh /tmp/ && chmod -R a+rX /tmp/station /tmp/lineseal");
     machine.order("sh /tmp/gadget.sh ready 2");
+    // udev takes a second to get round to lane 8's permissions and link, much longer than the debounce.
+    machine.order(
+        r#"mkdir -p /etc/udev/rules.d
+        echo 'SUBSYSTEM=="tty", ATTRS{serial}=="BRD-0008", PROGRAM="/usr/bin/sleep 1"' >/etc/udev/rules.d/10-slow.rules
+        udevadm control --reload"#,
+    );
     let stations = [("sixteen", "operator", station::SIXTEEN), ("bench", "operator", station::BENCH)];
     let stranger = ("stranger", "nobody", station::SIXTEEN);
     stations.into_iter().chain([stranger]).for_each(|(name, user, config)| {

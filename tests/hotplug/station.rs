@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::machine::PATIENCE;
+use crate::machine::deadline;
 
 /// Sixteen lanes, each at its own socket, seen through udev's links: xHCI ports 1 to 13, two ports of
 /// the hub in port 15, and port 1 of the UHCI controller.
@@ -99,19 +99,25 @@ impl Watch {
 
     /// Waits for `count` more lines and returns them; looks for a moment whether there are others.
     pub fn next(&mut self, count: usize) -> Vec<Value> {
-        let end = Instant::now() + PATIENCE;
+        let end = deadline();
         loop {
             let lines = self.all().split_off(self.seen);
             if lines.len() >= count {
                 break;
             }
-            assert!(Instant::now() < end, "{} lines instead of {count}: {lines:#?}", lines.len());
+            let found = lines.len();
+            assert!(Instant::now() < end, "{found} lines instead of {count}: {lines:#?}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(Duration::from_millis(300));
         let lines = self.all().split_off(self.seen);
         self.seen += lines.len();
-        assert_eq!(lines.len(), count, "{lines:#?}");
+        assert_eq!(lines.len(), count, "{lines:#?}\n{}", self.log());
         lines
+    }
+
+    /// What the program had to say besides.
+    fn log(&self) -> String {
+        fs::read_to_string(self.file.with_extension("log")).unwrap_or_default()
     }
 }

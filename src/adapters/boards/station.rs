@@ -17,8 +17,10 @@ use crate::ports::BoardSource;
 
 /// How often names are compared where nothing announces a change (a directory of links).
 const POLL: Duration = Duration::from_millis(150);
-/// udev sets a new node's permissions and links; a udev that says nothing is not waited for longer.
-const UDEV: Duration = Duration::from_secs(3);
+/// udev sets a new node's permissions and links. When it has nothing more to do and still said nothing
+/// about a node, it never will; and it may hang.
+const UDEV_IDLE: Duration = Duration::from_secs(3);
+const UDEV_BUSY: Duration = Duration::from_secs(30);
 /// A USB device is announced before its serial port exists: 45 ms in a slow machine, more when a
 /// driver must be loaded first. Only then is it a board without a serial port.
 const MAY_BECOME_SERIAL: Duration = Duration::from_secs(1);
@@ -123,7 +125,8 @@ impl StationPorts {
                     return None;
                 }
                 let done = self.sysfs.udev_is_done(&metadata);
-                if !self.ready(&tty.instance, |age| done || age >= UDEV) {
+                let patience = if self.sysfs.udev_is_busy() { UDEV_BUSY } else { UDEV_IDLE };
+                if !self.ready(&tty.instance, |age| done || age >= patience) {
                     return None;
                 }
                 let (directory, path) = self.named(&tty, links)?;

@@ -105,6 +105,11 @@ impl Sysfs {
         entry.metadata().is_ok_and(|entry| (entry.mtime(), entry.mtime_nsec()) >= (node.ctime(), node.ctime_nsec()))
     }
 
+    /// Has udev events that it has not worked through? Sixteen boards at once keep it busy for seconds.
+    pub fn udev_is_busy(&self) -> bool {
+        self.udev.join("queue").exists()
+    }
+
     /// What changes whenever a serial or USB device comes or goes; cheap enough to ask for often.
     pub fn names(&self) -> Vec<(std::ffi::OsString, u64)> {
         use std::os::unix::fs::DirEntryExt;
@@ -326,7 +331,9 @@ mod tests {
         assert!(sysfs.udev_is_done(&node), "no udev, nothing to wait for");
         fs::create_dir_all(tree.0.path().join("udev/data")).unwrap();
         fs::write(tree.0.path().join("udev/control"), "").unwrap();
-        assert!(!sysfs.udev_is_done(&node));
+        assert!(!sysfs.udev_is_done(&node) && !sysfs.udev_is_busy());
+        fs::write(tree.0.path().join("udev/queue"), "").unwrap();
+        assert!(sysfs.udev_is_busy());
         let entry = fs::File::create(tree.0.path().join("udev/data/c1:3")).unwrap();
         assert!(sysfs.udev_is_done(&node));
         let before = std::time::UNIX_EPOCH + std::time::Duration::from_secs(node.ctime() as u64 - 1);

@@ -37,7 +37,7 @@ mkdir -p packages
     compgen -G "${package}_${version//:/%3a}_*.deb" >/dev/null || { rm -f "${package}"_*.deb; missing+=("$package"); }
   done
   # Not as the user _apt, who may not write here.
-  [ ${#missing[@]} -eq 0 ] || apt-get -q -o APT::Sandbox::User="$(id -un)" download "${missing[@]}"
+  [ ${#missing[@]} -eq 0 ] || apt-get -q -o APT::Sandbox::User="$(id -un)" -o Acquire::http::Timeout=20 download "${missing[@]}"
 )
 
 # --- the root folder -------------------------------------------------------------------------------
