@@ -92,6 +92,12 @@ impl App {
         }
     }
 
+    pub(super) fn take_latest(&mut self) {
+        let latest = self.bridge.latest();
+        self.snapshot = latest.snapshot;
+        self.runner_gone = latest.gone;
+    }
+
     /// Draws everything into `ui`, which is the whole window.
     pub(super) fn draw(&mut self, ui: &mut egui::Ui) {
         let snapshot = Arc::clone(&self.snapshot);
@@ -103,7 +109,8 @@ impl App {
             runner_gone: self.runner_gone,
         };
         if snapshot.practice {
-            practice_banner(ui, &view, "practice-top");
+            practice_banner(ui, &view);
+            practice_edge(ui, &view);
         }
         let mut asked = Vec::new();
         let practice = self.practice.as_mut().filter(|_| snapshot.practice);
@@ -183,9 +190,7 @@ impl eframe::App for App {
     }
 
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
-        let latest = self.bridge.latest();
-        self.snapshot = latest.snapshot;
-        self.runner_gone = latest.gone;
+        self.take_latest();
         let running = self.snapshot.lanes.iter().filter(|lane| matches!(lane.state, LaneState::Running { .. })).count();
         let asked_to_close = ctx.input(|input| input.viewport().close_requested());
         if asked_to_close && running > 0 && !self.leaving && !self.runner_gone {
@@ -212,9 +217,9 @@ fn title(texts: &Texts, snapshot: &Snapshot) -> String {
 }
 
 /// Stripes and the word over the whole width: nobody takes this for the real line.
-fn practice_banner(ui: &mut egui::Ui, view: &View, id: &str) {
+fn practice_banner(ui: &mut egui::Ui, view: &View) {
     let theme = view.theme;
-    Panel::top(id.to_owned()).exact_size(size::PRACTICE_BANNER).frame(Frame::NONE).show_separator_line(false).show(
+    Panel::top("practice-top").exact_size(size::PRACTICE_BANNER).frame(Frame::NONE).show_separator_line(false).show(
         ui,
         |ui| {
             let rect = ui.max_rect();
@@ -227,4 +232,12 @@ fn practice_banner(ui: &mut egui::Ui, view: &View, id: &str) {
             super::widgets::text::place(painter, galley, rect, egui::Align2::CENTER_CENTER);
         },
     );
+}
+
+/// The stripes again along the window's lower edge.
+fn practice_edge(ui: &mut egui::Ui, view: &View) {
+    let edge = Panel::bottom("practice-edge").exact_size(size::PRACTICE_EDGE).frame(Frame::NONE);
+    edge.show_separator_line(false).show(ui, |ui| {
+        shapes::hatch(ui.painter(), ui.max_rect(), view.theme.practice.fill, view.theme.watermark);
+    });
 }

@@ -11,6 +11,8 @@ mod app;
 mod bridge;
 pub mod practice_panel;
 mod screens;
+#[cfg(test)]
+mod tests;
 pub mod theme;
 mod wedge;
 mod widgets;

@@ -92,7 +92,8 @@ impl PracticePanel {
         }
         let practice = self.bridge.views.borrow().clone();
         let frame = Frame::new().fill(view.theme.surface).stroke(view.theme.hairline()).inner_margin(Margin::same(12));
-        Panel::right("practice").exact_size(size::PRACTICE_PANEL).resizable(false).frame(frame).show(ui, |ui| {
+        let width = (ui.ctx().content_rect().width() * 0.18).clamp(250.0, size::PRACTICE_PANEL);
+        Panel::right("practice").exact_size(width).resizable(false).frame(frame).show(ui, |ui| {
             ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
             heading(ui, view, &say!(view, "practice-title"));
             if self.busy {
@@ -130,18 +131,18 @@ impl PracticePanel {
 
     fn port(&mut self, ui: &mut Ui, view: &View, port: &PracticePort) -> Option<PracticeCommand> {
         let width = ui.available_width();
-        let (_, rect) = ui.allocate_space(vec2(width, 40.0 + size::TOUCH));
-        let (top, buttons) = rect.split_top_bottom_at_y(rect.top() + 36.0);
+        let (_, rect) = ui.allocate_space(vec2(width, 26.0 + size::TOUCH));
+        let (mut top, buttons) = rect.split_top_bottom_at_y(rect.top() + 26.0);
         let board = port.plugged.clone().unwrap_or_else(|| say!(view, "practice-empty"));
         let state = match &port.fault {
             Some(fault) => format!("{board} · {}", fault_name(view, fault)),
             None => board,
         };
         let painter = ui.painter();
-        let name = fit_line(painter, &port.name, Pen::bold(size::SMALL, view.theme.ink), width);
-        place(painter, name, top, Align2::LEFT_TOP);
-        let state = fit_line(painter, &state, Pen::regular(13.0, view.theme.muted), width);
-        place(painter, state, top, Align2::LEFT_BOTTOM);
+        let name = fit_line(painter, &port.name, Pen::bold(size::SMALL, view.theme.ink), width * 0.4);
+        top.min.x = place(painter, name, top, Align2::LEFT_CENTER).right() + 8.0;
+        let state = fit_line(painter, &state, Pen::regular(13.0, view.theme.muted), top.width());
+        place(painter, state, top, Align2::RIGHT_CENTER);
 
         let half = (width - 8.0) / 2.0;
         let left = Rect::from_min_size(buttons.min, vec2(half, size::TOUCH));
@@ -208,7 +209,7 @@ fn service(ui: &mut Ui, view: &View, id: &str, state: &str, up: bool) -> bool {
     if !up {
         button = button.filled(view.theme.error);
     }
-    let (text, place_of_button) = rect.split_left_right_at_x(rect.right() - 116.0);
+    let (text, place_of_button) = rect.split_left_right_at_x(rect.right() - 100.0);
     let painter = ui.painter();
     place(
         painter,

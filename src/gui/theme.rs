@@ -20,12 +20,13 @@ pub mod size {
     pub const BODY: f32 = 17.0;
     pub const LARGE: f32 = 22.0;
     /// Sentences in tiles take the largest of these that fits.
-    pub const SENTENCES: [f32; 10] = [30.0, 26.0, 23.0, 20.0, 18.0, 16.0, 14.0, 13.0, 12.0, SMALLEST];
+    pub const SENTENCES: [f32; 13] = [48.0, 40.0, 34.0, 30.0, 26.0, 23.0, 20.0, 18.0, 16.0, 14.0, 13.0, 12.0, SMALLEST];
     /// The width that headers and footers are designed for; narrower windows shrink them.
     pub const DESIGN_WIDTH: f32 = 1920.0;
     /// The practice line's controls.
     pub const PRACTICE_PANEL: f32 = 300.0;
     pub const PRACTICE_BANNER: f32 = 30.0;
+    pub const PRACTICE_EDGE: f32 = 12.0;
 }
 
 /// A filled surface and what is written on it.
@@ -77,7 +78,7 @@ impl Theme {
             held: Paint { fill: Color32::from_rgb(0x0B, 0x4F, 0x9E), text: white },
             notice: Paint { fill: Color32::from_rgb(0xFF, 0xF3, 0xD6), text: ink },
             practice: Paint { fill: Color32::from_rgb(0x5A, 0x1A, 0x8C), text: white },
-            watermark: Color32::from_rgb(0xEC, 0xE3, 0xF4),
+            watermark: Color32::from_rgb(0xEF, 0xE8, 0xF6),
         }
     }
 

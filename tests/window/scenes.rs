@@ -40,12 +40,15 @@ pub fn pair(practice: bool) -> Snapshot {
     with_lanes(vec![ended(1, Verdict::Pass, None), ended(2, Verdict::Fail, Some(fail))], practice)
 }
 
-/// One lane for each verdict that `code` can end in, to see its sentence in a tile.
-pub fn told(code: ReasonCode, lanes: u8, practice: bool) -> Snapshot {
-    let failure = ["unit", "thing", "other", "serial", "profiles", "action", "port"]
-        .into_iter()
-        .fold(reason(code), |failure, arg| failure.with(arg, "GW4-0030954"));
-    with_lanes((1..=lanes).map(|lane| ended(lane, code.verdict(), Some(failure.clone()))).collect(), practice)
+/// A lane for each of `codes`, to see its sentence in a tile.
+pub fn told(codes: &[ReasonCode]) -> Snapshot {
+    let failure = |code| {
+        ["unit", "thing", "other", "serial", "profiles", "action", "port"]
+            .into_iter()
+            .fold(reason(code), |failure, arg| failure.with(arg, "GW4-0030954"))
+    };
+    let lanes = (1..).zip(codes).map(|(lane, code)| ended(lane, code.verdict(), Some(failure(*code))));
+    with_lanes(lanes.collect(), false)
 }
 
 /// What is not well, a question, and a board that no lane took.

@@ -113,9 +113,20 @@ pub struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// Another snapshot arrives from the runner; waits until it is drawn.
+    /// Another snapshot, which looks different, arrives from the runner; waits until it is drawn.
     pub fn scene(&mut self, scene: &str) {
-        self.tell(scene);
+        self.changes(|window| window.tell(scene));
+    }
+
+    /// Does something that changes the picture, and waits until it has.
+    pub fn changes(&mut self, act: impl FnOnce(&mut Self)) {
+        let before = self.settle();
+        act(self);
+        let began = Instant::now();
+        while self.screen.capture() == before {
+            assert!(began.elapsed() < PATIENCE, "nothing changed");
+            std::thread::sleep(Duration::from_millis(50));
+        }
         self.settle();
     }
 

@@ -23,7 +23,7 @@ fn pictures_at_1280x800() {
 fn pictures(width: u32, height: u32) {
     let screen = Screen::new(width, height);
     for language in ["en", "ja"] {
-        let mut window = screen.open(language, "busy 1");
+        let mut window = screen.open(language, "idle 1");
         for lanes in [1, 4, 8, 16] {
             window.scene(&format!("busy {lanes}"));
             let picture = window.picture(&format!("{width}x{height}-{language}-{lanes}"));

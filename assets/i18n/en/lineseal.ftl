@@ -29,7 +29,7 @@ step-scan = Scan the board's barcode
 lane-free = free
 lane-plug-in = Plug in a board
 lane-paused = Paused. Do not plug in
-lane-removed = board removed
+lane-removed = removed
 lane-no-serial = no serial number
 
 # What to do after a PASS, by what became of the label.

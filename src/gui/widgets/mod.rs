@@ -6,3 +6,4 @@ pub mod shapes;
 pub mod steps;
 pub mod text;
 pub mod tile;
+mod wrap;

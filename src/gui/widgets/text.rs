@@ -7,6 +7,8 @@ use egui::{Align, Align2, Color32, Galley, Painter, Rect, Vec2};
 
 use crate::gui::theme::{Weight, font, size};
 
+use super::wrap;
+
 /// How a text looks.
 #[derive(Debug, Clone, Copy)]
 pub struct Pen {
@@ -45,18 +47,36 @@ pub fn fit_line(painter: &Painter, text: &str, pen: Pen, width: f32) -> Arc<Gall
     layout(painter, text, pen.at(size), Align::LEFT, width, 1)
 }
 
-/// Wrapped and centred text in the largest of the sentence sizes, at most `pen.size`, that fits
-/// `space`; rows of about equal width. What fits at no size is cut with an ellipsis.
-pub fn fit_block(painter: &Painter, text: &str, pen: Pen, space: Vec2) -> Arc<Galley> {
-    for size in size::SENTENCES.into_iter().filter(|size| *size <= pen.size) {
-        let galley = layout(painter, text, pen.at(size), Align::Center, space.x, usize::MAX);
-        if galley.size().y <= space.y && galley.size().x <= space.x {
-            return balance(painter, text, pen.at(size), galley);
-        }
+/// One line whose end matters more than its beginning (serial numbers): shrinks to `width`, then loses
+/// its first characters.
+pub fn fit_end(painter: &Painter, text: &str, pen: Pen, width: f32) -> Arc<Galley> {
+    let fitted = fit_line(painter, text, pen, width);
+    if !fitted.elided {
+        return fitted;
+    }
+    let pen = pen.at(size::SMALLEST.min(pen.size));
+    let starts = text.char_indices().map(|(at, _)| at).skip(1);
+    let shortened = starts.map(|at| line(painter, &format!("…{}", &text[at..]), pen));
+    shortened.into_iter().find(|galley| galley.size().x <= width).unwrap_or(fitted)
+}
+
+/// Wrapped text in the largest of the sentence sizes, at most `pen.size`, that fits
+/// `space`; two rows rather than many as long as they are large. What fits at no size is cut with an
+/// ellipsis.
+pub fn fit_block(painter: &Painter, text: &str, pen: Pen, space: Vec2, align: Align) -> Arc<Galley> {
+    let sizes = || size::SENTENCES.into_iter().filter(|size| *size <= pen.size);
+    let at = |size: f32| {
+        let galley = wrapped(painter, text, pen.at(size), space.x, align);
+        (galley.size().y <= space.y && galley.size().x <= space.x).then_some(galley)
+    };
+    let large =
+        sizes().filter(|size| *size >= size::LARGE).find_map(|size| at(size).filter(|galley| galley.rows.len() <= 2));
+    if let Some(galley) = large.or_else(|| sizes().find_map(at)) {
+        return galley;
     }
     let pen = pen.at(size::SMALLEST);
-    let row = line(painter, text, pen).size().y.max(1.0);
-    layout(painter, text, pen, Align::Center, space.x, ((space.y / row).floor() as usize).max(1))
+    let row = layout(painter, "x", pen, align, f32::INFINITY, usize::MAX).size().y.max(1.0);
+    layout(painter, text, pen, align, space.x, ((space.y / row).floor() as usize).max(1))
 }
 
 /// Puts `galley` into `rect`.
@@ -66,29 +86,19 @@ pub fn place(painter: &Painter, galley: Arc<Galley>, rect: Rect, align: Align2) 
     target
 }
 
-/// The narrowest layout with the same number of rows: no orphaned last word.
-fn balance(painter: &Painter, text: &str, pen: Pen, galley: Arc<Galley>) -> Arc<Galley> {
-    let rows = galley.rows.len();
-    if rows < 2 {
-        return galley;
-    }
-    let (mut narrow, mut wide) = (galley.size().x / 2.0, galley.size().x.ceil());
-    let mut best = galley;
-    for _ in 0..5 {
-        let middle = ((narrow + wide) / 2.0).round();
-        let tried = layout(painter, text, pen, Align::Center, middle, usize::MAX);
-        if tried.rows.len() == rows && tried.size().x <= middle {
-            best = tried;
-            wide = middle;
-        } else {
-            narrow = middle;
-        }
-    }
-    best
+/// Rows no wider than `width`, broken where a reader would pause.
+fn wrapped(painter: &Painter, text: &str, pen: Pen, width: f32, align: Align) -> Arc<Galley> {
+    let measure = |part: &str| line(painter, part, pen).size().x;
+    let text = wrap::wrap(text, width, measure).unwrap_or_else(|| text.to_owned());
+    layout(painter, &text, pen, align, width, usize::MAX)
 }
 
 fn layout(painter: &Painter, text: &str, pen: Pen, halign: Align, width: f32, rows: usize) -> Arc<Galley> {
-    let format = TextFormat::simple(font(pen.weight, pen.size), pen.colour);
+    let mut format = TextFormat::simple(font(pen.weight, pen.size), pen.colour);
+    if width.is_finite() && rows != 1 {
+        // The typeface's own rows touch one another.
+        format.line_height = Some((pen.size * 1.25).round());
+    }
     let mut job = LayoutJob::single_section(text.to_owned(), format);
     job.wrap =
         TextWrapping { max_width: width, max_rows: rows, break_anywhere: rows == 1, overflow_character: Some('…') };

@@ -2,8 +2,8 @@
 //! whole rest of the tile.
 
 use egui::{
-    Align2, Color32, CornerRadius, Painter, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo,
-    pos2, vec2,
+    Align, Align2, Color32, CornerRadius, Painter, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui,
+    WidgetInfo, pos2, vec2,
 };
 
 use crate::domain::Verdict;
@@ -12,7 +12,7 @@ use crate::gui::theme::{Paint, Theme, size};
 use super::button::Button;
 use super::shapes;
 use super::steps::{Steps, steps};
-use super::text::{Pen, fit_block, fit_line, line, place};
+use super::text::{Pen, fit_block, fit_end, fit_line, line, place};
 
 /// What a tile shows.
 #[derive(Debug, Clone)]
@@ -25,11 +25,18 @@ pub struct Tile {
     pub steps: Steps,
     pub body: Body,
     /// A button in the head.
-    pub action: Option<String>,
+    pub action: Option<Action>,
     /// Read aloud.
     pub spoken: String,
-    /// Written into the tile where no verdict stands.
+    /// The practice line: written into the tile, and hatched below a verdict.
     pub watermark: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Action {
+    /// Pressed after the lane's number.
+    pub key: &'static str,
+    pub label: String,
 }
 
 #[derive(Debug, Clone)]
@@ -47,8 +54,8 @@ pub enum Body {
         word: String,
         /// What to do.
         sentence: String,
-        /// Small: code, thing, label.
-        detail: String,
+        /// Small: code, thing, label; the last ones go where there is no room.
+        detail: Vec<String>,
     },
 }
 
@@ -65,7 +72,7 @@ impl Tile {
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &self.spoken));
         let painter = ui.painter().with_clip_rect(rect.expand(4.0).intersect(ui.clip_rect()));
         painter.rect_filled(rect, size::RADIUS, theme.surface);
-        let head_height = (rect.height() * 0.2).clamp(46.0, 84.0).round();
+        let head_height = (rect.height() * 0.2).clamp(42.0, 84.0).round();
         let (head, body) = rect.split_top_bottom_at_y(rect.top() + head_height);
         self.paint_body(&painter, theme, body);
         let action = self.paint_head(ui, &painter, theme, head);
@@ -97,15 +104,19 @@ impl Tile {
         let mut pressed = false;
         if let Some(action) = &self.action {
             let text = (row.height() * 0.36).clamp(size::SMALL, size::BODY);
-            let button = Button::new(action).text(text);
-            let width = button.width(ui);
-            let place =
-                Rect::from_min_max(pos2(row.right() - width, row.top() + 2.0), pos2(row.right(), bar.top() - 4.0));
+            // The lane's number typed before the key says which lane is meant.
+            let key = format!("{} {}", self.number, action.key);
+            let mut button = Button::new(&action.label).text(text);
+            if rect.width() > 340.0 {
+                button = button.key(&key);
+            }
+            let extent = vec2(button.width(ui), (row.height() - 6.0).min(size::TOUCH));
+            let place = Align2::RIGHT_CENTER.align_size_within_rect(extent, row);
             pressed = button.at(ui, theme, ("action", &self.number), place).clicked();
             row.max.x = place.left() - pad * 0.5;
         }
         let heading = Pen::bold((row.height() * 0.42).clamp(size::SMALL, size::LARGE), theme.ink);
-        let heading = fit_line(painter, &self.heading, heading, row.width());
+        let heading = fit_end(painter, &self.heading, heading, row.width());
         if self.below.is_empty() {
             place(painter, heading, row, Align2::LEFT_CENTER);
         } else {
@@ -127,19 +138,26 @@ impl Tile {
                 let round = size::RADIUS as u8;
                 let corners = CornerRadius { nw: 0, ne: 0, sw: round, se: round };
                 painter.rect_filled(rect, corners, paint.fill);
+                let mut rect = rect;
+                if self.watermark.is_some() {
+                    let band = (rect.height() * 0.08).clamp(6.0, 20.0);
+                    let (band, rest) = rect.split_top_bottom_at_y(rect.top() + band);
+                    shapes::hatch(painter, band, theme.practice.fill, theme.watermark);
+                    rect = rest;
+                }
                 paint_verdict(painter, rect, *shape, paint.text, word, sentence, detail);
             }
             Body::Free { text } => {
                 self.paint_watermark(painter, theme, rect);
-                paint_quiet(painter, rect, Some(shapes::plug), text, Pen::regular(26.0, theme.muted));
+                paint_quiet(painter, rect, Some(shapes::plug), text, Pen::regular(quiet_size(rect), theme.muted));
             }
             Body::Working { text } => {
                 self.paint_watermark(painter, theme, rect);
-                paint_quiet(painter, rect, None, text, Pen::bold(30.0, theme.ink));
+                paint_quiet(painter, rect, None, text, Pen::bold(quiet_size(rect), theme.ink));
             }
             Body::Scan { text } => {
                 self.paint_watermark(painter, theme, rect);
-                paint_quiet(painter, rect, Some(shapes::barcode), text, Pen::bold(30.0, theme.accent));
+                paint_quiet(painter, rect, Some(shapes::barcode), text, Pen::bold(quiet_size(rect), theme.accent));
             }
         }
     }
@@ -165,24 +183,34 @@ fn paint_verdict(
     colour: Color32,
     word: &str,
     sentence: &str,
-    detail: &str,
+    detail: &[String],
 ) {
     let inner = rect.shrink2(vec2((rect.width() * 0.05).min(28.0), (rect.height() * 0.05).min(20.0)));
-    let detail_size = (rect.height() * 0.065).clamp(size::SMALLEST + 1.0, 18.0);
-    let detail = fit_line(painter, detail, Pen::regular(detail_size, colour), inner.width());
+    let detail_size = (rect.height() * 0.072).clamp(size::SMALLEST + 1.0, 20.0);
+    let detail = details(painter, detail, Pen::regular(detail_size, colour), inner.width());
     let detail_height = detail.size().y;
 
     // The word's width is measured once and scaled: trying many sizes would fill the glyph atlas.
     let probe = line(painter, word, Pen::bold(40.0, colour));
     let icon_and_gap = 0.86 + 0.22;
     let by_width = inner.width() / (probe.size().x / 40.0 + icon_and_gap);
-    let word_size = by_width.min(inner.height() * 0.46).min(190.0).floor().max(size::SMALL);
+    let gap = (inner.height() * 0.025).min(12.0);
+    let largest = (rect.height() * 0.085).clamp(16.0, 48.0);
+    // Where the sentence is long and the tile low, the word gives way a little.
+    let mut share = 0.46;
+    let (word_size, sentence) = loop {
+        let word_size = by_width.min(inner.height() * share).min(260.0).floor().max(size::SMALL);
+        let room = inner.height() - word_size * 1.06 - detail_height - 2.0 * gap;
+        let room = vec2(inner.width(), room.max(size::SMALLEST));
+        let galley = fit_block(painter, sentence, Pen::regular(largest, colour), room, Align::Center);
+        share -= 0.04;
+        if !galley.elided || share < 0.3 {
+            break (word_size, galley);
+        }
+    };
     let word = line(painter, word, Pen::bold(word_size, colour));
     let word_height = word_size * 1.06;
 
-    let gap = (inner.height() * 0.025).min(12.0);
-    let room = vec2(inner.width(), (inner.height() - word_height - detail_height - 2.0 * gap).max(size::SMALLEST));
-    let sentence = fit_block(painter, sentence, Pen::regular(30.0, colour), room);
     let height = word_height + sentence.size().y + detail_height + 2.0 * gap;
     let mut top = inner.center().y - height / 2.0;
 
@@ -199,11 +227,26 @@ fn paint_verdict(
     place(painter, detail, last, Align2::CENTER_TOP);
 }
 
+/// As many of `parts` as fit one line, the first always.
+fn details(painter: &Painter, parts: &[String], pen: Pen, width: f32) -> std::sync::Arc<egui::Galley> {
+    for count in (2..=parts.len()).rev() {
+        let galley = line(painter, &parts[..count].join(" · "), pen);
+        if galley.size().x <= width {
+            return galley;
+        }
+    }
+    fit_line(painter, parts.first().map_or("", String::as_str), pen, width)
+}
+
+fn quiet_size(rect: Rect) -> f32 {
+    (rect.height() * 0.09).clamp(26.0, 48.0)
+}
+
 fn paint_quiet(painter: &Painter, rect: Rect, icon: Option<fn(&Painter, Rect, Color32)>, text: &str, pen: Pen) {
     let inner = rect.shrink2(vec2(rect.width() * 0.05, rect.height() * 0.08));
     let icon_side = if icon.is_some() { (rect.height() * 0.26).min(64.0) } else { 0.0 };
     let room = vec2(inner.width(), inner.height() - icon_side);
-    let galley = fit_block(painter, text, pen, room);
+    let galley = fit_block(painter, text, pen, room, Align::Center);
     let height = icon_side + galley.size().y;
     let top = inner.center().y - height / 2.0;
     if let Some(icon) = icon {

@@ -81,9 +81,10 @@ fn block(
         Order::CaptionFirst => (caption, value),
         Order::ValueFirst => (value, caption),
     };
-    let top = rect.center().y - (first.size().y + second.size().y) / 2.0;
+    let gap = 3.0 * k;
+    let top = rect.center().y - (first.size().y + gap + second.size().y) / 2.0;
     let first_rect = Rect::from_min_size(pos2(x, top), first.size());
-    let second_rect = Rect::from_min_size(pos2(x, first_rect.bottom()), second.size());
+    let second_rect = Rect::from_min_size(pos2(x, first_rect.bottom() + gap), second.size());
     place(painter, first, first_rect, Align2::LEFT_TOP);
     place(painter, second, second_rect, Align2::LEFT_TOP);
     x + wide
@@ -97,13 +98,13 @@ fn progress(painter: &Painter, view: &View, rect: Rect, x: f32, k: f32, batch: &
     let name = fit_line(painter, &name, Pen::regular((15.0 * k).max(12.0), theme.muted), width);
     let done = say!(view, "header-done", done = batch.passed, planned = batch.planned);
     let done = fit_line(painter, &done, Pen::bold(26.0 * k, theme.ink), width);
-    let bar_height = 9.0 * k;
-    let top = rect.center().y - (name.size().y + done.size().y + bar_height) / 2.0;
+    let (gap, bar_height) = (3.0 * k, 9.0 * k);
+    let top = rect.center().y - (name.size().y + done.size().y + 2.0 * gap + bar_height) / 2.0;
     let name_rect = Rect::from_min_size(pos2(x, top), name.size());
-    let done_rect = Rect::from_min_size(pos2(x, name_rect.bottom()), done.size());
+    let done_rect = Rect::from_min_size(pos2(x, name_rect.bottom() + gap), done.size());
     place(painter, name, name_rect, Align2::LEFT_TOP);
     place(painter, done, done_rect, Align2::LEFT_TOP);
-    let bar = Rect::from_min_size(pos2(x, done_rect.bottom()), vec2(width, bar_height));
+    let bar = Rect::from_min_size(pos2(x, done_rect.bottom() + gap), vec2(width, bar_height));
     painter.rect_filled(bar, bar_height / 2.0, theme.line);
     let part = if batch.planned == 0 { 0.0 } else { (batch.passed as f32 / batch.planned as f32).min(1.0) };
     let mut done_bar = bar;

@@ -6,19 +6,20 @@ use crate::audit::event::LabelStatus;
 use crate::domain::{Failure, LaneNumber, Step, Verdict};
 use crate::gui::screens::{View, say};
 use crate::gui::widgets::steps::Steps;
-use crate::gui::widgets::tile::{Body, Tile};
+use crate::gui::widgets::tile::{Action, Body, Tile};
 use crate::runner::view::{LaneState, LaneView};
 use crate::texts::reasons;
 
-use super::Message;
+use super::{Message, scale};
 
 /// Draws all lanes; returns the one that has the keyboard's focus.
 pub fn show(ui: &mut Ui, view: &View, take_focus: bool, messages: &mut Vec<Message>) -> Option<LaneNumber> {
     let frame = Frame::new().fill(view.theme.ground);
     let mut focused = None;
     CentralPanel::default().frame(frame).show(ui, |ui| {
-        let gap = (ui.max_rect().width() * 0.011).clamp(8.0, 20.0);
-        let area = ui.max_rect().shrink(gap);
+        let k = scale(ui.ctx().content_rect().width());
+        let gap = (20.0 * k).max(10.0);
+        let area = ui.max_rect().shrink2(vec2(28.0 * k, gap));
         let lanes = &view.snapshot.lanes;
         let columns = columns(lanes.len(), area.size());
         for (at, lane) in lanes.iter().enumerate() {
@@ -131,7 +132,10 @@ fn tile(view: &View, lane: &LaneView) -> Tile {
                 _ => Steps { count, done: place_of(*step), current: Some(paint.fill) },
             };
             let word = word(view, *verdict);
-            let spoken = join(" ", [word.clone(), reason.as_ref().map(|r| r.code.to_string()).unwrap_or_default()]);
+            let spoken = match reason {
+                Some(failure) => format!("{word} {}", failure.code),
+                None => word.clone(),
+            };
             let sentence = sentence(view, &lane.state);
             let detail = detail(view, &lane.state);
             (Body::Verdict { shape: *verdict, paint, word, sentence, detail }, steps, spoken)
@@ -140,14 +144,14 @@ fn tile(view: &View, lane: &LaneView) -> Tile {
             let word = say!(view, "verdict-unrecorded");
             let spoken = format!("{word} {}", failure.code);
             let sentence = technician(view, failure);
-            let detail = failure.code.to_string();
+            let detail = vec![failure.code.to_string()];
             let body = Body::Verdict { shape: Verdict::Error, paint: view.theme.error, word, sentence, detail };
             (body, Steps { count, done: 0, current: None }, spoken)
         }
     };
     let action = match action(lane) {
-        Some(Message::Retry(_)) => Some(say!(view, "button-retry")),
-        Some(_) => Some(say!(view, "button-show-qa")),
+        Some(Message::Retry(_)) => Some(Action { key: "F4", label: say!(view, "button-retry") }),
+        Some(_) => Some(Action { key: "F3", label: say!(view, "button-show-qa") }),
         None => None,
     };
     let spoken = say!(view, "a11y-lane", lane = lane.number.get(), state = state);
@@ -173,29 +177,29 @@ fn sentence(view: &View, state: &LaneState) -> String {
     }
 }
 
-/// The small line: what one asks for when calling QA or looking for the label.
-fn detail(view: &View, state: &LaneState) -> String {
-    let LaneState::Finished { thing, verdict, reason, slip, label, took_ms, .. } = state else { return String::new() };
-    let practice = if view.snapshot.practice { say!(view, "practice-word") } else { String::new() };
-    let code = reason.as_ref().map(|failure| failure.code.to_string()).unwrap_or_default();
-    let slip = slip.map(|number| say!(view, "slip-number", number = number)).unwrap_or_default();
+/// The small line: what one asks for when calling QA or looking for the label, most wanted first.
+fn detail(view: &View, state: &LaneState) -> Vec<String> {
+    let LaneState::Finished { thing, verdict, reason, slip, label, took_ms, .. } = state else { return Vec::new() };
+    let code = reason.as_ref().map(|failure| failure.code.to_string());
+    let slip = slip.map(|number| say!(view, "slip-number", number = number));
     let label = match label {
-        LabelStatus::Printed => say!(view, "label-printed"),
-        LabelStatus::Pending => say!(view, "label-pending"),
-        LabelStatus::Failed => say!(view, "label-failed"),
-        LabelStatus::None => String::new(),
+        LabelStatus::Printed => Some(say!(view, "label-printed")),
+        LabelStatus::Pending => Some(say!(view, "label-pending")),
+        LabelStatus::Failed => Some(say!(view, "label-failed")),
+        LabelStatus::None => None,
     };
-    let thing = thing.as_ref().map(ToString::to_string).unwrap_or_default();
-    let rest = match verdict {
+    let word = Some(code_word(view, *verdict));
+    let parts = match verdict {
         Verdict::Pass => {
             let seconds = format!("{:.1}", *took_ms as f64 / 1000.0);
-            join(" · ", [code, thing, label, say!(view, "seconds", seconds = seconds)])
+            let thing = thing.as_ref().map(ToString::to_string);
+            vec![word, code, thing, label, Some(say!(view, "seconds", seconds = seconds))]
         }
-        Verdict::Fail => join(" · ", [code, say!(view, "call-qa")]),
-        Verdict::Held => join(" · ", [slip, code, label]),
-        Verdict::Error | Verdict::Aborted => code,
+        Verdict::Fail => vec![word, code, Some(say!(view, "call-qa"))],
+        Verdict::Held => vec![word, slip, code, label],
+        Verdict::Error | Verdict::Aborted => vec![word, code],
     };
-    join(" · ", [practice, code_word(view, *verdict), rest])
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect()
 }
 
 fn technician(view: &View, failure: &Failure) -> String {
@@ -217,9 +221,4 @@ fn step_name(view: &View, step: Step) -> String {
 
 fn place_of(step: Step) -> usize {
     Step::ALL.iter().position(|known| *known == step).unwrap_or(0)
-}
-
-fn join<const N: usize>(separator: &str, parts: [String; N]) -> String {
-    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join(separator)
 }

@@ -1,7 +1,7 @@
 //! What concerns no lane, one at a time in a bar above the lanes: questions about labels, boards that
 //! no lane took, what is not well. It never covers a lane and nothing waits for it.
 
-use egui::{Align2, Frame, Panel, Rect, Ui, pos2, vec2};
+use egui::{Align, Align2, Frame, Panel, Rect, Ui, pos2, vec2};
 
 use crate::audit::event::LabelKind;
 use crate::domain::{Device, Failure};
@@ -62,7 +62,7 @@ pub fn show(ui: &mut Ui, view: &View, passing: Option<&Passing>, turn: usize, me
                 inner.max.x = button(ui, view, Button::new(&there).key("F10"), inner, message, messages);
             }
             let text = text(view, notice);
-            let galley = fit_block(ui.painter(), &text, Pen::regular(20.0, paint.text), inner.size());
+            let galley = fit_block(ui.painter(), &text, Pen::regular(20.0, paint.text), inner.size(), Align::LEFT);
             place(ui.painter(), galley, inner, Align2::LEFT_CENTER);
         },
     );
