@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 
-use crate::adapters::aws_iot::AwsCloud;
+use crate::adapters::aws_iot::{self, AwsCloud};
 use crate::adapters::boards::{SerialDialogue, StationPorts};
 use crate::adapters::pkcs11::WorkerTokens;
 use crate::adapters::printer;
@@ -59,6 +59,7 @@ pub async fn equip(
     data_dir: &Path,
     operator: Option<&str>,
 ) -> Result<(Equipment, StationLock), Failure> {
+    aws_iot::root_certificates()?;
     let cloud = AwsCloud::new(&config.targets).await;
     equip_with(config, data_dir, operator, cloud).await
 }
@@ -70,6 +71,7 @@ pub async fn equip_with_credentials(
     operator: Option<&str>,
     credentials: SharedCredentialsProvider,
 ) -> Result<(Equipment, StationLock), Failure> {
+    aws_iot::root_certificates()?;
     let cloud = AwsCloud::with_credentials(&config.targets, credentials);
     equip_with(config, data_dir, operator, cloud).await
 }

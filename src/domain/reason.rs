@@ -89,6 +89,8 @@ reasons! {
     CLOUD_CREDENTIALS = "A-311" => Error;
     CLOUD_PERMISSION = "A-312" => Error;
     CLOUD_CLOCK = "A-313" => Error;
+    /// This computer has no root certificates to know AWS by.
+    CLOUD_ROOTS = "A-314" => Error;
     POLICY_DIFFERS = "A-321" => Error;
     CLOUD_REFUSED = "A-322" => Error;
     CLOUD_CERTIFICATE = "A-323" => Error;

@@ -30,6 +30,7 @@ fn lanes_by_physical_path_stay_right() {
     a_board_with_two_serial_ports_is_taken_by_the_right_one(&mut machine, &mut bench);
     a_board_without_a_serial_port_is_taken_too(&mut machine, &mut bench);
     no_hub_was_ever_taken_for_a_board(&bench);
+    a_cable_pulled_in_the_middle_of_a_run_aborts_it(&mut machine);
 
     machine.order(
         "kill -TERM $(cat /tmp/*.pid) && for f in sixteen bench stranger; do
@@ -225,6 +226,34 @@ fn a_board_without_a_serial_port_is_taken_too(machine: &mut Machine, bench: &mut
         machine.order("sh /tmp/gadget.sh unplug 1");
         assert_eq!(find(&bench.next(1), "departed", "platform-dummy_hcd.1-usb-0:1")["lane"], 2);
     }
+}
+
+/// The whole station, with a board that does not answer its question before the cable is pulled.
+fn a_cable_pulled_in_the_middle_of_a_run_aborts_it(machine: &mut Machine) {
+    unplug(machine, 7);
+    // Without root certificates a station can't know AWS by its certificate: it says so and ends.
+    let refused = machine.order(&format!(
+        "/tmp/lineseal run --data-dir /tmp/none --config /tmp/station/{} 2>&1 || echo status $?",
+        station::ASKED
+    ));
+    assert!(refused.contains("A-314") && refused.contains("status 3"), "{refused}");
+    machine.order(&format!(
+        "export SSL_CERT_FILE=/tmp/station/root.pem; (su -s /bin/sh operator -c '/tmp/lineseal run --units 1 --json --data-dir /tmp/data \
+            --config /tmp/station/{config}; echo $? >/tmp/run.code' \
+          </dev/null >/host/run.jsonl 2>/host/run.log) &
+        while ! grep -q 'station is ready' /host/run.log; do
+            [ ! -e /tmp/run.code ] || {{ cat /host/run.log; exit 1; }}; sleep 0.1; done",
+        config = station::ASKED
+    ));
+    let mut run = Watch::new(machine.shared.join("run.jsonl"));
+    plug(machine, 7, "BRD-0007");
+    // The lane has its board within a second; the question then waits for half a minute.
+    machine.order("sleep 3");
+    unplug(machine, 7);
+    let lines = run.next(1);
+    assert_eq!((&lines[0]["verdict"], &lines[0]["reason"]), (&"ABORTED".into(), &"B-105".into()), "{}", lines[0]);
+    assert_eq!((&lines[0]["lane"], &lines[0]["board"]["port"]), (&7.into(), &port(7).into()));
+    machine.order("while [ ! -e /tmp/run.code ]; do sleep 0.1; done; [ $(cat /tmp/run.code) = 3 ]");
 }
 
 fn no_hub_was_ever_taken_for_a_board(bench: &Watch) {

@@ -14,6 +14,9 @@ pub const SIXTEEN: &str = "sixteen.toml";
 /// No links: serial ports and USB, for boards with two serial ports or none.
 pub const BENCH: &str = "bench.toml";
 
+/// Lane 7's socket alone, with boards that are asked for their serial number.
+pub const ASKED: &str = "asked-station.toml";
+
 /// The socket of each lane, as `bus` and `port`.
 pub fn socket(lane: usize) -> (&'static str, String) {
     match lane {
@@ -50,6 +53,14 @@ pub fn write_configurations(folder: &Path) {
         station("links = []\nserial_ports = true\nusb = true", &["gateway", "portless"])
             + "[[lanes]]\nnumber = 1\nport = 'dummy_hcd\\.0'\n[[lanes]]\nnumber = 2\nport = 'dummy_hcd\\.1'\n",
     );
+    write(
+        ASKED,
+        station("links = [\"/dev/serial/by-path\"]\nserial_ports = false\nusb = false", &["asked"])
+            + &format!("[[lanes]]\nnumber = 7\nport = '^{}$'\n", port(7).replace('.', "\\.")),
+    );
+    let question = "source = \"question\"\nsend = \"id?\\n\"\nexpect = 'SN=(?P<serial>[A-Z0-9-]+)\\r?\\n'\ntimeout_ms = 30000\nretries = 0";
+    let asked = format!("path = '^{}$'", port(7).replace('.', "\\."));
+    write("asked.toml", profile(&asked).replace("source = \"usb-serial\"", question));
     write("adapter.toml", profile("usb = [\"0403:6001\"]\nserial_port = true"));
     write("gateway.toml", profile("usb = [\"1fc9:00a2\"]\nserial_port = true\ninterface = 2"));
     write("portless.toml", profile("usb = [\"1fc9:0143\"]\nserial_port = false"));

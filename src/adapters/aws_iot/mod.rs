@@ -47,6 +47,18 @@ const PROBE_WITHIN: Duration = Duration::from_secs(3);
 /// No registration is given more time than this, whatever the profile says.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
 
+/// Has this computer the root certificates that AWS's server certificates end at? The SDK's TLS
+/// panics where there is none, so this is asked before the first client is made. `A-314`.
+pub fn root_certificates() -> Result<(), Failure> {
+    let found = rustls_native_certs::load_native_certs();
+    if !found.certs.is_empty() {
+        return Ok(());
+    }
+    let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+    let cause = format!("this computer has no root certificates (Debian: ca-certificates); {}", errors.join("; "));
+    Err(Failure::new(ReasonCode::CLOUD_ROOTS, cause.trim_end_matches("; ")))
+}
+
 /// The configured targets, one SDK client each. Shared by all lanes: rates, caches and connections
 /// are per target.
 #[derive(Debug)]
