@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::exit::Worst;
 use super::output::{self, say};
 use super::{Global, places};
+use tokio::sync::mpsc;
+
 use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::Failure;
@@ -51,6 +53,8 @@ pub async fn follow(
     let mut count = 0;
     let mut stop = bootstrap::stop_signal();
     let mut asked = std::collections::BTreeSet::new();
+    let mut notice = None;
+    scan_from_stdin(handle.commands.clone());
     loop {
         tokio::select! {
             record = handle.finished.recv() => match record {
@@ -72,7 +76,16 @@ pub async fn follow(
                 if changed.is_err() {
                     continue;
                 }
-                let questions = handle.snapshots.borrow_and_update().questions.clone();
+                let (questions, said) = {
+                    let snapshot = handle.snapshots.borrow_and_update();
+                    (snapshot.questions.clone(), snapshot.notice.clone())
+                };
+                if said != notice {
+                    notice = said;
+                    if let Some(failure) = &notice {
+                        output::failure(failure, language);
+                    }
+                }
                 for question in questions {
                     if asked.insert(question.run) {
                         let serial = question.serial.map(|serial| serial.to_string()).unwrap_or_default();
@@ -89,5 +102,22 @@ pub async fn follow(
     match handle.task.await {
         Ok(result) => result.map(|()| worst),
         Err(error) => Err(Failure::new(crate::domain::ReasonCode::STATION_STOPPED, error.to_string())),
+    }
+}
+
+/// A barcode scanner is a keyboard: each line of standard input is a scan.
+fn scan_from_stdin(commands: mpsc::Sender<Command>) {
+    let read = move || {
+        for line in std::io::stdin().lines() {
+            let Ok(line) = line else { return };
+            let text = line.trim();
+            if !text.is_empty() && commands.blocking_send(Command::Scan(text.to_owned())).is_err() {
+                return;
+            }
+        }
+    };
+    // The thread waits in a read until the program ends; without it there is no scanner, and that is all.
+    if let Err(error) = std::thread::Builder::new().name("scanner".into()).spawn(read) {
+        tracing::warn!(%error, "standard input is not read");
     }
 }
