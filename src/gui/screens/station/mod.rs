@@ -249,6 +249,3 @@ fn keys(ui: &Ui, view: &View) -> Vec<Message> {
 fn scale(width: f32) -> f32 {
     (width / crate::gui::theme::size::DESIGN_WIDTH).clamp(0.7, 1.0)
 }
-
-#[cfg(test)]
-mod tests;
