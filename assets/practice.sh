@@ -26,7 +26,7 @@ requirements=$root/assets/practice/requirements.txt
 display=${DISPLAY:-}${WAYLAND_DISPLAY:-}
 wanted=('softhsm2-util=softhsm2')
 if [ -n "$display" ]; then
-    wanted+=(libgl1 libegl1 libgl1-mesa-dri libxkbcommon0 libxkbcommon-x11-0 libxcursor1 libxi6 libxrandr2)
+    wanted+=("${window_libraries[@]}")
 fi
 mapfile -t -O ${#wanted[@]} wanted < <(virtual_environment_package "$LINESEAL_PRACTICE_VENV" "$requirements")
 packages "${wanted[@]}"

@@ -37,7 +37,7 @@ for argument; do
 done
 
 # The quick ones first; a suite that is not named here runs after them.
-order=(architecture lib adapters line window hotplug)
+order=(architecture lib adapters line crash window hotplug)
 present=(lib)
 for main in tests/*/main.rs; do
     [ ! -e "$main" ] || present+=("$(basename "$(dirname "$main")")")
@@ -60,11 +60,11 @@ done
 require_rust
 command -v git >/dev/null || die "git is missing: apt-get install git"
 
-# Written command=package, as assets/packaging/prepare.sh says.
-tokens=(softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit)
-windows=(Xvfb=xvfb xauth=xauth xwininfo=x11-utils xdotool=xdotool import=imagemagick
-    libgl1 libegl1 libgl1-mesa-dri libxkbcommon0 libxkbcommon-x11-0 libxcursor1 libxi6 libxrandr2)
-machine=(qemu-system-x86_64=qemu-system-x86 cpio=cpio modprobe=kmod)
+# Written command=package, as assets/packaging/prepare.sh says. tests/architecture compares these with
+# the programs that tests start.
+tokens=(softhsm2-util=softhsm2 p11-kit=p11-kit p11-kit-modules ss=iproute2 setpriv=util-linux)
+windows=(Xvfb=xvfb xdotool=xdotool import=imagemagick convert=imagemagick "${window_libraries[@]}")
+machine=(qemu-system-x86_64=qemu-system-x86 cpio=cpio modprobe=kmod strip=binutils)
 PATH=$PATH:/usr/sbin:/sbin # kmod's
 
 wanted=()
@@ -72,7 +72,7 @@ peers=
 for suite in "${suites[@]}"; do
     case $suite in
     architecture | lib) ;;
-    adapters | line) wanted+=("${tokens[@]}") peers=1 ;;
+    adapters | line | crash) wanted+=("${tokens[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;
     *) wanted+=("${tokens[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;

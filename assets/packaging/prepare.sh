@@ -43,6 +43,11 @@ require_rust() {
         die "a C compiler is missing: apt-get install gcc libc6-dev"
 }
 
+# What the window loads when it starts, under these names in Debian 12 and 13, Ubuntu 22.04 and 24.04.
+# shellcheck disable=SC2034 # for those who source this
+window_libraries=(libgl1 libegl1 libgl1-mesa-dri libx11-6 libx11-xcb1 libxkbcommon0 libxkbcommon-x11-0 libxcursor1
+    libxi6 libxrandr2 libwayland-client0 libwayland-egl1)
+
 # Whether as_root can work: by itself, by asking at the terminal, or without asking.
 can_be_root() {
     [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && { may_ask || sudo -n true 2>/dev/null; }; }

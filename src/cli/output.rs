@@ -1,5 +1,5 @@
 //! The one place that writes to stdout and stderr.
-#![allow(clippy::disallowed_macros, reason = "this is the place")]
+#![allow(clippy::print_stderr, reason = "this is the place")]
 
 use tracing_subscriber::EnvFilter;
 

@@ -1,6 +1,7 @@
 //! Design tokens: the only place with colours, sizes and fonts.
 //!
 //! Calm surfaces and ink; colour for nothing but verdicts, health and the practice line.
+#![allow(clippy::disallowed_methods, reason = "this is the place")]
 
 use std::sync::Arc;
 

@@ -11,7 +11,14 @@ use crate::domain::{Failure, ReasonCode, Unit};
 
 #[derive(Default)]
 pub struct Presence {
-    boards: Mutex<HashMap<Unit, Vec<(u64, mpsc::Sender<Order>)>>>,
+    boards: Mutex<HashMap<Unit, Vec<Present>>>,
+}
+
+/// One arrival of a board, and who to tell when it is not the only one.
+#[derive(Clone)]
+struct Present {
+    arrival: u64,
+    orders: mpsc::Sender<Order>,
 }
 
 impl Presence {
@@ -19,12 +26,12 @@ impl Presence {
     pub fn enter(&self, unit: &Unit, arrival: u64, orders: mpsc::Sender<Order>) -> Result<(), Failure> {
         let mut boards = self.boards.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let present = boards.entry(unit.clone()).or_default();
-        present.retain(|(known, _)| *known != arrival);
+        present.retain(|known| known.arrival != arrival);
         let twins = present.clone();
-        present.push((arrival, orders));
-        for (_, twin) in &twins {
+        present.push(Present { arrival, orders });
+        for twin in &twins {
             // A full or closed channel belongs to a run that is over or being ended already.
-            let _ = twin.try_send(Order::Interrupt(twin_of(unit)));
+            let _ = twin.orders.try_send(Order::Interrupt(twin_of(unit)));
         }
         if twins.is_empty() { Ok(()) } else { Err(twin_of(unit)) }
     }
@@ -32,7 +39,7 @@ impl Presence {
     pub fn leave(&self, arrival: u64) {
         let mut boards = self.boards.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         boards.retain(|_, present| {
-            present.retain(|(known, _)| *known != arrival);
+            present.retain(|known| known.arrival != arrival);
             !present.is_empty()
         });
     }

@@ -1,4 +1,5 @@
 //! Each adapter against its real peer. A peer that is missing is a failure, never a skip.
+#![allow(clippy::unwrap_used, reason = "what a test does when it is wrong is to say so and die")]
 
 mod aws_iot;
 mod boards;

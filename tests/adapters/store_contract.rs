@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::{LabelKind, LabelStatus, Standing, VERSION};
 use lineseal::audit::{Body, Event, LeafHash, LineEvent, RunEvent, TreeState};
 use lineseal::domain::{
     BatchName, ChipUid, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SpkiHash,
     StationName, Step, Unit, Variables, Verdict,
 };
-use lineseal::ports::{AuditStore, BatchTally, Claim, ClaimAnswer, Collision, CollisionRule, RunLog};
+use lineseal::ports::{AuditStore, BatchTally, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, RunLog};
 
 /// One log, empty at first, that can be opened any number of times.
 #[async_trait::async_trait]
@@ -713,7 +714,7 @@ pub fn closed(batch: &str) -> Event {
 }
 
 fn now() -> Timestamp {
-    Timestamp::now()
+    SystemClock.now()
 }
 
 fn ids(logs: &[RunLog]) -> Vec<RunId> {

@@ -6,6 +6,7 @@
 //! because a window belongs to a process's main thread: so this suite has no libtest harness.
 //!
 //! `cargo test --test window [NAME…]` runs the tests whose names contain a NAME.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "without libtest it reports by itself")]
 
 mod scenes;
 mod screen;

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::shown;
@@ -51,7 +51,7 @@ impl Screen {
             .stdout(Stdio::piped())
             .spawn()
             .expect("this program starts again");
-        let (sender, said) = channel();
+        let (sender, said) = sync_channel(64);
         let out = BufReader::new(process.stdout.take().expect("piped"));
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {

@@ -1,7 +1,7 @@
 //! The worker's side: a process that owns one session with one token.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ pub fn worker_main() -> ExitCode {
     let link = match Link::take() {
         Ok(link) => link,
         Err(error) => {
-            eprintln!("lineseal starts its PKCS#11 workers by itself: {error}");
+            complain(&format!("lineseal starts its PKCS#11 workers by itself: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -27,10 +27,15 @@ pub fn worker_main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The station hears of it through the end of the socket.
         Err(error) => {
-            eprintln!("the worker lost its station: {error}");
+            complain(&format!("the worker lost its station: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Into the station's debug log, if the station is still there to read it.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn serve(link: &Link) -> io::Result<()> {

@@ -51,8 +51,8 @@ impl Pill<'_> {
         let side = self.size * 0.75;
         let dot = Rect::from_center_size(egui::pos2(pill.left() + self.size * 1.05, pill.center().y), vec2(side, side));
         match self.condition {
-            Condition::Good => shapes::mark(painter, Verdict::Pass, dot, paint.text),
-            Condition::Bad => shapes::mark(painter, Verdict::Error, dot, paint.text),
+            Condition::Good => shapes::mark(painter, Verdict::Pass, dot, paint.text, paint.fill),
+            Condition::Bad => shapes::mark(painter, Verdict::Error, dot, paint.text, paint.fill),
             Condition::Unknown => {
                 painter.circle_stroke(dot.center(), side * 0.45, Stroke::new(1.5, paint.text));
             }

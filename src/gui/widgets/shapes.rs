@@ -42,8 +42,8 @@ pub fn verdict(painter: &Painter, verdict: Verdict, rect: Rect, colour: Color32)
     }
 }
 
-/// The same shapes filled, for chips and pills of a line's height.
-pub fn mark(painter: &Painter, verdict: Verdict, rect: Rect, colour: Color32) {
+/// The same shapes filled, for chips and pills of a line's height; `ground` is what they lie on.
+pub fn mark(painter: &Painter, verdict: Verdict, rect: Rect, colour: Color32, ground: Color32) {
     let frame = Frame::of(rect);
     match verdict {
         Verdict::Pass => {
@@ -51,7 +51,7 @@ pub fn mark(painter: &Painter, verdict: Verdict, rect: Rect, colour: Color32) {
         }
         Verdict::Fail => {
             painter.add(Shape::convex_polygon(octagon(&frame, 0.54), colour, Stroke::NONE));
-            let thin = Stroke::new(frame.side * 0.14, Color32::WHITE);
+            let thin = Stroke::new(frame.side * 0.14, ground);
             painter.line_segment([frame.at(0.3, 0.3), frame.at(0.7, 0.7)], thin);
             painter.line_segment([frame.at(0.7, 0.3), frame.at(0.3, 0.7)], thin);
         }

@@ -105,7 +105,7 @@ fn last_results(ui: &Ui, view: &View, rect: Rect, k: f32) {
         painter.rect_stroke(chip, size::RADIUS * 0.7, view.theme.hairline(), StrokeKind::Inside);
         let place_of_mark =
             Rect::from_center_size(pos2(chip.left() + text * 0.6 + mark / 2.0, chip.center().y), vec2(mark, mark));
-        shapes::mark(painter, finished.verdict, place_of_mark, colour(view, finished.verdict));
+        shapes::mark(painter, finished.verdict, place_of_mark, colour(view, finished.verdict), view.theme.surface);
         let mut rest = chip;
         rest.min.x = place_of_mark.right() + text * 0.5;
         place(painter, label, rest, Align2::LEFT_CENTER);
