@@ -183,7 +183,7 @@ fn read_again(run: &Run, reading: Result<Reading, Failure>, context: &Context) -
         let first = run.reading.as_ref().ok_or_else(|| changed("there is no first reading"))?;
         match () {
             () if first.certificate != again.certificate => Err(changed("another certificate answers")),
-            () if first.uid != again.uid => Err(changed("another chip UID answers")),
+            () if !run.read_the_same(&again) => Err(changed("another chip UID answers")),
             () => Ok(again),
         }
     });
@@ -320,6 +320,10 @@ fn registration(
 
 fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusal>, context: &Context) -> Vec<Effect> {
     match result {
+        Ok(record) if !run.is_intended(&record) => {
+            let cause = format!("the target answered with {} and {}", record.certificate_arn, record.thing_arn);
+            fail(run, Step::Register, Failure::new(ReasonCode::CLOUD_REFUSED, cause).with("target", &target))
+        }
         Ok(record) => {
             let next = run.pending_targets().into_iter().find(|pending| *pending != target);
             let record = RunEvent::Registered { target: record };
