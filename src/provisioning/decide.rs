@@ -100,9 +100,14 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             signed(run, *purpose, challenge, signature, context)
         }
         (Stage::Claimed, Input::Claimed) => begin(Step::Register, Effect::Read),
-        (Stage::Checking, Input::ClaimRefused(why)) => fail(run, Step::Check, why.map_or_else(|f| f, collision)),
-        (Stage::Registering, Input::Registered(target, result)) => registered(run, target, *result, context),
-        (Stage::Failed { failure, .. }, Input::Deactivated(target, result)) => {
+        (Stage::Checking, Input::ClaimRefused(why)) => {
+            fail(run, Step::Check, why.map_or_else(|f| f, collision), context)
+        }
+        // An answer counts once, from the target that was asked.
+        (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
+            registered(run, target, *result, context)
+        }
+        (Stage::Failed { failure, .. }, Input::Deactivated(target, result)) if run.deactivate.contains(&target) => {
             let mut effects =
                 vec![Effect::Record(vec![RunEvent::Deactivated { target: target.clone(), failure: result.err() }])];
             let rest: Vec<_> = run.deactivate.iter().filter(|pending| **pending != target).cloned().collect();
@@ -112,18 +117,17 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (Stage::Failed { failure, .. }, Input::Recover(_) | Input::Interrupted(_)) => {
             deactivate_or_seal(run, failure.clone(), &run.deactivate, context)
         }
-        (Stage::Sealed, Input::Interrupted(_)) => vec![Effect::Finish],
-        (Stage::Resumed, Input::Recover(failure) | Input::Interrupted(failure)) => {
+        (Stage::Sealed, Input::Interrupted(_) | Input::Recover(_)) => vec![Effect::Finish],
+        (Stage::Resumed | Stage::Registering, Input::Recover(failure) | Input::Interrupted(failure))
+            if run.slip.is_some() =>
+        {
             // The proof and the claim stand: it goes on waiting for the cloud.
-            fail_as(run, Step::Register, held_again(failure), context)
+            fail(run, Step::Register, held_again(failure), context)
         }
-        (Stage::Registering, Input::Recover(failure) | Input::Interrupted(failure)) if run.slip.is_some() => {
-            fail_as(run, Step::Register, held_again(failure), context)
-        }
-        (_, Input::Interrupted(failure) | Input::Recover(failure)) => fail_as(run, run.step(), failure, context),
+        (_, Input::Interrupted(failure) | Input::Recover(failure)) => fail(run, run.step(), failure, context),
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
         (Stage::Sealed, Input::PrintLabel) => print(run, context),
-        (Stage::Sealed, Input::Printed(result)) => printed(run, result),
+        (Stage::Sealed, Input::Printed(result)) if matches!(run.label, Label::Intended(_)) => printed(run, result),
         _ => return Err(unexpected),
     };
     Ok(effects)
@@ -147,7 +151,7 @@ fn identified(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> 
             Effect::Record(vec![RunEvent::Identified { unit, variables }, RunEvent::StepBegan { step: Step::Read }]),
             Effect::Read,
         ],
-        Err(failure) => fail(run, Step::Identify, failure),
+        Err(failure) => fail(run, Step::Identify, failure, context),
     }
 }
 
@@ -165,14 +169,14 @@ fn serial_of(answer: &Answer, profile: &Profile) -> Result<BoardSerial, Failure>
 fn read(run: &Run, reading: Result<Reading, Failure>, context: &Context) -> Vec<Effect> {
     let reading = match reading {
         Ok(reading) => reading,
-        Err(failure) => return fail(run, Step::Read, failure),
+        Err(failure) => return fail(run, Step::Read, failure, context),
     };
     let events = vec![RunEvent::ChipRead { reading: reading.clone() }, RunEvent::StepBegan { step: Step::Prove }];
     match checked(&reading, context) {
         Ok(checked) => challenge(run, Purpose::First, &checked, events, context),
         Err(failure) => {
             let mut effects = vec![Effect::Record(events)];
-            effects.extend(fail(run, Step::Prove, failure));
+            effects.extend(fail(run, Step::Prove, failure, context));
             effects
         }
     }
@@ -191,7 +195,7 @@ fn read_again(run: &Run, reading: Result<Reading, Failure>, context: &Context) -
         Ok((checked, reading)) => {
             challenge(run, Purpose::BeforeRegister, &checked, vec![RunEvent::ReadAgain { reading }], context)
         }
-        Err(failure) => fail(run, Step::Register, failure),
+        Err(failure) => fail(run, Step::Register, failure, context),
     }
 }
 
@@ -211,7 +215,8 @@ fn challenge(
     context: &Context,
 ) -> Vec<Effect> {
     let Some(unit) = &run.unit else {
-        return fail(run, run.step(), Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"));
+        let failure = Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit");
+        return fail(run, run.step(), failure, context);
     };
     let message = checks::challenge(&ChallengeFacts {
         run: run.id,
@@ -244,7 +249,7 @@ fn signed(
     });
     let (checked, signature) = match proof {
         Ok(proof) => proof,
-        Err(failure) => return fail(run, step, failure),
+        Err(failure) => return fail(run, step, failure, context),
     };
     let answered = RunEvent::ChallengeAnswered {
         purpose,
@@ -257,7 +262,9 @@ fn signed(
             Effect::Record(vec![answered, RunEvent::StepBegan { step: Step::Check }]),
             Effect::Claim { unit: unit.clone(), identity: checked.identity },
         ],
-        (Purpose::First, None) => fail(run, step, Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit")),
+        (Purpose::First, None) => {
+            fail(run, step, Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"), context)
+        }
         (Purpose::BeforeRegister, _) => register(run, vec![answered], checked.identity.fingerprint, context),
     }
 }
@@ -285,14 +292,17 @@ fn collision(collisions: Vec<Collision>) -> Failure {
 fn register(run: &Run, mut events: Vec<RunEvent>, fingerprint: Fingerprint, context: &Context) -> Vec<Effect> {
     let values = match register_values(context.profile, &run.variables) {
         Ok(values) => values,
-        Err(failure) => return fail(run, Step::Register, failure),
+        Err(failure) => return fail(run, Step::Register, failure, context),
     };
     let targets = context.profile.register.targets.clone();
     let first = targets.first().cloned();
     events.push(RunEvent::RegisterIntended { fingerprint, thing: values.thing.clone(), targets });
     match first.and_then(|target| registration(run, target, fingerprint, values, context)) {
         Some(effect) => vec![Effect::Record(events), effect],
-        None => fail(run, Step::Register, Failure::new(ReasonCode::CONFIG_INVALID, "the profile names no target")),
+        None => {
+            let failure = Failure::new(ReasonCode::CONFIG_INVALID, "the profile names no target");
+            fail(run, Step::Register, failure, context)
+        }
     }
 }
 
@@ -322,7 +332,8 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
     match result {
         Ok(record) if !run.is_intended(&record) => {
             let cause = format!("the target answered with {} and {}", record.certificate_arn, record.thing_arn);
-            fail(run, Step::Register, Failure::new(ReasonCode::CLOUD_REFUSED, cause).with("target", &target))
+            let failure = Failure::new(ReasonCode::CLOUD_REFUSED, cause).with("target", &target);
+            fail(run, Step::Register, failure, context)
         }
         Ok(record) => {
             let next = run.pending_targets().into_iter().find(|pending| *pending != target);
@@ -336,7 +347,10 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
             match effect {
                 Some(effect) => vec![Effect::Record(vec![record]), effect],
                 None => {
-                    fail(run, Step::Register, Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed"))
+                    let failure = Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed");
+                    let mut effects = vec![Effect::Record(vec![record])];
+                    effects.extend(fail(run, Step::Register, failure, context));
+                    effects
                 }
             }
         }
@@ -388,17 +402,7 @@ fn held_again(failure: Failure) -> Failure {
     Failure { code: ReasonCode::CLOUD_UNREACHABLE, ..failure }
 }
 
-fn fail(run: &Run, step: Step, failure: Failure) -> Vec<Effect> {
-    let verdict = verdict_of(failure.code, run);
-    vec![
-        Effect::Record(vec![RunEvent::StepFailed { step, failure: failure.clone() }]),
-        Effect::Record(vec![RunEvent::Sealed { verdict, reason: Some(failure), slip: None, label: None }]),
-        Effect::Finish,
-    ]
-}
-
-/// As [`fail`], where the verdict may be HELD and a slip be owed.
-fn fail_as(run: &Run, step: Step, failure: Failure, context: &Context) -> Vec<Effect> {
+fn fail(run: &Run, step: Step, failure: Failure, context: &Context) -> Vec<Effect> {
     let mut effects = vec![Effect::Record(vec![RunEvent::StepFailed { step, failure: failure.clone() }])];
     effects.extend(deactivate_or_seal(run, failure, &[], context));
     effects
