@@ -338,12 +338,17 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
         Ok(record) => {
             let next = run.pending_targets().into_iter().find(|pending| *pending != target);
             let record = RunEvent::Registered { target: record };
-            let Some(next) = next else { return pass(run, record, context) };
-            let effect = run
-                .intent
-                .as_ref()
-                .zip(register_values(context.profile, &run.variables).ok())
-                .and_then(|(intent, values)| registration(run, next, intent.fingerprint, values, context));
+            let Some(next) = next else {
+                let mut effects = vec![Effect::Record(vec![record])];
+                effects.extend(pass(run, context));
+                return effects;
+            };
+            let effect = run.intent.as_ref().and_then(|intent| {
+                let values = register_values(context.profile, &run.variables).ok()?;
+                // Every target holds the thing that was promised.
+                let values = RegisterValues { thing: intent.thing.clone(), ..values };
+                registration(run, next, intent.fingerprint, values, context)
+            });
             match effect {
                 Some(effect) => vec![Effect::Record(vec![record]), effect],
                 None => {
@@ -369,13 +374,14 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
     }
 }
 
-fn pass(run: &Run, last: RunEvent, context: &Context) -> Vec<Effect> {
+/// Every target holds the unit.
+fn pass(run: &Run, context: &Context) -> Vec<Effect> {
     let owed = context.printer && context.profile.label.is_some() && context.earlier_label.is_none();
     let sealed =
         RunEvent::Sealed { verdict: Verdict::Pass, reason: None, slip: None, label: owed.then_some(LabelKind::Unit) };
     // The paper of a unit that was HELD comes when its slip is scanned: the board is elsewhere now.
     let paper = if owed && run.slip.is_none() { Effect::PrintNext } else { Effect::Finish };
-    vec![Effect::Record(vec![last]), Effect::Record(vec![sealed]), paper]
+    vec![Effect::Record(vec![sealed]), paper]
 }
 
 fn resume(run: &Run, context: &Context) -> Vec<Effect> {
@@ -389,13 +395,22 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
         values.thing = intent.thing.clone();
     }
     let targets = context.profile.register.targets.clone();
-    let next = targets.iter().find(|target| !run.registered.iter().any(|record| record.target == **target)).cloned();
-    let Some(target) = next.or_else(|| targets.first().cloned()) else { return vec![Effect::Finish] };
-    let intent = RunEvent::RegisterIntended { fingerprint: identity.fingerprint, thing: values.thing.clone(), targets };
-    match registration(run, target, identity.fingerprint, values, context) {
-        Some(effect) => vec![Effect::Record(vec![RunEvent::Resumed {}, intent]), effect],
-        None => vec![Effect::Finish],
+    if targets.is_empty() {
+        return vec![Effect::Finish];
     }
+    let next = targets.iter().find(|target| !run.registered.iter().any(|record| record.target == **target)).cloned();
+    let intent = RunEvent::RegisterIntended { fingerprint: identity.fingerprint, thing: values.thing.clone(), targets };
+    let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}, intent])];
+    match next {
+        Some(target) => match registration(run, target, identity.fingerprint, values, context) {
+            Some(effect) => effects.push(effect),
+            None => return vec![Effect::Finish],
+        },
+        // Each was read back and recorded; only the verdict is missing, since a crash or a target that
+        // is none any more came in between.
+        None => effects.extend(pass(run, context)),
+    }
+    effects
 }
 
 fn held_again(failure: Failure) -> Failure {

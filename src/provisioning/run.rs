@@ -214,6 +214,7 @@ impl Run {
             RunEvent::Deactivated { target, .. } => self.deactivate.retain(|pending| pending != target),
             RunEvent::StepFailed { .. } => self.end_step(at, true),
             RunEvent::Sealed { verdict, reason, slip, label } => {
+                self.end_step(at, *verdict != Verdict::Pass);
                 self.slip = self.slip.or(*slip);
                 self.label = label.map_or(Label::NotOwed, Label::Owed);
                 self.sealed = Some(Sealed { verdict: *verdict, reason: reason.clone(), at, receipt: logged.receipt });
