@@ -216,7 +216,12 @@ impl Run {
             RunEvent::Sealed { verdict, reason, slip, label } => {
                 self.end_step(at, *verdict != Verdict::Pass);
                 self.slip = self.slip.or(*slip);
-                self.label = label.map_or(Label::NotOwed, Label::Owed);
+                self.label = match label {
+                    Some(kind) => Label::Owed(*kind),
+                    // Held once more: whatever became of its slip stays as it is.
+                    None if *verdict == Verdict::Held => self.label.clone(),
+                    None => Label::NotOwed,
+                };
                 self.sealed = Some(Sealed { verdict: *verdict, reason: reason.clone(), at, receipt: logged.receipt });
                 self.steps.push(StepRecord { step: Step::Seal, began: at, ended: Some(at), failed: false });
             }
