@@ -100,9 +100,14 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             signed(run, *purpose, challenge, signature, context)
         }
         (Stage::Claimed, Input::Claimed) => begin(Step::Register, Effect::Read),
-        (Stage::Checking, Input::ClaimRefused(why)) => fail(run, Step::Check, why.map_or_else(|f| f, collision)),
-        (Stage::Registering, Input::Registered(target, result)) => registered(run, target, *result, context),
-        (Stage::Failed { failure, .. }, Input::Deactivated(target, result)) => {
+        (Stage::Checking, Input::ClaimRefused(why)) => {
+            fail(run, Step::Check, why.map_or_else(|f| f, collision), context)
+        }
+        // An answer counts once, from the target that was asked.
+        (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
+            registered(run, target, *result, context)
+        }
+        (Stage::Failed { failure, .. }, Input::Deactivated(target, result)) if run.deactivate.contains(&target) => {
             let mut effects =
                 vec![Effect::Record(vec![RunEvent::Deactivated { target: target.clone(), failure: result.err() }])];
             let rest: Vec<_> = run.deactivate.iter().filter(|pending| **pending != target).cloned().collect();
@@ -112,18 +117,17 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (Stage::Failed { failure, .. }, Input::Recover(_) | Input::Interrupted(_)) => {
             deactivate_or_seal(run, failure.clone(), &run.deactivate, context)
         }
-        (Stage::Sealed, Input::Interrupted(_)) => vec![Effect::Finish],
-        (Stage::Resumed, Input::Recover(failure) | Input::Interrupted(failure)) => {
+        (Stage::Sealed, Input::Interrupted(_) | Input::Recover(_)) => vec![Effect::Finish],
+        (Stage::Resumed | Stage::Registering, Input::Recover(failure) | Input::Interrupted(failure))
+            if run.slip.is_some() =>
+        {
             // The proof and the claim stand: it goes on waiting for the cloud.
-            fail_as(run, Step::Register, held_again(failure), context)
+            fail(run, Step::Register, held_again(failure), context)
         }
-        (Stage::Registering, Input::Recover(failure) | Input::Interrupted(failure)) if run.slip.is_some() => {
-            fail_as(run, Step::Register, held_again(failure), context)
-        }
-        (_, Input::Interrupted(failure) | Input::Recover(failure)) => fail_as(run, run.step(), failure, context),
+        (_, Input::Interrupted(failure) | Input::Recover(failure)) => fail(run, run.step(), failure, context),
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
         (Stage::Sealed, Input::PrintLabel) => print(run, context),
-        (Stage::Sealed, Input::Printed(result)) => printed(run, result),
+        (Stage::Sealed, Input::Printed(result)) if matches!(run.label, Label::Intended(_)) => printed(run, result),
         _ => return Err(unexpected),
     };
     Ok(effects)
@@ -147,7 +151,7 @@ fn identified(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> 
             Effect::Record(vec![RunEvent::Identified { unit, variables }, RunEvent::StepBegan { step: Step::Read }]),
             Effect::Read,
         ],
-        Err(failure) => fail(run, Step::Identify, failure),
+        Err(failure) => fail(run, Step::Identify, failure, context),
     }
 }
 
@@ -165,14 +169,14 @@ fn serial_of(answer: &Answer, profile: &Profile) -> Result<BoardSerial, Failure>
 fn read(run: &Run, reading: Result<Reading, Failure>, context: &Context) -> Vec<Effect> {
     let reading = match reading {
         Ok(reading) => reading,
-        Err(failure) => return fail(run, Step::Read, failure),
+        Err(failure) => return fail(run, Step::Read, failure, context),
     };
     let events = vec![RunEvent::ChipRead { reading: reading.clone() }, RunEvent::StepBegan { step: Step::Prove }];
     match checked(&reading, context) {
         Ok(checked) => challenge(run, Purpose::First, &checked, events, context),
         Err(failure) => {
             let mut effects = vec![Effect::Record(events)];
-            effects.extend(fail(run, Step::Prove, failure));
+            effects.extend(fail(run, Step::Prove, failure, context));
             effects
         }
     }
@@ -183,7 +187,7 @@ fn read_again(run: &Run, reading: Result<Reading, Failure>, context: &Context) -
         let first = run.reading.as_ref().ok_or_else(|| changed("there is no first reading"))?;
         match () {
             () if first.certificate != again.certificate => Err(changed("another certificate answers")),
-            () if first.uid != again.uid => Err(changed("another chip UID answers")),
+            () if !run.read_the_same(&again) => Err(changed("another chip UID answers")),
             () => Ok(again),
         }
     });
@@ -191,7 +195,7 @@ fn read_again(run: &Run, reading: Result<Reading, Failure>, context: &Context) -
         Ok((checked, reading)) => {
             challenge(run, Purpose::BeforeRegister, &checked, vec![RunEvent::ReadAgain { reading }], context)
         }
-        Err(failure) => fail(run, Step::Register, failure),
+        Err(failure) => fail(run, Step::Register, failure, context),
     }
 }
 
@@ -211,7 +215,8 @@ fn challenge(
     context: &Context,
 ) -> Vec<Effect> {
     let Some(unit) = &run.unit else {
-        return fail(run, run.step(), Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"));
+        let failure = Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit");
+        return fail(run, run.step(), failure, context);
     };
     let message = checks::challenge(&ChallengeFacts {
         run: run.id,
@@ -244,7 +249,7 @@ fn signed(
     });
     let (checked, signature) = match proof {
         Ok(proof) => proof,
-        Err(failure) => return fail(run, step, failure),
+        Err(failure) => return fail(run, step, failure, context),
     };
     let answered = RunEvent::ChallengeAnswered {
         purpose,
@@ -257,7 +262,9 @@ fn signed(
             Effect::Record(vec![answered, RunEvent::StepBegan { step: Step::Check }]),
             Effect::Claim { unit: unit.clone(), identity: checked.identity },
         ],
-        (Purpose::First, None) => fail(run, step, Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit")),
+        (Purpose::First, None) => {
+            fail(run, step, Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"), context)
+        }
         (Purpose::BeforeRegister, _) => register(run, vec![answered], checked.identity.fingerprint, context),
     }
 }
@@ -285,14 +292,17 @@ fn collision(collisions: Vec<Collision>) -> Failure {
 fn register(run: &Run, mut events: Vec<RunEvent>, fingerprint: Fingerprint, context: &Context) -> Vec<Effect> {
     let values = match register_values(context.profile, &run.variables) {
         Ok(values) => values,
-        Err(failure) => return fail(run, Step::Register, failure),
+        Err(failure) => return fail(run, Step::Register, failure, context),
     };
     let targets = context.profile.register.targets.clone();
     let first = targets.first().cloned();
     events.push(RunEvent::RegisterIntended { fingerprint, thing: values.thing.clone(), targets });
     match first.and_then(|target| registration(run, target, fingerprint, values, context)) {
         Some(effect) => vec![Effect::Record(events), effect],
-        None => fail(run, Step::Register, Failure::new(ReasonCode::CONFIG_INVALID, "the profile names no target")),
+        None => {
+            let failure = Failure::new(ReasonCode::CONFIG_INVALID, "the profile names no target");
+            fail(run, Step::Register, failure, context)
+        }
     }
 }
 
@@ -320,19 +330,32 @@ fn registration(
 
 fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusal>, context: &Context) -> Vec<Effect> {
     match result {
+        Ok(record) if !run.is_intended(&record) => {
+            let cause = format!("the target answered with {} and {}", record.certificate_arn, record.thing_arn);
+            let failure = Failure::new(ReasonCode::CLOUD_REFUSED, cause).with("target", &target);
+            fail(run, Step::Register, failure, context)
+        }
         Ok(record) => {
             let next = run.pending_targets().into_iter().find(|pending| *pending != target);
             let record = RunEvent::Registered { target: record };
-            let Some(next) = next else { return pass(run, record, context) };
-            let effect = run
-                .intent
-                .as_ref()
-                .zip(register_values(context.profile, &run.variables).ok())
-                .and_then(|(intent, values)| registration(run, next, intent.fingerprint, values, context));
+            let Some(next) = next else {
+                let mut effects = vec![Effect::Record(vec![record])];
+                effects.extend(pass(run, context));
+                return effects;
+            };
+            let effect = run.intent.as_ref().and_then(|intent| {
+                let values = register_values(context.profile, &run.variables).ok()?;
+                // Every target holds the thing that was promised.
+                let values = RegisterValues { thing: intent.thing.clone(), ..values };
+                registration(run, next, intent.fingerprint, values, context)
+            });
             match effect {
                 Some(effect) => vec![Effect::Record(vec![record]), effect],
                 None => {
-                    fail(run, Step::Register, Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed"))
+                    let failure = Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed");
+                    let mut effects = vec![Effect::Record(vec![record])];
+                    effects.extend(fail(run, Step::Register, failure, context));
+                    effects
                 }
             }
         }
@@ -351,13 +374,14 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
     }
 }
 
-fn pass(run: &Run, last: RunEvent, context: &Context) -> Vec<Effect> {
+/// Every target holds the unit.
+fn pass(run: &Run, context: &Context) -> Vec<Effect> {
     let owed = context.printer && context.profile.label.is_some() && context.earlier_label.is_none();
     let sealed =
         RunEvent::Sealed { verdict: Verdict::Pass, reason: None, slip: None, label: owed.then_some(LabelKind::Unit) };
     // The paper of a unit that was HELD comes when its slip is scanned: the board is elsewhere now.
     let paper = if owed && run.slip.is_none() { Effect::PrintNext } else { Effect::Finish };
-    vec![Effect::Record(vec![last]), Effect::Record(vec![sealed]), paper]
+    vec![Effect::Record(vec![sealed]), paper]
 }
 
 fn resume(run: &Run, context: &Context) -> Vec<Effect> {
@@ -371,30 +395,29 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
         values.thing = intent.thing.clone();
     }
     let targets = context.profile.register.targets.clone();
-    let next = targets.iter().find(|target| !run.registered.iter().any(|record| record.target == **target)).cloned();
-    let Some(target) = next.or_else(|| targets.first().cloned()) else { return vec![Effect::Finish] };
-    let intent = RunEvent::RegisterIntended { fingerprint: identity.fingerprint, thing: values.thing.clone(), targets };
-    match registration(run, target, identity.fingerprint, values, context) {
-        Some(effect) => vec![Effect::Record(vec![RunEvent::Resumed {}, intent]), effect],
-        None => vec![Effect::Finish],
+    if targets.is_empty() {
+        return vec![Effect::Finish];
     }
+    let next = targets.iter().find(|target| !run.registered.iter().any(|record| record.target == **target)).cloned();
+    let intent = RunEvent::RegisterIntended { fingerprint: identity.fingerprint, thing: values.thing.clone(), targets };
+    let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}, intent])];
+    match next {
+        Some(target) => match registration(run, target, identity.fingerprint, values, context) {
+            Some(effect) => effects.push(effect),
+            None => return vec![Effect::Finish],
+        },
+        // Each was read back and recorded; only the verdict is missing, since a crash or a target that
+        // is none any more came in between.
+        None => effects.extend(pass(run, context)),
+    }
+    effects
 }
 
 fn held_again(failure: Failure) -> Failure {
     Failure { code: ReasonCode::CLOUD_UNREACHABLE, ..failure }
 }
 
-fn fail(run: &Run, step: Step, failure: Failure) -> Vec<Effect> {
-    let verdict = verdict_of(failure.code, run);
-    vec![
-        Effect::Record(vec![RunEvent::StepFailed { step, failure: failure.clone() }]),
-        Effect::Record(vec![RunEvent::Sealed { verdict, reason: Some(failure), slip: None, label: None }]),
-        Effect::Finish,
-    ]
-}
-
-/// As [`fail`], where the verdict may be HELD and a slip be owed.
-fn fail_as(run: &Run, step: Step, failure: Failure, context: &Context) -> Vec<Effect> {
+fn fail(run: &Run, step: Step, failure: Failure, context: &Context) -> Vec<Effect> {
     let mut effects = vec![Effect::Record(vec![RunEvent::StepFailed { step, failure: failure.clone() }])];
     effects.extend(deactivate_or_seal(run, failure, &[], context));
     effects

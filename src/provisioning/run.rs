@@ -214,8 +214,14 @@ impl Run {
             RunEvent::Deactivated { target, .. } => self.deactivate.retain(|pending| pending != target),
             RunEvent::StepFailed { .. } => self.end_step(at, true),
             RunEvent::Sealed { verdict, reason, slip, label } => {
+                self.end_step(at, *verdict != Verdict::Pass);
                 self.slip = self.slip.or(*slip);
-                self.label = label.map_or(Label::NotOwed, Label::Owed);
+                self.label = match label {
+                    Some(kind) => Label::Owed(*kind),
+                    // Held once more: whatever became of its slip stays as it is.
+                    None if *verdict == Verdict::Held => self.label.clone(),
+                    None => Label::NotOwed,
+                };
                 self.sealed = Some(Sealed { verdict: *verdict, reason: reason.clone(), at, receipt: logged.receipt });
                 self.steps.push(StepRecord { step: Step::Seal, began: at, ended: Some(at), failed: false });
             }
@@ -284,18 +290,30 @@ impl Run {
             (S::ReadAgain, E::ChallengeMade { purpose: Purpose::BeforeRegister, challenge }) => {
                 S::Challenged { purpose: Purpose::BeforeRegister, challenge: challenge.clone() }
             }
-            (S::Challenged { purpose, .. }, E::ChallengeAnswered { purpose: answered, .. }) if purpose == answered => {
+            (S::Challenged { purpose, .. }, E::ChallengeAnswered { purpose: answered, decision, .. })
+                if purpose == answered && self.decides_the_reading(decision) =>
+            {
                 match purpose {
                     Purpose::First => S::Proven,
                     Purpose::BeforeRegister => S::ProvenAgain,
                 }
             }
             (S::Proven, E::StepBegan { step: Step::Check }) => S::Checking,
-            (S::Checking, E::Claimed { unit, .. }) if Some(unit) == self.unit.as_ref() => S::Claimed,
+            (S::Checking, E::Claimed { unit, identity, .. })
+                if Some(unit) == self.unit.as_ref() && self.proved(identity) =>
+            {
+                S::Claimed
+            }
             (S::Claimed, E::StepBegan { step: Step::Register }) => S::ReadingAgain,
-            (S::ReadingAgain, E::ReadAgain { .. }) => S::ReadAgain,
-            (S::ProvenAgain | S::Resumed, E::RegisterIntended { .. }) => S::Registering,
-            (S::Registering, E::Registered { target }) if self.pending_targets().contains(&target.target) => {
+            (S::ReadingAgain, E::ReadAgain { reading }) if self.read_the_same(reading) => S::ReadAgain,
+            (S::ProvenAgain | S::Resumed, E::RegisterIntended { fingerprint, thing, targets })
+                if self.claimed(fingerprint) && self.keeps_its_thing(thing) && !targets.is_empty() =>
+            {
+                S::Registering
+            }
+            (S::Registering, E::Registered { target })
+                if self.pending_targets().contains(&target.target) && self.is_intended(target) =>
+            {
                 S::Registering
             }
             (S::Sealed | S::Failed { .. }, E::StepFailed { .. }) => return Err(self.order(event)),
@@ -306,15 +324,14 @@ impl Run {
             (S::Failed { step, failure }, E::Deactivated { target, .. }) if self.deactivate.contains(target) => {
                 S::Failed { step: *step, failure: failure.clone() }
             }
-            (_, E::Sealed { verdict, reason, .. }) => {
+            (_, E::Sealed { verdict, reason, slip, label }) => {
                 self.may_seal(*verdict, reason.as_ref())?;
+                self.may_owe(*verdict, *slip, *label)?;
                 S::Sealed
             }
             (S::Sealed, E::Resumed {}) if self.verdict() == Some(Verdict::Held) => S::Resumed,
             (S::Sealed, E::LabelIntended { kind }) if self.may_print(*kind) => S::Sealed,
-            (S::Sealed, E::LabelEnded { kind, .. }) if matches!(&self.label, Label::Intended(k) | Label::Owed(k) if k == kind) => {
-                S::Sealed
-            }
+            (S::Sealed, E::LabelEnded { kind, .. }) if self.label == Label::Intended(*kind) => S::Sealed,
             (S::Sealed, E::LabelSettled { kind, .. })
                 if matches!(&self.label,
                     Label::Intended(k) | Label::Ended(k, LabelStatus::Failed, _) if k == kind) =>
@@ -324,6 +341,45 @@ impl Run {
             _ => return Err(self.order(event)),
         };
         Ok(next)
+    }
+
+    /// What the verifier found is about the certificate that this run read.
+    fn decides_the_reading(&self, decision: &Decision) -> bool {
+        let read = self.reading.as_ref().map(|reading| Fingerprint::of(&reading.certificate));
+        read.is_some() && decision.path.first() == read.as_ref()
+    }
+
+    /// The identity is that of the certificate which was read and proven, with a UID that it or its
+    /// chip named.
+    fn proved(&self, identity: &Identity) -> bool {
+        let (Some(reading), Some(decision)) = (&self.reading, &self.decision) else { return false };
+        let uids = [&reading.uid, &decision.uid_in_certificate];
+        identity.fingerprint == Fingerprint::of(&reading.certificate)
+            && identity.spki == decision.spki
+            && (identity.uid.is_none() || uids.contains(&&identity.uid))
+    }
+
+    /// The second look at the chip showed what the first did.
+    pub(super) fn read_the_same(&self, again: &Reading) -> bool {
+        self.reading.as_ref().is_some_and(|first| first.certificate == again.certificate && first.uid == again.uid)
+    }
+
+    fn claimed(&self, fingerprint: &Fingerprint) -> bool {
+        self.claim.as_ref().is_some_and(|(identity, _)| identity.fingerprint == *fingerprint)
+    }
+
+    /// What was promised to the cloud once stays what it was.
+    fn keeps_its_thing(&self, thing: &ThingName) -> bool {
+        self.intent.as_ref().is_none_or(|intent| intent.thing == *thing)
+    }
+
+    /// The target's answer is about this unit's certificate and thing: AWS's own names say so
+    /// (`…:cert/` and the certificate's id, which is its fingerprint; `…:thing/` and its name).
+    pub(super) fn is_intended(&self, record: &TargetRecord) -> bool {
+        self.intent.as_ref().is_some_and(|RegisterIntent { fingerprint, thing, .. }| {
+            record.certificate_arn.ends_with(&format!(":cert/{fingerprint}"))
+                && record.thing_arn.ends_with(&format!(":thing/{thing}"))
+        })
     }
 
     fn may_print(&self, kind: LabelKind) -> bool {
@@ -359,15 +415,31 @@ impl Run {
         }
     }
 
+    /// A slip's number belongs to HELD, and each paper to its verdict.
+    fn may_owe(&self, verdict: Verdict, slip: Option<u64>, label: Option<LabelKind>) -> Result<(), Illegal> {
+        let held = verdict == Verdict::Held;
+        let number = held.then(|| self.slip.unwrap_or(self.first_seq));
+        match label {
+            _ if slip != number => Err(Illegal::Verdict { verdict, why: "has another slip" }),
+            Some(LabelKind::Unit) if verdict != Verdict::Pass => Err(Illegal::Verdict { verdict, why: "owes a label" }),
+            Some(LabelKind::Slip) if !held => Err(Illegal::Verdict { verdict, why: "owes a slip" }),
+            _ => Ok(()),
+        }
+    }
+
     fn order(&self, event: &RunEvent) -> Illegal {
         Illegal::Order { event: name_of(event), stage: format!("{:?}", self.stage) }
     }
 }
 
 /// The verdict that a reason leads to. HELD is for what is proven, claimed and meant to be
-/// registered; short of that the same cause is an ERROR, since nothing could be finished later.
+/// registered; short of that the same cause is an ERROR, since nothing could be finished later. A
+/// unit that was HELD goes on waiting whatever the station's or the line's fault is (credentials that
+/// have expired, a stop): trying again is another resume, not its board. Only its own fault ends it.
 pub fn verdict_of(code: ReasonCode, run: &Run) -> Verdict {
     match code.verdict() {
+        Verdict::Fail => Verdict::Fail,
+        _ if run.slip.is_some() => Verdict::Held,
         Verdict::Held if run.claim.is_some() && run.intent.is_some() => Verdict::Held,
         Verdict::Held | Verdict::Pass => Verdict::Error,
         verdict => verdict,
