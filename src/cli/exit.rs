@@ -1,8 +1,10 @@
 //! What scripts get to see of the outcome.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use crate::domain::{Failure, ReasonCode, Verdict};
+use crate::provisioning::UnitRecord;
 
 /// Usage or configuration.
 pub const USAGE: u8 = 2;
@@ -15,35 +17,35 @@ pub fn of_failure(failure: &Failure) -> u8 {
     }
 }
 
-/// The worst of what happened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The worst of what happened, each run counted by its latest verdict: a HELD unit that was finished
+/// afterwards is PASS.
+#[derive(Debug, Default)]
 pub struct Worst {
-    error: bool,
-    failed: bool,
-    held: bool,
+    /// By run id.
+    latest: BTreeMap<String, Verdict>,
 }
 
 impl Worst {
-    pub fn note(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Pass => {}
-            Verdict::Fail => self.failed = true,
-            Verdict::Error | Verdict::Aborted => self.error = true,
-            Verdict::Held => self.held = true,
-        }
+    pub fn note(&mut self, record: &UnitRecord) {
+        self.note_run(&record.run, record.verdict);
     }
 
     /// 3 if any ERROR or ABORTED, else 1 if any FAIL, else 4 if any HELD, else 0.
-    pub fn code(self) -> ExitCode {
+    pub fn code(&self) -> ExitCode {
         ExitCode::from(self.number())
     }
 
-    fn number(self) -> u8 {
-        match self {
-            Worst { error: true, .. } => 3,
-            Worst { failed: true, .. } => 1,
-            Worst { held: true, .. } => 4,
-            Worst { .. } => 0,
+    fn note_run(&mut self, run: &str, verdict: Verdict) {
+        self.latest.insert(run.to_owned(), verdict);
+    }
+
+    fn number(&self) -> u8 {
+        let any = |wanted: &[Verdict]| self.latest.values().any(|verdict| wanted.contains(verdict));
+        match () {
+            () if any(&[Verdict::Error, Verdict::Aborted]) => 3,
+            () if any(&[Verdict::Fail]) => 1,
+            () if any(&[Verdict::Held]) => 4,
+            () => 0,
         }
     }
 }
@@ -52,18 +54,28 @@ impl Worst {
 mod tests {
     use super::*;
 
+    fn number(noted: &[(&str, Verdict)]) -> u8 {
+        let mut worst = Worst::default();
+        noted.iter().for_each(|(run, verdict)| worst.note_run(run, *verdict));
+        worst.number()
+    }
+
     #[test]
     fn the_worst_verdict_decides() {
-        let of = |verdicts: &[Verdict]| {
-            let mut worst = Worst::default();
-            verdicts.iter().for_each(|verdict| worst.note(*verdict));
-            worst.number()
-        };
-        assert_eq!(of(&[]), 0);
-        assert_eq!(of(&[Verdict::Pass]), 0);
-        assert_eq!(of(&[Verdict::Held, Verdict::Pass]), 4);
-        assert_eq!(of(&[Verdict::Held, Verdict::Fail]), 1);
-        assert_eq!(of(&[Verdict::Fail, Verdict::Error]), 3);
-        assert_eq!(of(&[Verdict::Aborted]), 3);
+        assert_eq!(number(&[]), 0);
+        assert_eq!(number(&[("a", Verdict::Pass)]), 0);
+        assert_eq!(number(&[("a", Verdict::Held), ("b", Verdict::Pass)]), 4);
+        assert_eq!(number(&[("a", Verdict::Held), ("b", Verdict::Fail)]), 1);
+        assert_eq!(number(&[("a", Verdict::Fail), ("b", Verdict::Error)]), 3);
+        assert_eq!(number(&[("a", Verdict::Aborted)]), 3);
+    }
+
+    #[test]
+    fn a_run_counts_by_its_latest_verdict() {
+        assert_eq!(number(&[("a", Verdict::Held), ("a", Verdict::Pass)]), 0);
+        assert_eq!(number(&[("a", Verdict::Held), ("a", Verdict::Held)]), 4);
+        assert_eq!(number(&[("a", Verdict::Held), ("a", Verdict::Error)]), 3);
+        // Another run of the same board is another attempt: the first one stays what it was.
+        assert_eq!(number(&[("a", Verdict::Error), ("b", Verdict::Pass)]), 3);
     }
 }

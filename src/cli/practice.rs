@@ -87,7 +87,7 @@ fn headless(global: &Global, options: &Options, language: &Language) -> Result<E
         let acts = {
             let mut unit = |record: &crate::provisioning::UnitRecord| {
                 output::unit(record, global.json, language);
-                worst.note(record.verdict);
+                worst.note(record);
             };
             let mut audience = Audience {
                 snapshots,

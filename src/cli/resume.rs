@@ -64,7 +64,7 @@ async fn perform(
     }
     for record in &records {
         output::unit(record, json, language);
-        worst.note(record.verdict);
+        worst.note(record);
     }
     Ok(worst)
 }

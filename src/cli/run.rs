@@ -60,7 +60,7 @@ pub async fn follow(
             record = handle.finished.recv() => match record {
                 Some(record) => {
                     output::unit(&record, json, language);
-                    worst.note(record.verdict);
+                    worst.note(&record);
                     count += 1;
                     if units.is_some_and(|units| count >= units) {
                         let _ = handle.commands.send(Command::Stop).await;
