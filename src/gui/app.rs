@@ -92,10 +92,17 @@ impl App {
         }
     }
 
-    pub(super) fn take_latest(&mut self) {
+    /// Takes the latest snapshot, and asks before a window closes on running boards.
+    pub(super) fn prepare(&mut self, ctx: &egui::Context) {
         let latest = self.bridge.latest();
         self.snapshot = latest.snapshot;
         self.runner_gone = latest.gone;
+        let running = self.snapshot.lanes.iter().any(|lane| matches!(lane.state, LaneState::Running { .. }));
+        let asked_to_close = ctx.input(|input| input.viewport().close_requested());
+        if asked_to_close && running && !self.leaving && !self.runner_gone {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+            self.station.ask_to_leave();
+        }
     }
 
     /// Draws everything into `ui`, which is the whole window.
@@ -190,13 +197,7 @@ impl eframe::App for App {
     }
 
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
-        self.take_latest();
-        let running = self.snapshot.lanes.iter().filter(|lane| matches!(lane.state, LaneState::Running { .. })).count();
-        let asked_to_close = ctx.input(|input| input.viewport().close_requested());
-        if asked_to_close && running > 0 && !self.leaving && !self.runner_gone {
-            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-            self.station.ask_to_leave();
-        }
+        self.prepare(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

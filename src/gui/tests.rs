@@ -215,6 +215,27 @@ fn practice_boards_are_plugged_and_made_bad_by_button() {
 }
 
 #[test]
+fn closing_the_window_on_running_boards_asks_first() {
+    let mut desk = Desk::new(Language::default(), SIZES[0], scenes::busy(4, false));
+    let cancelled = |desk: &mut Desk| {
+        desk.close = true;
+        let output = desk.frame(Vec::new());
+        let commands = &output.viewport_output[&egui::ViewportId::ROOT].commands;
+        commands.contains(&egui::ViewportCommand::CancelClose)
+    };
+    assert!(cancelled(&mut desk));
+    assert!(desk.drawn().contains("One board is still running."));
+    desk.assert_legible("leave");
+    desk.click("Stay (Esc)");
+    assert!(!desk.drawn().contains("still running"));
+    assert!(cancelled(&mut desk));
+    desk.click("Stop and quit");
+    assert!(!cancelled(&mut desk), "asked twice");
+    let mut idle = Desk::new(Language::default(), SIZES[0], scenes::idle(4, false));
+    assert!(!cancelled(&mut idle));
+}
+
+#[test]
 fn at_rest_no_frame_asks_for_another() {
     let mut desk = Desk::new(Language::default(), SIZES[0], scenes::busy(16, true));
     desk.frame(Vec::new());
@@ -230,6 +251,8 @@ struct Desk {
     app: App,
     size: Vec2,
     now: f64,
+    /// The next frame is asked to close the window.
+    close: bool,
     snapshots: watch::Sender<Arc<Snapshot>>,
     commands: mpsc::Receiver<Command>,
     practice_asked: mpsc::Receiver<PracticeCommand>,
@@ -250,8 +273,18 @@ impl Desk {
         ctx.enable_accesskit();
         let app = App::new(&ctx, bridge, Some(practice), Texts::load(language).unwrap());
         let shapes = Vec::new();
-        let mut desk =
-            Desk { ctx, app, size, now: 1.0, snapshots, commands, practice_asked, shapes, _runtime: runtime };
+        let mut desk = Desk {
+            ctx,
+            app,
+            size,
+            now: 1.0,
+            close: false,
+            snapshots,
+            commands,
+            practice_asked,
+            shapes,
+            _runtime: runtime,
+        };
         desk.frame(Vec::new());
         desk.frame(Vec::new());
         desk
@@ -268,8 +301,14 @@ impl Desk {
         let screen = Rect::from_min_size(pos2(0.0, 0.0), self.size);
         let mut input = RawInput { screen_rect: Some(screen), time: Some(self.now), events, ..RawInput::default() };
         self.app.raw_input_hook(&self.ctx, &mut input);
-        self.app.take_latest();
-        let mut output = self.ctx.clone().run_ui(input, |ui| self.app.draw(ui));
+        if std::mem::take(&mut self.close) {
+            let viewport = input.viewports.entry(egui::ViewportId::ROOT).or_default();
+            viewport.events.push(egui::ViewportEvent::Close);
+        }
+        let mut output = self.ctx.clone().run_ui(input, |ui| {
+            self.app.prepare(&ui.ctx().clone());
+            self.app.draw(ui);
+        });
         output.textures_delta.clear();
         self.shapes.clone_from(&output.shapes);
         output

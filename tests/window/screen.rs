@@ -114,11 +114,13 @@ pub struct Window<'a> {
 
 impl Window<'_> {
     /// Another snapshot, which looks different, arrives from the runner; waits until it is drawn.
+    #[track_caller]
     pub fn scene(&mut self, scene: &str) {
         self.changes(|window| window.tell(scene));
     }
 
     /// Does something that changes the picture, and waits until it has.
+    #[track_caller]
     pub fn changes(&mut self, act: impl FnOnce(&mut Self)) {
         let before = self.settle();
         act(self);
@@ -144,8 +146,12 @@ impl Window<'_> {
 
     /// Types as a barcode scanner does, with Enter at the end.
     pub fn scan(&self, text: &str) {
-        self.screen.run("xdotool", &["type", "--delay", "8", text]);
+        self.type_text(text);
         self.press(&["Return"]);
+    }
+
+    pub fn type_text(&self, text: &str) {
+        self.screen.run("xdotool", &["type", "--delay", "8", text]);
     }
 
     pub fn click(&self, x: u32, y: u32) {
@@ -157,6 +163,7 @@ impl Window<'_> {
     }
 
     /// The next thing the window asks for.
+    #[track_caller]
     pub fn asked(&self) -> String {
         match self.said.recv_timeout(PATIENCE) {
             Ok(line) => line,
@@ -165,6 +172,7 @@ impl Window<'_> {
         }
     }
 
+    #[track_caller]
     pub fn asked_nothing(&self) {
         if let Ok(line) = self.said.recv_timeout(Duration::from_millis(700)) {
             panic!("the window asked for {line}");

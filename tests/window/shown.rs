@@ -5,6 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use lineseal::domain::ReasonCode;
 use lineseal::gui::{Bridge, PracticeBridge, WindowOptions};
 use lineseal::runner::view::Snapshot;
 use tokio::sync::{mpsc, watch};
@@ -69,7 +70,7 @@ pub fn run(script: &str) -> ExitCode {
     }
 }
 
-/// `busy 8`, `busy 8 practice`, …
+/// `busy 8`, `busy 8 practice`, `pair 2`, …
 fn scene(text: &str) -> Snapshot {
     let mut words = text.split(' ');
     let name = words.next().unwrap_or_default();
@@ -80,6 +81,8 @@ fn scene(text: &str) -> Snapshot {
         "idle" => scenes::idle(lanes, practice),
         "pair" => scenes::pair(practice),
         "troubled" => scenes::troubled(lanes, practice),
+        // `told 1`: the first sixteen reasons, a lane each.
+        "told" => scenes::told(ReasonCode::ALL.chunks(16).nth(usize::from(lanes) - 1).expect("so many reasons")),
         "unopened" => scenes::unopened(lanes),
         _ => panic!("there is no scene {text:?}"),
     }

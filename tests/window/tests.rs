@@ -2,14 +2,147 @@
 
 use std::time::Duration;
 
-use crate::screen::{Rgb, Screen};
+use lineseal::domain::ReasonCode;
+
+use crate::screen::{Picture, Rgb, Screen};
 
 type Test = (&'static str, fn());
 
-pub const ALL: &[Test] =
-    &[("pictures_at_1920x1080", pictures_at_1920x1080), ("pictures_at_1280x800", pictures_at_1280x800)];
+pub const ALL: &[Test] = &[
+    ("a_pass_and_a_fail_fill_their_tiles", a_pass_and_a_fail_fill_their_tiles),
+    ("practice_is_unmistakable", practice_is_unmistakable),
+    ("an_idle_window_costs_nothing", an_idle_window_costs_nothing),
+    ("keys_and_scanner_reach_the_runner", keys_and_scanner_reach_the_runner),
+    ("touch_reaches_the_runner", touch_reaches_the_runner),
+    ("a_full_queue_never_blocks_the_window", a_full_queue_never_blocks_the_window),
+    ("the_end_of_the_runner_is_shown", the_end_of_the_runner_is_shown),
+    ("pictures_at_1920x1080", pictures_at_1920x1080),
+    ("pictures_at_1280x800", pictures_at_1280x800),
+];
 
 const PASS: Rgb = [0x07, 0x60, 0x2F];
+const FAIL: Rgb = [0xA3, 0x12, 0x1A];
+const WHITE: Rgb = [0xFF, 0xFF, 0xFF];
+const PRACTICE: Rgb = [0x5A, 0x1A, 0x8C];
+const NOTICE: Rgb = [0xFF, 0xF3, 0xD6];
+
+const EVERYTHING: [f32; 4] = [0.0, 0.0, 1.0, 1.0];
+const SIZES: [(u32, u32); 2] = [(1920, 1080), (1280, 800)];
+
+/// The bodies of two tiles side by side, below their heads.
+const LEFT_BODY: [f32; 4] = [0.02, 0.22, 0.48, 0.88];
+const RIGHT_BODY: [f32; 4] = [0.52, 0.22, 0.98, 0.88];
+
+fn a_pass_and_a_fail_fill_their_tiles() {
+    for (width, height) in SIZES {
+        let screen = Screen::new(width, height);
+        for language in ["en", "ja"] {
+            let window = screen.open(language, "pair 2");
+            let picture = window.picture(&format!("pair-{width}x{height}-{language}"));
+            let pass = picture.share(PASS, LEFT_BODY);
+            let fail = picture.share(FAIL, RIGHT_BODY);
+            assert!(pass > 0.7, "PASS covers {pass} of its tile at {width}x{height} in {language}");
+            assert!(fail > 0.65, "FAIL covers {fail} of its tile at {width}x{height} in {language}");
+            assert_eq!(picture.share(FAIL, LEFT_BODY) + picture.share(PASS, RIGHT_BODY), 0.0);
+            // Icon, word and sentence stand on it.
+            for body in [LEFT_BODY, RIGHT_BODY] {
+                let written = picture.share(WHITE, body);
+                assert!(written > 0.05, "{written} of a verdict is written on at {width}x{height} in {language}");
+            }
+            assert_eq!(picture.share(PRACTICE, EVERYTHING), 0.0);
+            assert_eq!(window.title(), "Lineseal L3-ST2");
+        }
+    }
+}
+
+fn practice_is_unmistakable() {
+    for (width, height) in SIZES {
+        let screen = Screen::new(width, height);
+        let window = screen.open("ja", "pair 2 practice");
+        let picture = window.picture(&format!("practice-{width}x{height}-ja"));
+        let top = picture.share(PRACTICE, [0.0, 0.0, 1.0, 0.025]);
+        let bottom = picture.share(PRACTICE, [0.0, 0.988, 1.0, 1.0]);
+        assert!(top > 0.3 && bottom > 0.3, "the banners cover {top} and {bottom}");
+        assert!(window.title().contains("PRACTICE"), "{}", window.title());
+    }
+}
+
+fn an_idle_window_costs_nothing() {
+    let screen = Screen::new(1280, 800);
+    for scene in ["idle 16", "busy 16 practice"] {
+        let window = screen.open("en", scene);
+        window.settle();
+        let before = window.cpu();
+        std::thread::sleep(Duration::from_secs(3));
+        let spent = window.cpu() - before;
+        assert!(spent <= Duration::from_millis(30), "{scene}: {spent:?} of processor time in 3 s at rest");
+    }
+}
+
+fn keys_and_scanner_reach_the_runner() {
+    let screen = Screen::new(1280, 800);
+    let mut window = screen.open("en", "busy 8");
+    window.press(&["F2"]);
+    assert_eq!(window.asked(), "Pause");
+    window.scan("GW4-0031190");
+    assert_eq!(window.asked(), "Scan(\"GW4-0031190\")");
+    window.press(&["6", "F4"]);
+    assert_eq!(window.asked(), "Retry(LaneNumber(6))");
+    window.press(&["F5"]);
+    assert_eq!(window.asked(), "ResumeHeld");
+    window.changes(|window| window.press(&["F9"]));
+    window.press(&["F9"]);
+    assert_eq!(window.asked(), "CloseBatch");
+    // A tile in focus takes nothing away from the scanner.
+    window.changes(|window| window.press(&["Down"]));
+    window.scan("BADGE 014");
+    assert_eq!(window.asked(), "Scan(\"BADGE 014\")");
+    window.asked_nothing();
+    // A batch, by keyboard alone.
+    window.scene("unopened 8");
+    window.changes(|window| window.press(&["F6"]));
+    window.type_text("GW4-2611-08");
+    window.press(&["Tab"]);
+    window.type_text("500");
+    window.picture("batch-form");
+    window.press(&["Tab", "Tab", "Return", "Return"]);
+    window.press(&["shift+Tab", "Return"]);
+    assert_eq!(window.asked(), "OpenBatch { name: BatchName(\"GW4-2611-08\"), profile: \"gateway-g4\", planned: 500 }");
+}
+
+fn touch_reaches_the_runner() {
+    let screen = Screen::new(1280, 800);
+    let mut window = screen.open("en", "busy 4");
+    // Anywhere on lane 3's tile (the left lower of four): QA's detail unfolds, and folds again.
+    let before = window.settle();
+    window.changes(|window| window.click(320, 600));
+    let detail = window.picture("details");
+    assert!(detail.share(FAIL, EVERYTHING) > 0.03, "the detail does not cover the lane");
+    window.changes(|window| window.press(&["Escape"]));
+    window.click(830, 771);
+    assert_eq!(window.asked(), "Pause");
+    drop(before);
+}
+
+fn a_full_queue_never_blocks_the_window() {
+    let screen = Screen::new(1280, 800);
+    let mut window = screen.open_with_queue("en", "busy 4", 1);
+    window.press(&["F2"]);
+    window.changes(|window| window.press(&["F2"]));
+    let said = window.picture("busy-remark");
+    assert!(notice(&said), "nothing says that the key was not taken");
+    // It still draws what comes, and the remark goes away by itself.
+    window.scene("busy 8");
+    window.changes(|_| {});
+    assert!(!notice(&window.settle()), "the remark stays");
+}
+
+fn the_end_of_the_runner_is_shown() {
+    let screen = Screen::new(1280, 800);
+    let mut window = screen.open("ja", "busy 4");
+    window.changes(|window| window.tell("gone"));
+    assert!(notice(&window.picture("runner-gone")));
+}
 
 fn pictures_at_1920x1080() {
     pictures(1920, 1080);
@@ -19,7 +152,7 @@ fn pictures_at_1280x800() {
     pictures(1280, 800);
 }
 
-/// Every lane count in both languages, to be looked at.
+/// Lane counts and languages, to be looked at; a snapshot that arrives is drawn without any input.
 fn pictures(width: u32, height: u32) {
     let screen = Screen::new(width, height);
     for language in ["en", "ja"] {
@@ -27,12 +160,22 @@ fn pictures(width: u32, height: u32) {
         for lanes in [1, 4, 8, 16] {
             window.scene(&format!("busy {lanes}"));
             let picture = window.picture(&format!("{width}x{height}-{language}-{lanes}"));
-            assert!(picture.share(PASS, [0.0, 0.0, 1.0, 1.0]) > 0.02);
+            assert!(picture.share(PASS, EVERYTHING) > 0.02);
         }
         for lanes in [8, 16] {
             window.scene(&format!("troubled {lanes} practice"));
-            window.picture(&format!("{width}x{height}-{language}-{lanes}-practice"));
+            let picture = window.picture(&format!("{width}x{height}-{language}-{lanes}-practice"));
+            assert!(notice(&picture));
         }
+        for part in 1..=ReasonCode::ALL.len().div_ceil(16) {
+            window.scene(&format!("told {part}"));
+            window.picture(&format!("{width}x{height}-{language}-reasons-{part}"));
+        }
+        window.changes(|window| window.press(&["F8"]));
     }
-    let _ = Duration::ZERO;
+}
+
+/// Whether the bar above the lanes is there.
+fn notice(picture: &Picture) -> bool {
+    picture.share(NOTICE, EVERYTHING) > 0.015
 }

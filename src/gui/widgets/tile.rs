@@ -185,7 +185,9 @@ fn paint_verdict(
     sentence: &str,
     detail: &[String],
 ) {
-    let inner = rect.shrink2(vec2((rect.width() * 0.05).min(28.0), (rect.height() * 0.05).min(20.0)));
+    // Small tiles need the last point of their width.
+    let side = if rect.width() < 320.0 { 6.0 } else { (rect.width() * 0.05).min(28.0) };
+    let inner = rect.shrink2(vec2(side, (rect.height() * 0.05).min(20.0)));
     let detail_size = (rect.height() * 0.072).clamp(size::SMALLEST + 1.0, 20.0);
     let detail = details(painter, detail, Pen::regular(detail_size, colour), inner.width());
     let detail_height = detail.size().y;
