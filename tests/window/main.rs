@@ -8,6 +8,7 @@
 //! `cargo test --test window [NAME…]` runs the tests whose names contain a NAME.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "without libtest it reports by itself")]
 
+mod practice;
 mod scenes;
 mod screen;
 mod shown;

@@ -75,6 +75,13 @@ impl Screen {
         window
     }
 
+    /// A program that will draw on this screen.
+    pub fn program(&self, path: &str) -> Command {
+        let mut command = Command::new(path);
+        command.env("DISPLAY", &self.display).env_remove("WAYLAND_DISPLAY").env("LIBGL_ALWAYS_SOFTWARE", "1");
+        command
+    }
+
     /// What a tool on this display says; what it fails at is said as nothing.
     fn run(&self, tool: &str, args: &[&str]) -> String {
         let output = Command::new(tool)
@@ -86,7 +93,7 @@ impl Screen {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn capture(&self) -> Picture {
+    pub fn capture(&self) -> Picture {
         let output = Command::new("import")
             .args(["-window", "root", "-depth", "8", "rgb:-"])
             .env("DISPLAY", &self.display)
@@ -246,7 +253,7 @@ impl Picture {
         same as f32 / ((right - left) * (bottom - top)).max(1) as f32
     }
 
-    fn keep(&self, name: &str) {
+    pub fn keep(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/window");
         std::fs::create_dir_all(&folder).expect("target is writable");
         let mut convert = Command::new("convert")

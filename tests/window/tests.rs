@@ -16,17 +16,18 @@ pub const ALL: &[Test] = &[
     ("touch_reaches_the_runner", touch_reaches_the_runner),
     ("a_full_queue_never_blocks_the_window", a_full_queue_never_blocks_the_window),
     ("the_end_of_the_runner_is_shown", the_end_of_the_runner_is_shown),
+    ("the_practice_line_shows_a_real_pass_and_a_real_fail", crate::practice::shows_a_real_pass_and_a_real_fail),
     ("pictures_at_1920x1080", pictures_at_1920x1080),
     ("pictures_at_1280x800", pictures_at_1280x800),
 ];
 
-const PASS: Rgb = [0x07, 0x60, 0x2F];
-const FAIL: Rgb = [0xA3, 0x12, 0x1A];
+pub const PASS: Rgb = [0x07, 0x60, 0x2F];
+pub const FAIL: Rgb = [0xA3, 0x12, 0x1A];
 const WHITE: Rgb = [0xFF, 0xFF, 0xFF];
 const PRACTICE: Rgb = [0x5A, 0x1A, 0x8C];
 const NOTICE: Rgb = [0xFF, 0xF3, 0xD6];
 
-const EVERYTHING: [f32; 4] = [0.0, 0.0, 1.0, 1.0];
+pub const EVERYTHING: [f32; 4] = [0.0, 0.0, 1.0, 1.0];
 const SIZES: [(u32, u32); 2] = [(1920, 1080), (1280, 800)];
 
 /// The bodies of two tiles side by side, below their heads.
