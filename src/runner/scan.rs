@@ -45,7 +45,6 @@ impl Drop for Scanner {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "debounce measures elapsed time, which is no wall time")]
 fn watch(
     mut source: Box<dyn BoardSource>,
     mut arrivals: Arrivals,

@@ -362,7 +362,7 @@ async fn a_lost_token_is_t_205_in_any_call() {
 #[tokio::test]
 async fn what_the_module_prints_disturbs_nothing_and_is_the_debug_log() {
     let log = bench::DebugLog::default();
-    let _guard = tracing::subscriber::set_default(log.subscriber());
+    let _listening = log.listen();
     let bench = Bench::new(KeyKind::Rsa2048);
     let mut token = open(&bench.shim("noise").access).await.unwrap();
     assert_eq!(token.read().await.unwrap().certificate.0, bench.certificate);

@@ -166,13 +166,19 @@ impl Drop for Remote {
 pub struct DebugLog(Arc<Mutex<Vec<u8>>>);
 
 impl DebugLog {
-    pub fn subscriber(&self) -> impl tracing::Subscriber + use<> {
+    /// Takes what this thread logs, as long as what is returned lives.
+    pub fn listen(&self) -> impl Sized + use<> {
         let log = self.clone();
-        tracing_subscriber::fmt()
+        let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
             .with_max_level(tracing::Level::DEBUG)
             .with_writer(move || log.clone())
-            .finish()
+            .finish();
+        // With one dispatcher in the process, tracing asks only the thread that comes first to a line of
+        // code whether anyone listens there, and keeps the answer: that may be another test's thread.
+        // With two it asks them all.
+        let second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+        (tracing::subscriber::set_default(subscriber), second)
     }
 
     pub fn text(&self) -> String {

@@ -1,10 +1,12 @@
 //! The rules of the house, read from its own source: which room may name which, what the pure rooms
-//! know nothing of, where faults may be named, what may be linked, what the repository may say.
+//! know nothing of, where faults may be named, what may be linked, what the repository may say,
+//! what is packaged with it.
 //!
 //! Nothing here uses the crate itself, so this suite builds in seconds. Each rule is also fed with
 //! small sources that break it: a rule that reports nothing would be no rule.
 
 mod licences;
+mod packaging;
 mod repository;
 mod rules;
 mod source;
