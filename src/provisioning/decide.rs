@@ -12,7 +12,7 @@ use crate::domain::{BoardSerial, Bytes, Failure, Fingerprint, Identity, ReasonCo
 use crate::ports::{Answer, Collision, CollisionRule, Refusal, Registration};
 
 /// What the world answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Input {
     /// The run was just started.
     Begin,
@@ -330,7 +330,7 @@ fn registration(
 
 fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusal>, context: &Context) -> Vec<Effect> {
     match result {
-        Ok(record) if !run.is_intended(&record) => {
+        Ok(record) if record.target != target || !run.is_intended(&record) => {
             let cause = format!("the target answered with {} and {}", record.certificate_arn, record.thing_arn);
             let failure = Failure::new(ReasonCode::CLOUD_REFUSED, cause).with("target", &target);
             fail(run, Step::Register, failure, context)

@@ -11,6 +11,8 @@ pub mod label;
 pub mod matching;
 mod record;
 mod run;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use decide::{Context, Effect, Input, Unexpected, decide};

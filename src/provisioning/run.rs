@@ -318,7 +318,9 @@ impl Run {
             }
             (S::Sealed | S::Failed { .. }, E::StepFailed { .. }) => return Err(self.order(event)),
             (_, E::StepFailed { step, failure }) => S::Failed { step: *step, failure: failure.clone() },
-            (S::Failed { step, failure }, E::DeactivateIntended { .. }) => {
+            (S::Failed { step, failure }, E::DeactivateIntended { target })
+                if failure.code.verdict() == Verdict::Fail && self.may_take_back(target) =>
+            {
                 S::Failed { step: *step, failure: failure.clone() }
             }
             (S::Failed { step, failure }, E::Deactivated { target, .. }) if self.deactivate.contains(target) => {
@@ -371,6 +373,13 @@ impl Run {
     /// What was promised to the cloud once stays what it was.
     fn keeps_its_thing(&self, thing: &ThingName) -> bool {
         self.intent.as_ref().is_none_or(|intent| intent.thing == *thing)
+    }
+
+    /// A target that this run meant to register in, and that is not being taken back yet.
+    fn may_take_back(&self, target: &TargetName) -> bool {
+        let asked = self.intent.as_ref().is_some_and(|intent| intent.targets.contains(target));
+        let holds = self.registered.iter().any(|record| record.target == *target);
+        self.intent.is_some() && (asked || holds) && !self.deactivate.contains(target)
     }
 
     /// The target's answer is about this unit's certificate and thing: AWS's own names say so

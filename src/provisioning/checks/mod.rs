@@ -11,7 +11,7 @@ mod key;
 mod path;
 mod signature;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod uid;
 
 pub use certificate::{Checked, check_certificate, check_trust};

@@ -3,7 +3,7 @@
 
 mod answers;
 mod certificates;
-mod forge;
+pub(in crate::provisioning) mod forge;
 mod mutations;
 mod uids;
 

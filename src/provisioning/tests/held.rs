@@ -1,0 +1,214 @@
+//! HELD: proven and claimed, waiting for the cloud; a slip, a resume, a label on scanning the slip.
+
+use super::world::{Call, World, asked, failing, failure, refused};
+use crate::audit::RunEvent;
+use crate::audit::event::{LabelKind, LabelStatus};
+use crate::domain::{ReasonCode, Template, Verdict};
+use crate::provisioning::{Effect, Input, Label, Run};
+
+/// A unit that is HELD since the cloud was down; the cloud is back.
+fn held() -> World {
+    held_with(ReasonCode::CLOUD_UNREACHABLE, |_| {})
+}
+
+fn held_with(code: ReasonCode, edit: impl FnOnce(&mut World)) -> World {
+    let mut world = World::new().answering(6, move |effect| failing(effect, failure(code)));
+    edit(&mut world);
+    let run = world.begin();
+    assert_eq!(run.verdict(), Some(Verdict::Held));
+    world.told.clear();
+    world.calls.clear();
+    world
+}
+
+fn reason(run: &Run) -> Option<ReasonCode> {
+    run.sealed.as_ref()?.reason.as_ref().map(|failure| failure.code)
+}
+
+#[test]
+fn from_held_to_a_label_in_every_effect_and_event() {
+    let mut world = World::new().answering(6, |effect| failing(effect, failure(ReasonCode::CLOUD_UNREACHABLE)));
+    world.begin();
+    let first = world.told.iter().position(|line| line.starts_with("register")).unwrap();
+    world.told.drain(..first);
+    world.told.push("--- the cloud is back".into());
+    world.go(Input::Resume);
+    world.told.push("--- the slip is scanned".into());
+    world.go(Input::PrintLabel);
+    world.told.push("--- and once more".into());
+    let run = world.go(Input::PrintLabel);
+    let told = world.told.join("\n").replace(&run.id.to_string(), "RUN");
+    assert_eq!(
+        told,
+        "register gw-A-0001 in one
+  Registered(TargetName(\"one\"), Err(Refusal { failure: Failure
+record step-failed register A-301
+record sealed HELD A-301 slip 40 owes slip
+print next
+record label-intended slip
+print slip-40
+record label-ended slip printed
+finish
+--- the cloud is back
+record resumed, register-intended gw-A-0001 in one
+register gw-A-0001 in one
+record registered one
+record sealed PASS owes unit
+finish
+--- the slip is scanned
+record label-intended unit
+print A-0001-RUN
+record label-ended unit printed
+finish
+--- and once more
+finish"
+    );
+    assert_eq!((run.verdict(), run.slip, reason(&run)), (Some(Verdict::Pass), Some(40), None));
+}
+
+#[test]
+fn held_again_keeps_number_and_paper() {
+    for code in [ReasonCode::CLOUD_UNREACHABLE, ReasonCode::CLOUD_THROTTLED, ReasonCode::CLOUD_NOT_YET] {
+        let mut world = held().answering(0, move |effect| failing(effect, failure(code)));
+        let run = world.go(Input::Resume);
+        assert_eq!((run.verdict(), reason(&run), run.slip), (Some(Verdict::Held), Some(code), Some(40)));
+        assert_eq!(world.calls, [Call::Register], "no second slip");
+        assert_eq!(run.label, Label::Ended(LabelKind::Slip, LabelStatus::Printed, None));
+        assert_eq!(world.go(Input::Resume).verdict(), Some(Verdict::Pass));
+    }
+}
+
+#[test]
+fn a_slip_that_is_still_owed_stays_owed_when_the_unit_is_held_again() {
+    let printer_off = |effect: &Effect| failing(effect, failure(ReasonCode::PRINTER_UNREACHABLE));
+    let mut world = held_with(ReasonCode::CLOUD_FAILED, |world| {
+        let before = std::mem::replace(&mut world.script, Box::new(|_, _| None));
+        let mut before = before;
+        world.script = Box::new(move |nth, effect| match effect {
+            Effect::Print { .. } => Some(printer_off(effect)),
+            _ => before(nth, effect),
+        });
+    });
+    assert_eq!(world.run().label.status(), LabelStatus::Pending);
+    world.script = Box::new(|_, effect| {
+        matches!(effect, Effect::Register(_)).then(|| failing(effect, failure(ReasonCode::CLOUD_FAILED)))
+    });
+    let run = world.go(Input::Resume);
+    assert_eq!((run.verdict(), run.label.status()), (Some(Verdict::Held), LabelStatus::Pending));
+    let run = world.go(Input::PrintLabel);
+    assert_eq!(run.label, Label::Ended(LabelKind::Slip, LabelStatus::Printed, None));
+    assert_eq!(world.told.last_chunk::<4>().unwrap()[1], "print slip-40");
+}
+
+#[test]
+fn a_slip_of_unknown_fate_stays_a_question_when_the_unit_is_held_again() {
+    let mut world = held();
+    let intended =
+        world.events().position(|event| matches!(event, RunEvent::LabelIntended { .. })).expect("a slip was intended");
+    world.cut(intended + 1);
+    world.script = Box::new(|_, effect| Some(failing(effect, failure(ReasonCode::CLOUD_UNREACHABLE))));
+    let run = world.go(Input::Resume);
+    assert_eq!((run.verdict(), run.label), (Some(Verdict::Held), Label::Intended(LabelKind::Slip)));
+    world.calls.clear();
+    world.go(Input::PrintLabel);
+    assert_eq!(world.calls, [], "no second slip without asking");
+}
+
+/// Whatever the station's or the line's fault is: the unit goes on waiting. Its own fault ends it.
+#[test]
+fn resume_ends_as_pass_held_or_fail_and_as_nothing_else() {
+    for code in ReasonCode::ALL.iter().copied() {
+        let mut world = held().answering(0, move |effect| refused(asked(effect), failure(code), true));
+        let run = world.go(Input::Resume);
+        let fails = code.verdict() == Verdict::Fail;
+        let expected = if fails { Verdict::Fail } else { Verdict::Held };
+        assert_eq!(world.seals(), [Verdict::Held, expected], "{code}");
+        assert_eq!(reason(&run), Some(code));
+        assert_eq!(world.count(Call::Deactivate), usize::from(fails), "{code}");
+        assert_eq!(world.try_go(Input::Resume).is_err(), fails, "{code}: only HELD is taken up again");
+    }
+}
+
+#[test]
+fn a_resume_that_is_cut_off_is_held_again_after_any_event() {
+    let mut whole = held();
+    let before = whole.log.len();
+    whole.go(Input::Resume);
+    let sealed = whole.log.len() - 1;
+    for count in before + 1..sealed {
+        let mut world = held();
+        world.go(Input::Resume);
+        world.cut(count);
+        world.calls.clear();
+        let run = world.go(Input::Recover(failure(ReasonCode::STATION_STOPPED)));
+        assert_eq!(world.seals(), [Verdict::Held, Verdict::Held], "after {count} events");
+        assert_eq!((run.slip, reason(&run)), (Some(40), Some(ReasonCode::CLOUD_UNREACHABLE)));
+        assert_eq!(world.calls, [], "recovery prints no second slip");
+
+        let run = world.go(Input::Resume);
+        assert_eq!(run.verdict(), Some(Verdict::Pass), "after {count} events");
+        // What is read back and recorded is not asked for again.
+        let registered = world.events().filter(|event| matches!(event, RunEvent::Registered { .. })).count();
+        assert_eq!(registered, 1);
+        assert!(run.steps.iter().all(|record| record.ended.is_some()));
+    }
+}
+
+#[test]
+fn a_resume_that_is_stopped_is_held_again() {
+    let mut world = held().answering(0, |_| Input::Interrupted(failure(ReasonCode::OPERATOR_STOPPED)));
+    let run = world.go(Input::Resume);
+    assert_eq!((world.seals(), run.slip), (vec![Verdict::Held, Verdict::Held], Some(40)));
+}
+
+#[test]
+fn only_a_held_run_is_taken_up_again() {
+    let mut passed = World::new();
+    passed.begin();
+    assert!(passed.try_go(Input::Resume).is_err());
+    assert!(passed.append(RunEvent::Resumed {}).is_err());
+    for code in [ReasonCode::THING_FOREIGN, ReasonCode::CLOUD_CREDENTIALS, ReasonCode::BOARD_UNPLUGGED] {
+        let mut world = World::new().answering(6, move |effect| failing(effect, failure(code)));
+        world.begin();
+        assert!(world.try_go(Input::Resume).is_err(), "{code}");
+        assert!(world.append(RunEvent::Resumed {}).is_err(), "{code}");
+    }
+}
+
+#[test]
+fn the_thing_stays_what_was_promised_whatever_the_profile_says_now() {
+    let mut world = held();
+    world.profile.register.thing_name = Template::parse("other-{serial}").unwrap();
+    let run = world.go(Input::Resume);
+    assert_eq!(run.verdict(), Some(Verdict::Pass));
+    assert!(world.told.contains(&"register gw-A-0001 in one".to_owned()), "{:?}", world.told);
+    assert_eq!(run.intent.unwrap().thing.as_str(), "gw-A-0001");
+}
+
+#[test]
+fn a_profile_that_can_not_serve_leaves_the_unit_held() {
+    let spoilt: [fn(&mut World); 2] = [
+        |world| world.profile.register.thing_name = Template::parse("{gone}").unwrap(),
+        |world| world.profile.register.targets.clear(),
+    ];
+    for spoil in spoilt {
+        let mut world = held();
+        spoil(&mut world);
+        let events = world.log.len();
+        let run = world.go(Input::Resume);
+        assert_eq!((run.verdict(), world.log.len()), (Some(Verdict::Held), events));
+        assert_eq!(world.calls, []);
+    }
+}
+
+#[test]
+fn without_a_printer_or_a_label_nothing_is_owed() {
+    let without: [fn(&mut World); 2] = [|world| world.printer = false, |world| world.profile.label = None];
+    for edit in without {
+        let mut world = held_with(ReasonCode::CLOUD_THROTTLED, edit);
+        assert_eq!((world.run().label, world.run().slip), (Label::NotOwed, Some(40)));
+        let run = world.go(Input::Resume);
+        assert_eq!((run.verdict(), run.label), (Some(Verdict::Pass), Label::NotOwed));
+        assert_eq!(world.count(Call::Print), 0);
+    }
+}

@@ -1,0 +1,10 @@
+//! The core against a scripted world: every step made to fail, every answer repeated, every stage
+//! interrupted, and events in any order.
+
+mod endings;
+mod held;
+mod labels;
+mod properties;
+mod story;
+mod targets;
+mod world;

@@ -1,0 +1,352 @@
+//! Events and answers in any order: the table refuses what cannot be, and a PASS is what it says.
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use super::world::{CHIPS, World, failing, failure, profile, record_of, refused, started, unit};
+use crate::audit::RunEvent;
+use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, Standing};
+use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Variables, Verdict};
+use crate::ports::{Collision, CollisionRule};
+use crate::provisioning::{Effect, Input, Run, decide};
+
+/// The events of whole runs, in their order: what a random walk follows most of the time.
+static PATHS: LazyLock<Vec<Vec<RunEvent>>> = LazyLock::new(|| {
+    let two = || World::with_targets(&["one", "two"]);
+    let tell = |mut world: World, resumed: bool| {
+        world.begin();
+        if resumed {
+            world.script = Box::new(|_, _| None);
+            world.go(Input::Resume);
+            world.go(Input::PrintLabel);
+        }
+        world.events().skip(1).cloned().collect()
+    };
+    let refusing = |code| {
+        let mut world = two();
+        world.script = Box::new(move |_, effect| match effect {
+            Effect::Register(asked) if asked.target.as_str() == "two" => Some(refused(asked, failure(code), true)),
+            _ => None,
+        });
+        world
+    };
+    vec![
+        tell(World::new(), false),
+        tell(two(), false),
+        tell(refusing(ReasonCode::THING_FOREIGN), false),
+        tell(refusing(ReasonCode::CLOUD_UNREACHABLE), true),
+    ]
+});
+
+/// Everything that could be written, right and wrong.
+static POOL: LazyLock<Vec<RunEvent>> = LazyLock::new(|| {
+    use RunEvent as E;
+    let mut pool: Vec<E> = PATHS.iter().flatten().cloned().collect();
+    let [ours, theirs] = &*CHIPS;
+    let their_uid = Reading { uid: theirs.reading.uid.clone(), ..ours.reading.clone() };
+    let readings = [theirs.reading.clone(), their_uid];
+    pool.extend(readings.iter().cloned().map(|reading| E::ChipRead { reading }));
+    pool.extend(readings.into_iter().map(|reading| E::ReadAgain { reading }));
+    let mixed = Identity { fingerprint: ours.fingerprint(), ..theirs.identity() };
+    for identity in [theirs.identity(), mixed, ours.identity()] {
+        for serial in ["A-0001", "B-0002"] {
+            pool.push(E::Claimed { unit: unit(serial), identity: identity.clone(), standing: Standing::Known });
+        }
+    }
+    pool.push(E::Identified { unit: unit("B-0002"), variables: Variables::new() });
+    for answered in PATHS[0].clone() {
+        if let E::ChallengeAnswered { purpose, signature, scheme, mut decision } = answered {
+            decision.path[0] = theirs.fingerprint();
+            pool.push(E::ChallengeAnswered { purpose, signature, scheme, decision });
+        }
+    }
+    let target = |name: &str| name.parse::<TargetName>().unwrap();
+    for fingerprint in [ours.fingerprint(), theirs.fingerprint()] {
+        for thing in ["gw-A-0001", "gw-B-0002"] {
+            for targets in [vec![], vec![target("one")], vec![target("two"), target("one")]] {
+                pool.push(E::RegisterIntended { fingerprint, thing: thing.parse().unwrap(), targets });
+            }
+            for name in ["one", "two", "three"] {
+                pool.push(E::Registered { target: record_of(&target(name), fingerprint, &thing) });
+            }
+        }
+    }
+    let codes =
+        [ReasonCode::TOKEN_NO_KEY, ReasonCode::TOKEN_SILENT, ReasonCode::BOARD_UNPLUGGED, ReasonCode::CLOUD_FAILED];
+    for code in codes {
+        pool.push(E::StepFailed { step: Step::Prove, failure: failure(code) });
+        for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Error, Verdict::Aborted, Verdict::Held] {
+            for (reason, slip, label) in [
+                (Some(failure(code)), None, None),
+                (Some(failure(code)), Some(40), Some(LabelKind::Slip)),
+                (Some(failure(code)), Some(41), None),
+                (None, None, Some(LabelKind::Unit)),
+                (None, Some(40), Some(LabelKind::Unit)),
+                (None, None, None),
+            ] {
+                pool.push(E::Sealed { verdict, reason, slip, label });
+            }
+        }
+    }
+    for kind in [LabelKind::Unit, LabelKind::Slip] {
+        pool.push(E::LabelIntended { kind });
+        for status in [LabelStatus::Printed, LabelStatus::Pending, LabelStatus::Failed, LabelStatus::None] {
+            pool.push(E::LabelEnded { kind, status, failure: None });
+        }
+        pool.extend([true, false].map(|printed| E::LabelSettled { kind, printed }));
+    }
+    for name in ["one", "three"] {
+        pool.push(E::DeactivateIntended { target: target(name) });
+        pool.push(E::Deactivated { target: target(name), failure: None });
+    }
+    pool.push(E::Resumed {});
+    pool.push(started());
+    pool.extend(Step::ALL.map(|step| E::StepBegan { step }));
+    pool
+});
+
+/// What a run has to have gone through to be PASS, kept apart from the run's own book-keeping.
+#[derive(Default, Clone)]
+struct Promises {
+    kept: usize,
+    fingerprint: Option<Fingerprint>,
+    thing: Option<String>,
+    targets: Vec<TargetName>,
+    registered: Vec<TargetName>,
+}
+
+impl Promises {
+    /// Identify, read, prove, claim, read again, prove again, intend; then every target.
+    const ALL: usize = 7;
+
+    fn note(&mut self, event: &RunEvent) {
+        use RunEvent as E;
+        let read = |reading: &Reading| Some(Fingerprint::of(&reading.certificate));
+        let kept = match event {
+            E::Identified { .. } => self.kept == 0,
+            E::ChipRead { reading } => {
+                self.fingerprint = read(reading);
+                self.kept == 1
+            }
+            E::ChallengeAnswered { purpose, decision, .. } => {
+                let turn = if *purpose == Purpose::First { 2 } else { 5 };
+                self.kept == turn && decision.path.first() == self.fingerprint.as_ref()
+            }
+            E::Claimed { identity, unit: claimed, .. } => {
+                self.kept == 3 && Some(identity.fingerprint) == self.fingerprint && *claimed == unit("A-0001")
+            }
+            E::ReadAgain { reading } => self.kept == 4 && read(reading) == self.fingerprint,
+            E::RegisterIntended { fingerprint, thing, targets } => {
+                let promised = self.thing.get_or_insert_with(|| thing.to_string()) == thing.as_str();
+                self.targets = targets.clone();
+                let again = self.kept == Self::ALL;
+                if again {
+                    assert!(promised && Some(*fingerprint) == self.fingerprint);
+                }
+                self.kept == 6 && Some(*fingerprint) == self.fingerprint
+            }
+            E::Registered { target } => {
+                let ours = self.fingerprint.is_some_and(|ours| target.certificate_arn.ends_with(&ours.to_string()));
+                if ours && target.thing_arn.ends_with(&format!("/{}", self.thing.as_deref().unwrap_or("?"))) {
+                    self.registered.push(target.target.clone());
+                }
+                false
+            }
+            _ => false,
+        };
+        self.kept += usize::from(kept);
+    }
+
+    fn all_kept(&self) -> bool {
+        self.kept == Self::ALL
+            && !self.targets.is_empty()
+            && self.targets.iter().all(|target| self.registered.contains(target))
+    }
+}
+
+/// Follow the path (`None`), or take any event.
+fn walks() -> impl Strategy<Value = (usize, Vec<Option<prop::sample::Index>>)> {
+    let turn = prop_oneof![5 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)];
+    (0..PATHS.len(), prop::collection::vec(turn, 1..60))
+}
+
+/// The run after a walk, each event refused or applied.
+fn walk(path: usize, turns: &[Option<prop::sample::Index>]) -> Result<World, TestCaseError> {
+    let mut world = World::new();
+    let mut promises = Promises::default();
+    let mut along = PATHS[path].iter();
+    for turn in turns {
+        let event = match turn {
+            None => along.next(),
+            Some(index) => Some(index.get(&POOL)),
+        };
+        let Some(event) = event.cloned() else { continue };
+        let before = world.run();
+        match world.append(event.clone()) {
+            Err(_) => prop_assert_eq!(&world.run(), &before),
+            Ok(()) => promises.note(&event),
+        }
+        let after = world.run();
+        if matches!(event, RunEvent::Sealed { .. }) && after != before && after.verdict() == Some(Verdict::Pass) {
+            prop_assert!(promises.all_kept(), "a PASS that is none: {:#?}", world.events().collect::<Vec<_>>());
+            prop_assert_eq!(&after.intent.as_ref().unwrap().fingerprint, promises.fingerprint.as_ref().unwrap());
+        }
+        if let Some(sealed) = &before.sealed
+            && sealed.verdict != Verdict::Held
+        {
+            prop_assert_eq!(after.verdict(), Some(sealed.verdict), "a verdict changed");
+        }
+        prop_assert_eq!(after.stage == crate::provisioning::Stage::Sealed && after.sealed.is_none(), false);
+    }
+    Ok(world)
+}
+
+fn any_failure() -> impl Strategy<Value = Failure> {
+    (0..ReasonCode::ALL.len()).prop_map(|index| failure(ReasonCode::ALL[index]))
+}
+
+fn any_reading() -> impl Strategy<Value = Reading> {
+    let bytes = prop::collection::vec(any::<u8>(), 0..300);
+    prop_oneof![
+        2 => Just(CHIPS[0].reading.clone()),
+        1 => Just(CHIPS[1].reading.clone()),
+        1 => bytes.prop_map(|bytes| Reading { certificate: Bytes(bytes), ..CHIPS[0].reading.clone() }),
+        1 => (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(index, byte)| {
+            let mut reading = CHIPS[0].reading.clone();
+            let at = index.index(reading.certificate.0.len());
+            reading.certificate.0[at] = byte;
+            reading
+        }),
+    ]
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let target = || prop::sample::select(vec!["one", "two", "three"]).prop_map(|name| name.parse().unwrap());
+    let rules = vec![CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid, CollisionRule::Unit];
+    let collisions = prop::collection::vec(prop::sample::select(rules), 0..4).prop_map(|rules| {
+        let holder = |rule| Collision {
+            rule,
+            unit: unit("B-0002"),
+            identity: CHIPS[1].identity(),
+            run: super::world::run_id(),
+        };
+        rules.into_iter().map(holder).collect()
+    });
+    let done = || prop_oneof![Just(Ok(())), any_failure().prop_map(Err)];
+    let chip = prop::sample::select(vec![0usize, 1]);
+    prop_oneof![
+        Just(Input::Begin),
+        Just(Input::Claimed),
+        Just(Input::Resume),
+        Just(Input::PrintLabel),
+        any::<String>().prop_map(|serial| Input::Identified(Ok(Variables::from([("serial".into(), serial)])))),
+        Just(()).prop_map(|()| Input::Identified(Ok(Variables::from([("serial".into(), "A-0001".into())])))),
+        any_failure().prop_map(|failure| Input::Identified(Err(failure))),
+        any_reading().prop_map(|reading| Input::Read(Ok(reading))),
+        any_failure().prop_map(|failure| Input::Read(Err(failure))),
+        prop::collection::vec(any::<u8>(), 0..100).prop_map(|signature| Input::Signed(Ok(signature))),
+        any_failure().prop_map(|failure| Input::Signed(Err(failure))),
+        collisions.prop_map(|collisions| Input::ClaimRefused(Ok(collisions))),
+        any_failure().prop_map(|failure| Input::ClaimRefused(Err(failure))),
+        (target(), target(), chip).prop_map(|(asked, target, chip)| {
+            let record = record_of(&target, CHIPS[chip].fingerprint(), &"gw-A-0001");
+            Input::Registered(asked, Box::new(Ok(record)))
+        }),
+        (target(), any_failure(), any::<bool>()).prop_map(|(target, failure, certificate_left)| {
+            Input::Registered(target, Box::new(Err(crate::ports::Refusal { failure, certificate_left })))
+        }),
+        (target(), done()).prop_map(|(target, result)| Input::Deactivated(target, result)),
+        any_failure().prop_map(Input::Interrupted),
+        any_failure().prop_map(Input::Recover),
+        done().prop_map(Input::Printed),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Whatever is written: an illegal event leaves the run as it was, a verdict stays, and PASS comes
+    /// only after identify, read, prove, claim, read again, prove again and register in every target,
+    /// all of one certificate.
+    #[test]
+    fn the_table_takes_no_wrong_pass((path, turns) in walks()) {
+        walk(path, &turns)?;
+    }
+
+    /// Whatever is answered, in whatever state: no panic, and nothing that the table would refuse.
+    #[test]
+    fn what_is_decided_can_be_recorded(
+        (path, turns) in walks(),
+        inputs in prop::collection::vec(any_input(), 1..8),
+        two in any::<bool>(),
+    ) {
+        let mut world = walk(path, &turns)?;
+        if two {
+            world.profile = profile(&["one", "two"]);
+        }
+        for input in inputs {
+            let run = world.run();
+            let Ok(effects) = decide(&run, input, &world.context()) else { continue };
+            for effect in effects {
+                if let Effect::Record(events) = effect {
+                    for event in events {
+                        let refused = world.append(event.clone()).err();
+                        prop_assert!(refused.is_none(), "{:?} after {:#?}", refused, world.run().stage);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A run that has begun ends, whatever the world answers, with one verdict; and the same run
+    /// folded from its log is the same run.
+    #[test]
+    fn a_run_ends_whatever_is_answered(codes in prop::collection::vec(prop::option::weighted(0.15, any_failure()), 30)) {
+        let mut world = World::with_targets(&["one", "two"]);
+        let mut codes = codes.into_iter();
+        world.script = Box::new(move |_, effect| {
+            codes.next().flatten().map(|failure| failing(effect, failure))
+        });
+        let run = world.begin();
+        prop_assert_eq!(world.seals().len(), 1);
+        prop_assert_eq!(run, Run::fold(&world.log).unwrap());
+    }
+}
+
+/// The walks do come to PASS, and do try the wrong ones: otherwise the first property says nothing.
+#[test]
+fn each_path_is_legal_as_a_whole() {
+    for (index, path) in PATHS.iter().enumerate() {
+        let turns = vec![None; path.len()];
+        let world = walk(index, &turns).unwrap();
+        assert_eq!(world.log.len(), path.len() + 1);
+    }
+    let verdicts: Vec<_> = (0..PATHS.len()).map(|index| walk(index, &[None; 60]).unwrap().run().verdict()).collect();
+    assert_eq!(verdicts, [Some(Verdict::Pass), Some(Verdict::Pass), Some(Verdict::Fail), Some(Verdict::Pass)]);
+}
+
+/// Every wrong event in the place of each right one is refused, or what comes of it is no PASS.
+#[test]
+fn no_single_wrong_event_leads_to_a_wrong_pass() {
+    for (index, path) in PATHS.iter().enumerate() {
+        let mut before = World::new();
+        let mut kept = Promises::default();
+        for (place, right) in path.iter().enumerate() {
+            for wrong in POOL.iter() {
+                let mut run = before.run();
+                let mut promises = kept.clone();
+                for event in std::iter::once(wrong).chain(&path[place + 1..]) {
+                    if run.apply(&before.logged(event.clone())).is_err() {
+                        break;
+                    }
+                    promises.note(event);
+                    let passed = run.verdict() == Some(Verdict::Pass);
+                    assert!(!passed || promises.all_kept(), "path {index}, {wrong:?} at {place}");
+                }
+            }
+            before.append(right.clone()).unwrap();
+            kept.note(right);
+        }
+    }
+}
