@@ -6,14 +6,17 @@
 //! shared, save where a test counts everything that is in one.
 #![allow(clippy::unwrap_used, reason = "what a test does when it is wrong is to say so and die")]
 
+mod barcode;
 mod bench;
 mod faults;
 mod gate;
 mod log;
 mod peers;
 mod program;
+mod serial;
 mod sixteen;
 mod station;
 mod substitution;
 mod swaps;
+mod tokens;
 mod whole_path;
