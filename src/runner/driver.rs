@@ -331,15 +331,15 @@ async fn interruption(orders: &mut mpsc::Receiver<Order>, scans: Option<&mpsc::S
     }
 }
 
-/// Could this answer be what a pulled cable looks like?
+/// Could this answer be what a pulled cable looks like? Any failure could: to modules that list what
+/// they can reach, a chip that is gone has no objects, and a pulled board must not end as FAIL.
 fn line_fault(input: &Input) -> bool {
-    let failure = match input {
-        Input::Identified(result) => result.as_ref().err(),
-        Input::Read(result) => result.as_ref().err(),
-        Input::Signed(result) => result.as_ref().err(),
-        _ => None,
-    };
-    failure.is_some_and(|failure| failure.code.verdict() == crate::domain::Verdict::Error)
+    match input {
+        Input::Identified(result) => result.is_err(),
+        Input::Read(result) => result.is_err(),
+        Input::Signed(result) => result.is_err(),
+        _ => false,
+    }
 }
 
 /// One effect on the board or the cloud.

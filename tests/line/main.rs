@@ -1,0 +1,22 @@
+//! The whole path, through real parts: boards on pseudo-terminals, chips in SoftHSM, MiniStack and
+//! moto as AWS, a printer that is a socket; and the real program where its command line is meant.
+//!
+//! Needs `pkcs11-tool` (OpenSC) and the Python environment of `tests/peers`; fails without them.
+//! Each test has a folder, boards, chips, a vendor CA, a printer and a log of its own. The clouds are
+//! shared, save where a test counts everything that is in one.
+#![allow(clippy::unwrap_used, reason = "what a test does when it is wrong is to say so and die")]
+
+mod barcode;
+mod bench;
+mod faults;
+mod gate;
+mod log;
+mod peers;
+mod program;
+mod serial;
+mod sixteen;
+mod station;
+mod substitution;
+mod swaps;
+mod tokens;
+mod whole_path;

@@ -1,0 +1,285 @@
+//! Boards and chips that change places in the middle of a run, and twins.
+
+use std::sync::Arc;
+
+use lineseal::audit::RunEvent;
+use lineseal::audit::event::Purpose;
+use lineseal::domain::Step;
+use lineseal::domain::profile::KeyKind;
+use lineseal::practice::setup::CERTIFICATE_LABEL;
+use lineseal::provisioning::UnitRecord;
+use lineseal::runner::view::Snapshot;
+use tokio::sync::watch;
+
+use crate::bench::{Bench, Chip};
+use crate::gate::{Gate, SwappedChips};
+use crate::log;
+use crate::peers::Cloud;
+use crate::station::{Station, assert_outcome, is_pass, workers};
+
+/// Between prove and register: the identity is proven and claimed, and nothing was read again.
+fn proven(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::StepBegan { step: Step::Register })
+}
+
+/// The chip was read again, and is about to be challenged again.
+fn read_again(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::ChallengeMade { purpose: Purpose::BeforeRegister, .. })
+}
+
+/// Everything is proven, and the next thing is the cloud.
+fn about_to_register(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::RegisterIntended { .. })
+}
+
+async fn gated(bench: &Bench<'_>, at: fn(&RunEvent) -> bool) -> (Station, Arc<Gate>) {
+    let gate = Gate::new(at);
+    let station = Station::start_with(bench, |equipment| {
+        equipment.log.store = gate.before(equipment.log.store.clone());
+    });
+    (station.await, gate)
+}
+
+/// No PASS under another's name: the record, and what the cloud holds for the thing.
+fn keeps_its_identity(bench: &Bench<'_>, record: &UnitRecord, owners: &[(&str, &Chip)]) {
+    if is_pass(record) {
+        let serial = record.board.serial.clone().unwrap();
+        let (_, chip) = owners.iter().find(|(name, _)| bench.serial(name) == serial).unwrap();
+        assert_eq!(record.certificate.clone().unwrap().sha256, chip.fingerprint());
+        assert_eq!(record.chip_uid.as_deref(), Some(chip.uid.as_str()));
+    }
+}
+
+async fn board_replaced_at(point: fn(&RunEvent) -> bool) {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
+    bench.plug(1, "A", &a);
+    let (mut station, gate) = gated(&bench, point).await;
+    gate.reached_by(1).await;
+    // Another board into the same port, quicker than anyone can look.
+    bench.plug(1, "B", &b);
+    let serial_a = bench.serial("A");
+    // The lane shows the new arrival: nothing of the first one's run any more.
+    let gone = |snapshot: &Arc<Snapshot>| !format!("{:?}", snapshot.lanes[0].state).contains(&serial_a);
+    station.until("the second board", gone).await;
+    gate.open();
+    let records = station.units(2).await;
+    assert_outcome(&records[0], "ABORTED B-105");
+    assert_eq!(records[0].board.serial, Some(bench.serial("A")));
+    assert_outcome(&records[1], "PASS");
+    assert_eq!(records[1].board.serial, Some(bench.serial("B")));
+    keeps_its_identity(&bench, &records[1], &[("A", &a), ("B", &b)]);
+    let cloud = Cloud::shared().await.witness();
+    assert!(!cloud.things.contains_key(&bench.thing("A")));
+    assert!(!cloud.certificates.contains_key(&a.fingerprint()));
+    assert_eq!(cloud.certificates[&b.fingerprint()].things, [bench.thing("B")]);
+    station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_replaced_before_it_is_read_again() {
+    board_replaced_at(proven).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_replaced_while_it_is_challenged_again() {
+    board_replaced_at(read_again).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_replaced_right_before_the_cloud_is_asked() {
+    board_replaced_at(about_to_register).await;
+}
+
+/// The run goes on before the station has noticed: what it passes is still the first board's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_replaced_unnoticed_gives_nobody_anothers_identity() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::Rsa2048));
+    bench.plug(1, "A", &a);
+    let (mut station, gate) = gated(&bench, proven).await;
+    gate.reached_by(1).await;
+    gate.open();
+    bench.plug(1, "B", &b);
+    let records = station.units(2).await;
+    for record in &records {
+        keeps_its_identity(&bench, record, &[("A", &a), ("B", &b)]);
+    }
+    assert_eq!(records[1].board.serial, Some(bench.serial("B")));
+    assert_outcome(&records[1], "PASS");
+    station.stop().await;
+}
+
+/// The chip behind the open connection is another one: `other` answers from the gate on.
+async fn chip_replaced(point: fn(&RunEvent) -> bool, other: impl FnOnce(&Bench<'_>, &Chip) -> Chip) -> (UnitRecord, bool) {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let a = bench.chip(KeyKind::EcP256);
+    let other = other(&bench, &a);
+    let (swap, swapped) = watch::channel(false);
+    let gate = Gate::new(point);
+    bench.plug(1, "A", &a);
+    let mut station = Station::start_with(&bench, |equipment| {
+        equipment.log.store = gate.before(equipment.log.store.clone());
+        let other = other.token.path().join("softhsm2.conf");
+        equipment.tokens = Arc::new(SwappedChips { workers: workers(), other, swapped });
+    })
+    .await;
+    gate.reached_by(1).await;
+    swap.send_replace(true);
+    gate.open();
+    let record = station.unit().await;
+    station.stop().await;
+    let cloud = Cloud::shared().await.witness();
+    let known = cloud.things.contains_key(&bench.thing("A"))
+        || [&a, &other].iter().any(|chip| cloud.certificates.contains_key(&chip.fingerprint()));
+    (record, known)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_chip_behind_the_port_is_seen_when_it_is_read_again() {
+    let (record, known) = chip_replaced(proven, |bench, _| bench.chip(KeyKind::EcP256)).await;
+    assert_outcome(&record, "FAIL S-109");
+    assert!(!known, "nothing of it is in the cloud");
+}
+
+/// The other chip shows the first one's certificate and UID, and can't sign for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counterfeit_chip_behind_the_port_is_seen_when_it_is_challenged_again() {
+    let counterfeit = |bench: &Bench<'_>, genuine: &Chip| {
+        let (token, spki) = bench.blank(KeyKind::EcP256, lineseal::practice::setup::KEY_LABEL);
+        bench.fill(&token, CERTIFICATE_LABEL, &genuine.certificate, Some(&genuine.uid));
+        Chip { token, spki, ..genuine.clone() }
+    };
+    for point in [proven, read_again] {
+        let (record, known) = chip_replaced(point, counterfeit).await;
+        assert_outcome(&record, "FAIL S-101");
+        assert!(!known, "nothing of it is in the cloud");
+    }
+}
+
+/// The nearest legitimate case: the chip stays the one it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_chip_behind_the_port_passes() {
+    let (record, known) = chip_replaced(proven, |bench, chip| bench.copy(chip)).await;
+    assert_outcome(&record, "PASS");
+    assert!(known);
+}
+
+/// The token's files are exchanged under a worker that has them open.
+#[tokio::test(flavor = "multi_thread")]
+async fn token_files_exchanged_behind_the_port_never_pass_as_anothers() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
+    bench.plug(1, "A", &a);
+    let (mut station, gate) = gated(&bench, proven).await;
+    gate.reached_by(1).await;
+    bench.mount(1, &b);
+    gate.open();
+    // SoftHSM finds that what it had open is gone.
+    assert_outcome(&station.unit().await, "FAIL T-203");
+    station.stop().await;
+    let cloud = Cloud::shared().await.witness();
+    assert!(!cloud.things.contains_key(&bench.thing("A")));
+    assert!([&a, &b].iter().all(|chip| !cloud.certificates.contains_key(&chip.fingerprint())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_boards_that_change_lanes_are_aborted_and_then_pass_as_themselves() {
+    let mut bench = Bench::new(2, Cloud::shared().await).await;
+    let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
+    bench.plug(1, "A", &a);
+    bench.plug(2, "B", &b);
+    let (mut station, gate) = gated(&bench, proven).await;
+    gate.reached_by(2).await;
+    bench.plug(1, "B", &b);
+    bench.plug(2, "A", &a);
+    // Both second runs wait at the gate, too: both first ones have been seen to be gone.
+    gate.reached_by(4).await;
+    gate.open();
+    let mut records = station.units(4).await;
+    records.sort_by_key(|record| (record.started, record.lane));
+    for record in &records[..2] {
+        assert_outcome(record, "ABORTED B-105");
+    }
+    let owners = [("A", &a), ("B", &b)];
+    for record in &records[2..] {
+        assert_outcome(record, "PASS");
+        keeps_its_identity(&bench, record, &owners);
+    }
+    let lane_of = |name: &str| {
+        let serial = Some(bench.serial(name));
+        records[2..].iter().find(|record| record.board.serial == serial).unwrap().lane
+    };
+    assert_eq!((lane_of("A"), lane_of("B")), (2, 1));
+    let log = station.stop().await;
+    assert_eq!(log::all(&log, "registered").len(), 2);
+    let cloud = Cloud::shared().await.witness();
+    for (name, chip) in owners {
+        assert_eq!(cloud.certificates[&chip.fingerprint()].things, [bench.thing(name)]);
+    }
+}
+
+/// Once each is known, the two chips change boards: neither board may have the other's chip.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_boards_with_each_others_chips_fail() {
+    let mut bench = Bench::new(2, Cloud::shared().await).await;
+    let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
+    bench.plug(1, "A", &a);
+    bench.plug(2, "B", &b);
+    let mut station = Station::start(&bench).await;
+    for record in station.units(2).await {
+        assert_outcome(&record, "PASS");
+    }
+    bench.unplug(1);
+    bench.unplug(2);
+    station.until_gone(&[1, 2]).await;
+    bench.plug(1, "A", &b);
+    bench.plug(2, "B", &a);
+    for record in station.units(2).await {
+        assert_outcome(&record, "FAIL S-105");
+        assert_eq!(record.targets, []);
+    }
+    station.stop().await;
+    let cloud = Cloud::shared().await.witness();
+    // Refused is refused: what was good stays as it is.
+    for (name, chip) in [("A", &a), ("B", &b)] {
+        let certificate = &cloud.certificates[&chip.fingerprint()];
+        assert_eq!((certificate.status.as_str(), certificate.things.as_slice()), ("ACTIVE", [bench.thing(name)].as_slice()));
+    }
+}
+
+fn identified(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::Identified { .. })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_boards_with_one_serial_number_are_both_errors_and_neither_claims() {
+    let mut bench = Bench::new(2, Cloud::shared().await).await;
+    let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
+    bench.plug(1, "TWIN", &a);
+    bench.plug(2, "TWIN", &b);
+    // Both have said their name before either goes on.
+    let (mut station, gate) = gated(&bench, identified).await;
+    gate.reached_by(2).await;
+    gate.open();
+    for record in station.units(2).await {
+        assert_outcome(&record, "ERROR B-106");
+        assert_eq!(record.board.serial, Some(bench.serial("TWIN")));
+    }
+    assert!(log::all(&station.log(), "claimed").is_empty());
+    assert!(!Cloud::shared().await.witness().things.contains_key(&bench.thing("TWIN")));
+
+    // The nearest legitimate case: the only board of that serial number.
+    bench.unplug(1);
+    bench.unplug(2);
+    station.until_gone(&[1, 2]).await;
+    bench.plug(2, "TWIN", &b);
+    assert_outcome(&station.unit().await, "PASS");
+
+    // A twin that comes later takes nothing away from the first.
+    bench.plug(1, "TWIN", &a);
+    assert_outcome(&station.unit().await, "ERROR B-106");
+    let log = station.stop().await;
+    assert_eq!(log::all(&log, "claimed").len(), 1);
+    assert_eq!(Cloud::shared().await.witness().things[&bench.thing("TWIN")].principals.len(), 1);
+}
