@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use egui::{Color32, FontData, FontDefinitions, FontFamily, FontId, Stroke};
+use egui::{Color32, FontData, FontDefinitions, FontFamily, FontId, FontTweak, Stroke};
 
 use crate::domain::Verdict;
 
@@ -163,8 +163,12 @@ fn fonts() -> FontDefinitions {
     let mut fonts = FontDefinitions::empty();
     let regular: &[u8] = include_bytes!("../../assets/fonts/BIZUDPGothic-Regular.ttf");
     let bold: &[u8] = include_bytes!("../../assets/fonts/BIZUDPGothic-Bold.ttf");
-    fonts.font_data.insert("regular".into(), Arc::new(FontData::from_static(regular)));
-    fonts.font_data.insert("bold".into(), Arc::new(FontData::from_static(bold)));
+    // The files carry no hints, and making them up costs a walk over all glyphs at every new size.
+    let unhinted = FontTweak { hinting: Some(false), ..FontTweak::default() };
+    for (name, bytes) in [("regular", regular), ("bold", bold)] {
+        let data = FontData::from_static(bytes).tweak(unhinted.clone());
+        fonts.font_data.insert(name.into(), Arc::new(data));
+    }
     fonts.families.insert(FontFamily::Proportional, vec!["regular".into()]);
     fonts.families.insert(FontFamily::Monospace, vec!["regular".into()]);
     fonts.families.insert(FontFamily::Name("bold".into()), vec!["bold".into(), "regular".into()]);

@@ -22,7 +22,7 @@ pub struct Screen {
 impl Screen {
     pub fn new(width: u32, height: u32) -> Screen {
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", &format!("{width}x{height}x24")])
+            .args(["-displayfd", "1", "-noreset", "-nolisten", "tcp", "-screen", "0", &format!("{width}x{height}x24")])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -61,7 +61,7 @@ impl Screen {
             }
         });
         let input = process.stdin.take().expect("piped");
-        let mut window = Window { screen: self, process, input, said, id: String::new() };
+        let mut window = Window { screen: self, process, input, said, id: String::new(), last: None };
         let began = Instant::now();
         while window.id.is_empty() {
             assert!(began.elapsed() < PATIENCE, "no window came up");
@@ -117,26 +117,31 @@ pub struct Window<'a> {
     input: ChildStdin,
     said: Receiver<String>,
     id: String,
+    /// The picture when it last was at rest.
+    last: Option<Picture>,
 }
 
 impl Window<'_> {
-    /// Another snapshot, which looks different, arrives from the runner; waits until it is drawn.
+    /// Another snapshot, which looks different, arrives from the runner; the picture once it is drawn.
     #[track_caller]
-    pub fn scene(&mut self, scene: &str) {
-        self.changes(|window| window.tell(scene));
+    pub fn scene(&mut self, scene: &str) -> Picture {
+        self.changes(|window| window.tell(scene))
     }
 
-    /// Does something that changes the picture, and waits until it has.
+    /// Does something that changes the picture; the picture once it has.
     #[track_caller]
-    pub fn changes(&mut self, act: impl FnOnce(&mut Self)) {
-        let before = self.settle();
+    pub fn changes(&mut self, act: impl FnOnce(&mut Self)) -> Picture {
+        let before = match self.last.take() {
+            Some(last) => last,
+            None => self.settle(),
+        };
         act(self);
         let began = Instant::now();
         while self.screen.capture() == before {
             assert!(began.elapsed() < PATIENCE, "nothing changed");
             std::thread::sleep(Duration::from_millis(50));
         }
-        self.settle();
+        self.settle()
     }
 
     /// A line to the process with the window.
@@ -186,28 +191,21 @@ impl Window<'_> {
         }
     }
 
-    /// Waits until the picture no longer changes.
-    pub fn settle(&self) -> Picture {
+    /// The picture once it no longer changes.
+    pub fn settle(&mut self) -> Picture {
         let began = Instant::now();
-        std::thread::sleep(Duration::from_millis(250));
         let mut before = self.screen.capture();
         loop {
-            std::thread::sleep(Duration::from_millis(150));
+            std::thread::sleep(Duration::from_millis(200));
             let now = self.screen.capture();
             let blank = now.rgb.iter().all(|byte| *byte == now.rgb[0]);
-            if now.rgb == before.rgb && !blank {
+            if now == before && !blank {
+                self.last = Some(now.clone());
                 return now;
             }
             assert!(began.elapsed() < PATIENCE, "the window never comes to rest");
             before = now;
         }
-    }
-
-    /// The picture once it is at rest, kept as `target/window/NAME.png`.
-    pub fn picture(&self, name: &str) -> Picture {
-        let picture = self.settle();
-        picture.keep(name);
-        picture
     }
 
     /// Processor time used so far, all threads.
@@ -228,7 +226,7 @@ impl Drop for Window<'_> {
     }
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Picture {
     width: u32,
     height: u32,
@@ -253,6 +251,7 @@ impl Picture {
         same as f32 / ((right - left) * (bottom - top)).max(1) as f32
     }
 
+    /// As `target/window/NAME.png`.
     pub fn keep(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/window");
         std::fs::create_dir_all(&folder).expect("target is writable");

@@ -19,6 +19,7 @@ pub const ALL: &[Test] = &[
     ("the_practice_line_shows_a_real_pass_and_a_real_fail", crate::practice::shows_a_real_pass_and_a_real_fail),
     ("pictures_at_1920x1080", pictures_at_1920x1080),
     ("pictures_at_1280x800", pictures_at_1280x800),
+    ("pictures_of_all_reasons", pictures_of_all_reasons),
 ];
 
 pub const PASS: Rgb = [0x07, 0x60, 0x2F];
@@ -38,8 +39,9 @@ fn a_pass_and_a_fail_fill_their_tiles() {
     for (width, height) in SIZES {
         let screen = Screen::new(width, height);
         for language in ["en", "ja"] {
-            let window = screen.open(language, "pair 2");
-            let picture = window.picture(&format!("pair-{width}x{height}-{language}"));
+            let mut window = screen.open(language, "pair 2");
+            let picture = window.settle();
+            picture.keep(&format!("pair-{width}x{height}-{language}"));
             let pass = picture.share(PASS, LEFT_BODY);
             let fail = picture.share(FAIL, RIGHT_BODY);
             assert!(pass > 0.7, "PASS covers {pass} of its tile at {width}x{height} in {language}");
@@ -59,8 +61,9 @@ fn a_pass_and_a_fail_fill_their_tiles() {
 fn practice_is_unmistakable() {
     for (width, height) in SIZES {
         let screen = Screen::new(width, height);
-        let window = screen.open("ja", "pair 2 practice");
-        let picture = window.picture(&format!("practice-{width}x{height}-ja"));
+        let mut window = screen.open("ja", "pair 2 practice");
+        let picture = window.settle();
+        picture.keep(&format!("practice-{width}x{height}-ja"));
         let top = picture.share(PRACTICE, [0.0, 0.0, 1.0, 0.025]);
         let bottom = picture.share(PRACTICE, [0.0, 0.988, 1.0, 1.0]);
         assert!(top > 0.3 && bottom > 0.3, "the banners cover {top} and {bottom}");
@@ -72,7 +75,6 @@ fn an_idle_window_costs_nothing() {
     let screen = Screen::new(1280, 800);
     for scene in ["idle 16", "busy 16 practice"] {
         let window = screen.open("en", scene);
-        window.settle();
         let before = window.cpu();
         std::thread::sleep(Duration::from_secs(3));
         let spent = window.cpu() - before;
@@ -103,11 +105,15 @@ fn keys_and_scanner_reach_the_runner() {
     window.scene("unopened 8");
     window.changes(|window| window.press(&["F6"]));
     window.type_text("GW4-2611-08");
-    window.press(&["Tab"]);
+    window.settle();
+    // One key at a time: each moves the focus, or presses what has it.
+    window.changes(|window| window.press(&["Tab"]));
     window.type_text("500");
-    window.picture("batch-form");
-    window.press(&["Tab", "Tab", "Return", "Return"]);
-    window.press(&["shift+Tab", "Return"]);
+    window.settle().keep("batch-form");
+    for key in ["Tab", "Tab", "Return", "shift+Tab"] {
+        window.changes(|window| window.press(&[key]));
+    }
+    window.press(&["Return"]);
     assert_eq!(window.asked(), "OpenBatch { name: BatchName(\"GW4-2611-08\"), profile: \"gateway-g4\", planned: 500 }");
 }
 
@@ -115,34 +121,32 @@ fn touch_reaches_the_runner() {
     let screen = Screen::new(1280, 800);
     let mut window = screen.open("en", "busy 4");
     // Anywhere on lane 3's tile (the left lower of four): QA's detail unfolds, and folds again.
-    let before = window.settle();
-    window.changes(|window| window.click(320, 600));
-    let detail = window.picture("details");
+    let detail = window.changes(|window| window.click(320, 600));
+    detail.keep("details");
     assert!(detail.share(FAIL, EVERYTHING) > 0.03, "the detail does not cover the lane");
     window.changes(|window| window.press(&["Escape"]));
     window.click(830, 771);
     assert_eq!(window.asked(), "Pause");
-    drop(before);
 }
 
 fn a_full_queue_never_blocks_the_window() {
     let screen = Screen::new(1280, 800);
     let mut window = screen.open_with_queue("en", "busy 4", 1);
     window.press(&["F2"]);
-    window.changes(|window| window.press(&["F2"]));
-    let said = window.picture("busy-remark");
+    let said = window.changes(|window| window.press(&["F2"]));
+    said.keep("busy-remark");
     assert!(notice(&said), "nothing says that the key was not taken");
     // It still draws what comes, and the remark goes away by itself.
     window.scene("busy 8");
-    window.changes(|_| {});
-    assert!(!notice(&window.settle()), "the remark stays");
+    assert!(!notice(&window.changes(|_| {})), "the remark stays");
 }
 
 fn the_end_of_the_runner_is_shown() {
     let screen = Screen::new(1280, 800);
     let mut window = screen.open("ja", "busy 4");
-    window.changes(|window| window.tell("gone"));
-    assert!(notice(&window.picture("runner-gone")));
+    let picture = window.changes(|window| window.tell("gone"));
+    picture.keep("runner-gone");
+    assert!(notice(&picture));
 }
 
 fn pictures_at_1920x1080() {
@@ -159,20 +163,28 @@ fn pictures(width: u32, height: u32) {
     for language in ["en", "ja"] {
         let mut window = screen.open(language, "idle 1");
         for lanes in [1, 4, 8, 16] {
-            window.scene(&format!("busy {lanes}"));
-            let picture = window.picture(&format!("{width}x{height}-{language}-{lanes}"));
+            let picture = window.scene(&format!("busy {lanes}"));
+            picture.keep(&format!("{width}x{height}-{language}-{lanes}"));
             assert!(picture.share(PASS, EVERYTHING) > 0.02);
         }
         for lanes in [8, 16] {
-            window.scene(&format!("troubled {lanes} practice"));
-            let picture = window.picture(&format!("{width}x{height}-{language}-{lanes}-practice"));
+            let picture = window.scene(&format!("troubled {lanes} practice"));
+            picture.keep(&format!("{width}x{height}-{language}-{lanes}-practice"));
             assert!(notice(&picture));
         }
-        for part in 1..=ReasonCode::ALL.len().div_ceil(16) {
-            window.scene(&format!("told {part}"));
-            window.picture(&format!("{width}x{height}-{language}-reasons-{part}"));
-        }
         window.changes(|window| window.press(&["F8"]));
+    }
+}
+
+/// What every reason tells the technician, in the smallest tiles.
+fn pictures_of_all_reasons() {
+    let screen = Screen::new(1280, 800);
+    for language in ["en", "ja"] {
+        let mut window = screen.open(language, "idle 16");
+        for part in 1..=ReasonCode::ALL.len().div_ceil(16) {
+            let picture = window.scene(&format!("told {part}"));
+            picture.keep(&format!("reasons-{language}-{part}"));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use egui::{Align, Align2, Color32, Galley, Painter, Rect, Vec2};
 
 use crate::gui::theme::{Weight, font, size};
 
-use super::wrap;
+use super::wrap::Phrases;
 
 /// How a text looks.
 #[derive(Debug, Clone, Copy)]
@@ -64,19 +64,22 @@ pub fn fit_end(painter: &Painter, text: &str, pen: Pen, width: f32) -> Arc<Galle
 /// `space`; two rows rather than many as long as they are large. What fits at no size is cut with an
 /// ellipsis.
 pub fn fit_block(painter: &Painter, text: &str, pen: Pen, space: Vec2, align: Align) -> Arc<Galley> {
-    let sizes = || size::SENTENCES.into_iter().filter(|size| *size <= pen.size);
-    let at = |size: f32| {
-        let galley = wrapped(painter, text, pen.at(size), space.x, align);
-        (galley.size().y <= space.y && galley.size().x <= space.x).then_some(galley)
+    // Measured once and scaled, with a little to spare for rounding: a layout of every phrase in every
+    // size would cost far more than the one that is drawn.
+    const PROBE: f32 = 32.0;
+    let phrases = Phrases::new(text, |phrase| line(painter, phrase, pen.at(PROBE)).size().x * 1.01 / PROBE);
+    let fitting = |most: usize, least: f32| {
+        let sizes = size::SENTENCES.into_iter().filter(|size| *size <= pen.size && *size >= least);
+        sizes.filter_map(|size| Some((size, phrases.wrap(space.x / size)?))).find_map(|(size, rows)| {
+            let fits = rows.len() <= most && rows.len() as f32 * line_height(size) <= space.y;
+            fits.then(|| layout(painter, &rows.join("\n"), pen.at(size), align, f32::INFINITY, usize::MAX))
+        })
     };
-    let large =
-        sizes().filter(|size| *size >= size::LARGE).find_map(|size| at(size).filter(|galley| galley.rows.len() <= 2));
-    if let Some(galley) = large.or_else(|| sizes().find_map(at)) {
+    if let Some(galley) = fitting(2, size::LARGE).or_else(|| fitting(usize::MAX, 0.0)) {
         return galley;
     }
-    let pen = pen.at(size::SMALLEST);
-    let row = layout(painter, "x", pen, align, f32::INFINITY, usize::MAX).size().y.max(1.0);
-    layout(painter, text, pen, align, space.x, ((space.y / row).floor() as usize).max(1))
+    let rows = (space.y / line_height(size::SMALLEST)).floor() as usize;
+    layout(painter, text, pen.at(size::SMALLEST), align, space.x, rows.max(1))
 }
 
 /// Puts `galley` into `rect`.
@@ -86,18 +89,15 @@ pub fn place(painter: &Painter, galley: Arc<Galley>, rect: Rect, align: Align2) 
     target
 }
 
-/// Rows no wider than `width`, broken where a reader would pause.
-fn wrapped(painter: &Painter, text: &str, pen: Pen, width: f32, align: Align) -> Arc<Galley> {
-    let measure = |part: &str| line(painter, part, pen).size().x;
-    let text = wrap::wrap(text, width, measure).unwrap_or_else(|| text.to_owned());
-    layout(painter, &text, pen, align, width, usize::MAX)
+/// The typeface's own rows touch one another.
+fn line_height(size: f32) -> f32 {
+    (size * 1.25).round()
 }
 
 fn layout(painter: &Painter, text: &str, pen: Pen, halign: Align, width: f32, rows: usize) -> Arc<Galley> {
     let mut format = TextFormat::simple(font(pen.weight, pen.size), pen.colour);
-    if width.is_finite() && rows != 1 {
-        // The typeface's own rows touch one another.
-        format.line_height = Some((pen.size * 1.25).round());
+    if text.contains('\n') || rows != 1 && width.is_finite() {
+        format.line_height = Some(line_height(pen.size));
     }
     let mut job = LayoutJob::single_section(text.to_owned(), format);
     job.wrap =

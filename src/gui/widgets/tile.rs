@@ -195,9 +195,9 @@ fn paint_verdict(
     // The word's width is measured once and scaled: trying many sizes would fill the glyph atlas.
     let probe = line(painter, word, Pen::bold(40.0, colour));
     let icon_and_gap = 0.86 + 0.22;
-    let by_width = inner.width() / (probe.size().x / 40.0 + icon_and_gap);
+    let by_width = inner.width() * 0.97 / (probe.size().x / 40.0 + icon_and_gap);
     let gap = (inner.height() * 0.025).min(12.0);
-    let largest = (rect.height() * 0.085).clamp(16.0, 48.0);
+    let largest = (rect.height() * 0.11).clamp(16.0, 48.0);
     // Where the sentence is long and the tile low, the word gives way a little.
     let mut share = 0.46;
     let (word_size, sentence) = loop {

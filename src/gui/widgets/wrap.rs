@@ -1,42 +1,51 @@
 //! Line breaks where a reader would pause: after sentences and commas first, never within a Japanese
 //! phrase if it can be helped, and rows of about equal width.
 
-/// `text` with line feeds so that no row is wider than `width`, in as few rows as possible; nothing if
-/// one phrase alone is too wide. `measure` tells the width of a piece of text.
-pub fn wrap(text: &str, width: f32, measure: impl Fn(&str) -> f32) -> Option<String> {
-    let phrases = phrases(text);
-    let widths: Vec<f32> = phrases.iter().map(|phrase| measure(phrase)).collect();
-    if widths.iter().any(|one| *one > width) {
-        return None;
+/// A text in pieces that stay whole, with the width of each.
+pub struct Phrases {
+    phrases: Vec<String>,
+    widths: Vec<f32>,
+}
+
+impl Phrases {
+    /// `measure` tells the width of a piece of text, in the unit that [`Phrases::wrap`] is asked in.
+    pub fn new(text: &str, measure: impl Fn(&str) -> f32) -> Phrases {
+        let phrases = split(text);
+        let widths = phrases.iter().map(|phrase| measure(phrase)).collect();
+        Phrases { phrases, widths }
     }
-    // best[n]: the rows and the cost of the first n phrases, and where their last row begins.
-    let mut best: Vec<(usize, f32, usize)> = vec![(0, 0.0, 0)];
-    for end in 1..=phrases.len() {
-        let mut found: Option<(usize, f32, usize)> = None;
-        for start in (0..end).rev() {
-            let row: f32 = widths[start..end].iter().sum();
-            if row > width {
-                break;
+
+    /// Rows no wider than `width`, as few as possible; nothing if one phrase alone is too wide.
+    pub fn wrap(&self, width: f32) -> Option<Vec<String>> {
+        // best[n]: rows and cost of the first n phrases, and where their last row begins.
+        let mut best: Vec<(usize, f32, usize)> = vec![(0, 0.0, 0)];
+        for end in 1..=self.phrases.len() {
+            let mut found: Option<(usize, f32, usize)> = None;
+            for start in (0..end).rev() {
+                let row: f32 = self.widths[start..end].iter().sum();
+                if row > width {
+                    break;
+                }
+                let (rows, cost, _) = best[start];
+                let slack = (width - row) / width;
+                let pause = if end == self.phrases.len() { 0.0 } else { reluctance(&self.phrases[end - 1]) };
+                let candidate = (rows + 1, cost + slack * slack + pause, start);
+                if found.is_none_or(|known| (candidate.0, candidate.1) < (known.0, known.1)) {
+                    found = Some(candidate);
+                }
             }
-            let (rows, cost, _) = best[start];
-            let slack = (width - row) / width;
-            let pause = if end == phrases.len() { 0.0 } else { reluctance(&phrases[end - 1]) };
-            let candidate = (rows + 1, cost + slack * slack + pause, start);
-            if found.is_none_or(|known| (candidate.0, candidate.1) < (known.0, known.1)) {
-                found = Some(candidate);
-            }
+            best.push(found?);
         }
-        best.push(found?);
+        let mut rows = Vec::new();
+        let mut end = self.phrases.len();
+        while end > 0 {
+            let start = best[end].2;
+            rows.push(self.phrases[start..end].concat().trim().to_owned());
+            end = start;
+        }
+        rows.reverse();
+        Some(rows)
     }
-    let mut rows = Vec::new();
-    let mut end = phrases.len();
-    while end > 0 {
-        let start = best[end].2;
-        rows.push(phrases[start..end].concat().trim().to_owned());
-        end = start;
-    }
-    rows.reverse();
-    Some(rows.join("\n"))
 }
 
 /// How much a row must not end with this phrase.
@@ -50,7 +59,7 @@ fn reluctance(phrase: &str) -> f32 {
 
 /// Pieces that stay whole. Latin breaks after spaces; Japanese where a particle or ending (hiragana)
 /// meets the next word (kanji, katakana, Latin), and after its punctuation.
-fn phrases(text: &str) -> Vec<String> {
+fn split(text: &str) -> Vec<String> {
     let mut phrases = Vec::new();
     let mut phrase = String::new();
     let mut chars = text.chars().peekable();
@@ -107,24 +116,28 @@ mod tests {
         text.chars().map(|c| if c.is_ascii() { 1.0 } else { 2.0 }).sum()
     }
 
+    fn wrap(text: &str, width: f32) -> Option<String> {
+        Some(Phrases::new(text, columns).wrap(width)?.join("\n"))
+    }
+
     #[test]
     fn breaks_after_a_sentence_if_that_costs_no_row() {
         let text = "The chip does not answer. Plug the cable in again.";
-        assert_eq!(wrap(text, 30.0, columns).unwrap(), "The chip does not answer.\nPlug the cable in again.");
+        assert_eq!(wrap(text, 30.0).unwrap(), "The chip does not answer.\nPlug the cable in again.");
         let text = "チップが応答しません。ケーブルを挿し直してください。";
-        assert_eq!(wrap(text, 34.0, columns).unwrap(), "チップが応答しません。\nケーブルを挿し直してください。");
+        assert_eq!(wrap(text, 34.0).unwrap(), "チップが応答しません。\nケーブルを挿し直してください。");
     }
 
     #[test]
     fn never_tears_a_word() {
         let text = "青い箱へ。通信が戻り次第、登録します。";
-        assert_eq!(wrap(text, 28.0, columns).unwrap(), "青い箱へ。通信が戻り次第、\n登録します。");
-        assert_eq!(wrap("extraordinary", 5.0, columns), None);
+        assert_eq!(wrap(text, 28.0).unwrap(), "青い箱へ。通信が戻り次第、\n登録します。");
+        assert_eq!(wrap("extraordinary", 5.0), None);
     }
 
     #[test]
     fn what_fits_stays_in_one_row() {
-        assert_eq!(wrap("Apply the label, next board", 40.0, columns).unwrap(), "Apply the label, next board");
-        assert_eq!(wrap("", 40.0, columns).unwrap(), "");
+        assert_eq!(wrap("Apply the label, next board", 40.0).unwrap(), "Apply the label, next board");
+        assert_eq!(wrap("", 40.0).unwrap(), "");
     }
 }

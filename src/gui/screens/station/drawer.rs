@@ -1,7 +1,7 @@
 //! What opens below the lanes when asked for: QA's detail of a lane, the form for a batch, a
 //! question before something ends. The lanes move up; nothing covers them.
 
-use egui::{Align2, Frame, Margin, Panel, Rect, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Align, Align2, Frame, Layout, Margin, Panel, Rect, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use crate::domain::{BatchName, Failure, LaneNumber};
 use crate::gui::screens::{View, say};
@@ -152,14 +152,18 @@ fn explain(ui: &mut Ui, view: &View, title: &str, failure: Option<&Failure>, foo
     let texts = reasons().text(view.texts.language(), failure);
     head(ui, view, &format!("{title} · {} {}", failure.code, texts.title), messages);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        ui.columns(3, |columns| {
-            if let [todo, qa, cause] = columns {
-                caption(todo, view, &say!(view, "drawer-todo"));
-                paragraph(todo, view, &texts.technician);
-                caption(qa, view, &say!(view, "drawer-qa"));
-                paragraph(qa, view, &texts.qa);
-                caption(cause, view, &say!(view, "drawer-cause"));
-                paragraph(cause, view, &failure.cause);
+        let parts = [
+            (say!(view, "drawer-todo"), &texts.technician),
+            (say!(view, "drawer-qa"), &texts.qa),
+            (say!(view, "drawer-cause"), &failure.cause),
+        ];
+        ui.spacing_mut().item_spacing = vec2(28.0, 2.0);
+        ui.columns(parts.len(), |columns| {
+            for (column, (name, text)) in columns.iter_mut().zip(&parts) {
+                column.with_layout(Layout::top_down(Align::LEFT), |ui| {
+                    caption(ui, view, name);
+                    paragraph(ui, view, text);
+                });
             }
         });
         caption(ui, view, foot);
@@ -173,6 +177,8 @@ fn batch_form(ui: &mut Ui, view: &View, form: &mut BatchForm, messages: &mut Vec
     let mut typing = false;
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing = vec2(14.0, 6.0);
+        // Labels stand in the middle of rows as high as the fields and buttons in them.
+        ui.spacing_mut().interact_size.y = size::TOUCH;
         ui.horizontal_wrapped(|ui| {
             let name = field(ui, view, &say!(view, "batch-name"), &mut form.name, 280.0);
             if !form.begun {
@@ -223,6 +229,7 @@ fn field(ui: &mut Ui, view: &View, name: &str, text: &mut String, width: f32) ->
         .font(font(Weight::Regular, size::BODY))
         .desired_width(width)
         .char_limit(64)
+        .align(Align2::LEFT_CENTER)
         .margin(Margin::symmetric(10, 10))
         .min_size(vec2(width, size::TOUCH));
     ui.add(edit).labelled_by(label.id)
@@ -280,7 +287,8 @@ fn head(ui: &mut Ui, view: &View, title: &str, messages: &mut Vec<Message>) {
 }
 
 fn regular(view: &View, text: &str) -> RichText {
-    RichText::new(text).font(font(Weight::Regular, size::BODY)).color(view.theme.ink)
+    let font = font(Weight::Regular, size::BODY);
+    RichText::new(text).font(font).line_height(Some(size::BODY * 1.3)).color(view.theme.ink)
 }
 
 fn paragraph(ui: &mut Ui, view: &View, text: &str) {
