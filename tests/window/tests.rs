@@ -28,6 +28,9 @@ const WHITE: Rgb = [0xFF, 0xFF, 0xFF];
 const PRACTICE: Rgb = [0x5A, 0x1A, 0x8C];
 const NOTICE: Rgb = [0xFF, 0xF3, 0xD6];
 
+/// Processor time in 3 s that counts as none: proc(5) counts in steps of 10 ms.
+const REST: Duration = Duration::from_millis(20);
+
 pub const EVERYTHING: [f32; 4] = [0.0, 0.0, 1.0, 1.0];
 const SIZES: [(u32, u32); 2] = [(1920, 1080), (1280, 800)];
 
@@ -75,10 +78,18 @@ fn an_idle_window_costs_nothing() {
     let screen = Screen::new(1280, 800);
     for scene in ["idle 16", "busy 16 practice"] {
         let window = screen.open("en", scene);
-        let before = window.cpu();
-        std::thread::sleep(Duration::from_secs(3));
-        let spent = window.cpu() - before;
-        assert!(spent <= Duration::from_millis(30), "{scene}: {spent:?} of processor time in 3 s at rest");
+        // The window system may still have something to say right after the start (focus, exposure):
+        // one stretch of rest out of three must be rest, a window that polls has none.
+        let stretch = || {
+            let before = window.cpu();
+            std::thread::sleep(Duration::from_secs(3));
+            window.cpu() - before
+        };
+        let mut spent = Vec::new();
+        while spent.len() < 3 && spent.last().is_none_or(|last| *last > REST) {
+            spent.push(stretch());
+        }
+        assert!(spent.last().is_some_and(|last| *last <= REST), "{scene}: {spent:?} of processor time in 3 s each");
     }
 }
 

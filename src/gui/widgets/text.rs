@@ -61,7 +61,7 @@ pub fn fit_end(painter: &Painter, text: &str, pen: Pen, width: f32) -> Arc<Galle
 }
 
 /// Wrapped text in the largest of the sentence sizes, at most `pen.size`, that fits
-/// `space`; two rows rather than many as long as they are large. What fits at no size is cut with an
+/// `space`; two rows rather than three, and three rather than more, while they are large enough. What fits at no size is cut with an
 /// ellipsis.
 pub fn fit_block(painter: &Painter, text: &str, pen: Pen, space: Vec2, align: Align) -> Arc<Galley> {
     // Measured once and scaled, with a little to spare for rounding: a layout of every phrase in every
@@ -75,7 +75,9 @@ pub fn fit_block(painter: &Painter, text: &str, pen: Pen, space: Vec2, align: Al
             fits.then(|| layout(painter, &rows.join("\n"), pen.at(size), align, f32::INFINITY, usize::MAX))
         })
     };
-    if let Some(galley) = fitting(2, size::LARGE).or_else(|| fitting(usize::MAX, 0.0)) {
+    if let Some(galley) =
+        fitting(2, size::LARGE).or_else(|| fitting(3, size::SMALL)).or_else(|| fitting(usize::MAX, 0.0))
+    {
         return galley;
     }
     let rows = (space.y / line_height(size::SMALLEST)).floor() as usize;
