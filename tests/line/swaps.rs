@@ -111,7 +111,10 @@ async fn a_board_replaced_unnoticed_gives_nobody_anothers_identity() {
 }
 
 /// The chip behind the open connection is another one: `other` answers from the gate on.
-async fn chip_replaced(point: fn(&RunEvent) -> bool, other: impl FnOnce(&Bench<'_>, &Chip) -> Chip) -> (UnitRecord, bool) {
+async fn chip_replaced(
+    point: fn(&RunEvent) -> bool,
+    other: impl FnOnce(&Bench<'_>, &Chip) -> Chip,
+) -> (UnitRecord, bool) {
     let mut bench = Bench::new(1, Cloud::shared().await).await;
     let a = bench.chip(KeyKind::EcP256);
     let other = other(&bench, &a);
@@ -244,7 +247,10 @@ async fn two_boards_with_each_others_chips_fail() {
     // Refused is refused: what was good stays as it is.
     for (name, chip) in [("A", &a), ("B", &b)] {
         let certificate = &cloud.certificates[&chip.fingerprint()];
-        assert_eq!((certificate.status.as_str(), certificate.things.as_slice()), ("ACTIVE", [bench.thing(name)].as_slice()));
+        assert_eq!(
+            (certificate.status.as_str(), certificate.things.as_slice()),
+            ("ACTIVE", [bench.thing(name)].as_slice())
+        );
     }
 }
 
