@@ -139,9 +139,21 @@ impl<'a> Bench<'a> {
 
     pub fn plug_as(&mut self, lane: u8, name: &str, chip: &Chip, behaviour: Behaviour) {
         self.mount(lane, chip);
+        self.place(lane, name, behaviour);
+    }
+
+    /// A board whose chip never answers.
+    pub fn plug_hung(&mut self, lane: u8, name: &str, chip: &Chip) {
+        self.mount(lane, chip);
+        // A hanging token can't be copied: the mounted one is hung.
+        TokenDir::reopen(&self.soft_hsm, Path::new(PROGRAM), &self.token_dir(lane)).unwrap().hang().unwrap();
+        self.place(lane, name, Behaviour::Normal);
+    }
+
+    /// Plugs a board over whatever lies in the lane's token folder.
+    fn place(&mut self, lane: u8, name: &str, behaviour: Behaviour) {
         let ports = self.dir.path().join(setup::PORTS);
-        let serial = self.serial(name);
-        let board = PtyBoard::plug(&ports, &port_name(lane), &serial, behaviour).unwrap();
+        let board = PtyBoard::plug(&ports, &port_name(lane), &self.serial(name), behaviour).unwrap();
         // The old one, if any, is dropped here: its link is the new board's by now.
         self.boards.insert(lane, board);
     }

@@ -113,7 +113,10 @@ async fn cloud_down() {
     let things: BTreeSet<&str> = show.cloud.things.keys().map(String::as_str).collect();
     assert_eq!(things, [show.records[1]["thing"].as_str().unwrap()].into());
     let (id, certificate) = show.cloud.certificates.first_key_value().unwrap();
-    assert_eq!((id.as_str(), certificate.status.as_str()), (show.records[1]["certificate"]["sha256"].as_str().unwrap(), "ACTIVE"));
+    assert_eq!(
+        (id.as_str(), certificate.status.as_str()),
+        (show.records[1]["certificate"]["sha256"].as_str().unwrap(), "ACTIVE")
+    );
     assert_eq!(show.cloud.certificates.len(), 1);
 }
 

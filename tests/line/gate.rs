@@ -7,9 +7,7 @@ use lineseal::adapters::pkcs11::WorkerTokens;
 use lineseal::audit::event::{Reading, SignatureScheme};
 use lineseal::audit::{Body, Event, RunEvent, TreeHead};
 use lineseal::domain::{BatchName, Failure, OperatorRef, RunId, StationName};
-use lineseal::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Receipt, RunLog, Token, TokenAccess, Tokens,
-};
+use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Receipt, RunLog, Token, TokenAccess, Tokens};
 use tokio::sync::watch;
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,11 +8,14 @@
 
 mod barcode;
 mod bench;
+mod commands;
 mod faults;
 mod gate;
+mod killed;
 mod log;
 mod peers;
 mod program;
+mod secrets;
 mod serial;
 mod sixteen;
 mod station;

@@ -142,7 +142,10 @@ pub struct SeenPolicy {
 /// An object's value in a token, as OpenSC reads it. `kind`: `cert` or `data`.
 pub fn read_object(token: &Path, kind: &str, label: &str) -> Vec<u8> {
     let out = tempfile::NamedTempFile::new().unwrap();
-    pkcs11_tool(token, &["--read-object", "--type", kind, "--label", label, "--output-file", out.path().to_str().unwrap()]);
+    pkcs11_tool(
+        token,
+        &["--read-object", "--type", kind, "--label", label, "--output-file", out.path().to_str().unwrap()],
+    );
     std::fs::read(out.path()).unwrap()
 }
 

@@ -18,8 +18,7 @@ use crate::station::{Station, assert_outcome};
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_boards_at_once_each_in_its_lane() {
     let dir = tempfile::tempdir().unwrap();
-    let plan =
-        PracticePlan { dir: dir.path().join("line"), venv: venv(), maker: PathBuf::from(PROGRAM), lanes: 16 };
+    let plan = PracticePlan { dir: dir.path().join("line"), venv: venv(), maker: PathBuf::from(PROGRAM), lanes: 16 };
     let mut line = PracticeLine::start(plan, bootstrap::entropy()).await.unwrap();
     let lanes: Vec<_> = line.lanes().collect();
     assert_eq!(lanes.len(), 16);
@@ -49,7 +48,9 @@ async fn sixteen_boards_at_once_each_in_its_lane() {
 
     let together = records
         .iter()
-        .map(|one| records.iter().filter(|other| other.started <= one.finished && one.started <= other.finished).count())
+        .map(|one| {
+            records.iter().filter(|other| other.started <= one.finished && one.started <= other.finished).count()
+        })
         .max();
     assert!(together >= Some(12), "at most {together:?} of them ran at the same time");
 

@@ -10,7 +10,7 @@ use lineseal::bootstrap;
 use lineseal::config::Config;
 use lineseal::domain::Verdict;
 use lineseal::provisioning::UnitRecord;
-use lineseal::runner::view::{Command, LaneState, LaneView, Snapshot};
+use lineseal::runner::view::{Command, LaneView, Snapshot};
 use lineseal::runner::{self, Equipment, StationHandle};
 use tokio::time::timeout;
 
@@ -96,10 +96,6 @@ impl Station {
 /// Workers of the program under test.
 pub fn workers() -> WorkerTokens {
     WorkerTokens::new(PROGRAM, [WORKER_ARGUMENT.into()])
-}
-
-pub fn is_running(snapshot: &Snapshot, lane: u8) -> bool {
-    snapshot.lanes.iter().any(|view| view.number.get() == lane && matches!(view.state, LaneState::Running { .. }))
 }
 
 /// `PASS`, `FAIL S-101`.

@@ -15,7 +15,7 @@ use crate::bench::{Bench, Chip};
 use crate::gate::{Gate, SwappedChips};
 use crate::log;
 use crate::peers::Cloud;
-use crate::station::{Station, assert_outcome, is_pass, workers};
+use crate::station::{Station, assert_outcome, is_pass, outcome, workers};
 
 /// Between prove and register: the identity is proven and claimed, and nothing was read again.
 fn proven(event: &RunEvent) -> bool {
@@ -105,13 +105,37 @@ async fn a_board_replaced_unnoticed_gives_nobody_anothers_identity() {
     for record in &records {
         keeps_its_identity(&bench, record, &[("A", &a), ("B", &b)]);
     }
+    // It was read again in time, or it was gone; the chip that went with it is no fault of the board.
+    assert!(["PASS", "ABORTED B-105"].contains(&outcome(&records[0]).as_str()), "{:?}", records[0]);
     assert_eq!(records[1].board.serial, Some(bench.serial("B")));
     assert_outcome(&records[1], "PASS");
     station.stop().await;
 }
 
+/// The module finds no certificate any more before the station knows that the board is gone. Pulled is
+/// pulled: a FAIL would send a good board to the red tray.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_pulled_together_with_its_chip_is_aborted_and_not_failed() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let (mut station, gate) = gated(&bench, proven).await;
+    gate.reached_by(1).await;
+    std::fs::remove_dir_all(bench.token_dir(1)).unwrap();
+    bench.unplug(1);
+    gate.open();
+    assert_outcome(&station.unit().await, "ABORTED B-105");
+    // Put back, it is the same good board.
+    bench.plug(1, "A", &chip);
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+}
+
 /// The chip behind the open connection is another one: `other` answers from the gate on.
-async fn chip_replaced(point: fn(&RunEvent) -> bool, other: impl FnOnce(&Bench<'_>, &Chip) -> Chip) -> (UnitRecord, bool) {
+async fn chip_replaced(
+    point: fn(&RunEvent) -> bool,
+    other: impl FnOnce(&Bench<'_>, &Chip) -> Chip,
+) -> (UnitRecord, bool) {
     let mut bench = Bench::new(1, Cloud::shared().await).await;
     let a = bench.chip(KeyKind::EcP256);
     let other = other(&bench, &a);
@@ -244,7 +268,10 @@ async fn two_boards_with_each_others_chips_fail() {
     // Refused is refused: what was good stays as it is.
     for (name, chip) in [("A", &a), ("B", &b)] {
         let certificate = &cloud.certificates[&chip.fingerprint()];
-        assert_eq!((certificate.status.as_str(), certificate.things.as_slice()), ("ACTIVE", [bench.thing(name)].as_slice()));
+        assert_eq!(
+            (certificate.status.as_str(), certificate.things.as_slice()),
+            ("ACTIVE", [bench.thing(name)].as_slice())
+        );
     }
 }
 
@@ -282,4 +309,22 @@ async fn two_boards_with_one_serial_number_are_both_errors_and_neither_claims() 
     let log = station.stop().await;
     assert_eq!(log::all(&log, "claimed").len(), 1);
     assert_eq!(Cloud::shared().await.witness().things[&bench.thing("TWIN")].principals.len(), 1);
+}
+
+/// A twin that comes when the first is about to be registered stops it: nobody can say which is which.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_in_the_middle_of_a_run_stops_both() {
+    let mut bench = Bench::new(2, Cloud::shared().await).await;
+    let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
+    bench.plug(1, "TWIN", &a);
+    let (mut station, gate) = gated(&bench, about_to_register).await;
+    gate.reached_by(1).await;
+    bench.plug(2, "TWIN", &b);
+    assert_outcome(&station.unit().await, "ERROR B-106");
+    gate.open();
+    assert_outcome(&station.unit().await, "ERROR B-106");
+    let cloud = Cloud::shared().await.witness();
+    assert!(!cloud.things.contains_key(&bench.thing("TWIN")));
+    assert!([&a, &b].iter().all(|chip| !cloud.certificates.contains_key(&chip.fingerprint())));
+    station.stop().await;
 }

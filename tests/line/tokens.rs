@@ -90,7 +90,8 @@ async fn a_token_without_the_uid_object_fails() {
 /// The nearest legitimate case: a profile that takes the UID from the certificate alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_without_the_uid_object_passes_where_the_certificate_speaks_for_it() {
-    let alone = |text: String| text.replace("uid = \"required\"", "uid = \"certificate\"").replace("uid = 0x7FFF0206\n", "");
+    let alone =
+        |text: String| text.replace("uid = \"required\"", "uid = \"certificate\"").replace("uid = 0x7FFF0206\n", "");
     let bench = Bench::with_profile(1, Cloud::shared().await, alone).await;
     let (token, spki) = bench.blank(KeyKind::EcP256, KEY_LABEL);
     let uid = new_uid();
