@@ -11,7 +11,7 @@
 //! `domain`, `provisioning`, `audit` and `ports` know no tokio, egui, SQL, AWS, file system or
 //! clock: time and bytes are inputs. `tests/architecture` fails on an arrow that runs backwards.
 
-// Scenes of the window suite are drawn by unit tests too, under the crate's outer name.
+// The window suite draws `gui/scenes.rs`, too, and there the crate has its outer name.
 #[cfg(test)]
 extern crate self as lineseal;
 

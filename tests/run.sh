@@ -62,7 +62,8 @@ command -v git >/dev/null || die "git is missing: apt-get install git"
 
 # Written command=package, as assets/packaging/prepare.sh says. tests/architecture compares these with
 # the programs that tests start.
-tokens=(softhsm2-util=softhsm2 p11-kit=p11-kit p11-kit-modules ss=iproute2 setpriv=util-linux)
+tokens=(softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit p11-kit-modules ss=iproute2
+    setpriv=util-linux)
 windows=(Xvfb=xvfb xdotool=xdotool import=imagemagick convert=imagemagick "${window_libraries[@]}")
 machine=(qemu-system-x86_64=qemu-system-x86 cpio=cpio modprobe=kmod strip=binutils)
 PATH=$PATH:/usr/sbin:/sbin # kmod's

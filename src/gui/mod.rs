@@ -10,6 +10,8 @@
 mod app;
 mod bridge;
 pub mod practice_panel;
+#[cfg(test)]
+mod scenes;
 mod screens;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,6 @@
 //! The whole window without a display: what is drawn where, what is read aloud, and what keys ask
 //! for. `tests/window` does the same on a real screen, more slowly.
 
-#[path = "../../tests/window/scenes.rs"]
-mod scenes;
-
 use std::sync::Arc;
 
 use eframe::App as _;
@@ -16,7 +13,7 @@ use crate::texts::{Language, Texts};
 
 use super::app::App;
 use super::practice_panel::{PracticeBridge, PracticeCommand};
-use super::{Bridge, theme};
+use super::{Bridge, scenes, theme};
 
 const SIZES: [Vec2; 2] = [vec2(1280.0, 800.0), vec2(1920.0, 1080.0)];
 

@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "without libtest it reports by itself")]
 
 mod practice;
+#[path = "../../src/gui/scenes.rs"]
 mod scenes;
 mod screen;
 mod shown;

@@ -1,4 +1,5 @@
-//! Snapshots to draw: every state a lane can be in, in as many lanes as wanted.
+//! Snapshots to draw, for the unit tests here and for `tests/window`: every state a lane can be in, in as
+//! many lanes as wanted.
 
 use jiff::Timestamp;
 use lineseal::audit::event::{LabelKind, LabelStatus};
