@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::bootstrap;
 use crate::config::Config;
-use crate::domain::Failure;
+use crate::domain::{Failure, ReasonCode};
 use crate::runner::StationHandle;
 use crate::runner::view::Command;
 use crate::texts::Language;
@@ -61,7 +61,8 @@ pub async fn follow(
                 Some(record) => {
                     output::unit(&record, json, language);
                     worst.note(&record);
-                    count += 1;
+                    // What a crash left open is closed and told, but it is no unit of this shift.
+                    count += u64::from(record.reason.as_deref() != Some(ReasonCode::STATION_STOPPED.as_str()));
                     if units.is_some_and(|units| count >= units) {
                         let _ = handle.commands.send(Command::Stop).await;
                     }
@@ -101,7 +102,7 @@ pub async fn follow(
     }
     match handle.task.await {
         Ok(result) => result.map(|()| worst),
-        Err(error) => Err(Failure::new(crate::domain::ReasonCode::STATION_STOPPED, error.to_string())),
+        Err(error) => Err(Failure::new(ReasonCode::STATION_STOPPED, error.to_string())),
     }
 }
 

@@ -41,7 +41,7 @@ async fn a_killed_station_leaves_nothing_twice_and_nothing_lost() {
 
     // The boards are still plugged in: they are taken again, once what was open is closed.
     way.repair();
-    let ended = Program::on(&bench, ["run", "--json", "--units", "4"]).run().await.expect(3);
+    let ended = Program::on(&bench, ["run", "--json", "--units", "2"]).run().await.expect(3);
     let records = ended.json();
     let outcome = |record: &serde_json::Value| format!("{} {}", record["verdict"].as_str().unwrap(), record["reason"]);
     for record in &records[..2] {
