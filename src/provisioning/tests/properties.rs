@@ -225,12 +225,8 @@ fn any_input() -> impl Strategy<Value = Input> {
     let target = || prop::sample::select(vec!["one", "two", "three"]).prop_map(|name| name.parse().unwrap());
     let rules = vec![CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid, CollisionRule::Unit];
     let collisions = prop::collection::vec(prop::sample::select(rules), 0..4).prop_map(|rules| {
-        let holder = |rule| Collision {
-            rule,
-            unit: unit("B-0002"),
-            identity: CHIPS[1].identity(),
-            run: super::world::run_id(),
-        };
+        let holder =
+            |rule| Collision { rule, unit: unit("B-0002"), identity: CHIPS[1].identity(), run: super::world::run_id() };
         rules.into_iter().map(holder).collect()
     });
     let done = || prop_oneof![Just(Ok(())), any_failure().prop_map(Err)];

@@ -72,9 +72,9 @@ fn a_run_without_a_verdict_has_no_record() {
     let mut world = World::new();
     world.begin();
     for count in 1..world.log.len() {
-        let sealed = world.log[..count].iter().any(|logged| {
-            matches!(logged.event.body, crate::audit::Body::Run(crate::audit::RunEvent::Sealed { .. }))
-        });
+        let sealed = world.log[..count]
+            .iter()
+            .any(|logged| matches!(logged.event.body, crate::audit::Body::Run(crate::audit::RunEvent::Sealed { .. })));
         let run = crate::provisioning::Run::fold(&world.log[..count]).unwrap();
         assert_eq!(UnitRecord::of(&run).is_some(), sealed);
         assert_eq!(run.verdict().is_some(), sealed, "a verdict before it is in the log");

@@ -189,8 +189,7 @@ fn resume_goes_on_at_the_target_that_has_not_passed() {
 #[test]
 fn resume_takes_the_targets_that_the_profile_has_now() {
     let held = || {
-        let mut world =
-            refusing(World::with_targets(&["one", "two"]), "two", ReasonCode::CLOUD_UNREACHABLE, false);
+        let mut world = refusing(World::with_targets(&["one", "two"]), "two", ReasonCode::CLOUD_UNREACHABLE, false);
         world.begin();
         world.script = Box::new(|_, _| None);
         world.calls.clear();
@@ -242,9 +241,8 @@ fn a_record_of_another_certificate_thing_or_target_never_passes() {
     }
     // A record that is about another target than the one that answered.
     for (asked_of, about) in [("one", "two"), ("two", "one"), ("two", "three")] {
-        let mut world = answering_with(asked_of, move |asked| {
-            record_of(&about.parse().unwrap(), asked.fingerprint, &asked.thing)
-        });
+        let mut world =
+            answering_with(asked_of, move |asked| record_of(&about.parse().unwrap(), asked.fingerprint, &asked.thing));
         let run = world.begin();
         assert_eq!((world.seals(), reason(&run)), (vec![Verdict::Error], Some(ReasonCode::CLOUD_REFUSED)));
     }

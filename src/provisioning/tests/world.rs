@@ -10,8 +10,8 @@ use crate::audit::event::{LabelStatus, Purpose, Reading, Standing, TargetRecord,
 use crate::audit::{Body, Event, LeafHash, RunEvent};
 use crate::domain::profile::*;
 use crate::domain::{
-    Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SpkiHash,
-    TargetName, Template, Unit, Variables, Verdict,
+    Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SpkiHash, TargetName,
+    Template, Unit, Variables, Verdict,
 };
 use crate::ports::{Logged, Receipt, Registration};
 use crate::provisioning::checks::tests::forge::{Key, Tbs, basic_constraints};
@@ -45,11 +45,7 @@ impl Chip {
     }
 
     pub fn identity(&self) -> Identity {
-        Identity {
-            fingerprint: self.fingerprint(),
-            spki: SpkiHash::of(&self.key.spki),
-            uid: self.reading.uid.clone(),
-        }
+        Identity { fingerprint: self.fingerprint(), spki: SpkiHash::of(&self.key.spki), uid: self.reading.uid.clone() }
     }
 }
 
@@ -376,13 +372,7 @@ pub fn started() -> RunEvent {
         denied: None,
     };
     let lane = LaneNumber::try_from(3).unwrap();
-    RunEvent::RunStarted {
-        lane,
-        device,
-        profile: "gateway".into(),
-        product: "gateway".parse().unwrap(),
-        batch: None,
-    }
+    RunEvent::RunStarted { lane, device, profile: "gateway".into(), product: "gateway".parse().unwrap(), batch: None }
 }
 
 pub fn profile(targets: &[&str]) -> Profile {
