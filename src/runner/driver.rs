@@ -12,7 +12,7 @@ use crate::audit::event::{LabelKind, LabelStatus};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::profile::{IdentifySource, Profile, TokenPlan};
-use crate::domain::{Device, Failure, ReasonCode, Step, Variables};
+use crate::domain::{Device, Failure, ReasonCode, Step, Variables, Verdict};
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, Logged, Receipt, Token, TokenAccess, Tokens,
 };
@@ -144,7 +144,7 @@ fn defect(error: impl std::fmt::Display) -> Failure {
 impl Driver {
     async fn drive(mut self, input: Input) {
         self.report(Outcome::Progress).await;
-        match self.until_finished(input).await {
+        match self.work(input).await {
             Ok(()) => self.report(Outcome::Done).await,
             Err(failure) => {
                 tracing::error!(run = %self.run.id, %failure, "the run stops: it can't be recorded");
@@ -152,6 +152,18 @@ impl Driver {
                 let _ = self.updates.send((self.arrival, Outcome::Unrecorded(Some(run), failure))).await;
             }
         }
+    }
+
+    async fn work(&mut self, input: Input) -> Result<(), Failure> {
+        if matches!(input, Input::Resume) && self.run.stage != Stage::Sealed {
+            // An earlier resume was cut off: it is closed before the next one begins.
+            let why = Failure::new(ReasonCode::STATION_STOPPED, "the station ended while it finished a HELD unit");
+            self.until_finished(Input::Recover(why)).await?;
+            if self.run.verdict() != Some(Verdict::Held) {
+                return Ok(());
+            }
+        }
+        self.until_finished(input).await
     }
 
     async fn until_finished(&mut self, mut input: Input) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! The station: one task that owns the lanes. Everything reaches it as a message; what it knows
 //! leaves it as snapshots and finished units.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::arrivals::Change;
-use super::driver::{Order, Outcome, Shared, Updates, go_on, run_board, waits_for_scan};
+use super::driver::{Order, Outcome, Shared, Updates, go_on, prints_by_itself, run_board, waits_for_scan};
 use super::lanes::LaneTable;
 use super::log::LogWriter;
 use super::scan::{BoardEvent, Scanner};
@@ -23,7 +23,7 @@ use crate::domain::profile::Profile;
 use crate::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Verdict};
 use crate::ports::{BoardDialogue, BoardSource, Cloud, LabelPrinter, RunLog, Tokens};
 use crate::provisioning::matching::match_profile;
-use crate::provisioning::{Input, Run, UnitRecord};
+use crate::provisioning::{Input, Run, Stage, UnitRecord};
 
 /// What a station works with.
 pub struct Equipment {
@@ -118,6 +118,8 @@ struct Station {
     view: Snapshot,
     /// Runs that report to no lane: recovery, HELD, labels.
     errands: HashMap<RunId, Errand>,
+    /// Runs that a task is at work on: a second one would write over the first one's story.
+    driven: HashSet<RunId>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -151,6 +153,7 @@ impl Station {
             spool: Spool::default(),
             runs: JoinSet::new(),
             errands: HashMap::new(),
+            driven: HashSet::new(),
         }
     }
 
@@ -356,18 +359,28 @@ impl Station {
             let now = self.shown.entry(lane).or_insert(LaneNow { arrival, run: None, refused: None });
             match &outcome {
                 Outcome::Progress(run) | Outcome::Done(run) => now.run = Some(run.clone()),
+                // The verdict is in the log; what could not be recorded came after it.
+                Outcome::Unrecorded(Some(run), _) if run.stage == Stage::Sealed => now.run = Some(run.clone()),
                 Outcome::Unrecorded(_, failure) => now.refused = Some(failure.clone()),
             }
         }
         match outcome {
-            Outcome::Progress(_) => {}
+            Outcome::Progress(run) => {
+                self.driven.insert(run.id);
+            }
             Outcome::Unrecorded(_, failure) => {
                 if let Some(run) = run {
+                    self.driven.remove(&run.id);
                     self.end_errand(run.id);
+                    // Its label, or the question about it, is owed all the same.
+                    self.spool.note(&run);
                 }
                 self.note_log(Err(failure));
             }
-            Outcome::Done(run) => self.done(&run).await,
+            Outcome::Done(run) => {
+                self.driven.remove(&run.id);
+                self.done(&run).await;
+            }
         }
     }
 
@@ -486,12 +499,16 @@ impl Station {
 
     async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
         let run = errands::run_of_slip(&self.shared.log, slip).await?;
-        if let Some(profile) = self.profiles.get(&run.profile).cloned() {
-            self.errands.insert(run.id, Errand::Label);
-            self.spool.busy = true;
-            self.runs.spawn(go_on(self.shared.clone(), profile, run, Input::PrintLabel, self.updates.clone()));
+        if self.is_driven(run.id) {
+            // Scanned twice: its label is on the way.
+            return Ok(());
         }
+        self.print(run);
         Ok(())
+    }
+
+    fn is_driven(&self, run: RunId) -> bool {
+        self.driven.contains(&run) || self.errands.contains_key(&run)
     }
 
     async fn settle(&mut self, run: RunId, printed: bool) -> Result<(), Failure> {
@@ -499,15 +516,20 @@ impl Station {
         let settled = Arc::new(errands::settle(&self.shared.log, &known, printed).await?);
         self.spool.note(&settled);
         if let Some(now) = self.shown.values_mut().find(|now| now.run.as_ref().is_some_and(|shown| shown.id == run)) {
-            now.run = Some(settled);
+            now.run = Some(settled.clone());
         }
-        self.print_next();
+        if !printed && !prints_by_itself(&settled) {
+            // The label of a unit that was HELD comes on scanning its slip, or on being asked for here.
+            self.print(Run::clone(&settled));
+        } else {
+            self.print_next();
+        }
         Ok(())
     }
 
     async fn resume_held(&mut self) -> Result<(), Failure> {
         for held in self.shared.log.store.held().await? {
-            if !self.errands.contains_key(&held.run) {
+            if !self.is_driven(held.run) {
                 self.errand(&held, Errand::Held, Input::Resume);
             }
         }
@@ -516,11 +538,15 @@ impl Station {
 
     /// Tries the oldest label that is owed.
     fn print_next(&mut self) {
-        let Some(run) = self.spool.next() else { return };
+        if let Some(run) = self.spool.next() {
+            self.print(Run::clone(&run));
+        }
+    }
+
+    fn print(&mut self, run: Run) {
         let Some(profile) = self.profiles.get(&run.profile).cloned() else { return };
         self.spool.busy = true;
         self.errands.insert(run.id, Errand::Label);
-        let run = Run::clone(&run);
         self.runs.spawn(go_on(self.shared.clone(), profile, run, Input::PrintLabel, self.updates.clone()));
     }
 

@@ -1,0 +1,168 @@
+//! The real store, with something that happens at its n-th write.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lineseal::adapters::sqlite::SqliteStore;
+use lineseal::audit::event::LabelStatus;
+use lineseal::audit::{Event, TreeHead};
+use lineseal::domain::{BatchName, EventId, Failure, OperatorRef, ReasonCode, RunId, StationName};
+use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Receipt, RunLog};
+use rustix::process::{Signal, getpid, kill_process};
+
+/// Right before the store is asked, or right after it has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Before,
+    After,
+}
+
+impl Side {
+    pub const BOTH: [Side; 2] = [Side::Before, Side::After];
+}
+
+/// What happens at the writes of a store.
+pub enum Trouble {
+    None,
+    /// This process gets SIGKILL at the write of this number, counted from 1.
+    Kill(u64, Side),
+    /// Writes of these numbers fail: the disk is full.
+    Full(std::ops::RangeInclusive<u64>),
+}
+
+/// A store whose writes are counted, acknowledged in a file and in for trouble.
+pub struct Troubled {
+    inner: SqliteStore,
+    trouble: Trouble,
+    writes: AtomicU64,
+    acknowledged: Option<Mutex<File>>,
+}
+
+impl Troubled {
+    pub fn new(inner: SqliteStore, trouble: Trouble) -> Self {
+        Self { inner, trouble, writes: AtomicU64::new(0), acknowledged: None }
+    }
+
+    /// What the store has acknowledged is noted in `path`, a line an event: its id and number.
+    pub fn noting(mut self, path: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(path).unwrap();
+        self.acknowledged = Some(Mutex::new(file));
+        self
+    }
+
+    fn before(&self) -> Result<u64, Failure> {
+        let write = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        match &self.trouble {
+            Trouble::Kill(at, Side::Before) if *at == write => die(),
+            Trouble::Full(writes) if writes.contains(&write) => {
+                Err(Failure::new(ReasonCode::STORE_FULL, "database or disk is full"))
+            }
+            _ => Ok(write),
+        }
+    }
+
+    fn after<'a>(&self, write: u64, stored: impl IntoIterator<Item = (EventId, &'a Receipt)>) {
+        if let Some(file) = &self.acknowledged {
+            let lines: String = stored.into_iter().map(|(id, receipt)| format!("{id} {}\n", receipt.seq)).collect();
+            file.lock().unwrap().write_all(lines.as_bytes()).unwrap();
+        }
+        if let Trouble::Kill(at, Side::After) = self.trouble
+            && at == write
+        {
+            die();
+        }
+    }
+}
+
+fn die() -> ! {
+    kill_process(getpid(), Signal::KILL).unwrap();
+    // The signal has no handler to run: this thread just may get a moment more.
+    loop {
+        std::thread::park();
+    }
+}
+
+#[async_trait::async_trait]
+impl AuditStore for Troubled {
+    async fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, Failure> {
+        let write = self.before()?;
+        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        let receipts = self.inner.append(events).await?;
+        self.after(write, ids.into_iter().zip(&receipts));
+        Ok(receipts)
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure> {
+        let write = self.before()?;
+        let answer = self.inner.claim(claim).await?;
+        let event = match &answer {
+            ClaimAnswer::Bound { event, .. } => Some((event.event.id, &event.receipt)),
+            ClaimAnswer::Collides(_) => None,
+        };
+        self.after(write, event);
+        Ok(answer)
+    }
+
+    async fn head(&self) -> Result<TreeHead, Failure> {
+        self.inner.head().await
+    }
+
+    async fn unfinished(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
+        self.inner.unfinished(station).await
+    }
+
+    async fn held(&self) -> Result<Vec<RunLog>, Failure> {
+        self.inner.held().await
+    }
+
+    async fn unsettled_labels(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
+        self.inner.unsettled_labels(station).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunLog>, Failure> {
+        self.inner.run(run).await
+    }
+
+    async fn run_of_slip(&self, slip: u64) -> Result<Option<RunLog>, Failure> {
+        self.inner.run_of_slip(slip).await
+    }
+
+    async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
+        self.inner.latest(count).await
+    }
+
+    async fn operator(&self, name: &str, new: (uuid::Uuid, [u8; 32])) -> Result<OperatorRef, Failure> {
+        self.inner.operator(name, new).await
+    }
+
+    async fn open_batch(&self, station: &StationName) -> Result<Option<Batch>, Failure> {
+        self.inner.open_batch(station).await
+    }
+
+    async fn batches(&self) -> Result<Vec<Batch>, Failure> {
+        self.inner.batches().await
+    }
+
+    async fn tally(&self, batch: &BatchName) -> Result<BatchTally, Failure> {
+        self.inner.tally(batch).await
+    }
+}
+
+/// As text, for a child's environment: `7 Before`.
+pub fn kill_from(text: &str) -> Trouble {
+    let (write, side) = text.split_once(' ').unwrap();
+    Trouble::Kill(write.parse().unwrap(), if side == "Before" { Side::Before } else { Side::After })
+}
+
+/// The paper of a finished run, in one word.
+pub fn paper(status: LabelStatus) -> &'static str {
+    match status {
+        LabelStatus::Printed => "printed",
+        LabelStatus::Pending => "pending",
+        LabelStatus::Failed => "unknown",
+        LabelStatus::None => "none",
+    }
+}
