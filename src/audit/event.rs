@@ -237,8 +237,9 @@ pub struct Decision {
     pub subject: String,
     pub issuer: String,
     pub serial: String,
-    pub not_before: Timestamp,
-    pub not_after: Timestamp,
+    /// RFC 3339, UTC, exactly as the certificate has it: no time stamp reaches the end of 9999.
+    pub not_before: String,
+    pub not_after: String,
     /// SHA-256 of each certificate of the path, leaf first, trust anchor last.
     pub path: Vec<Fingerprint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

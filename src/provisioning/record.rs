@@ -55,8 +55,8 @@ pub struct CertificateRecord {
     pub subject: String,
     pub issuer: String,
     pub serial: String,
-    pub not_before: Timestamp,
-    pub not_after: Timestamp,
+    pub not_before: String,
+    pub not_after: String,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -98,8 +98,8 @@ impl UnitRecord {
                 subject: decision.subject.clone(),
                 issuer: decision.issuer.clone(),
                 serial: decision.serial.clone(),
-                not_before: decision.not_before,
-                not_after: decision.not_after,
+                not_before: decision.not_before.clone(),
+                not_after: decision.not_after.clone(),
             });
         Some(UnitRecord {
             run: run.id.to_string(),

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::fields::Fields;
+use super::fields::{Fields, rfc3339};
 use super::{key, path, uid};
 use crate::audit::event::Decision;
 use crate::domain::profile::Trust;
@@ -51,8 +51,8 @@ pub fn check_certificate(der: &[u8], uid: Option<&ChipUid>, trust: &Trust, now: 
             subject: fields.subject_text,
             issuer: fields.issuer_text,
             serial: fields.serial,
-            not_before: timestamp(fields.not_before),
-            not_after: timestamp(fields.not_after),
+            not_before: rfc3339(fields.not_before),
+            not_after: rfc3339(fields.not_after),
             path,
             uid_in_certificate: uids.in_certificate,
         },
@@ -67,11 +67,4 @@ pub fn check_certificate(der: &[u8], uid: Option<&ChipUid>, trust: &Trust, now: 
 /// them can't be parsed or carries what the verifier would refuse in every path, or when there is no root.
 pub fn check_trust(trust: &Trust) -> Result<(), Failure> {
     path::Pinned::parse(trust).map(|_| ())
-}
-
-/// Seconds since 1970 as a time stamp. RFC 5280's "no well-defined expiration", 9999-12-31 23:59:59
-/// (§4.1.2.5), lies past the last time that can be held, 9999-12-30 22:00, and becomes that one: the
-/// certificate itself, kept whole in the log, has the exact value.
-fn timestamp(seconds: i64) -> Timestamp {
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }

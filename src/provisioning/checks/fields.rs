@@ -90,3 +90,12 @@ fn text(name: &Name) -> der::Result<String> {
     write!(text, "{name}").map_err(|_| der::Error::from(ErrorKind::Failed))?;
     Ok(text)
 }
+
+/// Seconds since 1970 as RFC 3339 text, exact to the end of 9999 (RFC 5280 §4.1.2.5: "no well-defined
+/// expiration"), where a time stamp of the log could not follow.
+pub(super) fn rfc3339(seconds: i64) -> String {
+    let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+    let since = jiff::SignedDuration::from_secs(seconds);
+    // A certificate's own times lie between the years 0 and 9999; only a broken clock's do not.
+    epoch.checked_add(since).map_or_else(|_| format!("{seconds} s since 1970"), |time| format!("{time}Z"))
+}

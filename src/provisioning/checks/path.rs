@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, KeyUsage, VerifiedPath};
 
 use super::algorithms::ACCEPTED;
-use super::fields::Fields;
+use super::fields::{Fields, rfc3339};
 use crate::domain::profile::Trust;
 use crate::domain::{Failure, Fingerprint, ReasonCode};
 
@@ -97,15 +97,14 @@ fn refuse_own(der: &[u8], fields: &Fields, pinned: &Pinned) -> Result<(), Failur
 
 /// RFC 5280 §4.1.2.5: both ends belong to the period, to the second.
 fn check_validity(fields: &Fields, now: i64) -> Result<(), Failure> {
-    let written = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string();
     if now < fields.not_before {
-        let not_before = written(fields.not_before);
-        let cause = format!("valid from {not_before}, checked at {}", written(now));
+        let not_before = rfc3339(fields.not_before);
+        let cause = format!("valid from {not_before}, checked at {}", rfc3339(now));
         return Err(Failure::new(ReasonCode::CERTIFICATE_NOT_YET_VALID, cause).with("not_before", not_before));
     }
     if now > fields.not_after {
-        let not_after = written(fields.not_after);
-        let cause = format!("valid until {not_after}, checked at {}", written(now));
+        let not_after = rfc3339(fields.not_after);
+        let cause = format!("valid until {not_after}, checked at {}", rfc3339(now));
         return Err(Failure::new(ReasonCode::CERTIFICATE_EXPIRED, cause).with("not_after", not_after));
     }
     Ok(())
