@@ -109,8 +109,11 @@ impl Bench {
         if !path.exists() {
             return Vec::new();
         }
-        let connection = Connection::open(&path).unwrap();
-        let mut statement = connection.prepare("SELECT seq, bytes, leaf_hash FROM events ORDER BY seq").unwrap();
+        // A station may be writing: first what was acknowledged, then one moment of the log.
+        let acknowledged = whole_lines(&self.acknowledged);
+        let mut connection = Connection::open(&path).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let mut statement = transaction.prepare("SELECT seq, bytes, leaf_hash FROM events ORDER BY seq").unwrap();
         let mut rows = statement.query([]).unwrap();
         let (mut tree, mut events) = (TreeState::default(), Vec::new());
         while let Some(row) = rows.next().unwrap() {
@@ -121,12 +124,13 @@ impl Bench {
             tree.append(leaf);
             events.push(Event::decode(&bytes).unwrap());
         }
-        let (size, root): (i64, [u8; 32]) =
-            connection.query_row("SELECT size, root FROM tree_head", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let (size, root): (i64, [u8; 32]) = transaction
+            .query_row("SELECT size, root FROM tree_head", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
         assert_eq!((size, root), (i64::try_from(tree.size()).unwrap(), tree.head().root), "the stored tree head");
         let numbers: HashMap<String, usize> =
             events.iter().enumerate().map(|(number, event): (usize, &Event)| (event.id.to_string(), number)).collect();
-        for line in whole_lines(&self.acknowledged) {
+        for line in acknowledged {
             let (id, number) = line.split_once(' ').unwrap();
             assert_eq!(numbers.get(id), Some(&number.parse().unwrap()), "acknowledged, then lost");
         }
