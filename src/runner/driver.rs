@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::equipment::Equipment;
 use super::log::LogWriter;
 use super::presence::Presence;
-use super::station::Equipment;
 use crate::audit::event::{LabelKind, LabelStatus};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::driver::{Outcome, Shared, go_on, needs_an_answer};
+use super::equipment::Equipment;
 use super::log::LogWriter;
-use super::station::Equipment;
 use crate::audit::RunEvent;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, RunId, Verdict};

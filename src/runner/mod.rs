@@ -3,6 +3,7 @@
 
 mod batches;
 mod driver;
+mod equipment;
 mod errands;
 mod log;
 mod presence;
@@ -15,7 +16,8 @@ pub mod arrivals;
 pub mod lanes;
 
 pub use batches::{close_batch, open_batch};
+pub use equipment::Equipment;
 pub use errands::{Errand, run_errand};
 pub use log::LogWriter;
 pub use scan::{BoardEvent, Scanner};
-pub use station::{Equipment, StationHandle, start};
+pub use station::{StationHandle, start};

@@ -1,6 +1,10 @@
 //! The station: one task that owns the lanes. Everything reaches it as a message; what it knows
 //! leaves it as snapshots and finished units.
 
+mod health;
+mod orders;
+mod picture;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +12,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::arrivals::Change;
-use super::driver::{Order, Outcome, Shared, Updates, go_on, prints_by_itself, run_board, waits_for_scan};
-use super::lanes::LaneTable;
-use super::log::LogWriter;
-use super::scan::{BoardEvent, Scanner};
-use super::spool::Spool;
-use super::view::{BatchView, Command, FinishedView, Health, LaneState, LaneView, Snapshot};
-use super::{batches, errands};
 use crate::audit::event::LabelStatus;
 use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
@@ -24,18 +20,15 @@ use crate::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Verdict};
 use crate::ports::{BoardDialogue, BoardSource, Cloud, LabelPrinter, RunLog, Tokens};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
-
-/// What a station works with.
-pub struct Equipment {
-    pub boards: Box<dyn BoardSource>,
-    pub dialogue: Arc<dyn BoardDialogue>,
-    pub tokens: Arc<dyn Tokens>,
-    pub cloud: Arc<dyn Cloud>,
-    pub printer: Option<Arc<dyn LabelPrinter>>,
-    /// Writes in this station's and its operator's name.
-    pub log: LogWriter,
-    pub operator_name: Option<String>,
-}
+use crate::runner::arrivals::Change;
+use crate::runner::driver::{Order, Outcome, Shared, Updates, go_on, prints_by_itself, run_board, waits_for_scan};
+use crate::runner::equipment::Equipment;
+use crate::runner::errands;
+use crate::runner::lanes::LaneTable;
+use crate::runner::log::LogWriter;
+use crate::runner::scan::{BoardEvent, Scanner};
+use crate::runner::spool::Spool;
+use crate::runner::view::{BatchView, Command, FinishedView, Health, LaneState, LaneView, Snapshot};
 
 /// A running station.
 pub struct StationHandle {
@@ -49,13 +42,12 @@ pub struct StationHandle {
 
 const RECENT: usize = 12;
 const LABEL_RETRY: Duration = Duration::from_secs(3);
-const HEALTH_EVERY: Duration = Duration::from_secs(15);
 /// Finished units that wait for a slow reader before the line does.
 const FINISHED_QUEUE: usize = 256;
 
 /// Starts the station. Runs that a crash left open are closed first, before any board is taken.
 pub fn start(config: Arc<Config>, equipment: Equipment) -> StationHandle {
-    let (snapshot_sender, snapshots) = watch::channel(Arc::new(empty(&config, &equipment)));
+    let (snapshot_sender, snapshots) = watch::channel(Arc::new(picture::empty(&config, &equipment)));
     let (commands, command_receiver) = mpsc::channel(64);
     let (finished_sender, finished) = mpsc::channel(FINISHED_QUEUE);
     let task = tokio::spawn(async move {
@@ -64,25 +56,6 @@ pub fn start(config: Arc<Config>, equipment: Equipment) -> StationHandle {
         station.recover(update_receiver, command_receiver, equipment.boards).await
     });
     StationHandle { snapshots, commands, finished, task }
-}
-
-fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
-    Snapshot {
-        station: config.station.name.clone(),
-        practice: config.station.practice,
-        operator: equipment.operator_name.clone(),
-        batch: None,
-        lanes: Vec::new(),
-        recent: Vec::new(),
-        cloud: Health::Unknown,
-        log: Health::Unknown,
-        printer: Health::Unknown,
-        paused: false,
-        questions: Vec::new(),
-        profiles: Vec::new(),
-        notice: None,
-        refused: Vec::new(),
-    }
 }
 
 /// A board that is plugged in.
@@ -141,7 +114,7 @@ impl Station {
         let profiles = config.profiles.iter().map(|p| (p.name.clone(), Arc::new(p.clone()))).collect();
         Station {
             lanes: LaneTable::new(&config.lanes),
-            view: empty(&config, equipment),
+            view: picture::empty(&config, equipment),
             config,
             profiles,
             shared,
@@ -182,7 +155,7 @@ impl Station {
         }
         for log in log.store.latest(RECENT as u32).await? {
             if let Some(run) = self.fold(&log) {
-                self.view.recent.extend(finished_view(&run));
+                self.view.recent.extend(picture::finished_view(&run));
             }
         }
         self.count().await;
@@ -200,7 +173,7 @@ impl Station {
         let mut retry = tokio::time::interval(LABEL_RETRY);
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (health_sender, mut health) = mpsc::channel(4);
-        let watcher = tokio::spawn(watch_health(self.shared.clone(), self.config.clone(), health_sender));
+        let watcher = tokio::spawn(health::watch(self.shared.clone(), self.config.clone(), health_sender));
         let mut stopping = false;
         loop {
             self.publish();
@@ -406,7 +379,7 @@ impl Station {
             };
         }
         self.view.recent.retain(|known| known.run != run.id);
-        if let Some(view) = finished_view(run) {
+        if let Some(view) = picture::finished_view(run) {
             self.view.recent.insert(0, view);
             self.view.recent.truncate(RECENT);
         }
@@ -426,114 +399,8 @@ impl Station {
         errand
     }
 
-    async fn command(&mut self, command: Command) {
-        let result = match command {
-            Command::Stop => Ok(()),
-            Command::Pause => {
-                self.view.paused = true;
-                Ok(())
-            }
-            Command::Continue => {
-                self.view.paused = false;
-                let waiting: Vec<_> = self.boards.iter().filter(|(_, b)| b.waiting).map(|(a, _)| *a).collect();
-                for arrival in waiting {
-                    self.begin_again(arrival).await;
-                }
-                Ok(())
-            }
-            Command::Scan(text) => self.scanned(text).await,
-            Command::OpenBatch { name, profile, planned } => {
-                let result = batches::open_batch(&self.shared.log, &self.config, name, &profile, planned).await;
-                self.count().await;
-                result
-            }
-            Command::CloseBatch => {
-                let result = batches::close_batch(&self.shared.log).await.map(|_| ());
-                self.count().await;
-                result
-            }
-            Command::Retry(lane) => {
-                if let Some(now) = self.shown.get(&lane)
-                    && now.run.as_ref().is_none_or(|run| may_retry(run))
-                {
-                    self.begin_again(now.arrival).await;
-                }
-                Ok(())
-            }
-            Command::SettleLabel { run, printed } => self.settle(run, printed).await,
-            Command::ResumeHeld => self.resume_held().await,
-        };
-        self.view.notice = result.err();
-    }
-
-    async fn begin_again(&mut self, arrival: u64) {
-        let Some(board) = self.boards.get(&arrival) else { return };
-        let (Some(lane), device) = (board.lane, board.device.clone()) else { return };
-        if let Ok(profile) = match_profile(&self.config.profiles, &device) {
-            let profile = profile.name.clone();
-            self.shared.presence.leave(arrival);
-            self.begin(arrival, lane, &profile).await;
-        }
-    }
-
-    /// A slip asks for its label; anything else is the serial number that a lane waits for.
-    async fn scanned(&mut self, text: String) -> Result<(), Failure> {
-        if let Some(slip) = text.strip_prefix("SLIP-").and_then(|number| number.parse::<u64>().ok()) {
-            return self.slip(slip).await;
-        }
-        let waiting = self.shown.values().find_map(|now| {
-            let run = now.run.as_ref()?;
-            let profile = self.profiles.get(&run.profile)?;
-            waits_for_scan(run, profile).then(|| self.boards.get(&now.arrival)?.orders.clone()).flatten()
-        });
-        match waiting {
-            Some(orders) => {
-                let _ = orders.try_send(Order::Scanned(text));
-                Ok(())
-            }
-            None => {
-                Err(Failure::new(ReasonCode::SCAN_UNEXPECTED, "no lane waits for a serial number").with("scan", text))
-            }
-        }
-    }
-
-    async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
-        let run = errands::run_of_slip(&self.shared.log, slip).await?;
-        if self.is_driven(run.id) {
-            // Scanned twice: its label is on the way.
-            return Ok(());
-        }
-        self.print(run);
-        Ok(())
-    }
-
     fn is_driven(&self, run: RunId) -> bool {
         self.driven.contains(&run) || self.errands.contains_key(&run)
-    }
-
-    async fn settle(&mut self, run: RunId, printed: bool) -> Result<(), Failure> {
-        let Some(known) = self.spool.question(run) else { return Ok(()) };
-        let settled = Arc::new(errands::settle(&self.shared.log, &known, printed).await?);
-        self.spool.note(&settled);
-        if let Some(now) = self.shown.values_mut().find(|now| now.run.as_ref().is_some_and(|shown| shown.id == run)) {
-            now.run = Some(settled.clone());
-        }
-        if !printed && !prints_by_itself(&settled) {
-            // The label of a unit that was HELD comes on scanning its slip, or on being asked for here.
-            self.print(Run::clone(&settled));
-        } else {
-            self.print_next();
-        }
-        Ok(())
-    }
-
-    async fn resume_held(&mut self) -> Result<(), Failure> {
-        for held in self.shared.log.store.held().await? {
-            if !self.is_driven(held.run) {
-                self.errand(&held, Errand::Held, Input::Resume);
-            }
-        }
-        Ok(())
     }
 
     /// Tries the oldest label that is owed.
@@ -599,115 +466,7 @@ impl Station {
             }
         };
     }
-
-    fn publish(&mut self) {
-        let mut view = self.view.clone();
-        view.lanes = self.lane_views();
-        view.questions = self.spool.questions();
-        view.refused.extend(self.boards.values().filter_map(|b| Some((b.device.clone(), b.refusal.clone()?))));
-        view.profiles = self.profiles.keys().cloned().collect();
-        // Unchanged snapshots wake nobody.
-        self.snapshot.send_if_modified(|known| {
-            let changed = **known != view;
-            if changed {
-                *known = Arc::new(view);
-            }
-            changed
-        });
-    }
-
-    fn lane_views(&self) -> Vec<LaneView> {
-        self.lanes
-            .lanes()
-            .map(|(number, name)| LaneView {
-                number,
-                name: name.to_owned(),
-                port: self
-                    .shown
-                    .get(&number)
-                    .and_then(|now| self.boards.get(&now.arrival))
-                    .map(|b| b.device.path.clone()),
-                state: self.shown.get(&number).map_or(LaneState::Free, |now| self.lane_state(now)),
-            })
-            .collect()
-    }
-
-    fn lane_state(&self, now: &LaneNow) -> LaneState {
-        if let Some(failure) = &now.refused {
-            return LaneState::Refused { failure: failure.clone() };
-        }
-        let Some(run) = &now.run else { return LaneState::Free };
-        let serial = run.unit.as_ref().map(|unit| unit.serial.clone());
-        match &run.sealed {
-            Some(sealed) => LaneState::Finished {
-                run: run.id,
-                serial,
-                thing: run.intent.as_ref().map(|intent| intent.thing.clone()),
-                verdict: sealed.verdict,
-                reason: sealed.reason.clone(),
-                slip: run.slip,
-                label: run.label.status(),
-                step: run
-                    .steps
-                    .iter()
-                    .rev()
-                    .map(|record| record.step)
-                    .find(|step| *step < crate::domain::Step::Seal || sealed.verdict == Verdict::Pass)
-                    .unwrap_or(crate::domain::Step::Detect),
-                took_ms: u64::try_from(sealed.at.duration_since(run.started).as_millis()).unwrap_or(0),
-                present: self.boards.contains_key(&now.arrival),
-            },
-            None => LaneState::Running {
-                run: run.id,
-                serial,
-                step: run.step(),
-                waits_for_scan: self.profiles.get(&run.profile).is_some_and(|profile| waits_for_scan(run, profile)),
-                started: run.started,
-            },
-        }
-    }
 }
 
 /// Stands for the whole set of ports in the list of refused boards.
 const BLIND: &str = "ports";
-
-/// What went wrong outside of the unit may be tried again with the same board.
-fn may_retry(run: &Run) -> bool {
-    matches!(run.verdict(), Some(Verdict::Error | Verdict::Aborted))
-}
-
-fn finished_view(run: &Run) -> Option<FinishedView> {
-    Some(FinishedView {
-        run: run.id,
-        lane: run.lane,
-        serial: run.unit.as_ref().map(|unit| unit.serial.clone()),
-        verdict: run.verdict()?,
-    })
-}
-
-/// Looks at cloud and printer from time to time, for the header.
-async fn watch_health(shared: Shared, config: Arc<Config>, out: mpsc::Sender<(Health, Health)>) {
-    let mut every = tokio::time::interval(HEALTH_EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        every.tick().await;
-        let mut cloud = Health::Unknown;
-        for target in &config.targets {
-            cloud = health(shared.cloud.probe(&target.name).await);
-            if cloud != Health::Good {
-                break;
-            }
-        }
-        let printer = match &shared.printer {
-            Some(printer) => health(printer.ready().await),
-            None => Health::Unknown,
-        };
-        if out.send((cloud, printer)).await.is_err() {
-            return;
-        }
-    }
-}
-
-fn health(result: Result<(), Failure>) -> Health {
-    result.map_or_else(Health::Bad, |()| Health::Good)
-}

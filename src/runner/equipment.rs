@@ -1,0 +1,18 @@
+//! What a station works with: one of each port.
+
+use std::sync::Arc;
+
+use super::log::LogWriter;
+use crate::ports::{BoardDialogue, BoardSource, Cloud, LabelPrinter, Tokens};
+
+/// Made by `bootstrap` from the configuration.
+pub struct Equipment {
+    pub boards: Box<dyn BoardSource>,
+    pub dialogue: Arc<dyn BoardDialogue>,
+    pub tokens: Arc<dyn Tokens>,
+    pub cloud: Arc<dyn Cloud>,
+    pub printer: Option<Arc<dyn LabelPrinter>>,
+    /// Writes in this station's and its operator's name.
+    pub log: LogWriter,
+    pub operator_name: Option<String>,
+}

@@ -1,0 +1,124 @@
+//! What people ask of the station: the window's and the scanner's commands.
+
+use std::sync::Arc;
+
+use super::{Errand, Station};
+use crate::domain::{Failure, ReasonCode, RunId, Verdict};
+use crate::provisioning::matching::match_profile;
+use crate::provisioning::{Input, Run};
+use crate::runner::driver::{Order, prints_by_itself, waits_for_scan};
+use crate::runner::view::Command;
+use crate::runner::{batches, errands};
+
+impl Station {
+    pub(super) async fn command(&mut self, command: Command) {
+        let result = match command {
+            Command::Stop => Ok(()),
+            Command::Pause => {
+                self.view.paused = true;
+                Ok(())
+            }
+            Command::Continue => {
+                self.view.paused = false;
+                let waiting: Vec<_> = self.boards.iter().filter(|(_, b)| b.waiting).map(|(a, _)| *a).collect();
+                for arrival in waiting {
+                    self.begin_again(arrival).await;
+                }
+                Ok(())
+            }
+            Command::Scan(text) => self.scanned(text).await,
+            Command::OpenBatch { name, profile, planned } => {
+                let result = batches::open_batch(&self.shared.log, &self.config, name, &profile, planned).await;
+                self.count().await;
+                result
+            }
+            Command::CloseBatch => {
+                let result = batches::close_batch(&self.shared.log).await.map(|_| ());
+                self.count().await;
+                result
+            }
+            Command::Retry(lane) => {
+                if let Some(now) = self.shown.get(&lane)
+                    && (now.refused.is_some() || now.run.as_ref().is_some_and(|run| may_retry(run)))
+                {
+                    self.begin_again(now.arrival).await;
+                }
+                Ok(())
+            }
+            Command::SettleLabel { run, printed } => self.settle(run, printed).await,
+            Command::ResumeHeld => self.resume_held().await,
+        };
+        self.view.notice = result.err();
+    }
+
+    async fn begin_again(&mut self, arrival: u64) {
+        let Some(board) = self.boards.get(&arrival) else { return };
+        let (Some(lane), device) = (board.lane, board.device.clone()) else { return };
+        if let Ok(profile) = match_profile(&self.config.profiles, &device) {
+            let profile = profile.name.clone();
+            self.shared.presence.leave(arrival);
+            self.begin(arrival, lane, &profile).await;
+        }
+    }
+
+    /// A slip asks for its label; anything else is the serial number that a lane waits for.
+    async fn scanned(&mut self, text: String) -> Result<(), Failure> {
+        if let Some(slip) = text.strip_prefix("SLIP-").and_then(|number| number.parse::<u64>().ok()) {
+            return self.slip(slip).await;
+        }
+        let waiting = self.shown.values().find_map(|now| {
+            let run = now.run.as_ref()?;
+            let profile = self.profiles.get(&run.profile)?;
+            waits_for_scan(run, profile).then(|| self.boards.get(&now.arrival)?.orders.clone()).flatten()
+        });
+        match waiting {
+            Some(orders) => {
+                let _ = orders.try_send(Order::Scanned(text));
+                Ok(())
+            }
+            None => {
+                Err(Failure::new(ReasonCode::SCAN_UNEXPECTED, "no lane waits for a serial number").with("scan", text))
+            }
+        }
+    }
+
+    async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
+        let run = errands::run_of_slip(&self.shared.log, slip).await?;
+        if self.is_driven(run.id) {
+            // Scanned twice: its label is on the way.
+            return Ok(());
+        }
+        self.print(run);
+        Ok(())
+    }
+
+    async fn settle(&mut self, run: RunId, printed: bool) -> Result<(), Failure> {
+        let Some(known) = self.spool.question(run) else { return Ok(()) };
+        let settled = Arc::new(errands::settle(&self.shared.log, &known, printed).await?);
+        self.spool.note(&settled);
+        if let Some(now) = self.shown.values_mut().find(|now| now.run.as_ref().is_some_and(|shown| shown.id == run)) {
+            now.run = Some(settled.clone());
+        }
+        if !printed && !prints_by_itself(&settled) {
+            // The label of a unit that was HELD comes on scanning its slip, or on being asked for here.
+            self.print(Run::clone(&settled));
+        } else {
+            self.print_next();
+        }
+        Ok(())
+    }
+
+    async fn resume_held(&mut self) -> Result<(), Failure> {
+        for held in self.shared.log.store.held().await? {
+            if !self.is_driven(held.run) {
+                self.errand(&held, Errand::Held, Input::Resume);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What went wrong outside of the unit may be tried again with the same board.
+fn may_retry(run: &Run) -> bool {
+    matches!(run.verdict(), Some(Verdict::Error | Verdict::Aborted))
+}

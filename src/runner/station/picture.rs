@@ -1,0 +1,109 @@
+//! What the station looks like from outside: snapshots, from what is committed.
+
+use std::sync::Arc;
+
+use super::{LaneNow, Station};
+use crate::config::Config;
+use crate::domain::{Step, Verdict};
+use crate::provisioning::Run;
+use crate::runner::driver::waits_for_scan;
+use crate::runner::equipment::Equipment;
+use crate::runner::view::{FinishedView, Health, LaneState, LaneView, Snapshot};
+
+/// Before anything is known.
+pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
+    Snapshot {
+        station: config.station.name.clone(),
+        practice: config.station.practice,
+        operator: equipment.operator_name.clone(),
+        batch: None,
+        lanes: Vec::new(),
+        recent: Vec::new(),
+        cloud: Health::Unknown,
+        log: Health::Unknown,
+        printer: Health::Unknown,
+        paused: false,
+        questions: Vec::new(),
+        profiles: Vec::new(),
+        notice: None,
+        refused: Vec::new(),
+    }
+}
+
+impl Station {
+    /// Sends the present picture; an unchanged one wakes nobody.
+    pub(super) fn publish(&mut self) {
+        let mut view = self.view.clone();
+        view.lanes = self.lane_views();
+        view.questions = self.spool.questions();
+        view.refused.extend(self.boards.values().filter_map(|b| Some((b.device.clone(), b.refusal.clone()?))));
+        view.profiles = self.profiles.keys().cloned().collect();
+        self.snapshot.send_if_modified(|known| {
+            let changed = **known != view;
+            if changed {
+                *known = Arc::new(view);
+            }
+            changed
+        });
+    }
+
+    fn lane_views(&self) -> Vec<LaneView> {
+        self.lanes
+            .lanes()
+            .map(|(number, name)| LaneView {
+                number,
+                name: name.to_owned(),
+                port: self
+                    .shown
+                    .get(&number)
+                    .and_then(|now| self.boards.get(&now.arrival))
+                    .map(|b| b.device.path.clone()),
+                state: self.shown.get(&number).map_or(LaneState::Free, |now| self.lane_state(now)),
+            })
+            .collect()
+    }
+
+    fn lane_state(&self, now: &LaneNow) -> LaneState {
+        if let Some(failure) = &now.refused {
+            return LaneState::Refused { failure: failure.clone() };
+        }
+        let Some(run) = &now.run else { return LaneState::Free };
+        let serial = run.unit.as_ref().map(|unit| unit.serial.clone());
+        match &run.sealed {
+            Some(sealed) => LaneState::Finished {
+                run: run.id,
+                serial,
+                thing: run.intent.as_ref().map(|intent| intent.thing.clone()),
+                verdict: sealed.verdict,
+                reason: sealed.reason.clone(),
+                slip: run.slip,
+                label: run.label.status(),
+                step: run
+                    .steps
+                    .iter()
+                    .rev()
+                    .map(|record| record.step)
+                    .find(|step| *step < Step::Seal || sealed.verdict == Verdict::Pass)
+                    .unwrap_or(Step::Detect),
+                took_ms: u64::try_from(sealed.at.duration_since(run.started).as_millis()).unwrap_or(0),
+                present: self.boards.contains_key(&now.arrival),
+            },
+            None => LaneState::Running {
+                run: run.id,
+                serial,
+                step: run.step(),
+                waits_for_scan: self.profiles.get(&run.profile).is_some_and(|profile| waits_for_scan(run, profile)),
+                started: run.started,
+            },
+        }
+    }
+}
+
+pub(super) fn finished_view(run: &Run) -> Option<FinishedView> {
+    Some(FinishedView {
+        run: run.id,
+        lane: run.lane,
+        serial: run.unit.as_ref().map(|unit| unit.serial.clone()),
+        verdict: run.verdict()?,
+    })
+}
