@@ -11,7 +11,7 @@
 //! Needs SoftHSM and `LINESEAL_TEST_VENV`. `LINESEAL_SEED` repeats the random moments,
 //! `LINESEAL_LONG` makes hundreds of them.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: to be wrong is to say so and die")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests say what is wrong, and die")]
 
 mod bench;
 mod child;
