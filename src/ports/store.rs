@@ -127,6 +127,9 @@ pub trait AuditStore: Send + Sync {
     /// The run that a HELD unit's slip names.
     async fn run_of_slip(&self, slip: u64) -> Result<Option<RunLog>, Failure>;
 
+    /// What became of the unit's label that another run than `run` owed; `None`: none was ever owed.
+    async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure>;
+
     /// The latest runs that have a verdict, newest first.
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure>;
 

@@ -163,6 +163,17 @@ impl Driver {
                 return Ok(());
             }
         }
+        if let (Input::Resume, Some(unit)) = (&input, &self.run.unit) {
+            // The board may have passed, and been labelled, in another run meanwhile.
+            self.earlier_label = self.shared.log.store.unit_label(unit, self.run.id).await?;
+        }
+        if let (Input::PrintLabel, Label::Ended(_, LabelStatus::Pending, _), Some(printer)) =
+            (&input, &self.run.label, &self.shared.printer)
+            && printer.ready().await.is_err()
+        {
+            // The next try finds the label as it is; a printer that is off all night fills no log.
+            return Ok(());
+        }
         self.until_finished(input).await
     }
 

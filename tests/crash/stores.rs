@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lineseal::adapters::sqlite::SqliteStore;
 use lineseal::audit::event::LabelStatus;
 use lineseal::audit::{Event, TreeHead};
-use lineseal::domain::{BatchName, EventId, Failure, OperatorRef, ReasonCode, RunId, StationName};
+use lineseal::domain::{BatchName, EventId, Failure, OperatorRef, ReasonCode, RunId, StationName, Unit};
 use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Receipt, RunLog};
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -128,6 +128,10 @@ impl AuditStore for Troubled {
 
     async fn run_of_slip(&self, slip: u64) -> Result<Option<RunLog>, Failure> {
         self.inner.run_of_slip(slip).await
+    }
+
+    async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
+        self.inner.unit_label(unit, run).await
     }
 
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {

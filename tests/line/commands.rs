@@ -204,6 +204,28 @@ async fn held_units_are_resumed_and_their_slips_bring_the_labels() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_held_unit_that_passed_meanwhile_gets_no_second_label() {
+    let quick = |text: String| text.replace("deadline_ms = 10000", "deadline_ms = 2000");
+    let mut bench = Bench::with_profile(1, Cloud::shared().await, quick).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.proxy.down().await;
+    bench.plug(1, "A", &chip);
+    let held = Program::on(&bench, ["run", "--json", "--units", "1"]).run().await.expect(4).json().remove(0);
+    bench.proxy.up().await.unwrap();
+    // Somebody brings the board back instead of waiting: it passes and has its label.
+    let passed = Program::on(&bench, ["run", "--json", "--units", "1"]).run().await.expect(0).json().remove(0);
+    assert_eq!((&passed["verdict"], &passed["label"]["status"]), (&json!("PASS"), &json!("printed")));
+    assert_eq!(bench.printer.printed(), 2);
+
+    let resumed = Program::on(&bench, ["resume", "--json"]).run().await.expect(0).json().remove(0);
+    assert_eq!((&resumed["run"], &resumed["verdict"]), (&held["run"], &json!("PASS")));
+    assert_eq!(resumed["label"]["status"], "none");
+    let slip = held["slip"].as_u64().unwrap().to_string();
+    Program::on(&bench, ["resume", "--slip", &slip]).run().await.expect(0);
+    assert_eq!(bench.printer.printed(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_a_run_as_aborted_and_the_station_in_order() {
     let mut bench = Bench::new(1, Cloud::shared().await).await;
     let chip = bench.chip(KeyKind::EcP256);

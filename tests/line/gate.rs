@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lineseal::adapters::pkcs11::WorkerTokens;
-use lineseal::audit::event::{Reading, SignatureScheme};
+use lineseal::audit::event::{LabelStatus, Reading, SignatureScheme};
 use lineseal::audit::{Body, Event, RunEvent, TreeHead};
-use lineseal::domain::{BatchName, Failure, OperatorRef, RunId, StationName};
+use lineseal::domain::{BatchName, Failure, OperatorRef, RunId, StationName, Unit};
 use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Receipt, RunLog, Token, TokenAccess, Tokens};
 use tokio::sync::watch;
 
@@ -83,6 +83,9 @@ impl AuditStore for GatedStore {
     }
     async fn run_of_slip(&self, slip: u64) -> Result<Option<RunLog>, Failure> {
         self.store.run_of_slip(slip).await
+    }
+    async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
+        self.store.unit_label(unit, run).await
     }
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
         self.store.latest(count).await

@@ -47,7 +47,7 @@ fn claim_within(transaction: &rusqlite::Transaction<'_>, claim: &Claim) -> Resul
     let mut appender = Appender::begin(transaction)?;
     let receipt = appender.push(&event)?;
     appender.finish()?;
-    let label = earlier_label(transaction, claim, receipt.seq)?;
+    let label = earlier_label(transaction, &claim.unit, claim.run, log::stored(receipt.seq)?)?;
     Ok(ClaimAnswer::Bound { event: Box::new(Logged { receipt, event }), standing, label })
 }
 
@@ -60,7 +60,7 @@ fn answered_before(connection: &Connection, claim: &Claim, logged: Logged) -> Re
         return Err(StoreError::Illegal(format!("event {} is in the log as another claim", claim.id)));
     }
     let standing = *standing;
-    let label = earlier_label(connection, claim, logged.receipt.seq)?;
+    let label = earlier_label(connection, &claim.unit, claim.run, log::stored(logged.receipt.seq)?)?;
     Ok(ClaimAnswer::Bound { event: Box::new(logged), standing, label })
 }
 
@@ -131,20 +131,17 @@ fn binding_of(row: &Row<'_>) -> Result<Binding, StoreError> {
     })
 }
 
-/// What became of the label that an earlier run of the unit owed before event `seq`. The status is
+/// What became of the label that another run of the unit owed before event `seq`. The status is
 /// the present one: a label may have been settled since.
-fn earlier_label(connection: &Connection, claim: &Claim, seq: u64) -> Result<Option<LabelStatus>, StoreError> {
+pub(super) fn earlier_label(
+    connection: &Connection,
+    unit: &Unit,
+    run: RunId,
+    seq: i64,
+) -> Result<Option<LabelStatus>, StoreError> {
     let state: Option<String> = connection
         .prepare_cached(sql::UNIT_LABEL)?
-        .query_row(
-            (
-                claim.unit.product.as_str(),
-                claim.unit.serial.as_str(),
-                claim.run.as_uuid().as_bytes(),
-                log::stored(seq)?,
-            ),
-            |row| row.get(0),
-        )
+        .query_row((unit.product.as_str(), unit.serial.as_str(), run.as_uuid().as_bytes(), seq), |row| row.get(0))
         .optional()?;
     state
         .map(|state| match state.as_str() {

@@ -22,8 +22,9 @@ pub use station_lock::StationLock;
 use actor::Actor;
 use error::StoreError;
 
+use crate::audit::event::LabelStatus;
 use crate::audit::{Event, TreeHead};
-use crate::domain::{BatchName, Failure, OperatorRef, ReasonCode, RunId, StationName};
+use crate::domain::{BatchName, Failure, OperatorRef, ReasonCode, RunId, StationName, Unit};
 use crate::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Receipt, RunLog};
 
 /// One open database: a connection that writes and one that reads, each in its own thread, so that
@@ -132,6 +133,11 @@ impl AuditStore for SqliteStore {
 
     async fn run_of_slip(&self, slip: u64) -> Result<Option<RunLog>, Failure> {
         self.read(move |connection| query::run_of_slip(connection, slip)).await
+    }
+
+    async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
+        let unit = unit.clone();
+        self.read(move |connection| claim::earlier_label(connection, &unit, run, i64::MAX)).await
     }
 
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {

@@ -16,19 +16,18 @@ use crate::audit::event::LabelStatus;
 use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
 use crate::domain::profile::Profile;
-use crate::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Verdict};
-use crate::ports::{BoardDialogue, BoardSource, Cloud, LabelPrinter, RunLog, Tokens};
+use crate::domain::{Device, Failure, LaneNumber, ReasonCode, RunId};
+use crate::ports::{BoardSource, RunLog};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
 use crate::runner::arrivals::Change;
-use crate::runner::driver::{Order, Outcome, Shared, Updates, go_on, prints_by_itself, run_board, waits_for_scan};
+use crate::runner::driver::{Order, Outcome, Shared, Updates, go_on, run_board};
 use crate::runner::equipment::Equipment;
 use crate::runner::errands;
 use crate::runner::lanes::LaneTable;
-use crate::runner::log::LogWriter;
 use crate::runner::scan::{BoardEvent, Scanner};
 use crate::runner::spool::Spool;
-use crate::runner::view::{BatchView, Command, FinishedView, Health, LaneState, LaneView, Snapshot};
+use crate::runner::view::{BatchView, Command, Health, Snapshot};
 
 /// A running station.
 pub struct StationHandle {
