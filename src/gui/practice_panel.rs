@@ -135,7 +135,8 @@ impl PracticePanel {
         let (mut top, buttons) = rect.split_top_bottom_at_y(rect.top() + 26.0);
         let board = port.plugged.clone().unwrap_or_else(|| say!(view, "practice-empty"));
         let state = match &port.fault {
-            Some(fault) => format!("{board} · {}", fault_name(view, fault)),
+            // The serial number is on the tile; what is wrong with the board is only here.
+            Some(fault) => fault_name(view, fault),
             None => board,
         };
         let painter = ui.painter();

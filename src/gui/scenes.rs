@@ -77,7 +77,7 @@ pub fn troubled(lanes: u8, practice: bool) -> Snapshot {
 
 /// No batch is open.
 pub fn unopened(lanes: u8) -> Snapshot {
-    Snapshot { batch: None, recent: Vec::new(), ..idle(lanes, false) }
+    Snapshot { batch: None, held: 0, recent: Vec::new(), ..idle(lanes, false) }
 }
 
 pub fn practice_view(ports: u8) -> PracticeView {
@@ -129,6 +129,7 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
             first_passes: 307,
             first_attempts: 312,
         }),
+        held: 3,
         lanes: lanes.collect(),
         recent: recent.collect(),
         cloud: Health::Good,

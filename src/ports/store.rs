@@ -119,6 +119,9 @@ pub trait AuditStore: Send + Sync {
     /// Runs whose latest verdict is HELD, oldest first.
     async fn held(&self) -> Result<Vec<RunLog>, Failure>;
 
+    /// How many runs [`held`](Self::held) would list.
+    async fn held_count(&self) -> Result<u64, Failure>;
+
     /// Sealed runs whose label is owed, pending, or of unknown fate, oldest first.
     async fn unsettled_labels(&self, station: &StationName) -> Result<Vec<RunLog>, Failure>;
 

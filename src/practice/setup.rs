@@ -37,7 +37,7 @@ pub struct Wiring<'a> {
 
 /// The link's name, which is the physical path of a practice port.
 pub fn port_name(lane: LaneNumber) -> String {
-    format!("practice-jig-port-{:02}", lane.get())
+    format!("jig-{:02}", lane.get())
 }
 
 /// Writes all of them and returns the station's file.

@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub operator: Option<String>,
     pub batch: Option<BatchView>,
     pub lanes: Vec<LaneView>,
+    /// Units that wait for the cloud, of any batch or none.
+    pub held: u64,
     /// Newest first.
     pub recent: Vec<FinishedView>,
     pub cloud: Health,

@@ -383,14 +383,17 @@ pub async fn held_runs_stay_until_decided(peer: &dyn Peer) {
     store.append(vec![sealed(second, Verdict::Held, None)]).await.unwrap();
     store.append(vec![sealed(first, Verdict::Held, None)]).await.unwrap();
     assert_eq!(ids(&store.held().await.unwrap()), [first, second]);
+    assert_eq!(store.held_count().await.unwrap(), 2);
     store.append(vec![event(first, RunEvent::Resumed {})]).await.unwrap();
     assert_eq!(ids(&store.held().await.unwrap()), [first, second]);
     store.append(vec![sealed(first, Verdict::Held, None)]).await.unwrap();
     assert_eq!(ids(&store.held().await.unwrap()), [first, second]);
     store.append(vec![event(first, RunEvent::Resumed {}), sealed(first, Verdict::Pass, None)]).await.unwrap();
     assert_eq!(ids(&store.held().await.unwrap()), [second]);
+    assert_eq!(store.held_count().await.unwrap(), 1);
     store.append(vec![event(second, RunEvent::Resumed {}), sealed(second, Verdict::Fail, None)]).await.unwrap();
     assert_eq!(store.held().await.unwrap(), []);
+    assert_eq!(store.held_count().await.unwrap(), 0);
 }
 
 pub async fn a_label_is_unsettled_until_its_fate_is_known(peer: &dyn Peer) {

@@ -118,6 +118,10 @@ impl AuditStore for Troubled {
         self.inner.held().await
     }
 
+    async fn held_count(&self) -> Result<u64, Failure> {
+        self.inner.held_count().await
+    }
+
     async fn unsettled_labels(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
         self.inner.unsettled_labels(station).await
     }

@@ -75,6 +75,9 @@ impl AuditStore for GatedStore {
     async fn held(&self) -> Result<Vec<RunLog>, Failure> {
         self.store.held().await
     }
+    async fn held_count(&self) -> Result<u64, Failure> {
+        self.store.held_count().await
+    }
     async fn unsettled_labels(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
         self.store.unsettled_labels(station).await
     }

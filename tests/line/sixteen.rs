@@ -39,7 +39,7 @@ async fn sixteen_boards_at_once_each_in_its_lane() {
         .map(|record| {
             assert_outcome(record, "PASS");
             let serial = record.board.serial.clone().unwrap();
-            assert_eq!(record.board.port, format!("practice-jig-port-{:02}", record.lane));
+            assert_eq!(record.board.port, format!("jig-{:02}", record.lane));
             assert_eq!(record.thing.as_deref(), Some(format!("practice-{serial}").as_str()));
             (record.lane, serial, record.certificate.clone().unwrap().sha256)
         })

@@ -48,6 +48,8 @@ label-pending = label pending
 label-failed = label unclear
 call-qa = call QA
 slip-number = Slip { $number }
+slip-pending = slip pending
+slip-failed = slip unclear
 seconds = { $seconds } s
 
 button-retry = Try again

@@ -42,6 +42,8 @@ label-pending = ラベル待ち
 label-failed = ラベル不明
 call-qa = 品質担当に連絡
 slip-number = 伝票 { $number }
+slip-pending = 伝票待ち
+slip-failed = 伝票不明
 seconds = { $seconds } 秒
 
 button-retry = もう一度

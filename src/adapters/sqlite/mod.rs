@@ -122,6 +122,10 @@ impl AuditStore for SqliteStore {
         self.read(query::held).await
     }
 
+    async fn held_count(&self) -> Result<u64, Failure> {
+        self.read(query::held_count).await
+    }
+
     async fn unsettled_labels(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
         let station = station.clone();
         self.read(move |connection| query::unsettled_labels(connection, &station)).await

@@ -19,6 +19,11 @@ pub(super) fn held(connection: &Connection) -> Result<Vec<RunLog>, StoreError> {
     run_logs(connection, sql::HELD, [])
 }
 
+pub(super) fn held_count(connection: &Connection) -> Result<u64, StoreError> {
+    let count: i64 = connection.prepare_cached(sql::HELD_COUNT)?.query_row([], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 pub(super) fn unsettled_labels(connection: &Connection, station: &StationName) -> Result<Vec<RunLog>, StoreError> {
     run_logs(connection, sql::UNSETTLED, [station.as_str()])
 }

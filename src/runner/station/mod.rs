@@ -450,9 +450,12 @@ impl Station {
                 first_attempts: tally.first_attempts,
             }))
         };
-        match counted.await {
-            Ok(batch) => self.view.batch = batch,
-            Err(failure) => self.note_log(Err(failure)),
+        match (counted.await, store.held_count().await) {
+            (Ok(batch), Ok(held)) => {
+                self.view.batch = batch;
+                self.view.held = held;
+            }
+            (Err(failure), _) | (_, Err(failure)) => self.note_log(Err(failure)),
         }
     }
 

@@ -18,6 +18,7 @@ pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
         operator: equipment.operator_name.clone(),
         batch: None,
         lanes: Vec::new(),
+        held: 0,
         recent: Vec::new(),
         cloud: Health::Unknown,
         log: Health::Unknown,

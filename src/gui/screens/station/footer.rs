@@ -33,7 +33,7 @@ pub fn show(ui: &mut Ui, view: &View, messages: &mut Vec<Message>) {
 fn keys(ui: &mut Ui, view: &View, rect: Rect, k: f32, messages: &mut Vec<Message>) -> f32 {
     let snapshot = view.snapshot;
     let mut keys = Vec::new();
-    let held = snapshot.batch.as_ref().is_some_and(|batch| batch.held > 0);
+    let held = snapshot.held > 0;
     if snapshot.practice {
         keys.push(("F12", say!(view, "key-practice"), false, Message::TogglePractice));
     }

@@ -182,6 +182,11 @@ fn detail(view: &View, state: &LaneState) -> Vec<String> {
     let LaneState::Finished { thing, verdict, reason, slip, label, took_ms, .. } = state else { return Vec::new() };
     let code = reason.as_ref().map(|failure| failure.code.to_string());
     let slip = slip.map(|number| say!(view, "slip-number", number = number));
+    let slip_state = match label {
+        LabelStatus::Pending => Some(say!(view, "slip-pending")),
+        LabelStatus::Failed => Some(say!(view, "slip-failed")),
+        LabelStatus::Printed | LabelStatus::None => None,
+    };
     let label = match label {
         LabelStatus::Printed => Some(say!(view, "label-printed")),
         LabelStatus::Pending => Some(say!(view, "label-pending")),
@@ -196,7 +201,7 @@ fn detail(view: &View, state: &LaneState) -> Vec<String> {
             vec![word, code, thing, label, Some(say!(view, "seconds", seconds = seconds))]
         }
         Verdict::Fail => vec![word, code, Some(say!(view, "call-qa"))],
-        Verdict::Held => vec![word, slip, code, label],
+        Verdict::Held => vec![word, slip, slip_state, code],
         Verdict::Error | Verdict::Aborted => vec![word, code],
     };
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect()
