@@ -48,8 +48,14 @@ pub struct Station {
 }
 
 /// Starts the station that `config` describes, on this machine's ports.
-pub async fn start_station(config: Arc<Config>, data_dir: &Path, operator: Option<&str>) -> Result<Station, Failure> {
-    let (equipment, lock) = equip(&config, data_dir, operator).await?;
+pub async fn start_station(
+    config: Arc<Config>,
+    data_dir: &Path,
+    operator: Option<&str>,
+    clock_is_right: bool,
+) -> Result<Station, Failure> {
+    let (mut equipment, lock) = equip(&config, data_dir, operator).await?;
+    equipment.clock_is_right = clock_is_right;
     Ok(Station { handle: runner::start(config, equipment), lock })
 }
 
@@ -82,6 +88,7 @@ async fn equip_with(
     operator: Option<&str>,
     cloud: AwsCloud,
 ) -> Result<(Equipment, StationLock), Failure> {
+    refuse_practice_roots(config)?;
     let lock = StationLock::take(data_dir)?;
     let log = open_log(config, data_dir, operator).await?;
     let equipment = Equipment {
@@ -92,6 +99,7 @@ async fn equip_with(
         printer: printer::from_config(&config.printer),
         log,
         operator_name: operator.map(str::to_owned),
+        clock_is_right: false,
     };
     Ok((equipment, lock))
 }
@@ -108,6 +116,7 @@ pub fn boards(config: &Config) -> Box<dyn BoardSource> {
 
 /// The station's log, for writing in the operator's name.
 pub async fn open_log(config: &Config, data_dir: &Path, operator: Option<&str>) -> Result<LogWriter, Failure> {
+    keep_practice_apart(config, data_dir)?;
     let store = SqliteStore::open(&data_dir.join(SqliteStore::FILE))?;
     let log = LogWriter {
         store: Arc::new(store),
@@ -119,6 +128,41 @@ pub async fn open_log(config: &Config, data_dir: &Path, operator: Option<&str>) 
     match operator {
         Some(name) => log.named(name).await,
         None => Ok(log),
+    }
+}
+
+/// Practice data and a real station's never share a folder: the first log made in it decides.
+fn keep_practice_apart(config: &Config, data_dir: &Path) -> Result<(), Failure> {
+    let mixed = |cause: String| Failure::new(ReasonCode::PRACTICE_MIXED, cause);
+    let unwritable = |error: std::io::Error| {
+        Failure::new(ReasonCode::STORE_FAILED, format!("{}: {error}", data_dir.display()))
+            .with("path", data_dir.display())
+    };
+    let marker = data_dir.join("PRACTICE");
+    let (marked, used) = (marker.exists(), data_dir.join(SqliteStore::FILE).exists());
+    match (config.station.practice, marked, used) {
+        (true, false, true) => Err(mixed(format!("{} holds a real station's log", data_dir.display()))),
+        (false, true, _) => Err(mixed(format!("{} holds the practice line's log", data_dir.display()))),
+        (true, false, false) => {
+            std::fs::create_dir_all(data_dir).map_err(unwritable)?;
+            std::fs::write(marker, "This log is the practice line's.\n").map_err(unwritable)
+        }
+        (true, true, _) | (false, false, _) => Ok(()),
+    }
+}
+
+/// The practice vendor's CA vouches for nothing real.
+fn refuse_practice_roots(config: &Config) -> Result<(), Failure> {
+    let name = crate::practice::vendor::ROOT_NAME.as_bytes();
+    let is_practice = |root: &Vec<u8>| root.windows(name.len()).any(|part| part == name);
+    let trusting = config.profiles.iter().find(|profile| profile.trust.roots.iter().any(is_practice));
+    match trusting {
+        Some(profile) if !config.station.practice => {
+            let cause =
+                format!("profile {} trusts the practice vendor's CA, and this is no practice line", profile.name);
+            Err(Failure::new(ReasonCode::PRACTICE_MIXED, cause))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -157,6 +157,10 @@ pub enum LineEvent {
         version: String,
     },
     StationStopped {},
+    /// A person vouched for the computer's clock although the log was ahead of it.
+    ClockAccepted {
+        ahead: Timestamp,
+    },
     /// A person is named in the log for the first time.
     OperatorNamed {},
     BatchOpened {

@@ -21,7 +21,7 @@ pub enum Command {
         #[arg(long)]
         profile: Option<String>,
         /// How many units are planned.
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         planned: u64,
     },
     /// Closes the open batch.
@@ -77,7 +77,7 @@ async fn perform(global: &Global, config: &Config, command: Command) -> Result<(
                     Some(name) => format!("there is no batch {name}"),
                     None => "no batch is open; say which".to_owned(),
                 };
-                Failure::new(ReasonCode::CONFIG_INVALID, cause)
+                Failure::new(ReasonCode::NOT_NOW, cause)
             })?;
             print(found, &log.store.tally(&found.name).await?, global.json);
         }
@@ -88,12 +88,14 @@ async fn perform(global: &Global, config: &Config, command: Command) -> Result<(
 fn print(batch: &Batch, tally: &BatchTally, as_json: bool) {
     let state = if batch.closed.is_some() { "closed" } else { "open" };
     if as_json {
-        return output::json(&json!({
+        let shown = output::json(&json!({
             "batch": batch.name, "profile": batch.profile, "product": batch.product, "planned": batch.planned,
             "opened": batch.opened, "closed": batch.closed, "passed": tally.passed, "failed": tally.failed,
             "errors": tally.errors, "held": tally.held, "first_passes": tally.first_passes,
             "first_attempts": tally.first_attempts,
         }));
+        // Whoever stopped reading the list has seen enough of it.
+        return shown.unwrap_or_default();
     }
     let yield_ = match tally.first_attempts {
         0 => "-".to_owned(),

@@ -12,7 +12,7 @@ pub const USAGE: u8 = 2;
 /// For a command that could not do its work at all.
 pub fn of_failure(failure: &Failure) -> u8 {
     match failure.code {
-        ReasonCode::CONFIG_INVALID | ReasonCode::CONFIG_VALUE => USAGE,
+        ReasonCode::CONFIG_INVALID | ReasonCode::CONFIG_VALUE | ReasonCode::NOT_NOW => USAGE,
         _ => 3,
     }
 }

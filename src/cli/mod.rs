@@ -48,6 +48,9 @@ pub struct Global {
     /// The person who acts, as named in the audit log.
     #[arg(long = "as", global = true, value_name = "OPERATOR")]
     operator: Option<String>,
+    /// This computer's clock is right, although the log is more than a day ahead of it.
+    #[arg(long, global = true)]
+    clock_is_right: bool,
     /// The language of sentences: en or ja (default: the environment's).
     #[arg(long, global = true, value_name = "LANG")]
     language: Option<String>,

@@ -1,38 +1,38 @@
 //! The one place that writes to stdout and stderr.
 #![allow(clippy::print_stderr, reason = "this is the place")]
 
+use std::io::{self, Write as _};
+
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::{Failure, Verdict};
 use crate::provisioning::UnitRecord;
 use crate::texts::{Language, reasons};
 
-/// Data, on stdout. A closed pipe ends nothing: the line goes on without its reader.
+/// Data, on stdout. A reader that went away ends no command that has nothing else to say.
 pub fn data(line: &str) {
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _ = write(line);
 }
 
-/// Text for a person, on stderr.
+fn write(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush())
+}
+
+/// Text for a person, on stderr. Nobody reading it is no reason to end.
 pub fn say(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// One JSON object a line.
-pub fn json(value: &impl serde::Serialize) {
-    match serde_json::to_string(value) {
-        Ok(line) => data(&line),
-        Err(error) => say(&format!("cannot be written as JSON: {error}")),
-    }
+/// One JSON object a line. Error: stdout takes no more.
+pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
+    write(&serde_json::to_string(value)?)
 }
 
-/// A finished unit: for the script, and for the person beside it.
-pub fn unit(record: &UnitRecord, as_json: bool, language: &Language) {
-    if as_json {
-        json(record);
-    }
+/// A finished unit: for the script, and for the person beside it. Error: stdout takes no more.
+pub fn unit(record: &UnitRecord, as_json: bool, language: &Language) -> io::Result<()> {
     say(&unit_line(record, language));
+    if as_json { json(record) } else { Ok(()) }
 }
 
 /// `lane 3  PR-0007  FAIL  S-101  Red tray. …`

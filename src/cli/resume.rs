@@ -8,7 +8,7 @@ use super::output::{self, say};
 use super::{Global, places};
 use crate::bootstrap;
 use crate::config::Config;
-use crate::domain::{Failure, RunId};
+use crate::domain::{Failure, ReasonCode, RunId};
 use crate::runner::{self, Errand};
 use crate::texts::Language;
 
@@ -63,7 +63,10 @@ async fn perform(
         say("nothing waits");
     }
     for record in &records {
-        output::unit(record, json, language);
+        output::unit(record, json, language).map_err(|error| {
+            let cause = format!("standard output takes no more records: {error}");
+            Failure::new(ReasonCode::STATION_STOPPED, cause)
+        })?;
         worst.note(record);
     }
     Ok(worst)

@@ -1,5 +1,6 @@
 //! `lineseal run`: the station without a window.
 
+use std::io::BufRead as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -27,7 +28,9 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
     let result = bootstrap::block_on(async {
         let config = Arc::new(config);
         let places = places(global);
-        let station = bootstrap::start_station(config, &places.data_dir, global.operator.as_deref()).await?;
+        let station =
+            bootstrap::start_station(config, &places.data_dir, global.operator.as_deref(), global.clock_is_right)
+                .await?;
         say("the station is ready: plug in a board (Ctrl-C ends)");
         let worst = follow(station.handle, options.units, global.json, &language).await?;
         drop(station.lock);
@@ -54,12 +57,17 @@ pub async fn follow(
     let mut stop = bootstrap::stop_signal();
     let mut asked = std::collections::BTreeSet::new();
     let mut notice = None;
+    let mut unread = None;
     scan_from_stdin(handle.commands.clone());
     loop {
         tokio::select! {
             record = handle.finished.recv() => match record {
                 Some(record) => {
-                    output::unit(&record, json, language);
+                    if let Err(error) = output::unit(&record, json, language) {
+                        // The log has the unit; whoever reads this output would miss it, and the next.
+                        unread = Some(error);
+                        let _ = handle.commands.send(Command::Stop).await;
+                    }
                     worst.note(&record);
                     // What a crash left open is closed and told, but it is no unit of this shift.
                     count += u64::from(record.reason.as_deref() != Some(ReasonCode::STATION_STOPPED.as_str()));
@@ -100,7 +108,12 @@ pub async fn follow(
             }
         }
     }
-    match handle.task.await {
+    let ended = handle.task.await;
+    if let Some(error) = unread {
+        let cause = format!("standard output takes no more records: {error}");
+        return Err(Failure::new(ReasonCode::STATION_STOPPED, cause));
+    }
+    match ended {
         Ok(result) => result.map(|()| worst),
         Err(error) => Err(Failure::new(ReasonCode::STATION_STOPPED, error.to_string())),
     }
@@ -109,10 +122,12 @@ pub async fn follow(
 /// A barcode scanner is a keyboard: each line of standard input is a scan.
 fn scan_from_stdin(commands: mpsc::Sender<Command>) {
     let read = move || {
-        for line in std::io::stdin().lines() {
-            let Ok(line) = line else { return };
-            let text = line.trim();
-            if !text.is_empty() && commands.blocking_send(Command::Scan(text.to_owned())).is_err() {
+        let mut line = Vec::new();
+        // What a scanner sends need not be UTF-8; only the end of the input ends the scanning.
+        while std::io::stdin().lock().read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            let text = String::from_utf8_lossy(&line).trim().to_owned();
+            line.clear();
+            if !text.is_empty() && commands.blocking_send(Command::Scan(text)).is_err() {
                 return;
             }
         }

@@ -23,7 +23,12 @@ pub fn main(global: &Global, config: Config) -> ExitCode {
     };
     let config = Arc::new(config);
     let places = places(global);
-    let started = runtime.block_on(bootstrap::start_station(config, &places.data_dir, global.operator.as_deref()));
+    let started = runtime.block_on(bootstrap::start_station(
+        config,
+        &places.data_dir,
+        global.operator.as_deref(),
+        global.clock_is_right,
+    ));
     let station = match started {
         Ok(station) => station,
         Err(failure) => return failed(&failure),

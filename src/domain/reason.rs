@@ -116,12 +116,20 @@ reasons! {
     OPERATOR_STOPPED = "O-601" => Aborted;
     SCAN_UNEXPECTED = "O-602" => Error;
     SLIP_UNKNOWN = "O-603" => Error;
+    /// Several lanes wait, and nobody said whose serial number this is.
+    SCAN_AMBIGUOUS = "O-605" => Error;
+    /// Asked for at the wrong moment, or of something that does not exist.
+    NOT_NOW = "O-606" => Error;
     /// The slip's unit still waits for the cloud.
     SLIP_NOT_READY = "O-604" => Error;
 
     CONFIG_INVALID = "K-701" => Error;
     /// A value made from the board's answer is one that AWS or the label refuses.
     CONFIG_VALUE = "K-702" => Error;
+    /// The station's clock is behind its own log.
+    CLOCK_BEHIND = "K-703" => Error;
+    /// Practice data under a real configuration, or the other way round.
+    PRACTICE_MIXED = "K-704" => Error;
 }
 
 impl ReasonCode {

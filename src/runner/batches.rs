@@ -5,7 +5,7 @@ use crate::audit::LineEvent;
 use crate::config::Config;
 use crate::domain::{BatchName, Failure, ReasonCode};
 
-/// Opens a batch. `K-701` when one is open already, the name was used before, or the profile does
+/// Opens a batch. `O-606` when one is open already, the name was used before, or the profile does
 /// not exist.
 pub async fn open_batch(
     log: &LogWriter,
@@ -14,7 +14,7 @@ pub async fn open_batch(
     profile: &str,
     planned: u64,
 ) -> Result<(), Failure> {
-    let refuse = |cause: String| Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
+    let refuse = |cause: String| Err(Failure::new(ReasonCode::NOT_NOW, cause));
     let Some(profile) = config.profiles.iter().find(|known| known.name == profile) else {
         let known: Vec<&str> = config.profiles.iter().map(|profile| profile.name.as_str()).collect();
         return refuse(format!("there is no profile {profile:?}; there are {}", known.join(", ")));
@@ -37,6 +37,6 @@ pub async fn close_batch(log: &LogWriter) -> Result<BatchName, Failure> {
             log.line(LineEvent::BatchClosed { batch: open.name.clone() }).await?;
             Ok(open.name)
         }
-        None => Err(Failure::new(ReasonCode::CONFIG_INVALID, "no batch is open")),
+        None => Err(Failure::new(ReasonCode::NOT_NOW, "no batch is open")),
     }
 }

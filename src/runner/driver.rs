@@ -79,6 +79,8 @@ pub struct Driver {
     token: Option<Box<dyn Token>>,
     earlier_label: Option<LabelStatus>,
     interrupted: Option<Failure>,
+    /// The board of this run has left its port.
+    departed: bool,
 }
 
 /// Starts a run for a board that has just arrived, and sees it through.
@@ -108,6 +110,7 @@ pub async fn run_board(
         token: None,
         earlier_label: None,
         interrupted: None,
+        departed: false,
     };
     driver.drive(Input::Begin).await;
 }
@@ -126,6 +129,7 @@ pub async fn go_on(shared: Shared, profile: Arc<Profile>, run: Run, input: Input
         token: None,
         earlier_label: None,
         interrupted: None,
+        departed: false,
     };
     driver.drive(input).await;
 }
@@ -144,7 +148,15 @@ fn defect(error: impl std::fmt::Display) -> Failure {
 impl Driver {
     async fn drive(mut self, input: Input) {
         self.report(Outcome::Progress).await;
-        match self.work(input).await {
+        let worked = self.work(input).await;
+        while let Ok(order) = self.orders.try_recv() {
+            self.note_departure(&order);
+        }
+        if self.departed {
+            // Its departure may have been told before its serial number was in the log.
+            self.shared.presence.leave(self.arrival);
+        }
+        match worked {
             Ok(()) => self.report(Outcome::Done).await,
             Err(failure) => {
                 tracing::error!(run = %self.run.id, %failure, "the run stops: it can't be recorded");
@@ -276,6 +288,7 @@ impl Driver {
             return Some(failure);
         }
         while let Ok(order) = self.orders.try_recv() {
+            self.note_departure(&order);
             if let Order::Interrupt(failure) = order {
                 return Some(failure);
             }
@@ -283,8 +296,13 @@ impl Driver {
         None
     }
 
+    fn note_departure(&mut self, order: &Order) {
+        self.departed |= matches!(order, Order::Interrupt(failure) if failure.code == ReasonCode::BOARD_UNPLUGGED);
+    }
+
     /// Ends the board's worker process at once, whatever it is doing.
     fn interrupt(&mut self, failure: Failure) -> Input {
+        self.departed |= failure.code == ReasonCode::BOARD_UNPLUGGED;
         self.token = None;
         Input::Interrupted(failure)
     }

@@ -15,4 +15,6 @@ pub struct Equipment {
     /// Writes in this station's and its operator's name.
     pub log: LogWriter,
     pub operator_name: Option<String>,
+    /// A person vouches for this computer's clock although the log is ahead of it.
+    pub clock_is_right: bool,
 }

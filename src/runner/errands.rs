@@ -82,7 +82,7 @@ pub async fn run_of_slip(log: &LogWriter, slip: u64) -> Result<Run, Failure> {
 pub async fn settle(log: &LogWriter, run: &Run, printed: bool) -> Result<Run, Failure> {
     let Some(kind) = needs_an_answer(run) else {
         let cause = format!("nothing is open about the label of run {}", run.id);
-        return Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
+        return Err(Failure::new(ReasonCode::NOT_NOW, cause));
     };
     let event = log.run_event(run.id, RunEvent::LabelSettled { kind, printed })?;
     let mut settled = run.clone();
@@ -99,6 +99,6 @@ pub fn fold(log: &RunLog) -> Result<Run, Failure> {
 
 async fn questioned(log: &LogWriter, run: RunId) -> Result<Run, Failure> {
     let known = log.store.run(run).await?;
-    let known = known.ok_or_else(|| Failure::new(ReasonCode::CONFIG_INVALID, format!("there is no run {run}")))?;
+    let known = known.ok_or_else(|| Failure::new(ReasonCode::NOT_NOW, format!("there is no run {run}")))?;
     fold(&known)
 }

@@ -92,6 +92,7 @@ pub fn equip(config: &Config, store: Troubled, credentials: SharedCredentialsPro
             operator: None,
         },
         operator_name: None,
+        clock_is_right: false,
     }
 }
 

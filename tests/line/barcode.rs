@@ -65,3 +65,38 @@ async fn a_scan_that_nobody_waits_for_is_refused_and_one_of_another_shape_is_an_
     assert_eq!(record.board.serial, Some(bench.serial("A")));
     station.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_that_two_lanes_wait_for_is_no_boards_until_its_lane_is_named() {
+    let mut bench = bench(2).await;
+    let chips = [bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256)];
+    let mut station = Station::start(&bench).await;
+    bench.plug(1, "UNUSED", &chips[0]);
+    bench.plug(2, "UNUSED", &chips[1]);
+    station.until("both lanes to wait", |snapshot| waits(snapshot, 1) && waits(snapshot, 2)).await;
+    station.command(Command::Scan(bench.serial("SECOND"))).await;
+    let said = |code: &'static str| {
+        move |snapshot: &std::sync::Arc<Snapshot>| {
+            snapshot.notice.as_ref().is_some_and(|notice| notice.code.as_str() == code)
+        }
+    };
+    station.until("the question whose it is", said("O-605")).await;
+    let still = station.until("both lanes to wait on", |snapshot| waits(snapshot, 1) && waits(snapshot, 2)).await;
+    assert!(still.recent.is_empty());
+
+    station.command(Command::Scan("LANE-9".into())).await;
+    station.until("the refusal of a lane that does not wait", said("O-602")).await;
+    station.command(Command::Scan("LANE-2".into())).await;
+    station.command(Command::Scan(bench.serial("SECOND"))).await;
+    let record = station.unit().await;
+    assert_outcome(&record, "PASS");
+    assert_eq!((record.lane, record.board.serial.as_ref()), (2, Some(&bench.serial("SECOND"))));
+    assert_eq!(record.certificate.unwrap().sha256, chips[1].fingerprint());
+
+    // One lane is left: nothing has to be named any more.
+    station.command(Command::Scan(bench.serial("FIRST"))).await;
+    let record = station.unit().await;
+    assert_outcome(&record, "PASS");
+    assert_eq!((record.lane, record.board.serial.as_ref()), (1, Some(&bench.serial("FIRST"))));
+    station.stop().await;
+}

@@ -22,7 +22,7 @@ async fn a_batch_is_opened_counted_and_closed() {
         Program::on(bench, args.iter().copied()).run().await.expect(status)
     };
     assert!(run(&bench, &["batch", "show"], 2).await.err.contains("no batch is open"));
-    assert!(run(&bench, &["batch", "close"], 2).await.err.contains("K-701"));
+    assert!(run(&bench, &["batch", "close"], 2).await.err.contains("O-606"));
     run(&bench, &["batch", "open", "WO 17/4", "--planned", "25", "--as", "Supervisor"], 0).await;
     assert!(run(&bench, &["batch", "open", "WO 18", "--planned", "1"], 2).await.err.contains("WO 17/4"));
 

@@ -165,6 +165,7 @@ fn project_line(transaction: &Connection, seq: i64, event: &Event, happened: &Li
             transaction.prepare_cached(sql::PROJECT_BATCH_LEFT)?.execute([batch.as_str()])?;
         }
         LineEvent::StationStarted { .. }
+        | LineEvent::ClockAccepted { .. }
         | LineEvent::StationStopped {}
         | LineEvent::OperatorNamed {}
         | LineEvent::BoardRefused { .. } => {}

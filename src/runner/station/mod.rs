@@ -40,6 +40,9 @@ pub struct StationHandle {
 }
 
 const RECENT: usize = 12;
+/// An hour's shift or a night's drift is no reason to stop a line; a clock that fell back to its
+/// factory setting is.
+const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 const LABEL_RETRY: Duration = Duration::from_secs(3);
 /// Finished units that wait for a slow reader before the line does.
 const FINISHED_QUEUE: usize = 256;
@@ -88,6 +91,11 @@ struct Station {
     spool: Spool,
     runs: JoinSet<()>,
     view: Snapshot,
+    /// The lane whose barcode was scanned: the next serial number is its board's.
+    scan_for: Option<LaneNumber>,
+    /// The newest time in the log, as far as this station has seen.
+    newest: Option<jiff::Timestamp>,
+    clock_is_right: bool,
     /// Runs that report to no lane: recovery, HELD, labels.
     errands: HashMap<RunId, Errand>,
     /// Runs that a task is at work on: a second one would write over the first one's story.
@@ -125,6 +133,9 @@ impl Station {
             spool: Spool::default(),
             runs: JoinSet::new(),
             errands: HashMap::new(),
+            scan_for: None,
+            newest: None,
+            clock_is_right: equipment.clock_is_right,
             driven: HashSet::new(),
         }
     }
@@ -154,8 +165,13 @@ impl Station {
         }
         for log in log.store.latest(RECENT as u32).await? {
             if let Some(run) = self.fold(&log) {
+                self.see_time(&run);
                 self.view.recent.extend(picture::finished_view(&run));
             }
+        }
+        if let (true, Some(ahead), Some(_)) = (self.clock_is_right, self.newest, self.clock_is_behind()) {
+            log.line(LineEvent::ClockAccepted { ahead }).await?;
+            self.newest = None;
         }
         self.count().await;
         let scanner = Scanner::start(boards, self.config.detection.debounce)
@@ -281,6 +297,9 @@ impl Station {
     /// Starts a run for the board of `arrival`.
     async fn begin(&mut self, arrival: u64, lane: LaneNumber, profile: &str) {
         let Some(profile) = self.profiles.get(profile).cloned() else { return };
+        if let Some(failure) = self.clock_is_behind() {
+            return self.refuse(arrival, failure).await;
+        }
         let batch = match self.shared.log.store.open_batch(&self.shared.log.station).await {
             Ok(batch) => batch,
             Err(failure) => {
@@ -306,6 +325,20 @@ impl Station {
         };
         self.shown.insert(lane, LaneNow { arrival, run: None, refused: None });
         self.runs.spawn(run_board(self.shared.clone(), profile, started, arrival, orders, self.updates.clone()));
+    }
+
+    fn see_time(&mut self, run: &Run) {
+        self.newest = self.newest.max(run.sealed.as_ref().map(|sealed| sealed.at));
+    }
+
+    /// A clock that lies far behind its own log would let expired certificates pass.
+    fn clock_is_behind(&self) -> Option<Failure> {
+        let (newest, now) = (self.newest?, self.shared.log.clock.now());
+        let behind = newest.duration_since(now);
+        (behind > CLOCK_TOLERANCE).then(|| {
+            let cause = format!("it is {now} by this computer's clock, and the log already has {newest}");
+            Failure::new(ReasonCode::CLOCK_BEHIND, cause)
+        })
     }
 
     async fn departed(&mut self, arrival: u64) {
@@ -369,6 +402,7 @@ impl Station {
 
     async fn done(&mut self, run: &Arc<Run>) {
         self.note_log(Ok(()));
+        self.see_time(run);
         self.spool.note(run);
         let errand = self.end_errand(run.id);
         if errand == Some(Errand::Label) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Errand, Station};
+use super::{Errand, LaneNow, Station};
 use crate::domain::{Failure, ReasonCode, RunId, Verdict};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run};
@@ -61,25 +61,45 @@ impl Station {
         }
     }
 
-    /// A slip asks for its label; anything else is the serial number that a lane waits for.
+    /// `SLIP-n` asks for a label, `LANE-n` says whose serial number comes next; anything else is the
+    /// serial number that the one waiting lane, or the one just named, waits for.
     async fn scanned(&mut self, text: String) -> Result<(), Failure> {
         if let Some(slip) = text.strip_prefix("SLIP-").and_then(|number| number.parse::<u64>().ok()) {
             return self.slip(slip).await;
         }
-        let waiting = self.shown.values().find_map(|now| {
-            let run = now.run.as_ref()?;
-            let profile = self.profiles.get(&run.profile)?;
-            waits_for_scan(run, profile).then(|| self.boards.get(&now.arrival)?.orders.clone()).flatten()
-        });
-        match waiting {
-            Some(orders) => {
-                let _ = orders.try_send(Order::Scanned(text));
-                Ok(())
-            }
-            None => {
-                Err(Failure::new(ReasonCode::SCAN_UNEXPECTED, "no lane waits for a serial number").with("scan", text))
-            }
+        let waiting: Vec<_> = self.shown.iter().filter(|(_, now)| self.waits_for_scan(now)).collect();
+        if let Some(number) = text.strip_prefix("LANE-") {
+            let lane = waiting.iter().map(|(lane, _)| **lane).find(|lane| lane.to_string() == number);
+            self.scan_for = lane;
+            let unknown = || Failure::new(ReasonCode::SCAN_UNEXPECTED, "that lane waits for no serial number");
+            return lane.map(|_| ()).ok_or_else(|| unknown().with("scan", &text));
         }
+        let chosen = self.scan_for.take();
+        let lane = match waiting.as_slice() {
+            [] => {
+                let cause = "no lane waits for a serial number";
+                return Err(Failure::new(ReasonCode::SCAN_UNEXPECTED, cause).with("scan", text));
+            }
+            [(_, only)] => only,
+            // Nobody but the person with the scanner knows whose label was read.
+            several => match several.iter().find(|(lane, _)| Some(**lane) == chosen) {
+                Some((_, chosen)) => chosen,
+                None => {
+                    let lanes: Vec<String> = several.iter().map(|(lane, _)| lane.to_string()).collect();
+                    let cause = format!("lanes {} wait for a serial number", lanes.join(", "));
+                    return Err(Failure::new(ReasonCode::SCAN_AMBIGUOUS, cause).with("lanes", lanes.join(", ")));
+                }
+            },
+        };
+        if let Some(orders) = self.boards.get(&lane.arrival).and_then(|board| board.orders.clone()) {
+            let _ = orders.try_send(Order::Scanned(text));
+        }
+        Ok(())
+    }
+
+    fn waits_for_scan(&self, now: &LaneNow) -> bool {
+        let Some(run) = &now.run else { return false };
+        self.profiles.get(&run.profile).is_some_and(|profile| waits_for_scan(run, profile))
     }
 
     async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
