@@ -252,3 +252,29 @@ async fn ctrl_c_ends_a_run_as_aborted_and_the_station_in_order() {
     }
     idle.interrupt().expect(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn practice_and_real_data_and_trust_are_never_mixed() {
+    let bench = Bench::new(1, Cloud::shared().await).await;
+    let config = bench.dir.path().join("lineseal.toml");
+    let practice = std::fs::read_to_string(&config).unwrap();
+    let real = practice.replace("practice = true", "practice = false");
+    assert_ne!(practice, real);
+    let refused = |err: &str, why: &str| assert!(err.contains("K-704") && err.contains(why), "{err}");
+
+    // A real station never trusts the practice vendor, ...
+    std::fs::write(&config, &real).unwrap();
+    let ended = Program::on(&bench, ["run", "--units", "1"]).run().await.expect(3);
+    refused(&ended.err, "practice vendor's CA");
+    // ... its log is never a practice line's, ...
+    Program::on(&bench, ["batch", "list"]).run().await.expect(0);
+    std::fs::write(&config, &practice).unwrap();
+    let ended = Program::on(&bench, ["run", "--units", "1"]).run().await.expect(3);
+    refused(&ended.err, "real station's log");
+    // ... and the other way round.
+    std::fs::remove_dir_all(bench.data_dir()).unwrap();
+    Program::on(&bench, ["batch", "list"]).run().await.expect(0);
+    std::fs::write(&config, &real).unwrap();
+    let ended = Program::on(&bench, ["batch", "list"]).run().await.expect(3);
+    refused(&ended.err, "practice line's log");
+}

@@ -8,6 +8,7 @@
 
 mod barcode;
 mod bench;
+mod clock;
 mod commands;
 mod faults;
 mod gate;
