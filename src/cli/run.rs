@@ -1,6 +1,6 @@
 //! `lineseal run`: the station without a window.
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Read as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -119,12 +119,15 @@ pub async fn follow(
     }
 }
 
+/// Bytes: more than any barcode holds.
+const LONGEST_SCAN: u64 = 4096;
+
 /// A barcode scanner is a keyboard: each line of standard input is a scan.
 fn scan_from_stdin(commands: mpsc::Sender<Command>) {
     let read = move || {
         let mut line = Vec::new();
         // What a scanner sends need not be UTF-8; only the end of the input ends the scanning.
-        while std::io::stdin().lock().read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+        while std::io::stdin().lock().take(LONGEST_SCAN).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
             let text = String::from_utf8_lossy(&line).trim().to_owned();
             line.clear();
             if !text.is_empty() && commands.blocking_send(Command::Scan(text)).is_err() {

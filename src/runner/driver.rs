@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
 use super::equipment::Equipment;
 use super::log::LogWriter;
@@ -28,6 +28,8 @@ pub struct Shared {
     pub printer: Option<Arc<dyn LabelPrinter>>,
     pub practice: bool,
     pub presence: Arc<Presence>,
+    /// Held from asking for the unit's label to recording the verdict.
+    pub sealing: Arc<Mutex<()>>,
     /// How long after an I/O error the board's departure may still show up as its cause.
     pub grace: Duration,
 }
@@ -42,6 +44,7 @@ impl Shared {
             printer: equipment.printer.clone(),
             practice: config.station.practice,
             presence: Arc::new(Presence::default()),
+            sealing: Arc::new(Mutex::new(())),
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
         }
     }
@@ -192,9 +195,13 @@ impl Driver {
     async fn until_finished(&mut self, mut input: Input) -> Result<(), Failure> {
         loop {
             let head = self.shared.log.store.head().await?;
+            let mut sealing = self.sealing(&input).await?;
             let effects = self.decide(input, head)?;
             let mut answer = None;
             for effect in effects {
+                if !matches!(effect, Effect::Record(_)) {
+                    drop(sealing.take());
+                }
                 answer = match effect {
                     Effect::Record(events) => {
                         self.record(events).await?;
@@ -207,6 +214,16 @@ impl Driver {
             }
             input = answer.ok_or_else(|| defect("the core left a run without a next step"))?;
         }
+    }
+
+    /// Two runs of one unit may come to their verdicts at once (a HELD one that is resumed, and the
+    /// board plugged in again): whether a label is owed is asked and answered by one at a time.
+    async fn sealing(&mut self, input: &Input) -> Result<Option<OwnedMutexGuard<()>>, Failure> {
+        let (Input::Registered(..), Some(unit)) = (input, &self.run.unit) else { return Ok(None) };
+        let guard = self.shared.sealing.clone().lock_owned().await;
+        let label = self.shared.log.store.unit_label(unit, self.run.id).await?;
+        self.earlier_label = label;
+        Ok(Some(guard))
     }
 
     fn decide(&self, input: Input, head: TreeHead) -> Result<Vec<Effect>, Failure> {

@@ -33,7 +33,11 @@ pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Erran
     let work: Vec<(Run, Input)> = match errand {
         Errand::Held => {
             let held = log.store.held().await?;
-            held.iter().map(|log| Ok((fold(log)?, Input::Resume))).collect::<Result<_, Failure>>()?
+            let known = held.iter().filter_map(|log| {
+                // A run that can't be read keeps no other unit from being finished.
+                fold(log).inspect_err(|failure| tracing::error!(%failure, "left as it is")).ok()
+            });
+            known.map(|run| (run, Input::Resume)).collect()
         }
         Errand::Slip(slip) => vec![(run_of_slip(log, slip).await?, Input::PrintLabel)],
         Errand::LabelPrinted(run) => {

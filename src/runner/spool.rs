@@ -30,9 +30,10 @@ impl Spool {
         }
     }
 
-    /// The oldest label to try, unless one is being tried.
-    pub fn next(&self) -> Option<Arc<Run>> {
-        if self.busy { None } else { self.owed.values().next().cloned() }
+    /// The oldest label to try, unless one is being tried. A run that somebody is at work on is left
+    /// alone: two writers would tell two stories of it.
+    pub fn next(&self, is_driven: impl Fn(RunId) -> bool) -> Option<Arc<Run>> {
+        if self.busy { None } else { self.owed.values().find(|run| !is_driven(run.id)).cloned() }
     }
 
     pub fn waiting(&self) -> bool {

@@ -100,3 +100,36 @@ async fn a_scan_that_two_lanes_wait_for_is_no_boards_until_its_lane_is_named() {
     assert_eq!((record.lane, record.board.serial.as_ref()), (1, Some(&bench.serial("FIRST"))));
     station.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_lane_that_waits_no_more_leaves_the_scan_to_nobody() {
+    let mut bench = bench(2).await;
+    let chips = [bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256)];
+    let mut station = Station::start(&bench).await;
+    bench.plug(1, "UNUSED", &chips[0]);
+    bench.plug(2, "UNUSED", &chips[1]);
+    station.until("both lanes to wait", |snapshot| waits(snapshot, 1) && waits(snapshot, 2)).await;
+    station.command(Command::Scan("LANE-2".into())).await;
+    bench.unplug(2);
+    assert_outcome(&station.unit().await, "ABORTED B-105");
+    // Lane 1 waits alone now, and this is still not its serial number.
+    station.command(Command::Scan(bench.serial("SECOND"))).await;
+    let refused = |snapshot: &std::sync::Arc<Snapshot>| {
+        snapshot.notice.as_ref().is_some_and(|notice| notice.code.as_str() == "O-602")
+    };
+    station.until("the refusal", refused).await;
+
+    // Nor does the choice pass to the next board in the lane that was named.
+    bench.plug(2, "UNUSED", &chips[2]);
+    station.until("both lanes to wait again", |snapshot| waits(snapshot, 1) && waits(snapshot, 2)).await;
+    station.command(Command::Scan("LANE-2".into())).await;
+    bench.unplug(2);
+    assert_outcome(&station.unit().await, "ABORTED B-105");
+    bench.plug(2, "UNUSED", &chips[2]);
+    station.until("both lanes to wait once more", |snapshot| waits(snapshot, 1) && waits(snapshot, 2)).await;
+    station.command(Command::Scan(bench.serial("FIRST"))).await;
+    station.until("the refusal", refused).await;
+    let still = station.until("both lanes to wait on", |snapshot| waits(snapshot, 1) && waits(snapshot, 2)).await;
+    assert!(still.lanes.iter().all(|lane| matches!(lane.state, LaneState::Running { .. })));
+    station.stop().await;
+}

@@ -91,8 +91,8 @@ struct Station {
     spool: Spool,
     runs: JoinSet<()>,
     view: Snapshot,
-    /// The lane whose barcode was scanned: the next serial number is its board's.
-    scan_for: Option<LaneNumber>,
+    /// The run whose lane's barcode was scanned: the next serial number is its board's.
+    scan_for: Option<RunId>,
     /// The newest time in the log, as far as this station has seen.
     newest: Option<jiff::Timestamp>,
     clock_is_right: bool,
@@ -148,9 +148,13 @@ impl Station {
         boards: Box<dyn BoardSource>,
     ) -> Result<(), Failure> {
         let log = self.shared.log.clone();
+        let open = log.store.unfinished(&log.station).await?;
+        let latest = log.store.latest(RECENT as u32).await?;
+        // Before anything is written by a clock that nobody has looked at yet.
+        self.newest = open.iter().chain(&latest).flat_map(|run| &run.events).map(|logged| logged.event.at).max();
         log.line(LineEvent::StationStarted { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
         self.view.log = Health::Good;
-        for unfinished in log.store.unfinished(&log.station).await? {
+        for unfinished in open {
             let why = Failure::new(ReasonCode::STATION_STOPPED, "the station ended in the middle of the run");
             self.errand(&unfinished, Errand::Recover, Input::Recover(why));
         }
@@ -438,12 +442,16 @@ impl Station {
 
     /// Tries the oldest label that is owed.
     fn print_next(&mut self) {
-        if let Some(run) = self.spool.next() {
+        if let Some(run) = self.spool.next(|run| self.is_driven(run)) {
             self.print(Run::clone(&run));
         }
     }
 
     fn print(&mut self, run: Run) {
+        if self.is_driven(run.id) {
+            // Its label stays owed; the spool comes back to it.
+            return;
+        }
         let Some(profile) = self.profiles.get(&run.profile).cloned() else { return };
         self.spool.busy = true;
         self.errands.insert(run.id, Errand::Label);

@@ -1,5 +1,6 @@
 //! What people ask of the station: the window's and the scanner's commands.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Errand, LaneNow, Station};
@@ -69,27 +70,30 @@ impl Station {
         }
         let waiting: Vec<_> = self.shown.iter().filter(|(_, now)| self.waits_for_scan(now)).collect();
         if let Some(number) = text.strip_prefix("LANE-") {
-            let lane = waiting.iter().map(|(lane, _)| **lane).find(|lane| lane.to_string() == number);
-            self.scan_for = lane;
+            let named = waiting.iter().find(|(lane, _)| lane.to_string() == number);
+            // The choice holds for the board that waits there now, and for no other.
+            self.scan_for = named.and_then(|(_, now)| now.run.as_ref()).map(|run| run.id);
             let unknown = || Failure::new(ReasonCode::SCAN_UNEXPECTED, "that lane waits for no serial number");
-            return lane.map(|_| ()).ok_or_else(|| unknown().with("scan", &text));
+            return self.scan_for.map(|_| ()).ok_or_else(|| unknown().with("scan", &text));
         }
         let chosen = self.scan_for.take();
-        let lane = match waiting.as_slice() {
-            [] => {
+        let lane = match (chosen, waiting.as_slice()) {
+            (Some(chosen), waiting) => {
+                let named = waiting.iter().find(|(_, now)| now.run.as_ref().is_some_and(|run| run.id == chosen));
+                let gone = || Failure::new(ReasonCode::SCAN_UNEXPECTED, "the board that was named waits no more");
+                named.map(|(_, now)| *now).ok_or_else(|| gone().with("scan", &text))?
+            }
+            (None, []) => {
                 let cause = "no lane waits for a serial number";
                 return Err(Failure::new(ReasonCode::SCAN_UNEXPECTED, cause).with("scan", text));
             }
-            [(_, only)] => only,
+            (None, [(_, only)]) => *only,
             // Nobody but the person with the scanner knows whose label was read.
-            several => match several.iter().find(|(lane, _)| Some(**lane) == chosen) {
-                Some((_, chosen)) => chosen,
-                None => {
-                    let lanes: Vec<String> = several.iter().map(|(lane, _)| lane.to_string()).collect();
-                    let cause = format!("lanes {} wait for a serial number", lanes.join(", "));
-                    return Err(Failure::new(ReasonCode::SCAN_AMBIGUOUS, cause).with("lanes", lanes.join(", ")));
-                }
-            },
+            (None, several) => {
+                let lanes: Vec<String> = several.iter().map(|(lane, _)| lane.to_string()).collect();
+                let cause = format!("lanes {} wait for a serial number", lanes.join(", "));
+                return Err(Failure::new(ReasonCode::SCAN_AMBIGUOUS, cause).with("lanes", lanes.join(", ")));
+            }
         };
         if let Some(orders) = self.boards.get(&lane.arrival).and_then(|board| board.orders.clone()) {
             let _ = orders.try_send(Order::Scanned(text));
@@ -114,6 +118,9 @@ impl Station {
 
     async fn settle(&mut self, run: RunId, printed: bool) -> Result<(), Failure> {
         let Some(known) = self.spool.question(run) else { return Ok(()) };
+        if self.is_driven(run) {
+            return Err(Failure::new(ReasonCode::NOT_NOW, "the unit is being finished: answer again in a moment"));
+        }
         let settled = Arc::new(errands::settle(&self.shared.log, &known, printed).await?);
         self.spool.note(&settled);
         if let Some(now) = self.shown.values_mut().find(|now| now.run.as_ref().is_some_and(|shown| shown.id == run)) {
@@ -129,8 +136,11 @@ impl Station {
     }
 
     async fn resume_held(&mut self) -> Result<(), Failure> {
+        // One run of a unit at a time: the later one must see what became of the earlier one's label.
+        let mut units = HashSet::new();
         for held in self.shared.log.store.held().await? {
-            if !self.is_driven(held.run) {
+            let unit = errands::fold(&held).ok().and_then(|run| run.unit);
+            if !self.is_driven(held.run) && unit.is_none_or(|unit| units.insert(unit)) {
                 self.errand(&held, Errand::Held, Input::Resume);
             }
         }
