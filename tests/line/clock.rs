@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lineseal::adapters::system::SystemClock;
 use lineseal::domain::profile::KeyKind;
 use lineseal::ports::Clock;
 use lineseal::runner::view::LaneState;
@@ -14,7 +15,7 @@ struct Behind(jiff::SignedDuration);
 
 impl Clock for Behind {
     fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now() - self.0
+        SystemClock.now() - self.0
     }
 }
 
