@@ -92,7 +92,7 @@ pub async fn run_board(
     profile: Arc<Profile>,
     started: RunEvent,
     arrival: u64,
-    (to_self, orders): (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    channel: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     updates: Updates,
 ) {
     let run = match begin(&shared.log, started).await {
@@ -102,39 +102,12 @@ pub async fn run_board(
             return;
         }
     };
-    let driver = Driver {
-        shared,
-        profile,
-        run,
-        arrival,
-        orders,
-        to_self,
-        updates,
-        token: None,
-        earlier_label: None,
-        interrupted: None,
-        departed: false,
-    };
-    driver.drive(Input::Begin).await;
+    Driver::new(shared, profile, run, arrival, channel, updates).drive(Input::Begin).await;
 }
 
 /// Goes on with a run that the log already knows: recovery, HELD units, labels.
 pub async fn go_on(shared: Shared, profile: Arc<Profile>, run: Run, input: Input, updates: Updates) {
-    let (to_self, orders) = mpsc::channel(1);
-    let driver = Driver {
-        shared,
-        profile,
-        run,
-        arrival: 0,
-        orders,
-        to_self,
-        updates,
-        token: None,
-        earlier_label: None,
-        interrupted: None,
-        departed: false,
-    };
-    driver.drive(input).await;
+    Driver::new(shared, profile, run, 0, mpsc::channel(1), updates).drive(input).await;
 }
 
 async fn begin(log: &LogWriter, started: RunEvent) -> Result<Run, Failure> {
@@ -149,6 +122,29 @@ fn defect(error: impl std::fmt::Display) -> Failure {
 }
 
 impl Driver {
+    fn new(
+        shared: Shared,
+        profile: Arc<Profile>,
+        run: Run,
+        arrival: u64,
+        (to_self, orders): (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+        updates: Updates,
+    ) -> Driver {
+        Driver {
+            shared,
+            profile,
+            run,
+            arrival,
+            orders,
+            to_self,
+            updates,
+            token: None,
+            earlier_label: None,
+            interrupted: None,
+            departed: false,
+        }
+    }
+
     async fn drive(mut self, input: Input) {
         self.report(Outcome::Progress).await;
         let worked = self.work(input).await;
