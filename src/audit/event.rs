@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::domain::profile::{CertificateStatus, KeyKind};
 use crate::domain::{
     AccountId, BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef,
-    Product, Region, RunId, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
+    Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -91,6 +91,9 @@ pub enum RunEvent {
         unit: Unit,
         identity: Identity,
         standing: Standing,
+        /// The ruling that opened this run; the claim uses it up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ruling: Option<EventId>,
     },
     /// Before register: certificate and UID were read again and are the same.
     ReadAgain {
@@ -177,6 +180,207 @@ pub enum LineEvent {
         device: Device,
         failure: Failure,
     },
+    /// The log's name, stated once: the origin of every checkpoint of it.
+    LogOpened {
+        origin: String,
+    },
+    /// A key whose signatures vouch for this log from here on.
+    LogKeyAdded {
+        /// The verifier key (C2SP signed-note): name, key id, Ed25519 public key.
+        key: String,
+        role: LogKeyRole,
+        /// The key that this one takes the place of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<String>,
+    },
+    OperatorAdded {
+        person: OperatorRef,
+        role: Role,
+    },
+    /// The person may no longer sign in.
+    OperatorDisabled {
+        person: OperatorRef,
+    },
+    /// The person has a new PIN, and may sign in again.
+    OperatorReset {
+        person: OperatorRef,
+    },
+    /// A wrong PIN; `locked`: one too many, and the person has to wait.
+    SignInRefused {
+        person: OperatorRef,
+        locked: bool,
+    },
+    /// Name and salt behind an id were deleted; its events stay.
+    PersonForgotten {
+        person: uuid::Uuid,
+    },
+    /// A correction by people who answer for it. Nothing before it changes.
+    Ruled {
+        #[serde(flatten)]
+        ruling: Ruling,
+        /// The second of the two persons; the first is the event's operator.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        second: Option<OperatorRef>,
+        reason: FreeText,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evidence: Vec<Evidence>,
+    },
+    /// One row of a history made elsewhere.
+    Imported {
+        source: ImportSource,
+        unit: Unit,
+        fingerprint: Fingerprint,
+        /// Where the history has the whole certificate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spki: Option<SpkiHash>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<Bytes>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thing: Option<ThingName>,
+        /// When the history says it happened.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        date: Option<Timestamp>,
+        /// What the row contradicts; it binds nothing then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        conflicts: Vec<ImportConflict>,
+    },
+    /// The whole file was taken in.
+    ImportEnded {
+        /// SHA-256 of the file.
+        file: Sha256,
+        rows: u64,
+        conflicts: u64,
+    },
+    /// The log was copied here from another store, leaf by leaf.
+    LogMigrated {
+        from: String,
+        size: u64,
+        root: Sha256,
+    },
+    /// The bytes of leaves `first..end` were moved to a file; their hashes stay.
+    Archived {
+        first: u64,
+        end: u64,
+        /// SHA-256 of the archive.
+        file: Sha256,
+    },
+    BackedUp {
+        size: u64,
+        root: Sha256,
+        /// SHA-256 of the copy.
+        file: Sha256,
+    },
+    /// A backup was put in the log's place.
+    Restored {
+        size: u64,
+        root: Sha256,
+        file: Sha256,
+    },
+}
+
+/// What a key vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogKeyRole {
+    /// A station's own: signs each checkpoint.
+    Station,
+    /// A second pair of eyes: signs what it has verified.
+    Cosigner,
+}
+
+/// What people may decide about a unit, or about the log itself.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "ruling", rename_all = "kebab-case")]
+pub enum Ruling {
+    /// The unit may be tried once more.
+    Release { unit: Unit },
+    /// The unit is never taken again.
+    Scrap { unit: Unit },
+    /// After a repair: the unit's binding moves from the old identity to the new one.
+    Rebind {
+        unit: Unit,
+        old: Identity,
+        new: Identity,
+        /// The run that proved the new identity and was refused.
+        run: RunId,
+    },
+    /// The log is known to be behind these checkpoints, or could not be compared with their copies;
+    /// the station may claim again.
+    Rollback {
+        /// The log as it was found.
+        size: u64,
+        root: Sha256,
+        /// What it was found to contradict: signed checkpoints, whole.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known: Vec<String>,
+    },
+}
+
+impl Ruling {
+    /// The unit that it is about.
+    pub fn unit(&self) -> Option<&Unit> {
+        match self {
+            Ruling::Release { unit } | Ruling::Scrap { unit } | Ruling::Rebind { unit, .. } => Some(unit),
+            Ruling::Rollback { .. } => None,
+        }
+    }
+
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Ruling::Release { .. } => "release",
+            Ruling::Scrap { .. } => "scrap",
+            Ruling::Rebind { .. } => "rebind",
+            Ruling::Rollback { .. } => "rollback",
+        }
+    }
+}
+
+/// A text that a person typed: committed here, kept apart from the log with its salt, so that it can
+/// be forgotten without rewriting anything.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FreeText {
+    pub id: uuid::Uuid,
+    /// SHA-256(32-byte salt ‖ UTF-8 text), 64 hexadecimal digits.
+    pub text_sha256: String,
+}
+
+/// A file that a ruling rests on; the file itself is kept by QA.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Evidence {
+    /// Its name without folders.
+    pub name: String,
+    pub sha256: Sha256,
+}
+
+/// Where an imported row stood.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ImportSource {
+    /// SHA-256 of the file.
+    pub file: Sha256,
+    /// From 1; the header is line 1.
+    pub line: u64,
+}
+
+/// What an imported row contradicts.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ImportConflict {
+    pub rule: ConflictRule,
+    /// Who holds it, and under which certificate.
+    pub unit: Unit,
+    pub fingerprint: Fingerprint,
+    /// The event that made the holder's binding.
+    pub seq: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConflictRule {
+    /// The certificate is another unit's.
+    Certificate,
+    /// The key is another unit's or another certificate's.
+    Key,
+    /// The unit has another certificate.
+    Unit,
 }
 
 /// Why the chip is asked to sign.
@@ -237,7 +441,7 @@ pub enum SignatureScheme {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Decision {
     pub key: KeyKind,
-    pub spki: crate::domain::SpkiHash,
+    pub spki: SpkiHash,
     pub subject: String,
     pub issuer: String,
     pub serial: String,
@@ -257,6 +461,10 @@ pub enum Standing {
     New,
     /// The unit held this very identity before.
     Known,
+    /// The unit held this certificate in an imported history; this claim adds what that did not know.
+    Completed,
+    /// A ruling moved the unit's binding to this identity.
+    Rebound,
 }
 
 /// What one target holds after registration.

@@ -68,6 +68,11 @@ hash_type!(
     "certificate fingerprint"
 );
 hash_type!(
+    /// SHA-256 of anything else: a file, the root of a tree.
+    Sha256,
+    "SHA-256"
+);
+hash_type!(
     /// SHA-256 of the DER of the certificate's SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
     SpkiHash,
     "SPKI hash"

@@ -8,6 +8,7 @@
 mod aws;
 mod board;
 mod identity;
+mod operator;
 pub mod profile;
 pub mod reason;
 mod run;
@@ -17,9 +18,10 @@ mod wire;
 
 pub use aws::{AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName};
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
-pub use identity::{ChipUid, Fingerprint, Identity, SpkiHash};
+pub use identity::{ChipUid, Fingerprint, Identity, Sha256, SpkiHash};
+pub use operator::{OperatorRef, Role};
 pub use reason::{Failure, ReasonCode};
-pub use run::{BatchName, EventId, OperatorRef, RunId, StationName, Step, Verdict};
+pub use run::{BatchName, EventId, RunId, StationName, Step, Verdict};
 pub use template::{Template, TemplateError, Variables};
 pub use unit::{BoardSerial, Product, Unit};
 pub use wire::Bytes;

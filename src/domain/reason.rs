@@ -81,6 +81,11 @@ reasons! {
     CHIP_CHANGED = "S-109" => Fail;
     THING_FOREIGN = "S-111" => Fail;
     CERTIFICATE_FOREIGN = "S-112" => Fail;
+    /// The unit failed before, and nobody has ruled on it.
+    UNIT_LOCKED = "S-113" => Fail;
+    UNIT_SCRAPPED = "S-114" => Fail;
+    /// The imported history contradicts itself about this unit or chip.
+    IMPORT_CONFLICT = "S-115" => Fail;
 
     CLOUD_UNREACHABLE = "A-301" => Held;
     CLOUD_THROTTLED = "A-302" => Held;
@@ -110,6 +115,20 @@ reasons! {
     STORE_BUSY = "L-504" => Error;
     STORE_CORRUPT = "L-505" => Error;
     STORE_NEWER = "L-506" => Error;
+    /// The database server cannot be reached.
+    STORE_AWAY = "L-507" => Error;
+    /// The log is behind, or contradicts, a checkpoint of it that is kept elsewhere.
+    LOG_ROLLED_BACK = "L-521" => Error;
+    /// The place that holds copies of the checkpoints could not be read at start.
+    COPIES_UNREADABLE = "L-522" => Error;
+    COPY_FAILED = "L-523" => Error;
+    /// The high-water mark could not be written: no PASS is shown.
+    MARK_FAILED = "L-524" => Error;
+    LOG_KEY = "L-525" => Error;
+    /// A verification found a broken promise.
+    LOG_BROKEN = "L-526" => Error;
+    /// The bytes were moved to an archive that is not at hand.
+    LOG_ARCHIVED = "L-527" => Error;
     /// The station ended, or was killed, in the middle of the run.
     STATION_STOPPED = "L-511" => Aborted;
 
@@ -120,6 +139,16 @@ reasons! {
     SCAN_AMBIGUOUS = "O-605" => Error;
     /// Asked for at the wrong moment, or of something that does not exist.
     NOT_NOW = "O-606" => Error;
+    OPERATOR_UNKNOWN = "O-607" => Error;
+    OPERATOR_PIN = "O-608" => Error;
+    /// Too many wrong PINs.
+    OPERATOR_LOCKED = "O-609" => Error;
+    OPERATOR_ROLE = "O-610" => Error;
+    /// A second person is missing, is the same one, or operated the run.
+    OPERATOR_SECOND = "O-611" => Error;
+    /// The ruling does not fit what the log holds.
+    RULING_REFUSED = "O-612" => Error;
+    IMPORT_REFUSED = "O-613" => Error;
     /// The slip's unit still waits for the cloud.
     SLIP_NOT_READY = "O-604" => Error;
 

@@ -63,15 +63,6 @@ text_type!(
     |t| printable(t, 64)
 );
 
-/// How an event names a person: a random id and SHA-256(32-byte salt ‖ name). Salt and name live
-/// outside the log, so that a person can be forgotten without rewriting it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct OperatorRef {
-    pub id: uuid::Uuid,
-    /// 64 hexadecimal digits.
-    pub name_sha256: String,
-}
-
 /// The steps of a run, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -175,8 +175,12 @@ pub async fn a_free_identity_is_bound(peer: &dyn Peer) {
     let (event, standing, label) = bound(store.claim(claim.clone()).await);
     assert_eq!((standing, label), (Standing::New, None));
     assert_eq!((event.id, event.run, event.at), (claim.id, Some(claim.run), claim.at));
-    let body =
-        RunEvent::Claimed { unit: claim.unit.clone(), identity: claim.identity.clone(), standing: Standing::New };
+    let body = RunEvent::Claimed {
+        unit: claim.unit.clone(),
+        identity: claim.identity.clone(),
+        standing: Standing::New,
+        ruling: None,
+    };
     assert_eq!(event.body, Body::Run(body));
     assert_eq!(store.run(claim.run).await.unwrap().unwrap().events[0].event, event);
 }
@@ -301,8 +305,10 @@ pub async fn a_claim_event_that_breaks_uniqueness_is_refused(peer: &dyn Peer) {
     bound(store.claim(claim("A1", identity(1))).await);
     let head = store.head().await.unwrap();
     // Past the claim, straight into the log.
-    let forged =
-        event(run_id(), RunEvent::Claimed { unit: unit("A2"), identity: identity(1), standing: Standing::New });
+    let forged = event(
+        run_id(),
+        RunEvent::Claimed { unit: unit("A2"), identity: identity(1), standing: Standing::New, ruling: None },
+    );
     store.append(vec![forged]).await.unwrap_err();
     assert_eq!(store.head().await.unwrap(), head);
 }

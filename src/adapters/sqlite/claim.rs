@@ -42,7 +42,12 @@ fn claim_within(transaction: &rusqlite::Transaction<'_>, claim: &Claim) -> Resul
         station: claim.station.clone(),
         operator: claim.operator.clone(),
         run: Some(claim.run),
-        body: Body::Run(RunEvent::Claimed { unit: claim.unit.clone(), identity: claim.identity.clone(), standing }),
+        body: Body::Run(RunEvent::Claimed {
+            unit: claim.unit.clone(),
+            identity: claim.identity.clone(),
+            standing,
+            ruling: None,
+        }),
     };
     let mut appender = Appender::begin(transaction)?;
     let receipt = appender.push(&event)?;

@@ -77,7 +77,7 @@ fn project_run(
                 unit.serial.as_str(),
             ))?;
         }
-        RunEvent::Claimed { unit, identity, standing: Standing::New } => {
+        RunEvent::Claimed { unit, identity, standing: Standing::New, .. } => {
             transaction.prepare_cached(sql::PROJECT_CLAIMED)?.execute((
                 seq,
                 unit.product.as_str(),
@@ -127,7 +127,7 @@ fn project_run(
         RunEvent::LabelSettled { kind, printed } => {
             label(transaction, key, *kind, station, if *printed { "printed" } else { "owed" }, seq)?;
         }
-        RunEvent::Claimed { standing: Standing::Known, .. }
+        RunEvent::Claimed { .. }
         | RunEvent::StepBegan { .. }
         | RunEvent::ChipRead { .. }
         | RunEvent::ChallengeMade { .. }
@@ -165,6 +165,20 @@ fn project_line(transaction: &Connection, seq: i64, event: &Event, happened: &Li
             transaction.prepare_cached(sql::PROJECT_BATCH_LEFT)?.execute([batch.as_str()])?;
         }
         LineEvent::StationStarted { .. }
+        | LineEvent::LogOpened { .. }
+        | LineEvent::LogKeyAdded { .. }
+        | LineEvent::OperatorAdded { .. }
+        | LineEvent::OperatorDisabled { .. }
+        | LineEvent::OperatorReset { .. }
+        | LineEvent::SignInRefused { .. }
+        | LineEvent::PersonForgotten { .. }
+        | LineEvent::Ruled { .. }
+        | LineEvent::Imported { .. }
+        | LineEvent::ImportEnded { .. }
+        | LineEvent::LogMigrated { .. }
+        | LineEvent::Archived { .. }
+        | LineEvent::BackedUp { .. }
+        | LineEvent::Restored { .. }
         | LineEvent::ClockAccepted { .. }
         | LineEvent::StationStopped {}
         | LineEvent::OperatorNamed {}

@@ -51,7 +51,12 @@ static POOL: LazyLock<Vec<RunEvent>> = LazyLock::new(|| {
     let mixed = Identity { fingerprint: ours.fingerprint(), ..theirs.identity() };
     for identity in [theirs.identity(), mixed, ours.identity()] {
         for serial in ["A-0001", "B-0002"] {
-            pool.push(E::Claimed { unit: unit(serial), identity: identity.clone(), standing: Standing::Known });
+            pool.push(E::Claimed {
+                unit: unit(serial),
+                identity: identity.clone(),
+                standing: Standing::Known,
+                ruling: None,
+            });
         }
     }
     pool.push(E::Identified { unit: unit("B-0002"), variables: Variables::new() });

@@ -272,8 +272,12 @@ impl World {
             Effect::Read => Input::Read(Ok(self.chip.reading.clone())),
             Effect::Sign { message, .. } => Input::Signed(Ok(self.chip.key.answer(message))),
             Effect::Claim { unit, identity } => {
-                let claimed =
-                    RunEvent::Claimed { unit: unit.clone(), identity: identity.clone(), standing: Standing::New };
+                let claimed = RunEvent::Claimed {
+                    unit: unit.clone(),
+                    identity: identity.clone(),
+                    standing: Standing::New,
+                    ruling: None,
+                };
                 self.told.push(format!("  {}", tell(&claimed)));
                 self.append(claimed).unwrap();
                 Input::Claimed
