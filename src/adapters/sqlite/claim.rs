@@ -58,7 +58,7 @@ fn claim_within(transaction: &rusqlite::Transaction<'_>, claim: &Claim) -> Resul
 
 /// The answer was lost, the claim was not.
 fn answered_before(connection: &Connection, claim: &Claim, logged: Logged) -> Result<ClaimAnswer, StoreError> {
-    let Body::Run(RunEvent::Claimed { unit, identity, standing }) = &logged.event.body else {
+    let Body::Run(RunEvent::Claimed { unit, identity, standing, .. }) = &logged.event.body else {
         return Err(StoreError::Illegal(format!("event {} is in the log and is not a claim", claim.id)));
     };
     if *unit != claim.unit || *identity != claim.identity || logged.event.run != Some(claim.run) {
