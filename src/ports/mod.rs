@@ -5,6 +5,8 @@
 mod boards;
 mod cloud;
 mod dialogue;
+mod history;
+mod people;
 mod printer;
 mod store;
 mod system;
@@ -13,6 +15,11 @@ mod token;
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Refusal, Registration};
 pub use dialogue::{Answer, BoardDialogue};
+pub use history::{
+    Checkpoints, Cursor, Found, History, ImportedRow, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary, Search,
+    StoredCheckpoint, UnitHistory,
+};
+pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
 pub use store::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Collision, CollisionRule, Logged, Receipt, RunLog};
 pub use system::{Clock, Entropy};

@@ -1,0 +1,60 @@
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::audit::event::FreeText;
+use crate::domain::{Failure, OperatorRef, Role};
+
+/// Someone who was named in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub who: OperatorRef,
+    /// `None`: forgotten.
+    pub name: Option<String>,
+    /// `None`: named by somebody, never added as an operator.
+    pub role: Option<Role>,
+    pub disabled: bool,
+}
+
+/// What a person signs in with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Argon2id, as a PHC string: algorithm, parameters, salt and hash.
+    pub pin_hash: String,
+    /// Wrong PINs since the last right one.
+    pub failures: u32,
+    pub locked_until: Option<Timestamp>,
+}
+
+/// The people behind the ids in the log, and the words they typed: the only data that may be
+/// forgotten. Every method is one transaction; an answer means the data is on disk.
+#[async_trait::async_trait]
+pub trait People: Send + Sync {
+    /// Everyone who was added as an operator, by name.
+    async fn operators(&self) -> Result<Vec<Person>, Failure>;
+
+    /// The person of this exact name.
+    async fn person(&self, name: &str) -> Result<Option<Person>, Failure>;
+
+    /// The person behind an id, where one was ever named.
+    async fn person_by_id(&self, who: Uuid) -> Result<Option<Person>, Failure>;
+
+    async fn credential(&self, who: Uuid) -> Result<Option<Credential>, Failure>;
+
+    async fn set_credential(&self, who: Uuid, credential: Credential) -> Result<(), Failure>;
+
+    /// Counts one more wrong PIN and says what stands afterwards; `locked_until` is set once
+    /// `failures` reaches `limit`. Of two tries at once each counts.
+    async fn count_wrong_pin(&self, who: Uuid, limit: u32, locked_until: Timestamp) -> Result<Credential, Failure>;
+
+    /// Deletes name, salt and credential; `false`: nothing was there to delete.
+    async fn forget(&self, who: Uuid) -> Result<bool, Failure>;
+
+    /// Keeps a text that a person typed, under the commitment that the log has of it.
+    async fn keep_text(&self, text: &FreeText, salt: [u8; 32], words: &str) -> Result<(), Failure>;
+
+    /// The text, with its salt; `None`: forgotten.
+    async fn text(&self, id: Uuid) -> Result<Option<([u8; 32], String)>, Failure>;
+
+    /// Deletes a text; `false`: nothing was there to delete.
+    async fn forget_text(&self, id: Uuid) -> Result<bool, Failure>;
+}
