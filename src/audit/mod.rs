@@ -4,4 +4,4 @@ pub mod event;
 mod tree;
 
 pub use event::{Body, Event, LineEvent, RunEvent};
-pub use tree::{LeafHash, TreeHead, TreeState};
+pub use tree::{LeafHash, Node, TreeHead, TreeState};

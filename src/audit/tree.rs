@@ -1,7 +1,8 @@
 //! The Merkle tree of RFC 6962 §2.1 over the bytes of all events.
 //!
 //! Only the right edge is kept (one hash per set bit of the size), so an append is O(log n) and
-//! never reads the log.
+//! never reads the log. The nodes that an append completes never change again: stored, they make a
+//! proof O(log n), too.
 
 use aws_lc_rs::digest;
 
@@ -29,6 +30,26 @@ impl std::fmt::Debug for LeafHash {
 pub struct TreeHead {
     pub size: u64,
     pub root: [u8; 32],
+}
+
+/// The root of a perfect subtree: over the leaves `index << level` to `(index + 1) << level`, the
+/// latter not among them. Level 0 is a leaf's own hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node {
+    pub level: u32,
+    pub index: u64,
+}
+
+impl Node {
+    /// Where it stands among the hashes of all perfect subtrees, leaves included, in the order in which
+    /// appends complete them, without gaps: `StoredHashIndex` of Go's golang.org/x/mod/sumdb/tlog.
+    /// Below 2^63 for every node of a tree of up to 2^62 leaves.
+    pub fn position(self) -> u64 {
+        // It follows the leaf that completes it by its level; before that leaf stand one hash for every
+        // 1, 2, 4, … leaves, which add up to 2n less the set bits of n.
+        let last = ((self.index + 1) << self.level) - 1;
+        2 * last - u64::from(last.count_ones()) + u64::from(self.level)
+    }
 }
 
 /// What an appending transaction needs of the tree: the size and the roots of the perfect subtrees
@@ -67,26 +88,38 @@ impl TreeState {
         self.size
     }
 
-    /// Appends one leaf; its index is the size before.
-    pub fn append(&mut self, leaf: LeafHash) {
-        let mut node = leaf.0;
+    /// Appends one leaf; its index is the size before. Returned are the nodes above it that are complete
+    /// from now on, lowest first: for every second leaf none, and one a leaf on average.
+    pub fn append(&mut self, leaf: LeafHash) -> Vec<(Node, [u8; 32])> {
+        let mut completed = Vec::new();
+        let mut hash = leaf.0;
         // Each trailing set bit of the size is a perfect subtree that this leaf completes.
-        for _ in 0..self.size.trailing_ones() {
+        for level in 1..=self.size.trailing_ones() {
             if let Some(left) = self.edge.pop() {
-                node = parent(&left, &node);
+                hash = parent(&left, &hash);
+                completed.push((Node { level, index: self.size >> level }, hash));
             }
         }
-        self.edge.push(node);
+        self.edge.push(hash);
         self.size += 1;
+        completed
     }
 
     pub fn head(&self) -> TreeHead {
-        let root = self.edge.iter().rev().copied().reduce(|right, left| parent(&left, &right));
-        TreeHead { size: self.size, root: root.unwrap_or_else(|| sha256(&[])) }
+        TreeHead { size: self.size, root: bag(&self.edge).unwrap_or_else(empty_root) }
     }
 }
 
-fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+/// The root over perfect subtrees that stand side by side, largest first.
+pub(super) fn bag(subtrees: &[[u8; 32]]) -> Option<[u8; 32]> {
+    subtrees.iter().rev().copied().reduce(|right, left| parent(&left, &right))
+}
+
+pub(super) fn empty_root() -> [u8; 32] {
+    sha256(&[])
+}
+
+pub(super) fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     sha256(&[&[0x01], left, right])
 }
 
@@ -126,6 +159,37 @@ mod tests {
             tree.append(LeafHash::of(&hex::decode(leaf).unwrap()));
             assert_eq!(hex::encode(tree.head().root), root, "after {} leaves", tree.size());
             tree = TreeState::from_stored(tree.size(), &tree.edge_bytes()).unwrap();
+        }
+    }
+
+    /// As StoredHashIndex and its test in golang.org/x/mod/sumdb/tlog count.
+    #[test]
+    fn stored_nodes_are_numbered_without_gaps_in_the_order_of_their_completion() {
+        let mut tree = TreeState::default();
+        let mut next = 0;
+        for index in 0..1000 {
+            assert_eq!(Node { level: 0, index }.position(), next);
+            next += 1;
+            for (node, _) in tree.append(LeafHash([0; 32])) {
+                assert_eq!(node.position(), next, "{node:?}");
+                next += 1;
+            }
+        }
+        let last = Node { level: 62, index: 0 };
+        assert_eq!(last.position(), (1 << 63) - 2);
+    }
+
+    #[test]
+    fn an_append_returns_the_nodes_it_completes() {
+        let mut tree = TreeState::default();
+        let roots: Vec<_> = (0..8_u8).map(|leaf| (tree.append(LeafHash([leaf; 32])), tree.head().root)).collect();
+        let nodes = |leaf: usize| roots[leaf].0.iter().map(|(node, _)| (node.level, node.index)).collect::<Vec<_>>();
+        assert_eq!(nodes(0), []);
+        assert_eq!(nodes(1), [(1, 0)]);
+        assert_eq!(nodes(5), [(1, 2)]);
+        assert_eq!(nodes(7), [(1, 3), (2, 1), (3, 0)]);
+        for size in [2, 4, 8] {
+            assert_eq!(roots[size - 1].0.last().unwrap().1, roots[size - 1].1);
         }
     }
 
