@@ -1,8 +1,7 @@
 use jiff::Timestamp;
 
-use crate::audit::TreeHead;
 use crate::audit::event::{FreeText, ImportConflict, ImportSource, LogKeyRole};
-use crate::audit::tree::Node;
+use crate::audit::{Node, TreeHead};
 use crate::domain::{
     BatchName, ChipUid, Failure, Fingerprint, OperatorRef, Product, ReasonCode, RunId, StationName, ThingName, Unit,
     Verdict,
