@@ -11,7 +11,7 @@ use crate::adapters::aws_iot::{self, AwsCloud};
 use crate::adapters::boards::{SerialDialogue, StationPorts};
 use crate::adapters::pkcs11::WorkerTokens;
 use crate::adapters::printer;
-use crate::adapters::sqlite::{SqliteStore, StationLock};
+use crate::adapters::sqlite::{self, StationLock};
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode};
@@ -117,7 +117,7 @@ pub fn boards(config: &Config) -> Box<dyn BoardSource> {
 /// The station's log, for writing in the operator's name.
 pub async fn open_log(config: &Config, data_dir: &Path, operator: Option<&str>) -> Result<LogWriter, Failure> {
     keep_practice_apart(config, data_dir)?;
-    let store = SqliteStore::open(&data_dir.join(SqliteStore::FILE))?;
+    let store = sqlite::open(&data_dir.join(sqlite::FILE))?;
     let log = LogWriter {
         store: Arc::new(store),
         clock: Arc::new(SystemClock),
@@ -139,7 +139,7 @@ fn keep_practice_apart(config: &Config, data_dir: &Path) -> Result<(), Failure> 
             .with("path", data_dir.display())
     };
     let marker = data_dir.join("PRACTICE");
-    let (marked, used) = (marker.exists(), data_dir.join(SqliteStore::FILE).exists());
+    let (marked, used) = (marker.exists(), data_dir.join(sqlite::FILE).exists());
     match (config.station.practice, marked, used) {
         (true, false, true) => Err(mixed(format!("{} holds a real station's log", data_dir.display()))),
         (false, true, _) => Err(mixed(format!("{} holds the practice line's log", data_dir.display()))),

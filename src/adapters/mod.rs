@@ -3,6 +3,8 @@
 pub mod aws_iot;
 pub mod boards;
 pub mod pkcs11;
+pub mod postgres;
 pub mod printer;
 pub mod sqlite;
+pub mod store;
 pub mod system;

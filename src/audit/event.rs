@@ -94,6 +94,9 @@ pub enum RunEvent {
         /// The ruling that opened this run; the claim uses it up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ruling: Option<EventId>,
+        /// The certificate that the unit had before the ruling.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Fingerprint>,
     },
     /// Before register: certificate and UID were read again and are the same.
     ReadAgain {

@@ -18,6 +18,8 @@ pub struct Registration {
     pub thing_type: Option<ThingTypeName>,
     pub attributes: BTreeMap<AttributeName, AttributeValue>,
     pub policy: PolicyPlan,
+    /// The certificate that a ruling took from this unit: it comes off the thing and is set INACTIVE.
+    pub replaces: Option<Fingerprint>,
     /// For all of it, retries and read-back included.
     pub deadline: Duration,
 }

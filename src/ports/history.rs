@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
 use crate::audit::event::{FreeText, ImportConflict, ImportSource, LogKeyRole};
-use crate::audit::{Node, TreeHead};
+use crate::audit::{Event, Node, TreeHead};
 use crate::domain::{
     BatchName, ChipUid, Failure, Fingerprint, OperatorRef, Product, ReasonCode, RunId, StationName, ThingName, Unit,
     Verdict,
@@ -178,6 +178,9 @@ pub trait History: Send + Sync {
     /// `None`: the log does not know the unit.
     async fn unit(&self, unit: &Unit) -> Result<Option<UnitHistory>, Failure>;
 
+    /// Who operated runs of the unit.
+    async fn operators_of(&self, unit: &Unit) -> Result<Vec<uuid::Uuid>, Failure>;
+
     /// Events from `seq` on, with their bytes as they were written; a page of at most `limit`.
     async fn events(&self, seq: u64, limit: u32) -> Result<Vec<(Logged, Vec<u8>)>, Failure>;
 
@@ -202,6 +205,14 @@ pub trait History: Send + Sync {
 
     /// The newest ruling on a rollback, if any: (its event's number, size and root it was about).
     async fn rollback_ruling(&self) -> Result<Option<Logged>, Failure>;
+}
+
+/// Takes in a history that was made elsewhere.
+#[async_trait::async_trait]
+pub trait Imports: Send + Sync {
+    /// Appends `imported` events in one transaction, each with what it contradicts in the log and in the
+    /// rows before it; they come back as they stand in the log.
+    async fn import(&self, rows: Vec<Event>) -> Result<Vec<Logged>, Failure>;
 }
 
 /// Keeps checkpoints beside the log that they are of.

@@ -2,7 +2,10 @@ use jiff::Timestamp;
 
 use crate::audit::event::{LabelStatus, Standing};
 use crate::audit::{Event, LeafHash, TreeHead};
-use crate::domain::{BatchName, EventId, Failure, Identity, OperatorRef, Product, RunId, StationName, Unit};
+use crate::domain::{
+    BatchName, EventId, Failure, Fingerprint, Identity, OperatorRef, Product, RunId, StationName, Unit,
+};
+use crate::ports::Lock;
 
 /// Where an event stands in the log: the store has it, durably.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,25 +43,33 @@ pub struct Claim {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClaimAnswer {
-    /// The `claimed` event is in the log; here it is.
-    Bound {
-        event: Box<Logged>,
-        standing: Standing,
-        /// The unit's label from an earlier run, where one is on paper or owed.
-        label: Option<LabelStatus>,
-    },
+    Bound(Box<Bound>),
     /// Nothing was written.
     Collides(Vec<Collision>),
+    /// Nothing was written: only a ruling opens the unit again.
+    Locked(Lock),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bound {
+    /// The `claimed` event, as it is in the log.
+    pub event: Logged,
+    pub standing: Standing,
+    /// The unit's label from an earlier run, where one is on paper or owed.
+    pub label: Option<LabelStatus>,
 }
 
 /// What a claim collides with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collision {
     pub rule: CollisionRule,
-    /// Who holds it.
+    /// Who holds it, and under which certificate.
     pub unit: Unit,
-    pub identity: Identity,
-    pub run: RunId,
+    pub fingerprint: Fingerprint,
+    /// The run that claimed it; `None`: it is out of an imported history.
+    pub run: Option<RunId>,
+    /// The event that made the holder's binding.
+    pub seq: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

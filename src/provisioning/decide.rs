@@ -9,7 +9,7 @@ use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord};
 use crate::domain::profile::Profile;
 use crate::domain::{BoardSerial, Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Verdict};
-use crate::ports::{Answer, Collision, CollisionRule, Refusal, Registration};
+use crate::ports::{Answer, Collision, CollisionRule, Lock, LockKind, Refusal, Registration};
 
 /// What the world answered.
 #[derive(Debug, Clone)]
@@ -21,7 +21,9 @@ pub enum Input {
     Signed(Result<Vec<u8>, Failure>),
     /// The claim is in the log, and applied to the run.
     Claimed,
-    ClaimRefused(Result<Vec<Collision>, Failure>),
+    Collided(Vec<Collision>),
+    /// Only a ruling opens the unit again.
+    Locked(Lock),
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
     Deactivated(TargetName, Result<(), Failure>),
     /// Unplugged, stopped, or a second board with the same serial: whatever was under way is over.
@@ -100,9 +102,8 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             signed(run, *purpose, challenge, signature, context)
         }
         (Stage::Claimed, Input::Claimed) => begin(Step::Register, Effect::Read),
-        (Stage::Checking, Input::ClaimRefused(why)) => {
-            fail(run, Step::Check, why.map_or_else(|f| f, collision), context)
-        }
+        (Stage::Checking, Input::Collided(with)) => fail(run, Step::Check, collision(with), context),
+        (Stage::Checking, Input::Locked(lock)) => fail(run, Step::Check, locked(run, &lock), context),
         // An answer counts once, from the target that was asked.
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
             registered(run, target, *result, context)
@@ -282,10 +283,25 @@ fn collision(collisions: Vec<Collision>) -> Failure {
     let cause: Vec<String> = collisions
         .iter()
         .map(|c| {
-            format!("{:?}: held by {} since run {} under certificate {}", c.rule, c.unit, c.run, c.identity.fingerprint)
+            let since = c.run.map_or_else(|| "an imported history".to_owned(), |run| format!("run {run}"));
+            format!("{:?}: held by {} since {since} (event {}) under certificate {}", c.rule, c.unit, c.seq, c.fingerprint)
         })
         .collect();
     Failure::new(code, cause.join("; ")).with("unit", &worst.unit.serial)
+}
+
+fn locked(run: &Run, lock: &Lock) -> Failure {
+    let code = match lock.kind {
+        LockKind::Failed => ReasonCode::UNIT_LOCKED,
+        LockKind::Scrapped => ReasonCode::UNIT_SCRAPPED,
+        LockKind::Conflict => ReasonCode::IMPORT_CONFLICT,
+    };
+    let cause = match (lock.run, lock.reason) {
+        (Some(run), Some(reason)) => format!("run {run} ended FAIL {reason} (event {}), and no ruling followed", lock.seq),
+        _ => format!("event {} locks the unit, and no ruling followed", lock.seq),
+    };
+    let serial = run.unit.as_ref().map(|unit| unit.serial.to_string()).unwrap_or_default();
+    Failure::new(code, cause).with("unit", serial)
 }
 
 /// Intent first, then the first target; the others follow one by one.
@@ -324,6 +340,7 @@ fn registration(
         thing_type: plan.thing_type.clone(),
         attributes: values.attributes,
         policy: plan.policy.clone(),
+        replaces: run.replaces,
         deadline: plan.deadline,
     })))
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::audit::event::{Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord};
 use crate::audit::{Body, RunEvent};
 use crate::domain::{
-    BatchName, Bytes, Device, Failure, Fingerprint, Identity, LaneNumber, OperatorRef, Product, ReasonCode, RunId,
+    BatchName, Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef, Product, ReasonCode, RunId,
     StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
 };
 use crate::ports::{Logged, Receipt};
@@ -32,6 +32,10 @@ pub struct Run {
     /// What the first proof found.
     pub decision: Option<Decision>,
     pub claim: Option<(Identity, Standing)>,
+    /// The ruling that opened this run again, and that its claim used up.
+    pub ruling: Option<EventId>,
+    /// The certificate that the unit had before that ruling.
+    pub replaces: Option<Fingerprint>,
     pub intent: Option<RegisterIntent>,
     pub registered: Vec<TargetRecord>,
     /// Targets whose certificate is to be set INACTIVE before the run may be sealed.
@@ -155,6 +159,8 @@ impl Run {
                 reading: None,
                 decision: None,
                 claim: None,
+                ruling: None,
+                replaces: None,
                 intent: None,
                 registered: Vec::new(),
                 deactivate: Vec::new(),
@@ -195,8 +201,9 @@ impl Run {
                 self.decision = Some(decision.clone());
                 self.end_step(at, false);
             }
-            RunEvent::Claimed { identity, standing, .. } => {
+            RunEvent::Claimed { identity, standing, ruling, replaces, .. } => {
                 self.claim = Some((identity.clone(), *standing));
+                (self.ruling, self.replaces) = (*ruling, *replaces);
                 self.end_step(at, false);
             }
             RunEvent::RegisterIntended { fingerprint, thing, targets } => {

@@ -332,13 +332,14 @@ impl Driver {
             identity,
         };
         match log.store.claim(claim).await? {
-            ClaimAnswer::Bound { event, label, .. } => {
-                self.run.apply(&event).map_err(defect)?;
-                self.earlier_label = label;
+            ClaimAnswer::Bound(bound) => {
+                self.run.apply(&bound.event).map_err(defect)?;
+                self.earlier_label = bound.label;
                 self.report(Outcome::Progress).await;
                 Ok(Input::Claimed)
             }
-            ClaimAnswer::Collides(collisions) => Ok(Input::ClaimRefused(Ok(collisions))),
+            ClaimAnswer::Collides(collisions) => Ok(Input::Collided(collisions)),
+            ClaimAnswer::Locked(lock) => Ok(Input::Locked(lock)),
         }
     }
 

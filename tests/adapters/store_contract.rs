@@ -307,7 +307,7 @@ pub async fn a_claim_event_that_breaks_uniqueness_is_refused(peer: &dyn Peer) {
     // Past the claim, straight into the log.
     let forged = event(
         run_id(),
-        RunEvent::Claimed { unit: unit("A2"), identity: identity(1), standing: Standing::New, ruling: None },
+        RunEvent::Claimed { unit: unit("A2"), identity: identity(1), standing: Standing::New, ruling: None, replaces: None },
     );
     store.append(vec![forged]).await.unwrap_err();
     assert_eq!(store.head().await.unwrap(), head);

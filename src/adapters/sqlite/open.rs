@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::StoreError;
-use super::{log, project};
+use super::session::SqliteSession;
+use crate::adapters::store::error::StoreError;
+use crate::adapters::store::session::{Mode, Session as _, number};
+use crate::adapters::store::{log, project};
 
 mod schema {
     refinery::embed_migrations!("migrations/sqlite");
@@ -44,7 +46,7 @@ pub struct Durability {
 
 /// A connection that writes: the file is created when it is absent, brought to this program's schema
 /// when it is older.
-pub(super) fn writer(path: &Path, limits: Limits) -> Result<Connection, StoreError> {
+pub(super) fn writer(path: &Path, limits: Limits) -> Result<SqliteSession, StoreError> {
     let directory = directory_of(path);
     create_directory(&directory)?;
     create_file(path, &directory)?;
@@ -54,7 +56,7 @@ pub(super) fn writer(path: &Path, limits: Limits) -> Result<Connection, StoreErr
     }
     // Two processes that start at once must not both migrate, nor switch the journal's mode.
     let _turn = take_turn(&directory, limits.busy)?;
-    let mut connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
     configure(&connection, limits)?;
     if connection.is_readonly("main")? {
         return Err(StoreError::ReadOnly { path: path.to_owned() });
@@ -66,12 +68,11 @@ pub(super) fn writer(path: &Path, limits: Limits) -> Result<Connection, StoreErr
     if let Some(pages) = limits.max_pages {
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
-    migrate(&mut connection)?;
-    Ok(connection)
+    migrate(connection)
 }
 
 /// A connection that only reads. The file must exist and be of this program's schema.
-pub(super) fn reader(path: &Path, limits: Limits) -> Result<Connection, StoreError> {
+pub(super) fn reader(path: &Path, limits: Limits) -> Result<SqliteSession, StoreError> {
     // Asked here, because SQLite's own answer does not say why.
     if let Err(source) = File::open(path) {
         return Err(StoreError::File { doing: "open the log", path: path.to_owned(), source });
@@ -82,11 +83,11 @@ pub(super) fn reader(path: &Path, limits: Limits) -> Result<Connection, StoreErr
     if schema_state(&connection)? != SchemaState::Current {
         return Err(StoreError::Older);
     }
-    Ok(connection)
+    Ok(SqliteSession::new(connection))
 }
 
 pub(super) fn durability(connection: &Connection) -> Result<Durability, StoreError> {
-    let milliseconds: u64 = log::number(connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?)?;
+    let milliseconds: u64 = number(connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?)?;
     Ok(Durability {
         journal_mode: connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?,
         synchronous: connection.pragma_query_value(None, "synchronous", |row| row.get(0))?,
@@ -106,7 +107,7 @@ fn configure(connection: &Connection, limits: Limits) -> Result<(), StoreError> 
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(192);
     Ok(())
 }
 
@@ -162,12 +163,22 @@ fn schema_state(connection: &Connection) -> Result<SchemaState, StoreError> {
     Ok(if current { SchemaState::Current } else { SchemaState::Behind })
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    if schema_state(connection)? == SchemaState::Current {
-        return Ok(());
+fn migrate(mut connection: Connection) -> Result<SqliteSession, StoreError> {
+    if schema_state(&connection)? == SchemaState::Current {
+        return Ok(SqliteSession::new(connection));
     }
-    schema::migrations::runner().run(connection)?;
-    log::write(connection, project::rebuild)
+    schema::migrations::runner().run(&mut connection)?;
+    let mut session = SqliteSession::new(connection);
+    session.begin(Mode::Write)?;
+    let derived = log::fill_hashes(&mut session).and_then(|()| project::rebuild(&mut session));
+    match derived {
+        Ok(()) => session.commit()?,
+        Err(error) => {
+            session.roll_back();
+            return Err(error);
+        }
+    }
+    Ok(session)
 }
 
 fn directory_of(path: &Path) -> PathBuf {

@@ -5,8 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::error::StoreError;
 use super::open;
+use crate::adapters::store::error::StoreError;
 use crate::domain::Failure;
 
 /// Held by the station that drives a data directory, for as long as this value lives; the system

@@ -4,14 +4,17 @@ use std::error::Error as _;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use postgres::error::SqlState;
 use rusqlite::{ErrorCode, ffi};
 
 use crate::domain::{Failure, ReasonCode};
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreError {
+pub enum StoreError {
     #[error("the database refused")]
-    Database(#[from] rusqlite::Error),
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the database refused")]
+    Postgres(#[from] postgres::Error),
     #[error("the schema could not be migrated")]
     Migration(#[from] refinery::Error),
     #[error("{path}: could not {doing}", path = path.display())]
@@ -26,12 +29,17 @@ pub(super) enum StoreError {
     ReadOnly { path: PathBuf },
     #[error("{path} is held by another process{holder}", path = path.display())]
     Held { path: PathBuf, holder: String },
+    /// The server is not there, or does not let this station in.
+    #[error("the database server cannot be reached: {0}")]
+    Away(String),
     /// What is stored contradicts itself.
     #[error("{0}")]
     Corrupt(String),
     /// The caller's event cannot stand in the log.
     #[error("{0}")]
     Illegal(String),
+    #[error("event {seq} is in an archive that is not at hand")]
+    Archived { seq: u64 },
     #[error("the event could not be encoded")]
     Encode(#[source] serde_json::Error),
     #[error("the database's thread has ended")]
@@ -39,9 +47,10 @@ pub(super) enum StoreError {
 }
 
 impl StoreError {
-    pub(super) fn code(&self) -> ReasonCode {
+    pub fn code(&self) -> ReasonCode {
         match self {
-            StoreError::Database(error) => database_code(error),
+            StoreError::Sqlite(error) => sqlite_code(error),
+            StoreError::Postgres(error) => postgres_code(error),
             StoreError::Migration(error) => migration_code(error),
             StoreError::File { source, .. } => match source.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => ReasonCode::STORE_READ_ONLY,
@@ -51,16 +60,35 @@ impl StoreError {
             StoreError::Newer { .. } => ReasonCode::STORE_NEWER,
             StoreError::ReadOnly { .. } => ReasonCode::STORE_READ_ONLY,
             StoreError::Held { .. } => ReasonCode::STORE_BUSY,
+            StoreError::Away(_) => ReasonCode::STORE_AWAY,
             StoreError::Corrupt(_) => ReasonCode::STORE_CORRUPT,
+            StoreError::Archived { .. } => ReasonCode::LOG_ARCHIVED,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
                 ReasonCode::STORE_FAILED
             }
         }
     }
+
+    /// The connection is gone; another one may do.
+    pub fn is_away(&self) -> bool {
+        self.code() == ReasonCode::STORE_AWAY
+    }
+
+    /// Undoing the piece of work that it comes from is enough: the transaction around it is whole.
+    pub fn is_of_one_piece(&self) -> bool {
+        match self {
+            StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Archived { .. } => true,
+            StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => {
+                failure.code == ErrorCode::ConstraintViolation
+            }
+            StoreError::Postgres(error) => error.code().is_some_and(|state| state.code().starts_with("23")),
+            _ => false,
+        }
+    }
 }
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Failure {
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Failure {
         let mut cause = error.to_string();
         let mut source = error.source();
         while let Some(inner) = source {
@@ -71,7 +99,13 @@ impl From<StoreError> for Failure {
     }
 }
 
-fn database_code(error: &rusqlite::Error) -> ReasonCode {
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::from(&error)
+    }
+}
+
+fn sqlite_code(error: &rusqlite::Error) -> ReasonCode {
     let rusqlite::Error::SqliteFailure(failure, _) = error else {
         return match error {
             // A column that does not hold what the schema says.
@@ -95,12 +129,38 @@ fn database_code(error: &rusqlite::Error) -> ReasonCode {
     }
 }
 
+/// By SQLSTATE (PostgreSQL, appendix A); without one the connection itself is at fault.
+fn postgres_code(error: &postgres::Error) -> ReasonCode {
+    let Some(state) = error.code() else {
+        let io = error.source().is_some_and(|source| source.is::<std::io::Error>());
+        return if error.is_closed() || io || error.to_string().starts_with("error connecting") {
+            ReasonCode::STORE_AWAY
+        } else {
+            ReasonCode::STORE_FAILED
+        };
+    };
+    match state.code().get(..2) {
+        // Connection, operator intervention (shutdown, crash), authorisation, resources but the disk.
+        Some("08" | "57" | "28" | "3D") => ReasonCode::STORE_AWAY,
+        _ if *state == SqlState::DISK_FULL => ReasonCode::STORE_FULL,
+        Some("53") => ReasonCode::STORE_AWAY,
+        Some("25") => ReasonCode::STORE_READ_ONLY,
+        Some("40" | "55") => ReasonCode::STORE_BUSY,
+        // Damaged data; and our own guards, which raise.
+        Some("XX" | "P0") => ReasonCode::STORE_CORRUPT,
+        _ if *state == SqlState::INSUFFICIENT_PRIVILEGE => ReasonCode::STORE_READ_ONLY,
+        _ => ReasonCode::STORE_FAILED,
+    }
+}
+
 fn migration_code(error: &refinery::Error) -> ReasonCode {
     match error.kind() {
-        refinery::error::Kind::Connection(_, source) => match source.downcast_ref::<rusqlite::Error>() {
-            Some(error) => database_code(error),
-            None => ReasonCode::STORE_FAILED,
-        },
+        refinery::error::Kind::Connection(_, source) => {
+            if let Some(error) = source.downcast_ref::<rusqlite::Error>() {
+                return sqlite_code(error);
+            }
+            source.downcast_ref::<postgres::Error>().map_or(ReasonCode::STORE_FAILED, postgres_code)
+        }
         refinery::error::Kind::DivergentVersion(..) | refinery::error::Kind::MissingVersion(_) => {
             ReasonCode::STORE_CORRUPT
         }

@@ -1,0 +1,190 @@
+//! PostgreSQL's side of the store.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt::Write as _;
+
+use postgres::types::private::BytesMut;
+use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use postgres::{Client, Statement};
+
+use super::open::Server;
+use crate::adapters::store::error::StoreError;
+use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
+use crate::audit::Node;
+
+pub(super) struct PostgresSession {
+    server: Server,
+    client: Client,
+    /// By the text as it is written for both databases.
+    prepared: HashMap<&'static str, Statement>,
+}
+
+impl PostgresSession {
+    pub(super) fn new(server: Server, client: Client) -> Self {
+        Self { server, client, prepared: HashMap::new() }
+    }
+
+    fn prepared(&mut self, text: &'static str) -> Result<Statement, StoreError> {
+        if let Some(statement) = self.prepared.get(text) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(&text.replace('?', "$"))?;
+        self.prepared.insert(text, statement.clone());
+        Ok(statement)
+    }
+
+    fn command(&mut self, text: &'static str) -> Result<(), StoreError> {
+        Ok(self.client.batch_execute(text)?)
+    }
+}
+
+impl Session for PostgresSession {
+    /// What waits for the tree's head sees, once it has it, all that was committed before: a writing
+    /// transaction takes a new snapshot for every statement.
+    fn begin(&mut self, mode: Mode) -> Result<(), StoreError> {
+        if self.client.is_closed() {
+            return Err(StoreError::Away("the connection was closed".to_owned()));
+        }
+        match mode {
+            Mode::Read => self.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            Mode::Write => self.command("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.command("COMMIT")
+    }
+
+    fn roll_back(&mut self) {
+        if !self.client.is_closed()
+            && let Err(error) = self.command("ROLLBACK")
+        {
+            tracing::debug!(%error, "a transaction was lost with its connection");
+        }
+    }
+
+    fn save(&mut self) -> Result<(), StoreError> {
+        self.command("SAVEPOINT piece")
+    }
+
+    fn release(&mut self) -> Result<(), StoreError> {
+        self.command("RELEASE SAVEPOINT piece")
+    }
+
+    fn roll_back_to_save(&mut self) -> Result<(), StoreError> {
+        self.command("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece")
+    }
+
+    fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        if sql.postgres.is_empty() {
+            return Ok(0);
+        }
+        let statement = self.prepared(sql.postgres)?;
+        Ok(self.client.execute(&statement, &parameters(values))?)
+    }
+
+    fn query(&mut self, sql: Sql, values: &[Value<'_>], each: EachRow<'_>) -> Result<(), StoreError> {
+        if sql.postgres.is_empty() {
+            return Ok(());
+        }
+        let statement = self.prepared(sql.postgres)?;
+        for row in self.client.query(&statement, &parameters(values))? {
+            each(&row)?;
+        }
+        Ok(())
+    }
+
+    /// One round trip for all of them.
+    fn insert_hashes(&mut self, nodes: &[(Node, [u8; 32])]) -> Result<(), StoreError> {
+        const INSERT: &str = "INSERT INTO hashes (position, hash)
+            SELECT position, substring(?2 FROM CAST(32 * (n - 1) + 1 AS INTEGER) FOR 32)
+            FROM unnest(string_to_array(?1, ',')::bigint[]) WITH ORDINALITY AS completed (position, n)";
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        let mut positions = String::new();
+        let mut hashes = Vec::with_capacity(nodes.len() * 32);
+        for (node, hash) in nodes {
+            let comma = if positions.is_empty() { "" } else { "," };
+            // A string takes all that is written to it.
+            let _ = write!(positions, "{comma}{}", stored(node.position())?);
+            hashes.extend_from_slice(hash);
+        }
+        let statement = self.prepared(INSERT)?;
+        self.client.execute(&statement, &[&positions, &hashes])?;
+        Ok(())
+    }
+
+    fn match_words(&self, words: &[String]) -> String {
+        // Words are letters and digits: nothing in them is of tsquery's own language.
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        format!("{}:*", quoted.join(" & "))
+    }
+
+    fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.client.batch_execute(sql)?)
+    }
+
+    fn reconnect(&mut self) -> bool {
+        match self.server.connect() {
+            Ok(client) => {
+                self.client = client;
+                self.prepared.clear();
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the database is away");
+                false
+            }
+        }
+    }
+
+    fn projection(&mut self) -> Result<i64, StoreError> {
+        Ok(self.client.query_one("SELECT number FROM projection WHERE one = 1", &[])?.try_get(0)?)
+    }
+
+    fn set_projection(&mut self, number: i64) -> Result<(), StoreError> {
+        self.client.execute("UPDATE projection SET number = $1 WHERE one = 1", &[&number])?;
+        Ok(())
+    }
+
+    fn any(&mut self) -> &mut dyn std::any::Any {
+        self
+    }
+}
+
+fn parameters<'v>(values: &'v [Value<'v>]) -> Vec<&'v (dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Int(number) if *kind == Type::INT4 => i32::try_from(*number)?.to_sql(kind, out),
+            Value::Int(number) => number.to_sql(kind, out),
+            Value::Text(text) => text.to_sql(kind, out),
+            Value::Bytes(bytes) => bytes.to_sql(kind, out),
+        }
+    }
+
+    /// The statements are ours, and so are their types.
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+impl Row for postgres::Row {
+    fn int(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        Ok(self.try_get(column)?)
+    }
+    fn text(&self, column: usize) -> Result<Option<&str>, StoreError> {
+        Ok(self.try_get(column)?)
+    }
+    fn bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
+        Ok(self.try_get(column)?)
+    }
+}

@@ -1,0 +1,135 @@
+//! SQLite's side of the store.
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, params_from_iter};
+
+use crate::adapters::store::error::StoreError;
+use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
+use crate::audit::Node;
+
+pub(super) struct SqliteSession {
+    connection: Connection,
+}
+
+impl SqliteSession {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// A statement that every transaction uses.
+    fn run(&self, sql: &'static str) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+}
+
+impl Session for SqliteSession {
+    fn begin(&mut self, mode: Mode) -> Result<(), StoreError> {
+        match mode {
+            Mode::Read => self.run("BEGIN DEFERRED"),
+            Mode::Write => self.run("BEGIN IMMEDIATE"),
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        self.run("COMMIT")
+    }
+
+    fn roll_back(&mut self) {
+        // A disk that is full may have rolled back already.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.run("ROLLBACK")
+        {
+            tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    fn save(&mut self) -> Result<(), StoreError> {
+        self.run("SAVEPOINT piece")
+    }
+
+    fn release(&mut self) -> Result<(), StoreError> {
+        self.run("RELEASE piece")
+    }
+
+    fn roll_back_to_save(&mut self) -> Result<(), StoreError> {
+        self.run("ROLLBACK TO piece")?;
+        self.run("RELEASE piece")
+    }
+
+    fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, StoreError> {
+        if sql.sqlite.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.connection.prepare_cached(sql.sqlite)?.execute(params_from_iter(values))? as u64)
+    }
+
+    fn query(&mut self, sql: Sql, values: &[Value<'_>], each: EachRow<'_>) -> Result<(), StoreError> {
+        if sql.sqlite.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.connection.prepare_cached(sql.sqlite)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        while let Some(row) = rows.next()? {
+            each(row)?;
+        }
+        Ok(())
+    }
+
+    fn insert_hashes(&mut self, nodes: &[(Node, [u8; 32])]) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached("INSERT INTO hashes (position, hash) VALUES (?1, ?2)")?;
+        for (node, hash) in nodes {
+            statement.execute((stored(node.position())?, hash))?;
+        }
+        Ok(())
+    }
+
+    fn match_words(&self, words: &[String]) -> String {
+        // FTS5 §3: quoted strings side by side must all occur; a star lets the last one go on.
+        let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        format!("{} *", quoted.join(" "))
+    }
+
+    fn script(&mut self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch(sql)?)
+    }
+
+    fn projection(&mut self) -> Result<i64, StoreError> {
+        Ok(self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+    }
+
+    fn set_projection(&mut self, number: i64) -> Result<(), StoreError> {
+        Ok(self.connection.pragma_update(None, "user_version", number)?)
+    }
+
+    fn any(&mut self) -> &mut dyn std::any::Any {
+        self
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(number) => ValueRef::Integer(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn int(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        Ok(self.get(column)?)
+    }
+    fn text(&self, column: usize) -> Result<Option<&str>, StoreError> {
+        Ok(self.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?)
+    }
+    fn bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
+        Ok(self.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
+    }
+}

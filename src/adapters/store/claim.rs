@@ -1,0 +1,288 @@
+//! The claim: which identity belongs to which unit, decided and written in one transaction.
+
+use super::error::StoreError;
+use super::log::{self, Appender};
+use super::read::{parse, run_id};
+use super::session::{Row, Session, stored, values};
+use super::sql;
+use crate::audit::event::{LabelStatus, Standing, VERSION};
+use crate::audit::{Body, Event, RunEvent};
+use crate::domain::{ChipUid, EventId, Fingerprint, Identity, ReasonCode, RunId, SpkiHash, Unit};
+use crate::ports::{Bound, Claim, ClaimAnswer, Collision, CollisionRule, Lock, LockKind, Logged};
+
+/// Binds, or says what stands against it. A claim whose event the log holds already is answered from
+/// there.
+pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) -> Result<ClaimAnswer, StoreError> {
+    if let Some(logged) = log::by_id(session, claim.id)? {
+        return answered_before(session, claim, logged);
+    }
+    let (standing, ruling, replaces) = match judge(session, claim)? {
+        Judgement::Free { standing, ruling, replaces } => (standing, ruling, replaces),
+        Judgement::Collides(collisions) => return Ok(ClaimAnswer::Collides(collisions)),
+        Judgement::Locked(lock) => return Ok(ClaimAnswer::Locked(lock)),
+    };
+    let (unit, identity) = (claim.unit.clone(), claim.identity.clone());
+    let event = Event {
+        v: VERSION,
+        id: claim.id,
+        at: claim.at,
+        station: claim.station.clone(),
+        operator: claim.operator.clone(),
+        run: Some(claim.run),
+        body: Body::Run(RunEvent::Claimed { unit, identity, standing, ruling, replaces }),
+    };
+    let receipt = appender.push_new(session, &event)?;
+    bound(session, claim, Logged { receipt, event }, standing)
+}
+
+/// The answer was lost, the claim was not.
+fn answered_before(session: &mut dyn Session, claim: &Claim, logged: Logged) -> Result<ClaimAnswer, StoreError> {
+    let Body::Run(RunEvent::Claimed { unit, identity, standing, .. }) = &logged.event.body else {
+        return Err(StoreError::Illegal(format!("event {} is in the log and is not a claim", claim.id)));
+    };
+    if *unit != claim.unit || *identity != claim.identity || logged.event.run != Some(claim.run) {
+        return Err(StoreError::Illegal(format!("event {} is in the log as another claim", claim.id)));
+    }
+    let standing = *standing;
+    bound(session, claim, logged, standing)
+}
+
+fn bound(
+    session: &mut dyn Session,
+    claim: &Claim,
+    event: Logged,
+    standing: Standing,
+) -> Result<ClaimAnswer, StoreError> {
+    let label = earlier_label(session, &claim.unit, claim.run, stored(event.receipt.seq)?)?;
+    Ok(ClaimAnswer::Bound(Box::new(Bound { event, standing, label })))
+}
+
+enum Judgement {
+    Free { standing: Standing, ruling: Option<EventId>, replaces: Option<Fingerprint> },
+    /// In the order of [`CollisionRule`].
+    Collides(Vec<Collision>),
+    Locked(Lock),
+}
+
+fn judge(session: &mut dyn Session, claim: &Claim) -> Result<Judgement, StoreError> {
+    let Claim { unit, identity, .. } = claim;
+    let holders = holders(session, unit, identity)?;
+    let held = holders.iter().find(|holder| holder.open && holder.unit == *unit);
+    let collisions = collisions(&holders, unit, identity);
+    let locks = locks(session, unit)?;
+    let known = held.is_some_and(|held| held.is(identity));
+    let lock = locks.into_iter().filter(|lock| lock.holds(identity, known)).map(|held| held.lock).max_by_key(|l| l.kind);
+
+    // What only a ruling could open is asked for only then: it costs every other claim nothing.
+    if collisions.is_empty() && lock.is_none() {
+        return Ok(free(held, known, None));
+    }
+    let rulings = rulings(session, unit)?;
+    if collisions.iter().any(|collision| collision.rule != CollisionRule::Unit) {
+        return Ok(Judgement::Collides(collisions));
+    }
+    match (held, lock) {
+        // Another identity on a known board: only a ruling that names both moves the binding.
+        (Some(held), _) if !collisions.is_empty() => {
+            match rulings.iter().find(|ruling| ruling.moves(held, identity)) {
+                Some(ruling) => Ok(Judgement::Free {
+                    standing: Standing::Rebound,
+                    ruling: Some(ruling.id),
+                    replaces: Some(held.fingerprint),
+                }),
+                None => Ok(Judgement::Collides(collisions)),
+            }
+        }
+        (held, Some(lock)) => match rulings.iter().find(|ruling| ruling.releases) {
+            Some(ruling) => Ok(free(held, known, Some(ruling.id))),
+            None => Ok(Judgement::Locked(lock)),
+        },
+        (held, None) => Ok(free(held, known, None)),
+    }
+}
+
+fn free(held: Option<&Binding>, known: bool, ruling: Option<EventId>) -> Judgement {
+    let standing = match held {
+        Some(held) if held.imported => Standing::Completed,
+        _ if known => Standing::Known,
+        _ => Standing::New,
+    };
+    Judgement::Free { standing, ruling, replaces: None }
+}
+
+/// Every rule that the claim breaks. A closed binding still burns its identity, for its own unit as
+/// for any other.
+fn collisions(holders: &[Binding], unit: &Unit, identity: &Identity) -> Vec<Collision> {
+    let ours = |holder: &&Binding| holder.open && holder.unit == *unit;
+    let of_certificate = holders.iter().find(|holder| holder.fingerprint == identity.fingerprint);
+    let of_key = holders.iter().find(|holder| holder.spki == Some(identity.spki));
+    let of_uid = holders.iter().find(|holder| holder.uid.is_some() && holder.uid == identity.uid);
+    let of_unit = holders.iter().find(ours);
+    [
+        (CollisionRule::Certificate, of_certificate.filter(|holder| !ours(holder))),
+        (CollisionRule::Key, of_key.filter(|h| !(ours(h) && h.fingerprint == identity.fingerprint))),
+        (CollisionRule::Uid, of_uid.filter(|holder| !(ours(holder) && holder.is(identity)))),
+        (CollisionRule::Unit, of_unit.filter(|holder| !holder.is(identity))),
+    ]
+    .into_iter()
+    .filter_map(|(rule, holder)| holder.map(|holder| holder.collision(rule)))
+    .collect()
+}
+
+/// Who holds what, as far as it was ever known.
+pub struct Binding {
+    pub unit: Unit,
+    pub fingerprint: Fingerprint,
+    pub spki: Option<SpkiHash>,
+    pub uid: Option<ChipUid>,
+    pub run: Option<RunId>,
+    pub open: bool,
+    /// Out of an imported history: what it does not say, a claim completes.
+    pub imported: bool,
+    pub claimed_seq: u64,
+}
+
+impl Binding {
+    fn is(&self, identity: &Identity) -> bool {
+        let key = self.spki == Some(identity.spki) || (self.imported && self.spki.is_none());
+        let uid = self.uid == identity.uid || (self.imported && self.uid.is_none());
+        self.fingerprint == identity.fingerprint && key && uid
+    }
+
+    fn collision(&self, rule: CollisionRule) -> Collision {
+        let Binding { unit, fingerprint, run, claimed_seq, .. } = self;
+        Collision { rule, unit: unit.clone(), fingerprint: *fingerprint, run: *run, seq: *claimed_seq }
+    }
+}
+
+/// Bindings that share any part with the identity, and the unit's own.
+pub fn holders(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Vec<Binding>, StoreError> {
+    matching(session, unit, &identity.fingerprint, Some(&identity.spki), identity.uid.as_ref())
+}
+
+pub fn matching(
+    session: &mut dyn Session,
+    unit: &Unit,
+    fingerprint: &Fingerprint,
+    spki: Option<&SpkiHash>,
+    uid: Option<&ChipUid>,
+) -> Result<Vec<Binding>, StoreError> {
+    session.rows(
+        sql::BINDINGS,
+        values![
+            fingerprint.as_bytes(),
+            spki.map(SpkiHash::as_bytes),
+            uid.map(ChipUid::as_str),
+            unit.product.as_str(),
+            unit.serial.as_str()
+        ],
+        binding_of,
+    )
+}
+
+fn binding_of(row: &dyn Row) -> Result<Binding, StoreError> {
+    Ok(Binding {
+        unit: Unit { product: parse(row.str(0)?)?, serial: parse(row.str(1)?)? },
+        fingerprint: Fingerprint::from_bytes(row.array(2)?),
+        spki: row.opt_array(3)?.map(SpkiHash::from_bytes),
+        uid: row.text(4)?.map(parse).transpose()?,
+        run: row.opt_array(5)?.map(run_id).transpose()?,
+        open: row.i64(6)? != 0,
+        imported: row.i64(7)? != 0,
+        claimed_seq: row.count(8)?,
+    })
+}
+
+/// A lock, and the certificate that it is about; `None`: whatever the unit shows.
+struct UnitLock {
+    lock: Lock,
+    failed: Option<Fingerprint>,
+}
+
+impl UnitLock {
+    /// A board that fails under another's serial number must not lock out the board that it
+    /// pretends to be: a unit's own identity is held only by a failure of its own.
+    fn holds(&self, identity: &Identity, known: bool) -> bool {
+        self.failed.is_none_or(|failed| failed == identity.fingerprint || !known)
+    }
+}
+
+fn locks(session: &mut dyn Session, unit: &Unit) -> Result<Vec<UnitLock>, StoreError> {
+    session.rows(sql::LOCKS, values![unit.product.as_str(), unit.serial.as_str()], |row| {
+        let failed = match row.blob(1)? {
+            [] => None,
+            _ => Some(Fingerprint::from_bytes(row.array(1)?)),
+        };
+        Ok(UnitLock { lock: lock_of(row)?, failed })
+    })
+}
+
+/// From a row of (kind, fingerprint, run, reason, seq).
+pub fn lock_of(row: &dyn Row) -> Result<Lock, StoreError> {
+    let kind = match row.str(0)? {
+        "failed" => LockKind::Failed,
+        "scrapped" => LockKind::Scrapped,
+        "conflict" => LockKind::Conflict,
+        other => return Err(StoreError::Corrupt(format!("{other:?} is no kind of lock"))),
+    };
+    Ok(Lock {
+        kind,
+        run: row.opt_array(2)?.map(run_id).transpose()?,
+        reason: row.text(3)?.map(parse::<ReasonCode>).transpose()?,
+        seq: row.count(4)?,
+    })
+}
+
+/// A ruling that no run has used yet.
+struct OpenRuling {
+    id: EventId,
+    releases: bool,
+    old: Option<Fingerprint>,
+    new: Option<Identity>,
+}
+
+impl OpenRuling {
+    fn moves(&self, held: &Binding, identity: &Identity) -> bool {
+        self.old == Some(held.fingerprint) && self.new.as_ref() == Some(identity)
+    }
+}
+
+fn rulings(session: &mut dyn Session, unit: &Unit) -> Result<Vec<OpenRuling>, StoreError> {
+    session.rows(sql::OPEN_RULINGS, values![unit.product.as_str(), unit.serial.as_str()], |row| {
+        let new = match (row.opt_array(3)?, row.opt_array(4)?) {
+            (Some(fingerprint), Some(spki)) => Some(Identity {
+                fingerprint: Fingerprint::from_bytes(fingerprint),
+                spki: SpkiHash::from_bytes(spki),
+                uid: row.text(5)?.map(parse).transpose()?,
+            }),
+            _ => None,
+        };
+        Ok(OpenRuling {
+            id: parse(&uuid::Uuid::from_bytes(row.array(0)?).to_string())?,
+            releases: row.str(1)? == "release",
+            old: row.opt_array(2)?.map(Fingerprint::from_bytes),
+            new,
+        })
+    })
+}
+
+/// What became of the label that another run of the unit owed before event `seq`. The status is
+/// the present one: a label may have been settled since.
+pub fn earlier_label(
+    session: &mut dyn Session,
+    unit: &Unit,
+    run: RunId,
+    seq: i64,
+) -> Result<Option<LabelStatus>, StoreError> {
+    session.row(
+        sql::UNIT_LABEL,
+        values![unit.product.as_str(), unit.serial.as_str(), run.as_uuid().as_bytes(), seq],
+        |row| match row.str(0)? {
+            "printed" => Ok(LabelStatus::Printed),
+            "owed" | "pending" => Ok(LabelStatus::Pending),
+            // Sent perhaps, and its end was never seen.
+            "intended" | "failed" => Ok(LabelStatus::Failed),
+            other => Err(StoreError::Corrupt(format!("{other:?} is no state of a label"))),
+        },
+    )
+}

@@ -1,0 +1,52 @@
+//! Rows of a history made elsewhere: each is kept, and what contradicts is said.
+
+use super::claim::{Binding, matching};
+use super::error::StoreError;
+use super::log::Appender;
+use super::session::Session;
+use crate::audit::event::{ConflictRule, ImportConflict};
+use crate::audit::{Body, Event, LineEvent};
+use crate::domain::{Fingerprint, SpkiHash, Unit};
+use crate::ports::Logged;
+
+pub fn import(session: &mut dyn Session, appender: &mut Appender, rows: &[Event]) -> Result<Vec<Logged>, StoreError> {
+    rows.iter()
+        .map(|row| {
+            let event = with_conflicts(session, row)?;
+            let receipt = appender.push(session, &event)?;
+            Ok(Logged { receipt, event })
+        })
+        .collect()
+}
+
+fn with_conflicts(session: &mut dyn Session, row: &Event) -> Result<Event, StoreError> {
+    let mut event = row.clone();
+    let Body::Line(LineEvent::Imported { unit, fingerprint, spki, conflicts, .. }) = &mut event.body else {
+        return Err(StoreError::Illegal(format!("event {} is no imported row", row.id)));
+    };
+    let holders = matching(session, unit, fingerprint, spki.as_ref(), None)?;
+    *conflicts = contradicted(&holders, unit, fingerprint, spki.as_ref());
+    Ok(event)
+}
+
+fn contradicted(
+    holders: &[Binding],
+    unit: &Unit,
+    fingerprint: &Fingerprint,
+    spki: Option<&SpkiHash>,
+) -> Vec<ImportConflict> {
+    let ours = |holder: &&Binding| holder.open && holder.unit == *unit;
+    let certificate = holders.iter().find(|h| h.fingerprint == *fingerprint && !ours(h));
+    let key = holders.iter().find(|h| {
+        spki.is_some() && h.spki.as_ref() == spki && !(ours(h) && h.fingerprint == *fingerprint)
+    });
+    let known = holders.iter().find(|h| ours(h) && h.fingerprint != *fingerprint);
+    [(ConflictRule::Certificate, certificate), (ConflictRule::Key, key), (ConflictRule::Unit, known)]
+        .into_iter()
+        .filter_map(|(rule, holder)| {
+            let holder = holder?;
+            let Binding { unit, fingerprint, claimed_seq, .. } = holder;
+            Some(ImportConflict { rule, unit: unit.clone(), fingerprint: *fingerprint, seq: *claimed_seq })
+        })
+        .collect()
+}

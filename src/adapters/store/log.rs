@@ -1,0 +1,188 @@
+//! The log's rows: appending with the tree's head and its stored hashes, reading with the leaf's
+//! hash checked.
+
+use super::error::StoreError;
+use super::session::{Row, Session, number, stored, values};
+use super::{project, sql};
+use crate::audit::{Event, LeafHash, Node, TreeHead, TreeState};
+use crate::domain::EventId;
+use crate::ports::{Logged, Receipt};
+
+/// Appends to the log within one transaction that nobody else writes in. Nothing counts before
+/// [`Appender::finish`] and the commit.
+#[derive(Clone)]
+pub struct Appender {
+    tree: TreeState,
+    size_before: u64,
+    /// Nodes that the new leaves completed.
+    completed: Vec<(Node, [u8; 32])>,
+}
+
+impl Appender {
+    pub fn begin(session: &mut dyn Session) -> Result<Self, StoreError> {
+        let tree = tree(session, sql::LOCK_TREE_HEAD)?;
+        Ok(Self { size_before: tree.size(), tree, completed: Vec::new() })
+    }
+
+    /// The next leaf; an id that the log holds already gives that event's receipt.
+    pub fn push(&mut self, session: &mut dyn Session, event: &Event) -> Result<Receipt, StoreError> {
+        match receipt(session, event.id)? {
+            Some(receipt) => Ok(receipt),
+            None => self.push_new(session, event),
+        }
+    }
+
+    /// The next leaf, known to be none that the log holds.
+    pub fn push_new(&mut self, session: &mut dyn Session, event: &Event) -> Result<Receipt, StoreError> {
+        let bytes = event.encode().map_err(StoreError::Encode)?;
+        let receipt = self.push_bytes(session, event.id, &bytes)?;
+        project::project(session, receipt.seq, event)?;
+        Ok(receipt)
+    }
+
+    /// The next leaf as bytes that were written elsewhere; nothing is derived from it.
+    pub fn push_bytes(
+        &mut self,
+        session: &mut dyn Session,
+        id: EventId,
+        bytes: &[u8],
+    ) -> Result<Receipt, StoreError> {
+        let receipt = Receipt { seq: self.tree.size(), leaf: LeafHash::of(bytes) };
+        session.execute(
+            sql::INSERT_EVENT,
+            values![stored(receipt.seq)?, id.as_uuid().as_bytes(), bytes, &receipt.leaf.0],
+        )?;
+        self.completed.extend(self.tree.append(receipt.leaf));
+        Ok(receipt)
+    }
+
+    pub fn head(&self) -> TreeHead {
+        self.tree.head()
+    }
+
+    /// Stores the completed nodes and the tree's new head, once for all leaves.
+    pub fn finish(self, session: &mut dyn Session) -> Result<(), StoreError> {
+        if self.tree.size() == self.size_before {
+            return Ok(());
+        }
+        session.insert_hashes(&self.completed)?;
+        let head = self.tree.head();
+        session
+            .execute(sql::SET_TREE_HEAD, values![stored(head.size)?, &self.tree.edge_bytes(), &head.root])
+            .map(|_| ())
+    }
+}
+
+pub fn append(
+    session: &mut dyn Session,
+    appender: &mut Appender,
+    events: &[Event],
+) -> Result<Vec<Receipt>, StoreError> {
+    events.iter().map(|event| appender.push(session, event)).collect()
+}
+
+/// The stored head, which must follow from the stored edge and count the stored events.
+pub fn head(session: &mut dyn Session) -> Result<TreeHead, StoreError> {
+    tree(session, sql::TREE_HEAD).map(|tree| tree.head())
+}
+
+fn tree(session: &mut dyn Session, sql: super::session::Sql) -> Result<TreeState, StoreError> {
+    let (size, edge, root) =
+        session.one(sql, &[], |row| Ok((row.count(0)?, row.blob(1)?.to_vec(), row.array::<32>(2)?)))?;
+    let tree = TreeState::from_stored(size, &edge).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    if tree.head().root != root {
+        return Err(StoreError::Corrupt("the tree's stored root does not follow from its stored edge".to_owned()));
+    }
+    let events = session.one(sql::NEXT_SEQ, &[], |row| row.count(0))?;
+    if events != size {
+        return Err(StoreError::Corrupt(format!("the tree has {size} leaves, but the next event would be {events}")));
+    }
+    Ok(tree)
+}
+
+pub fn by_id(session: &mut dyn Session, id: EventId) -> Result<Option<Logged>, StoreError> {
+    session.row(sql::EVENT_BY_ID, values![id.as_uuid().as_bytes()], logged)
+}
+
+fn receipt(session: &mut dyn Session, id: EventId) -> Result<Option<Receipt>, StoreError> {
+    session.row(sql::RECEIPT_BY_ID, values![id.as_uuid().as_bytes()], |row| {
+        Ok(Receipt { seq: row.count(0)?, leaf: LeafHash(row.array(1)?) })
+    })
+}
+
+/// From a row of (seq, bytes, leaf_hash). Bytes that are not those of the leaf are an error, not an
+/// event.
+pub fn logged(row: &dyn Row) -> Result<Logged, StoreError> {
+    let seq = row.count(0)?;
+    let bytes = row.blob(1)?;
+    let leaf = LeafHash(row.array(2)?);
+    if bytes.is_empty() {
+        return Err(StoreError::Archived { seq });
+    }
+    if LeafHash::of(bytes) != leaf {
+        return Err(StoreError::Corrupt(format!("event {seq} is not what was written: its hash differs")));
+    }
+    let event =
+        Event::decode(bytes).map_err(|error| StoreError::Corrupt(format!("event {seq} is unreadable: {error}")))?;
+    Ok(Logged { receipt: Receipt { seq, leaf }, event })
+}
+
+/// How many rows are read at a time by what goes over the whole log.
+const PAGE: i64 = 1000;
+
+/// Every event from the first to the last, in order, a page at a time: `each` may use the session.
+pub fn walk(
+    session: &mut dyn Session,
+    mut each: impl FnMut(&mut dyn Session, Logged) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut next = 0;
+    loop {
+        let page = session.rows(sql::EVENTS_FROM, values![next, PAGE], logged)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        next = stored(last.receipt.seq + 1)?;
+        for event in page {
+            each(session, event)?;
+        }
+    }
+}
+
+/// Stored hashes, leaves' own among them.
+pub fn hashes(session: &mut dyn Session, nodes: &[Node]) -> Result<Vec<[u8; 32]>, StoreError> {
+    nodes
+        .iter()
+        .map(|node| {
+            let (sql, at) = match node.level {
+                0 => (sql::LEAF_HASH, node.index),
+                _ => (sql::HASH, node.position()),
+            };
+            let found = session.row(sql, values![stored(at)?], |row| row.array(0))?;
+            found.ok_or_else(|| {
+                StoreError::Corrupt(format!("the hash of level {}, number {} is missing", node.level, node.index))
+            })
+        })
+        .collect()
+}
+
+/// Computes the hashes above the leaves where a log was written by a program that kept none.
+pub fn fill_hashes(session: &mut dyn Session) -> Result<(), StoreError> {
+    let size = head(session)?.size;
+    let known = session.one(sql::HASH_COUNT, &[], |row| row.count(0))?;
+    if known > 0 || size < 2 {
+        return Ok(());
+    }
+    let mut tree = TreeState::default();
+    while tree.size() < size {
+        let leaves = session.rows(sql::LEAF_HASHES_FROM, values![stored(tree.size())?, PAGE], |row| row.array(0))?;
+        if leaves.is_empty() {
+            return Err(StoreError::Corrupt(format!("leaf {} is missing", tree.size())));
+        }
+        let completed: Vec<_> = leaves.into_iter().flat_map(|leaf| tree.append(LeafHash(leaf))).collect();
+        session.insert_hashes(&completed)?;
+    }
+    Ok(())
+}
+
+/// The events' own numbers, as [`number`] reads them.
+pub fn size(session: &mut dyn Session) -> Result<u64, StoreError> {
+    session.one(sql::NEXT_SEQ, &[], |row| number(row.i64(0)?))
+}

@@ -1,0 +1,279 @@
+//! The audit store, whatever database it is in: `events`, `tree_head` and `hashes` are the log;
+//! `people`, `credentials` and `texts` may be forgotten; every other table is derived by [`project`]
+//! and can be rebuilt.
+//!
+//! All statements are here once; a [`Session`] runs them on SQLite or PostgreSQL. One connection
+//! writes and one reads, each in its own thread, so that a long question never holds up a claim.
+
+mod actor;
+mod claim;
+pub mod error;
+mod history;
+mod import;
+pub mod log;
+mod people;
+pub mod project;
+mod read;
+pub mod session;
+pub mod sql;
+mod words;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use actor::{Actor, Reading, Writing};
+use session::Session;
+
+use crate::audit::event::{FreeText, LabelStatus};
+use crate::audit::{Event, Node, TreeHead};
+use crate::domain::{BatchName, Failure, OperatorRef, ReasonCode, RunId, StationName, Unit};
+use crate::ports::{
+    AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Credential, Cursor, Found, History, ImportedRow,
+    Imports, Lock, LogKey, Logged, Page, People, Person, Receipt, RunLog, Search, StoredCheckpoint, UnitHistory,
+};
+
+/// An open log.
+///
+/// Failures: L-501 (anything else), L-502 disk full, L-503 not writable, L-504 locked by another
+/// process for too long, L-505 damaged or no database of ours, L-506 written by a newer program,
+/// L-507 the server is away. A write that fails leaves nothing behind.
+pub struct LogStore {
+    // Closed first: only a connection that may write folds SQLite's write-ahead log into the file when
+    // it is the last to close.
+    reader: Actor,
+    /// `None` when it was opened to read only.
+    writer: Option<Actor>,
+}
+
+impl LogStore {
+    pub fn new(reader: Box<dyn Session>, writer: Option<Box<dyn Session>>) -> Result<LogStore, Failure> {
+        let no_thread =
+            |error| Failure::new(ReasonCode::STORE_FAILED, format!("no thread for the database: {error}"));
+        let writer = writer.map(|session| Actor::writer("lineseal-writer", session)).transpose().map_err(no_thread)?;
+        let reader = Actor::reader("lineseal-reader", reader).map_err(no_thread)?;
+        Ok(LogStore { reader, writer })
+    }
+
+    /// Derives every projection again from the events, in one transaction. Its size is the log's:
+    /// a matter of minutes for millions of events.
+    pub async fn rebuild_projections(&self) -> Result<(), Failure> {
+        self.write(|session, _| project::rebuild(session)).await
+    }
+
+    /// Does `work` on the writing connection (the reading one, when opened to read only).
+    pub async fn with_session<T: Send + 'static>(&self, mut work: impl Reading<T>) -> Result<T, Failure> {
+        match &self.writer {
+            Some(writer) => writer.write(move |session, _| work(session)).await,
+            None => self.reader.read(work).await,
+        }
+    }
+
+    pub async fn write<T: Send + 'static>(&self, work: impl Writing<T>) -> Result<T, Failure> {
+        let read_only = || Failure::new(ReasonCode::STORE_READ_ONLY, "the log was opened only to be read");
+        self.writer.as_ref().ok_or_else(read_only)?.write(work).await
+    }
+
+    pub async fn read<T: Send + 'static>(&self, work: impl Reading<T>) -> Result<T, Failure> {
+        self.reader.read(work).await
+    }
+}
+
+#[async_trait::async_trait]
+impl AuditStore for LogStore {
+    async fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, Failure> {
+        self.write(move |session, appender| log::append(session, appender, &events)).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure> {
+        self.write(move |session, appender| claim::claim(session, appender, &claim)).await
+    }
+
+    async fn head(&self) -> Result<TreeHead, Failure> {
+        self.read(log::head).await
+    }
+
+    async fn unfinished(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
+        let station = station.clone();
+        self.read(move |session| read::unfinished(session, &station)).await
+    }
+
+    async fn held(&self) -> Result<Vec<RunLog>, Failure> {
+        self.read(read::held).await
+    }
+
+    async fn held_count(&self) -> Result<u64, Failure> {
+        self.read(read::held_count).await
+    }
+
+    async fn unsettled_labels(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
+        let station = station.clone();
+        self.read(move |session| read::unsettled_labels(session, &station)).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<Option<RunLog>, Failure> {
+        self.read(move |session| read::run(session, run)).await
+    }
+
+    async fn run_of_slip(&self, slip: u64) -> Result<Option<RunLog>, Failure> {
+        self.read(move |session| read::run_of_slip(session, slip)).await
+    }
+
+    async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
+        let unit = unit.clone();
+        self.read(move |session| claim::earlier_label(session, &unit, run, i64::MAX)).await
+    }
+
+    async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
+        self.read(move |session| read::latest(session, count)).await
+    }
+
+    async fn operator(&self, name: &str, new: (Uuid, [u8; 32])) -> Result<OperatorRef, Failure> {
+        let name = name.to_owned();
+        self.write(move |session, _| people::named(session, &name, new)).await
+    }
+
+    async fn open_batch(&self, station: &StationName) -> Result<Option<Batch>, Failure> {
+        let station = station.clone();
+        self.read(move |session| read::open_batch(session, &station)).await
+    }
+
+    async fn batches(&self) -> Result<Vec<Batch>, Failure> {
+        self.read(read::batches).await
+    }
+
+    async fn tally(&self, batch: &BatchName) -> Result<BatchTally, Failure> {
+        let batch = batch.clone();
+        self.read(move |session| read::tally(session, &batch)).await
+    }
+}
+
+#[async_trait::async_trait]
+impl People for LogStore {
+    async fn operators(&self) -> Result<Vec<Person>, Failure> {
+        self.read(people::operators).await
+    }
+
+    async fn person(&self, name: &str) -> Result<Option<Person>, Failure> {
+        let name = name.to_owned();
+        self.read(move |session| people::by_name(session, &name)).await
+    }
+
+    async fn person_by_id(&self, who: Uuid) -> Result<Option<Person>, Failure> {
+        self.read(move |session| people::by_id(session, who)).await
+    }
+
+    async fn credential(&self, who: Uuid) -> Result<Option<Credential>, Failure> {
+        self.read(move |session| people::credential(session, who)).await
+    }
+
+    async fn set_credential(&self, who: Uuid, credential: Credential) -> Result<(), Failure> {
+        self.write(move |session, _| people::set_credential(session, who, &credential)).await
+    }
+
+    async fn count_wrong_pin(&self, who: Uuid, limit: u32, locked_until: Timestamp) -> Result<Credential, Failure> {
+        self.write(move |session, _| people::count_wrong_pin(session, who, limit, locked_until)).await
+    }
+
+    async fn forget(&self, who: Uuid) -> Result<bool, Failure> {
+        self.write(move |session, _| people::forget(session, who)).await
+    }
+
+    async fn keep_text(&self, text: &FreeText, salt: [u8; 32], words: &str) -> Result<(), Failure> {
+        let (text, words) = (text.clone(), words.to_owned());
+        self.write(move |session, _| people::keep_text(session, &text, &salt, &words)).await
+    }
+
+    async fn text(&self, id: Uuid) -> Result<Option<([u8; 32], String)>, Failure> {
+        self.read(move |session| people::text(session, id)).await
+    }
+
+    async fn forget_text(&self, id: Uuid) -> Result<bool, Failure> {
+        self.write(move |session, _| people::forget_text(session, id)).await
+    }
+}
+
+#[async_trait::async_trait]
+impl History for LogStore {
+    async fn search(&self, search: &Search, after: Option<&Cursor>, limit: u32) -> Result<Page<Found>, Failure> {
+        let (search, after) = (search.clone(), after.cloned());
+        self.read(move |session| history::search(session, &search, after.as_ref(), limit)).await
+    }
+
+    async fn conflicts(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<ImportedRow>, Failure> {
+        let after = after.cloned();
+        self.read(move |session| history::conflicts(session, after.as_ref(), limit)).await
+    }
+
+    async fn locked(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<(Unit, Lock)>, Failure> {
+        let after = after.cloned();
+        self.read(move |session| history::locked(session, after.as_ref(), limit)).await
+    }
+
+    async fn units(&self, serial: &str) -> Result<Vec<Unit>, Failure> {
+        let serial = serial.to_owned();
+        self.read(move |session| history::units(session, &serial)).await
+    }
+
+    async fn unit(&self, unit: &Unit) -> Result<Option<UnitHistory>, Failure> {
+        let unit = unit.clone();
+        self.read(move |session| history::unit(session, &unit)).await
+    }
+
+    async fn operators_of(&self, unit: &Unit) -> Result<Vec<Uuid>, Failure> {
+        let unit = unit.clone();
+        self.read(move |session| history::operators_of(session, &unit)).await
+    }
+
+    async fn events(&self, seq: u64, limit: u32) -> Result<Vec<(Logged, Vec<u8>)>, Failure> {
+        self.read(move |session| history::events(session, seq, limit)).await
+    }
+
+    async fn leaves(&self, seqs: &[u64]) -> Result<Vec<Vec<u8>>, Failure> {
+        let seqs = seqs.to_owned();
+        self.read(move |session| history::leaves(session, &seqs)).await
+    }
+
+    async fn hashes(&self, nodes: &[Node]) -> Result<Vec<[u8; 32]>, Failure> {
+        let nodes = nodes.to_owned();
+        self.read(move |session| log::hashes(session, &nodes)).await
+    }
+
+    async fn tree_head(&self) -> Result<TreeHead, Failure> {
+        self.read(log::head).await
+    }
+
+    async fn origin(&self) -> Result<Option<String>, Failure> {
+        self.read(history::origin).await
+    }
+
+    async fn keys(&self) -> Result<Vec<LogKey>, Failure> {
+        self.read(history::keys).await
+    }
+
+    async fn checkpoints(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Failure> {
+        self.read(move |session| history::checkpoints(session, from, limit)).await
+    }
+
+    async fn latest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, Failure> {
+        self.read(history::latest_checkpoint).await
+    }
+
+    async fn rollback_ruling(&self) -> Result<Option<Logged>, Failure> {
+        self.read(history::rollback_ruling).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Checkpoints for LogStore {
+    async fn keep(&self, checkpoint: &StoredCheckpoint) -> Result<(), Failure> {
+        let checkpoint = checkpoint.clone();
+        self.write(move |session, _| history::keep_checkpoint(session, &checkpoint)).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Imports for LogStore {
+    async fn import(&self, rows: Vec<Event>) -> Result<Vec<Logged>, Failure> {
+        self.write(move |session, appender| import::import(session, appender, &rows)).await
+    }
+}

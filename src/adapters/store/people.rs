@@ -1,0 +1,126 @@
+//! The people behind the ids, what they sign in with, and the words they typed.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::error::StoreError;
+use super::project::nanoseconds;
+use super::read::{parse, timestamp};
+use super::session::{Row, Session, values};
+use super::{sql, words};
+use crate::audit::event::FreeText;
+use crate::domain::OperatorRef;
+use crate::ports::{Credential, Person};
+
+/// The person of this exact name; `new` (id and salt) makes one where there is none.
+pub fn named(session: &mut dyn Session, name: &str, new: (Uuid, [u8; 32])) -> Result<OperatorRef, StoreError> {
+    if let Some(known) = by_name(session, name)? {
+        return Ok(known.who);
+    }
+    let (id, salt) = new;
+    let name_sha256 = salted(&salt, name);
+    session.execute(sql::INSERT_PERSON, values![id.as_bytes(), name, &salt, &name_sha256])?;
+    Ok(OperatorRef { id, name_sha256 })
+}
+
+/// SHA-256(salt ‖ text) in hexadecimal.
+fn salted(salt: &[u8; 32], text: &str) -> String {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    context.update(salt);
+    context.update(text.as_bytes());
+    hex::encode(context.finish())
+}
+
+pub fn by_name(session: &mut dyn Session, name: &str) -> Result<Option<Person>, StoreError> {
+    session.row(sql::PERSON_BY_NAME, values![name], person_of)
+}
+
+pub fn by_id(session: &mut dyn Session, id: Uuid) -> Result<Option<Person>, StoreError> {
+    session.row(sql::PERSON_BY_ID, values![id.as_bytes()], person_of)
+}
+
+pub fn operators(session: &mut dyn Session) -> Result<Vec<Person>, StoreError> {
+    session.rows(sql::OPERATORS, &[], person_of)
+}
+
+fn person_of(row: &dyn Row) -> Result<Person, StoreError> {
+    Ok(Person {
+        who: OperatorRef { id: Uuid::from_bytes(row.array(0)?), name_sha256: row.str(1)?.to_owned() },
+        name: row.text(2)?.map(str::to_owned),
+        role: row.text(3)?.map(parse).transpose()?,
+        disabled: row.int(4)?.is_some_and(|disabled| disabled != 0),
+    })
+}
+
+pub fn credential(session: &mut dyn Session, id: Uuid) -> Result<Option<Credential>, StoreError> {
+    session.row(sql::CREDENTIAL, values![id.as_bytes()], |row| {
+        Ok(Credential {
+            pin_hash: row.str(0)?.to_owned(),
+            failures: u32::try_from(row.count(1)?).unwrap_or(u32::MAX),
+            locked_until: row.int(2)?.map(timestamp).transpose()?,
+        })
+    })
+}
+
+pub fn set_credential(session: &mut dyn Session, id: Uuid, credential: &Credential) -> Result<(), StoreError> {
+    let Credential { pin_hash, failures, locked_until } = credential;
+    let until = locked_until.map(nanoseconds);
+    session.execute(sql::SET_CREDENTIAL, values![id.as_bytes(), pin_hash, i64::from(*failures), until])?;
+    Ok(())
+}
+
+pub fn count_wrong_pin(
+    session: &mut dyn Session,
+    id: Uuid,
+    limit: u32,
+    locked_until: Timestamp,
+) -> Result<Credential, StoreError> {
+    let known = credential(session, id)?;
+    let mut counted = known.ok_or_else(|| StoreError::Illegal(format!("person {id} has nothing to sign in with")))?;
+    counted.failures = counted.failures.saturating_add(1);
+    if counted.failures >= limit {
+        counted.locked_until = Some(locked_until);
+    }
+    set_credential(session, id, &counted)?;
+    Ok(counted)
+}
+
+pub fn forget(session: &mut dyn Session, id: Uuid) -> Result<bool, StoreError> {
+    let credentials = session.execute(sql::FORGET_CREDENTIAL, values![id.as_bytes()])?;
+    let people = session.execute(sql::FORGET_PERSON, values![id.as_bytes()])?;
+    Ok(credentials + people > 0)
+}
+
+pub fn keep_text(session: &mut dyn Session, text: &FreeText, salt: &[u8; 32], typed: &str) -> Result<(), StoreError> {
+    if salted(salt, typed) != text.text_sha256 {
+        return Err(StoreError::Illegal(format!("text {} is not what the commitment says", text.id)));
+    }
+    // The same text, sent again after its answer was lost.
+    if self::text(session, text.id)?.is_some_and(|(known, words)| known == *salt && words == typed) {
+        return Ok(());
+    }
+    session.execute(sql::KEEP_TEXT, values![text.id.as_bytes(), salt, typed])?;
+    Ok(())
+}
+
+pub fn text(session: &mut dyn Session, id: Uuid) -> Result<Option<([u8; 32], String)>, StoreError> {
+    session.row(sql::TEXT, values![id.as_bytes()], |row| Ok((row.array(0)?, row.str(1)?.to_owned())))
+}
+
+/// Deletes a text, and its words where QA would find them.
+pub fn forget_text(session: &mut dyn Session, id: Uuid) -> Result<bool, StoreError> {
+    if session.execute(sql::FORGET_TEXT, values![id.as_bytes()])? == 0 {
+        return Ok(false);
+    }
+    if let Some(seq) = session.row(sql::RULING_OF_REASON, values![id.as_bytes()], |row| row.i64(0))? {
+        let known = session.one(sql::WORDS, values![seq], |row| Ok(row.str(0)?.to_owned()))?;
+        let (ruling, serial) = session.one(sql::RULING_NAMES, values![seq], |row| {
+            Ok((row.str(0)?.to_owned(), row.text(1)?.unwrap_or_default().to_owned()))
+        })?;
+        let without = words::index(&[&ruling, &serial]);
+        session.execute(sql::UNINDEX_WORDS, values![seq, &known])?;
+        session.execute(sql::PROJECT_WORDS, values![seq, &without])?;
+        session.execute(sql::INDEX_WORDS, values![seq, &without])?;
+    }
+    Ok(true)
+}

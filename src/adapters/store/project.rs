@@ -1,0 +1,448 @@
+//! Everything that is derived from events, derived in one place: live, when it is rebuilt, and when
+//! it is verified.
+
+use jiff::Timestamp;
+
+use super::error::StoreError;
+use super::session::{Session, Value, stored, values};
+use super::{log, sql, words};
+use crate::audit::event::{LabelKind, LabelStatus, Purpose, Ruling, Standing};
+use crate::audit::{Body, Event, LineEvent, RunEvent};
+use crate::domain::{ReasonCode, RunId, Unit, Verdict};
+
+/// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
+/// database with a lower number is derived again at the next start.
+pub const PROJECTION: i64 = 2;
+
+/// Derives from one event. Fails on what cannot follow from the events before it.
+pub fn project(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(), StoreError> {
+    let seq = stored(seq)?;
+    match &event.body {
+        Body::Run(happened) => {
+            let run = event
+                .run
+                .ok_or_else(|| StoreError::Illegal(format!("event {} of a run does not say of which", event.id)))?;
+            session.execute(sql::PROJECT_RUN_EVENT, values![bytes(&run), seq])?;
+            project_run(session, seq, event, run, happened)
+        }
+        Body::Line(happened) => project_line(session, seq, event, happened),
+    }
+}
+
+/// Empties all derived tables and derives them again from every event, in order.
+pub fn rebuild(session: &mut dyn Session) -> Result<(), StoreError> {
+    clear(session)?;
+    log::walk(session, |session, logged| project(session, logged.receipt.seq, &logged.event))?;
+    session.set_projection(PROJECTION)
+}
+
+pub fn clear(session: &mut dyn Session) -> Result<(), StoreError> {
+    session.execute(sql::FORGET_INDEX, &[])?;
+    for (table, _) in sql::PROJECTIONS {
+        session.script(&format!("DELETE FROM {table}"))?;
+    }
+    Ok(())
+}
+
+fn project_run(
+    session: &mut dyn Session,
+    seq: i64,
+    event: &Event,
+    run: RunId,
+    happened: &RunEvent,
+) -> Result<(), StoreError> {
+    let key = bytes(&run);
+    let station = event.station.as_str();
+    match happened {
+        RunEvent::RunStarted { lane, device, profile, product, batch } => {
+            session.execute(
+                sql::PROJECT_RUN_STARTED,
+                values![
+                    seq,
+                    key,
+                    station,
+                    i64::from(lane.get()),
+                    device.path.as_str(),
+                    profile,
+                    product.as_str(),
+                    batch.as_ref().map(|batch| batch.as_str()),
+                    event.operator.as_ref().map(|operator| operator.id.as_bytes()),
+                    nanoseconds(event.at),
+                ],
+            )?;
+        }
+        RunEvent::Identified { unit, .. } => {
+            session.execute(sql::PROJECT_IDENTIFIED, values![key, unit.product.as_str(), unit.serial.as_str()])?;
+        }
+        RunEvent::ChipRead { reading } => {
+            let fingerprint = crate::domain::Fingerprint::of(&reading.certificate);
+            let uid = reading.uid.as_ref().map(|uid| uid.as_str());
+            session.execute(sql::PROJECT_CHIP_READ, values![key, fingerprint.as_bytes(), uid])?;
+        }
+        RunEvent::ChallengeAnswered { purpose: Purpose::First, decision, .. } => {
+            let uid = decision.uid_in_certificate.as_ref().map(|uid| uid.as_str());
+            session.execute(sql::PROJECT_PROVEN, values![key, uid])?;
+        }
+        RunEvent::Claimed { unit, identity, standing, ruling, .. } => {
+            let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
+            let (spki, uid) = (identity.spki.as_bytes(), identity.uid.as_ref().map(|uid| uid.as_str()));
+            match standing {
+                Standing::Known => {}
+                Standing::Completed => {
+                    session.execute(sql::PROJECT_COMPLETED, values![product, serial, spki, uid, key])?;
+                }
+                Standing::New | Standing::Rebound => {
+                    if *standing == Standing::Rebound {
+                        session.execute(sql::PROJECT_UNBOUND, values![product, serial])?;
+                    }
+                    let fingerprint = identity.fingerprint.as_bytes();
+                    session.execute(
+                        sql::PROJECT_BOUND,
+                        values![seq, product, serial, fingerprint, spki, uid, key, false],
+                    )?;
+                }
+            }
+            if let Some(ruling) = ruling {
+                session.execute(sql::PROJECT_RULING_USED, values![ruling.as_uuid().as_bytes(), seq])?;
+                session.execute(sql::PROJECT_UNLOCKED, values![product, serial])?;
+            }
+        }
+        RunEvent::RegisterIntended { thing, .. } => {
+            session.execute(sql::PROJECT_REGISTER_INTENDED, values![key, thing.as_str()])?;
+        }
+        RunEvent::Sealed { verdict, reason, slip, label } => {
+            let code = reason.as_ref().map(|failure| failure.code);
+            let changed = session.execute(
+                sql::PROJECT_SEALED,
+                values![
+                    key,
+                    verdict.as_str(),
+                    code.map(ReasonCode::as_str),
+                    slip.map(stored).transpose()?,
+                    nanoseconds(event.at),
+                    seq,
+                ],
+            )?;
+            if changed == 0 {
+                // A finished run is never turned into anything else; only HELD is open.
+                return Err(StoreError::Illegal(format!(
+                    "run {run} cannot be sealed {}: it never started, or has its verdict",
+                    verdict.as_str()
+                )));
+            }
+            if *verdict != Verdict::Held {
+                session.execute(sql::PROJECT_SLIP_OVERTAKEN, values![key])?;
+            }
+            if let Some(kind) = label {
+                session.execute(sql::PROJECT_LABEL_OWED, values![key, kind_text(*kind), station, seq])?;
+            }
+            if *verdict == Verdict::Fail && !code.is_some_and(refuses_a_locked_unit) {
+                session.execute(sql::PROJECT_LOCKED, values![key])?;
+                session.execute(sql::PROJECT_RULINGS_OVERTAKEN, values![key, seq])?;
+            }
+            record_run(session, key, reason.as_ref().map(|failure| failure.cause.as_str()))?;
+        }
+        RunEvent::LabelIntended { kind } => label(session, key, *kind, station, "intended", seq)?,
+        RunEvent::LabelEnded { kind, status, .. } => {
+            let state = match status {
+                LabelStatus::Printed => "printed",
+                LabelStatus::Pending => "pending",
+                LabelStatus::Failed => "failed",
+                LabelStatus::None => "none",
+            };
+            label(session, key, *kind, station, state, seq)?;
+        }
+        RunEvent::LabelSettled { kind, printed } => {
+            label(session, key, *kind, station, if *printed { "printed" } else { "owed" }, seq)?;
+        }
+        RunEvent::StepBegan { .. }
+        | RunEvent::ChallengeMade { .. }
+        | RunEvent::ChallengeAnswered { .. }
+        | RunEvent::ReadAgain { .. }
+        | RunEvent::Registered { .. }
+        | RunEvent::DeactivateIntended { .. }
+        | RunEvent::Deactivated { .. }
+        | RunEvent::StepFailed { .. }
+        | RunEvent::Resumed {} => {}
+    }
+    Ok(())
+}
+
+/// A unit that is refused because it is locked stays locked for what it failed with first.
+fn refuses_a_locked_unit(code: ReasonCode) -> bool {
+    [ReasonCode::UNIT_LOCKED, ReasonCode::UNIT_SCRAPPED, ReasonCode::IMPORT_CONFLICT].contains(&code)
+}
+
+fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineEvent) -> Result<(), StoreError> {
+    let station = event.station.as_str();
+    match happened {
+        LineEvent::BatchOpened { batch, profile, product, planned } => {
+            let at = nanoseconds(event.at);
+            session.execute(
+                sql::PROJECT_BATCH_OPENED,
+                values![batch.as_str(), profile, product.as_str(), stored(*planned)?, at, seq],
+            )?;
+            session.execute(sql::PROJECT_BATCH_STATION, values![seq, station, batch.as_str()])?;
+        }
+        LineEvent::BatchClosed { batch } => {
+            let at = nanoseconds(event.at);
+            session.execute(sql::PROJECT_BATCH_CLOSED, values![batch.as_str(), at])?;
+            session.execute(sql::PROJECT_BATCH_LEFT, values![batch.as_str()])?;
+        }
+        LineEvent::OperatorAdded { person, role } => {
+            session.execute(sql::PROJECT_OPERATOR, values![person.id.as_bytes(), role.as_str(), seq])?;
+        }
+        LineEvent::OperatorDisabled { person } => {
+            session.execute(sql::PROJECT_OPERATOR_DISABLED, values![person.id.as_bytes()])?;
+        }
+        LineEvent::LogOpened { origin } => {
+            session.execute(sql::PROJECT_ORIGIN, values![seq, origin])?;
+        }
+        LineEvent::LogKeyAdded { key, role, replaces } => {
+            session.execute(sql::PROJECT_LOG_KEY, values![seq, key, text_of(role), station])?;
+            if let Some(old) = replaces {
+                session.execute(sql::PROJECT_LOG_KEY_REPLACED, values![old, seq])?;
+            }
+        }
+        LineEvent::Archived { first, end, file } => {
+            let (first, end) = (stored(*first)?, stored(*end)?);
+            session.execute(sql::PROJECT_ARCHIVED, values![first, end, file.as_bytes(), seq])?;
+        }
+        LineEvent::Ruled { ruling, reason, .. } => ruled(session, seq, event, ruling, reason.id.as_bytes())?,
+        LineEvent::Imported { .. } => imported(session, seq, event, happened)?,
+        LineEvent::StationStarted { .. }
+        | LineEvent::ClockAccepted { .. }
+        | LineEvent::StationStopped {}
+        | LineEvent::OperatorNamed {}
+        | LineEvent::OperatorReset { .. }
+        | LineEvent::SignInRefused { .. }
+        | LineEvent::PersonForgotten { .. }
+        | LineEvent::BoardRefused { .. }
+        | LineEvent::ImportEnded { .. }
+        | LineEvent::LogMigrated { .. }
+        | LineEvent::BackedUp { .. }
+        | LineEvent::Restored { .. } => {}
+    }
+    Ok(())
+}
+
+fn ruled(
+    session: &mut dyn Session,
+    seq: i64,
+    event: &Event,
+    ruling: &Ruling,
+    reason: &[u8; 16],
+) -> Result<(), StoreError> {
+    let unit = ruling.unit();
+    let (old, new) = match ruling {
+        Ruling::Rebind { old, new, .. } => (Some(old), Some(new)),
+        _ => (None, None),
+    };
+    session.execute(
+        sql::PROJECT_RULED,
+        values![
+            seq,
+            event.id.as_uuid().as_bytes(),
+            ruling.as_str(),
+            unit.map(|unit| unit.product.as_str()),
+            unit.map(|unit| unit.serial.as_str()),
+            old.map(|identity| identity.fingerprint.as_bytes()),
+            new.map(|identity| identity.fingerprint.as_bytes()),
+            new.map(|identity| identity.spki.as_bytes()),
+            new.and_then(|identity| identity.uid.as_ref()).map(|uid| uid.as_str()),
+            reason,
+        ],
+    )?;
+    if let Some(unit) = unit {
+        let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
+        session.execute(sql::PROJECT_RULINGS_REPLACED, values![product, serial, seq])?;
+        if matches!(ruling, Ruling::Scrap { .. }) {
+            session.execute(sql::PROJECT_LOCK, values![product, serial, "scrapped", &[] as &[u8], seq])?;
+        }
+    }
+    let typed = session.row(sql::TEXT, values![reason], |row| Ok(row.str(1)?.to_owned()))?;
+    let words = words::index(&[
+        ruling.as_str(),
+        unit.map(|unit| unit.serial.as_str()).unwrap_or_default(),
+        typed.as_deref().unwrap_or_default(),
+    ]);
+    let new_fingerprint = new.map(|identity| identity.fingerprint.as_bytes());
+    record(
+        session,
+        &Record { kind: "ruling", seq, event, unit, fingerprint: new_fingerprint, thing: None, words: &words },
+    )
+}
+
+fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineEvent) -> Result<(), StoreError> {
+    let LineEvent::Imported { unit, fingerprint, spki, thing, conflicts, .. } = happened else { return Ok(()) };
+    let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
+    let count = i64::try_from(conflicts.len()).unwrap_or(i64::MAX);
+    session.execute(sql::PROJECT_IMPORTED, values![seq, product, serial, fingerprint.as_bytes(), count])?;
+    let known = session.row(sql::BINDING_OF, values![product, serial, fingerprint.as_bytes()], |row| row.i64(0))?;
+    if conflicts.is_empty() && known.is_none() {
+        let spki = spki.as_ref().map(|spki| spki.as_bytes());
+        session.execute(
+            sql::PROJECT_BOUND,
+            values![seq, product, serial, fingerprint.as_bytes(), spki, Value::Null, Value::Null, true],
+        )?;
+    }
+    // Neither side of a contradiction is believed.
+    let nothing: &[u8] = &[];
+    for unit in conflicts.iter().map(|conflict| &conflict.unit).chain((!conflicts.is_empty()).then_some(unit)) {
+        let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
+        session.execute(sql::PROJECT_LOCK, values![product, serial, "conflict", nothing, seq])?;
+    }
+    let thing = thing.as_ref().map(|thing| thing.as_str());
+    let words = words::index(&[product, serial, thing.unwrap_or_default()]);
+    let fingerprint = Some(fingerprint.as_bytes());
+    record(session, &Record { kind: "imported", seq, event, unit: Some(unit), fingerprint, thing, words: &words })
+}
+
+/// What QA finds that is no run.
+struct Record<'a> {
+    kind: &'a str,
+    seq: i64,
+    event: &'a Event,
+    unit: Option<&'a Unit>,
+    fingerprint: Option<&'a [u8; 32]>,
+    thing: Option<&'a str>,
+    words: &'a str,
+}
+
+fn record(session: &mut dyn Session, record: &Record<'_>) -> Result<(), StoreError> {
+    let Record { kind, seq, event, unit, fingerprint, thing, words } = record;
+    session.execute(
+        sql::PROJECT_RECORD,
+        values![
+            *seq,
+            *kind,
+            Value::Null,
+            event.station.as_str(),
+            unit.map(|unit| unit.product.as_str()),
+            unit.map(|unit| unit.serial.as_str()),
+            Value::Null,
+            event.operator.as_ref().map(|operator| operator.id.as_bytes()),
+            *thing,
+            *fingerprint,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            nanoseconds(event.at),
+            Value::Null,
+            *words,
+        ],
+    )?;
+    session.execute(sql::INDEX_WORDS, values![*seq, *words])?;
+    Ok(())
+}
+
+/// A run as QA finds it, once it has a verdict, and again when it gets another.
+fn record_run(session: &mut dyn Session, run: &[u8; 16], cause: Option<&str>) -> Result<(), StoreError> {
+    let row = session.one(sql::RUN_TO_RECORD, values![run], |row| {
+        let text = |column| Ok::<_, StoreError>(row.text(column)?.map(str::to_owned));
+        Ok(RunRow {
+            seq: row.i64(0)?,
+            station: row.str(1)?.to_owned(),
+            product: row.str(2)?.to_owned(),
+            serial: text(3)?,
+            batch: text(4)?,
+            operator: row.opt_array::<16>(5)?,
+            thing: text(6)?,
+            fingerprint: row.opt_array::<32>(7)?,
+            uid: text(8)?,
+            verdict: row.str(9)?.to_owned(),
+            reason: text(10)?,
+            started: row.i64(11)?,
+            finished: row.int(12)?,
+        })
+    })?;
+    let some = |text: &'_ Option<String>| text.clone().unwrap_or_default();
+    let words = words::index(&[
+        &row.product,
+        &some(&row.serial),
+        &some(&row.batch),
+        &some(&row.thing),
+        &row.verdict,
+        &some(&row.reason),
+        cause.unwrap_or_default(),
+    ]);
+    let before = session.row(sql::WORDS_OF_RECORD, values![row.seq], |row| Ok(row.str(0)?.to_owned()))?;
+    if let Some(before) = before {
+        session.execute(sql::UNINDEX_WORDS, values![row.seq, &before])?;
+    }
+    session.execute(
+        sql::PROJECT_RECORD,
+        values![
+            row.seq,
+            "run",
+            run,
+            &row.station,
+            &row.product,
+            row.serial.as_deref(),
+            row.batch.as_deref(),
+            row.operator.as_ref(),
+            row.thing.as_deref(),
+            row.fingerprint.as_ref(),
+            row.uid.as_deref(),
+            &row.verdict,
+            row.reason.as_deref(),
+            row.started,
+            row.finished,
+            &words,
+        ],
+    )?;
+    session.execute(sql::INDEX_WORDS, values![row.seq, &words])?;
+    Ok(())
+}
+
+struct RunRow {
+    seq: i64,
+    station: String,
+    product: String,
+    serial: Option<String>,
+    batch: Option<String>,
+    operator: Option<[u8; 16]>,
+    thing: Option<String>,
+    fingerprint: Option<[u8; 32]>,
+    uid: Option<String>,
+    verdict: String,
+    reason: Option<String>,
+    started: i64,
+    finished: Option<i64>,
+}
+
+fn label(
+    session: &mut dyn Session,
+    run: &[u8; 16],
+    kind: LabelKind,
+    station: &str,
+    state: &str,
+    seq: i64,
+) -> Result<(), StoreError> {
+    session.execute(sql::PROJECT_LABEL, values![run, kind_text(kind), station, state, seq])?;
+    Ok(())
+}
+
+fn kind_text(kind: LabelKind) -> &'static str {
+    match kind {
+        LabelKind::Unit => "unit",
+        LabelKind::Slip => "slip",
+    }
+}
+
+fn text_of(role: &crate::audit::event::LogKeyRole) -> &'static str {
+    match role {
+        crate::audit::event::LogKeyRole::Station => "station",
+        crate::audit::event::LogKeyRole::Cosigner => "cosigner",
+    }
+}
+
+fn bytes(run: &RunId) -> &[u8; 16] {
+    run.as_uuid().as_bytes()
+}
+
+/// For the record only, so a clock beyond the year 2262 (or before 1678) is cut there.
+pub fn nanoseconds(at: Timestamp) -> i64 {
+    let exact = at.as_nanosecond();
+    i64::try_from(exact).unwrap_or(if exact < 0 { i64::MIN } else { i64::MAX })
+}

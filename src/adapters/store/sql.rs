@@ -1,0 +1,294 @@
+//! Every statement of the store, in one place so that a test can ask for the plan of each.
+
+use super::session::Sql;
+
+/// Declares statements and the list of all of them. `a | b` is a statement that SQLite (`a`) and
+/// PostgreSQL (`b`) say differently; empty: that database needs none.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sqlite:expr $(, $postgres:expr)?;)*) => {
+        $($(#[$doc])* pub const $name: Sql = statements!(@one $sqlite $(, $postgres)?);)*
+
+        #[cfg(test)]
+        pub const ALL: &[(&str, Sql)] = &[$((stringify!($name), $name)),*];
+    };
+    (@one $both:expr) => { Sql::both($both) };
+    (@one $sqlite:expr, $postgres:expr) => { Sql { sqlite: $sqlite, postgres: $postgres } };
+}
+
+macro_rules! binding_columns {
+    () => {
+        "product, serial, fingerprint, spki, uid, run, open, imported, claimed_seq"
+    };
+}
+
+macro_rules! record_columns {
+    () => {
+        "seq, kind, run, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict, reason,
+            started_ns, finished_ns"
+    };
+}
+
+/// What every search narrows by besides the index that leads it. ?1 to ?3 are the beginnings of
+/// serial, thing and UID; ?4 product, ?5 batch, ?6 reason, ?7 verdict; ?8 says whether ?9, the
+/// operator, counts; ?10 to ?11 the time.
+macro_rules! record_filter {
+    () => {
+        "(CAST(?1 AS TEXT) IS NULL OR substr(serial, 1, length(?1)) = ?1)
+            AND (CAST(?2 AS TEXT) IS NULL OR substr(thing, 1, length(?2)) = ?2)
+            AND (CAST(?3 AS TEXT) IS NULL OR substr(uid, 1, length(?3)) = ?3)
+            AND (CAST(?4 AS TEXT) IS NULL OR product = ?4)
+            AND (CAST(?5 AS TEXT) IS NULL OR batch = ?5)
+            AND (CAST(?6 AS TEXT) IS NULL OR reason = ?6)
+            AND (CAST(?7 AS TEXT) IS NULL OR verdict = ?7)
+            AND (CAST(?8 AS BIGINT) = 0 OR operator_id = ?9)
+            AND started_ns >= ?10 AND started_ns <= ?11"
+    };
+}
+
+/// Ordered by a column that is led by its beginning: from ?12 (after event ?13 of it) to before ?14.
+macro_rules! records_by_prefix {
+    ($column:literal) => {
+        concat!(
+            "SELECT ",
+            record_columns!(),
+            " FROM records WHERE ",
+            record_filter!(),
+            " AND (", $column, ", seq) > (?12, ?13) AND ", $column, " < ?14 ORDER BY ", $column, ", seq LIMIT ?15"
+        )
+    };
+}
+
+/// Newest first, led by a column that equals ?12: before event ?13.
+macro_rules! records_by_value {
+    ($column:literal) => {
+        concat!(
+            "SELECT ",
+            record_columns!(),
+            " FROM records WHERE ",
+            record_filter!(),
+            " AND ", $column, " = ?12 AND seq < ?13 ORDER BY seq DESC LIMIT ?14"
+        )
+    };
+}
+
+statements! {
+    /// Nobody else's transaction gets past it while this one lasts. SQLite has locked the whole file.
+    LOCK_TREE_HEAD = "SELECT size, edge, root FROM tree_head WHERE one = 1",
+        "SELECT size, edge, root FROM tree_head WHERE one = 1 FOR UPDATE";
+    TREE_HEAD = "SELECT size, edge, root FROM tree_head WHERE one = 1";
+    NEXT_SEQ = "SELECT coalesce(max(seq) + 1, 0) FROM events";
+    SET_TREE_HEAD = "UPDATE tree_head SET size = ?1, edge = ?2, root = ?3 WHERE one = 1";
+    INSERT_EVENT = "INSERT INTO events (seq, id, bytes, leaf_hash) VALUES (?1, ?2, ?3, ?4)";
+    EVENT_BY_ID = "SELECT seq, bytes, leaf_hash FROM events WHERE id = ?1";
+    RECEIPT_BY_ID = "SELECT seq, leaf_hash FROM events WHERE id = ?1";
+    EVENTS_FROM = "SELECT seq, bytes, leaf_hash FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
+    EVENTS_WITH_ID_FROM = "SELECT seq, bytes, leaf_hash, id FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
+    EVENT_BY_SEQ = "SELECT seq, bytes, leaf_hash FROM events WHERE seq = ?1";
+    EVENTS_OF_RUN = "SELECT e.seq, e.bytes, e.leaf_hash FROM run_events r JOIN events e ON e.seq = r.seq
+        WHERE r.run = ?1 ORDER BY r.seq";
+    LEAF_HASH = "SELECT leaf_hash FROM events WHERE seq = ?1";
+    LEAF_HASHES_FROM = "SELECT leaf_hash FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
+    HASH = "SELECT hash FROM hashes WHERE position = ?1";
+    HASH_COUNT = "SELECT count(*) FROM (SELECT position FROM hashes LIMIT 1) AS first";
+    HASHES_FROM = "SELECT position, hash FROM hashes WHERE position >= ?1 ORDER BY position LIMIT ?2";
+    FORGET_BYTES = "UPDATE events SET bytes = ?3 WHERE seq >= ?1 AND seq < ?2";
+
+    CHECKPOINTS_FROM = "SELECT size, note FROM checkpoints WHERE size >= ?1 ORDER BY size LIMIT ?2";
+    CHECKPOINT = "SELECT size, note FROM checkpoints WHERE size = ?1";
+    LATEST_CHECKPOINT = "SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1";
+    KEEP_CHECKPOINT = "INSERT INTO checkpoints (size, note) VALUES (?1, ?2)
+        ON CONFLICT (size) DO UPDATE SET note = excluded.note";
+
+    UNFINISHED = "SELECT run FROM runs WHERE station = ?1 AND verdict IS NULL ORDER BY first_seq";
+    HELD_COUNT = "SELECT count(*) FROM runs WHERE verdict = 'HELD'";
+    HELD = "SELECT run FROM runs WHERE verdict = 'HELD' ORDER BY first_seq";
+    /// A slip has the number of its run's first event.
+    RUN_OF_SLIP = "SELECT run FROM runs WHERE first_seq = ?1";
+    LATEST = "SELECT run FROM runs WHERE sealed_seq IS NOT NULL ORDER BY sealed_seq DESC LIMIT ?1";
+    UNSETTLED = "SELECT run FROM labels WHERE station = ?1 AND state NOT IN ('printed', 'none') ORDER BY owed_seq";
+    RUNS_OF_UNIT = "SELECT run FROM runs WHERE product = ?1 AND serial = ?2 ORDER BY first_seq";
+    OPERATORS_OF_UNIT = "SELECT DISTINCT operator_id FROM runs
+        WHERE product = ?1 AND serial = ?2 AND operator_id IS NOT NULL";
+    /// Units by the verdict of the run that was sealed last.
+    TALLY_LATEST = "SELECT verdict, count(*) FROM (
+            SELECT verdict, row_number() OVER (PARTITION BY product, serial ORDER BY sealed_seq DESC) AS n FROM runs
+            WHERE batch = ?1 AND serial IS NOT NULL AND verdict IN ('PASS', 'FAIL', 'ERROR', 'HELD')) AS latest
+        WHERE n = 1 GROUP BY verdict";
+    /// Units by the verdict of the first counted attempt.
+    TALLY_FIRST = "SELECT verdict, count(*) FROM (
+            SELECT verdict, row_number() OVER (PARTITION BY product, serial ORDER BY first_seq) AS n FROM runs
+            WHERE batch = ?1 AND serial IS NOT NULL AND verdict IN ('PASS', 'FAIL', 'ERROR')) AS first
+        WHERE n = 1 GROUP BY verdict";
+
+    /// Who holds any part of an identity, and what the unit holds: one row a binding and part.
+    BINDINGS = concat!(
+        "SELECT ", binding_columns!(), " FROM bindings WHERE fingerprint = ?1
+        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE spki = ?2
+        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE uid = ?3
+        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE product = ?4 AND serial = ?5 AND open = 1");
+    BINDING_OF = "SELECT claimed_seq FROM bindings WHERE product = ?1 AND serial = ?2 AND open = 1 AND fingerprint = ?3";
+    LOCKS = "SELECT kind, fingerprint, run, reason, seq FROM locks WHERE product = ?1 AND serial = ?2";
+    LOCKED = "SELECT kind, fingerprint, run, reason, seq, product, serial FROM locks
+        WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+    OPEN_RULINGS = "SELECT id, ruling, old_fingerprint, new_fingerprint, new_spki, new_uid FROM rulings
+        WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND ruling IN ('release', 'rebind') ORDER BY seq";
+    RULINGS_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
+        WHERE r.product = ?1 AND r.serial = ?2 ORDER BY r.seq";
+    RULING = "SELECT e.seq, e.bytes, e.leaf_hash, r.used_seq FROM rulings r JOIN events e ON e.seq = r.seq
+        WHERE r.seq = ?1";
+    ROLLBACK_RULING = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
+        WHERE r.ruling = 'rollback' ORDER BY r.seq DESC LIMIT 1";
+    RULING_OF_REASON = "SELECT seq FROM rulings WHERE reason_id = ?1";
+    IMPORTED_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM imported_rows i JOIN events e ON e.seq = i.seq
+        WHERE i.product = ?1 AND i.serial = ?2 ORDER BY i.seq";
+    CONFLICTS = "SELECT e.seq, e.bytes, e.leaf_hash FROM imported_rows i JOIN events e ON e.seq = i.seq
+        WHERE i.conflicts > 0 AND i.seq < ?1 ORDER BY i.seq DESC LIMIT ?2";
+    /// The unit's newest label that another run owed before `?4`.
+    UNIT_LABEL = "SELECT l.state FROM runs r JOIN labels l ON l.run = r.run AND l.kind = 'unit'
+        WHERE r.product = ?1 AND r.serial = ?2 AND r.run <> ?3 AND l.owed_seq < ?4 AND l.state <> 'none'
+        ORDER BY l.owed_seq DESC LIMIT 1";
+
+    PERSON_BY_NAME = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled
+        FROM people p LEFT JOIN operators o ON o.id = p.id WHERE p.name = ?1";
+    PERSON_BY_ID = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled
+        FROM people p LEFT JOIN operators o ON o.id = p.id WHERE p.id = ?1";
+    OPERATORS = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled
+        FROM operators o JOIN people p ON p.id = o.id ORDER BY p.name";
+    INSERT_PERSON = "INSERT INTO people (id, name, salt, name_sha256) VALUES (?1, ?2, ?3, ?4)";
+    FORGET_PERSON = "UPDATE people SET name = NULL, salt = NULL WHERE id = ?1 AND name IS NOT NULL";
+    CREDENTIAL = "SELECT pin_hash, failures, locked_until_ns FROM credentials WHERE id = ?1";
+    SET_CREDENTIAL = "INSERT INTO credentials (id, pin_hash, failures, locked_until_ns) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (id) DO UPDATE SET pin_hash = excluded.pin_hash, failures = excluded.failures,
+            locked_until_ns = excluded.locked_until_ns";
+    FORGET_CREDENTIAL = "DELETE FROM credentials WHERE id = ?1";
+    KEEP_TEXT = "INSERT INTO texts (id, salt, words) VALUES (?1, ?2, ?3)";
+    TEXT = "SELECT salt, words FROM texts WHERE id = ?1";
+    FORGET_TEXT = "DELETE FROM texts WHERE id = ?1";
+
+    OPEN_BATCH = "SELECT b.name, b.profile, b.product, b.planned, b.opened_ns, b.closed_ns
+        FROM batch_stations s JOIN batches b ON b.name = s.batch
+        WHERE s.station = ?1 ORDER BY s.opened_seq DESC LIMIT 1";
+    BATCHES = "SELECT name, profile, product, planned, opened_ns, closed_ns FROM batches ORDER BY opened_seq DESC";
+
+    ORIGIN = "SELECT origin FROM origins ORDER BY seq LIMIT 1";
+    LOG_KEYS = "SELECT key, role, station, added_seq, replaced_seq FROM log_keys ORDER BY added_seq";
+    ARCHIVES = "SELECT first, past, file, seq FROM archives ORDER BY first";
+    UNITS_OF_SERIAL = "SELECT DISTINCT product FROM records WHERE serial = ?1 AND product IS NOT NULL ORDER BY product";
+
+    RECORDS_BY_FINGERPRINT = records_by_prefix!("fingerprint");
+    RECORDS_BY_UID = records_by_prefix!("uid");
+    RECORDS_BY_SERIAL = records_by_prefix!("serial");
+    RECORDS_BY_THING = records_by_prefix!("thing");
+    RECORDS_BY_REASON = records_by_value!("reason");
+    RECORDS_BY_OPERATOR = records_by_value!("operator_id");
+    RECORDS_BY_BATCH = records_by_value!("batch");
+    RECORDS_BY_VERDICT = records_by_value!("verdict");
+    /// Newest first by the clock, where only the time was asked for.
+    RECORDS_BY_TIME = concat!(
+        "SELECT ", record_columns!(), " FROM records WHERE ", record_filter!(),
+        " AND (started_ns, seq) < (?12, ?13) ORDER BY started_ns DESC, seq DESC LIMIT ?14");
+    RECORDS = concat!(
+        "SELECT ", record_columns!(), " FROM records WHERE ", record_filter!(),
+        " AND seq < ?12 ORDER BY seq DESC LIMIT ?13");
+    RECORDS_BY_WORDS = concat!(
+        "SELECT ", record_columns!(), " FROM record_words JOIN records ON records.seq = record_words.rowid WHERE ",
+        record_filter!(), " AND record_words MATCH ?12 AND record_words.rowid < ?13
+            ORDER BY record_words.rowid DESC LIMIT ?14"),
+        concat!(
+        "SELECT ", record_columns!(), " FROM records WHERE ", record_filter!(),
+        " AND array_to_tsvector(string_to_array(words, ' ')) @@ CAST(?12 AS tsquery) AND seq < ?13
+            ORDER BY seq DESC LIMIT ?14");
+
+    PROJECT_RUN_EVENT = "INSERT INTO run_events (run, seq) VALUES (?1, ?2)";
+    PROJECT_RUN_STARTED = "INSERT INTO runs
+        (first_seq, run, station, lane, port, profile, product, batch, operator_id, started_ns)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    PROJECT_IDENTIFIED = "UPDATE runs SET product = ?2, serial = ?3 WHERE run = ?1";
+    PROJECT_CHIP_READ = "UPDATE runs SET fingerprint = ?2, uid = ?3 WHERE run = ?1";
+    PROJECT_PROVEN = "UPDATE runs SET proven = 1, uid = coalesce(uid, ?2) WHERE run = ?1";
+    PROJECT_BOUND = "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)";
+    PROJECT_COMPLETED = "UPDATE bindings SET spki = ?3, uid = ?4, run = ?5, imported = 0
+        WHERE product = ?1 AND serial = ?2 AND open = 1";
+    PROJECT_UNBOUND = "UPDATE bindings SET open = 0 WHERE product = ?1 AND serial = ?2 AND open = 1";
+    PROJECT_RULING_USED = "UPDATE rulings SET used_seq = ?2 WHERE id = ?1";
+    PROJECT_UNLOCKED = "DELETE FROM locks WHERE product = ?1 AND serial = ?2";
+    PROJECT_REGISTER_INTENDED = "UPDATE runs SET thing = ?2 WHERE run = ?1";
+    PROJECT_SEALED = "UPDATE runs SET verdict = ?2, reason = ?3, slip = ?4, finished_ns = ?5, sealed_seq = ?6
+        WHERE run = ?1 AND (verdict IS NULL OR verdict = 'HELD')";
+    /// A FAIL of what was proven locks its unit.
+    PROJECT_LOCKED = "INSERT INTO locks (product, serial, kind, fingerprint, run, reason, seq)
+        SELECT product, serial, 'failed', fingerprint, run, reason, sealed_seq FROM runs
+        WHERE run = ?1 AND proven = 1 AND serial IS NOT NULL AND fingerprint IS NOT NULL
+        ON CONFLICT (product, serial, kind, fingerprint) DO NOTHING";
+    /// … and uses up what was ruled before it began.
+    PROJECT_RULINGS_OVERTAKEN = "UPDATE rulings SET used_seq = ?2
+        WHERE used_seq IS NULL AND seq < (SELECT first_seq FROM runs WHERE run = ?1)
+            AND product = (SELECT product FROM runs WHERE run = ?1 AND proven = 1)
+            AND serial = (SELECT serial FROM runs WHERE run = ?1 AND proven = 1)";
+    PROJECT_LOCK = "INSERT INTO locks (product, serial, kind, fingerprint, run, reason, seq)
+        VALUES (?1, ?2, ?3, ?4, NULL, NULL, ?5)
+        ON CONFLICT (product, serial, kind, fingerprint) DO NOTHING";
+    PROJECT_RULED = "INSERT INTO rulings (seq, id, ruling, product, serial, old_fingerprint, new_fingerprint, new_spki,
+            new_uid, reason_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    /// A later ruling on a unit takes the place of the one that nobody used.
+    PROJECT_RULINGS_REPLACED = "UPDATE rulings SET used_seq = ?3
+        WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND seq < ?3";
+    PROJECT_IMPORTED = "INSERT INTO imported_rows (seq, product, serial, fingerprint, conflicts)
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    PROJECT_OPERATOR = "INSERT INTO operators (id, role, disabled, added_seq) VALUES (?1, ?2, 0, ?3)
+        ON CONFLICT (id) DO UPDATE SET role = excluded.role, disabled = 0";
+    PROJECT_OPERATOR_DISABLED = "UPDATE operators SET disabled = 1 WHERE id = ?1";
+    PROJECT_ORIGIN = "INSERT INTO origins (seq, origin) VALUES (?1, ?2)";
+    PROJECT_LOG_KEY = "INSERT INTO log_keys (added_seq, key, role, station) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (key) DO NOTHING";
+    PROJECT_LOG_KEY_REPLACED = "UPDATE log_keys SET replaced_seq = ?2 WHERE key = ?1 AND replaced_seq IS NULL";
+    PROJECT_ARCHIVED = "INSERT INTO archives (first, past, file, seq) VALUES (?1, ?2, ?3, ?4)";
+    PROJECT_LABEL_OWED = "INSERT INTO labels (run, kind, station, state, owed_seq) VALUES (?1, ?2, ?3, 'owed', ?4)
+        ON CONFLICT (run, kind) DO UPDATE SET station = excluded.station, state = 'owed', owed_seq = excluded.owed_seq";
+    /// A slip that a verdict has overtaken is not printed any more.
+    PROJECT_SLIP_OVERTAKEN = "UPDATE labels SET state = 'none' WHERE run = ?1 AND kind = 'slip' AND state <> 'printed'";
+    PROJECT_LABEL = "INSERT INTO labels (run, kind, station, state, owed_seq) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT (run, kind) DO UPDATE SET state = excluded.state";
+    PROJECT_BATCH_OPENED = "INSERT INTO batches (name, profile, product, planned, opened_ns, opened_seq)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT (name) DO UPDATE SET profile = excluded.profile, product = excluded.product,
+            planned = excluded.planned, opened_seq = excluded.opened_seq, closed_ns = NULL";
+    PROJECT_BATCH_STATION = "INSERT INTO batch_stations (opened_seq, station, batch) VALUES (?1, ?2, ?3)";
+    PROJECT_BATCH_CLOSED = "UPDATE batches SET closed_ns = ?2 WHERE name = ?1 AND closed_ns IS NULL";
+    PROJECT_BATCH_LEFT = "DELETE FROM batch_stations WHERE batch = ?1";
+
+    RUN_TO_RECORD = "SELECT first_seq, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict,
+            reason, started_ns, finished_ns FROM runs WHERE run = ?1";
+    WORDS = "SELECT words FROM records WHERE seq = ?1";
+    RULING_NAMES = "SELECT ruling, serial FROM rulings WHERE seq = ?1";
+    WORDS_OF_RECORD = "SELECT words FROM records WHERE seq = ?1", "";
+    UNINDEX_WORDS = "INSERT INTO record_words (record_words, rowid, words) VALUES ('delete', ?1, ?2)", "";
+    INDEX_WORDS = "INSERT INTO record_words (rowid, words) VALUES (?1, ?2)", "";
+    FORGET_INDEX = "INSERT INTO record_words (record_words) VALUES ('delete-all')", "";
+    PROJECT_RECORD = "INSERT INTO records (seq, kind, run, station, product, serial, batch, operator_id, thing,
+            fingerprint, uid, verdict, reason, started_ns, finished_ns, words)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+        ON CONFLICT (seq) DO UPDATE SET thing = excluded.thing, verdict = excluded.verdict, reason = excluded.reason,
+            finished_ns = excluded.finished_ns, words = excluded.words";
+    PROJECT_WORDS = "UPDATE records SET words = ?2 WHERE seq = ?1";
+}
+
+/// Every table that is derived from events, with the columns that order it. What the indices of words
+/// hold is derived from `records`.
+pub const PROJECTIONS: &[(&str, &str)] = &[
+    ("run_events", "run, seq"),
+    ("runs", "first_seq"),
+    ("labels", "run, kind"),
+    ("bindings", "claimed_seq"),
+    ("batches", "name"),
+    ("batch_stations", "opened_seq"),
+    ("locks", "product, serial, kind, fingerprint"),
+    ("rulings", "seq"),
+    ("imported_rows", "seq"),
+    ("operators", "id"),
+    ("origins", "seq"),
+    ("log_keys", "added_seq"),
+    ("archives", "first"),
+    ("records", "seq"),
+];
