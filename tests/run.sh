@@ -37,7 +37,7 @@ for argument; do
 done
 
 # The quick ones first; a suite that is not named here runs after them.
-order=(architecture lib adapters line crash window hotplug)
+order=(architecture lib adapters audit line crash window hotplug)
 present=(lib)
 for main in tests/*/main.rs; do
     [ ! -e "$main" ] || present+=("$(basename "$(dirname "$main")")")
@@ -64,19 +64,21 @@ command -v git >/dev/null || die "git is missing: apt-get install git"
 # the programs that tests start.
 tokens=(softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit p11-kit-modules ss=iproute2
     setpriv=util-linux)
+databases=(postgres=postgresql initdb=postgresql setpriv=util-linux)
 windows=(Xvfb=xvfb xdotool=xdotool import=imagemagick convert=imagemagick "${window_libraries[@]}")
 machine=(qemu-system-x86_64=qemu-system-x86 cpio=cpio modprobe=kmod strip=binutils)
 PATH=$PATH:/usr/sbin:/sbin # kmod's
+for folder in /usr/lib/postgresql/*/bin; do PATH=$PATH:$folder; done # where Debian keeps servers
 
 wanted=()
 peers=
 for suite in "${suites[@]}"; do
     case $suite in
     architecture | lib) ;;
-    adapters | line | crash) wanted+=("${tokens[@]}") peers=1 ;;
+    adapters | audit | line | crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;
-    *) wanted+=("${tokens[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
+    *) wanted+=("${tokens[@]}" "${databases[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
     esac
 done
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}

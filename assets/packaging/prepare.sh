@@ -134,11 +134,26 @@ packages() {
 }
 
 install_packages() {
+    case " $* " in
+    *" postgresql "*) without_a_cluster install_packages_now "$@" ;;
+    *) install_packages_now "$@" ;;
+    esac
+}
+install_packages_now() {
     # --foreground: sudo may have to ask at the terminal, and an interrupt reaches apt.
     as_root timeout --foreground 1200 env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
         apt-get install --yes -qq --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" \
         </dev/null >&2
 }
+
+# Debian's package of a PostgreSQL server makes a cluster and starts it, now and at each boot. Who only
+# wants its programs installs it like this; one that is installed by hand later does as usual.
+without_a_cluster() (
+    setting=/etc/postgresql-common/createcluster.d/lineseal.conf
+    trap 'as_root rm -f "$setting"' EXIT
+    printf 'create_main_cluster = false\n' | as_root install -D -m 644 /dev/stdin "$setting"
+    "$@"
+)
 
 # The first of A|B that apt can install.
 known() {

@@ -4,5 +4,8 @@
 mod aws_iot;
 mod boards;
 mod pkcs11;
+mod postgres_peer;
+#[path = "../peers/postgres.rs"]
+mod postgres_server;
 mod printer;
 mod sqlite;

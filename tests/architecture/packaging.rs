@@ -27,7 +27,7 @@ fn sdk_calls_are_found_as_the_actions_they_are() {
 fn every_program_that_tests_start_is_installed_by_their_script() {
     let script = read(&root().join("tests/run.sh"));
     let started = programs(&(sources("tests") + &sources("src/practice")));
-    assert!(started.contains("p11-kit"), "{started:?}");
+    assert!(started.contains("p11-kit") && started.contains("initdb"), "{started:?}");
     let missing: Vec<&String> = started
         .iter()
         .filter(|program| !HERE_ANYWAY.contains(&program.as_str()) && !script.contains(&format!("{program}=")))
@@ -37,8 +37,9 @@ fn every_program_that_tests_start_is_installed_by_their_script() {
 
 #[test]
 fn programs_are_found_however_their_command_is_written() {
-    let text = "Command::new(\"ss\") tokio::process::Command::new(\n    \"setpriv\",\n) Command::new(&program)";
-    assert_eq!(programs(text), ["setpriv", "ss"].map(str::to_owned).into());
+    let text = "Command::new(\"ss\") tokio::process::Command::new(\n    \"setpriv\",\n) Command::new(&program)\
+                Command::new(program(\"initdb\"))";
+    assert_eq!(programs(text), ["initdb", "setpriv", "ss"].map(str::to_owned).into());
 }
 
 /// Without these there is no building, or no system.
@@ -68,9 +69,9 @@ fn allowed(role: &serde_json::Value) -> BTreeSet<String> {
     actions.map(|action| action.as_str().expect("a name").to_owned()).collect()
 }
 
-/// Programs that are started by their names.
+/// Programs that are started by their names, or looked up by them where they are off the PATH.
 fn programs(text: &str) -> BTreeSet<String> {
-    let start = Regex::new(r#"Command::new\(\s*"([A-Za-z0-9_.+-]+)""#).expect("a regular expression");
+    let start = Regex::new(r#"(?:Command::new|\bprogram)\(\s*"([A-Za-z0-9_.+-]+)""#).expect("a regular expression");
     start.captures_iter(text).map(|found| found[1].to_owned()).collect()
 }
 
