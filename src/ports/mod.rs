@@ -16,11 +16,13 @@ pub use boards::BoardSource;
 pub use cloud::{Cloud, Refusal, Registration};
 pub use dialogue::{Answer, BoardDialogue};
 pub use history::{
-    Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary, Search,
-    StoredCheckpoint, UnitHistory,
+    Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary,
+    Search, StoredCheckpoint, UnitHistory,
 };
 pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
-pub use store::{AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, Receipt, RunLog};
+pub use store::{
+    AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, Receipt, RunLog,
+};
 pub use system::{Clock, Entropy};
 pub use token::{Token, TokenAccess, Tokens};

@@ -284,7 +284,10 @@ fn collision(collisions: Vec<Collision>) -> Failure {
         .iter()
         .map(|c| {
             let since = c.run.map_or_else(|| "an imported history".to_owned(), |run| format!("run {run}"));
-            format!("{:?}: held by {} since {since} (event {}) under certificate {}", c.rule, c.unit, c.seq, c.fingerprint)
+            format!(
+                "{:?}: held by {} since {since} (event {}) under certificate {}",
+                c.rule, c.unit, c.seq, c.fingerprint
+            )
         })
         .collect();
     Failure::new(code, cause.join("; ")).with("unit", &worst.unit.serial)
@@ -297,7 +300,9 @@ fn locked(run: &Run, lock: &Lock) -> Failure {
         LockKind::Conflict => ReasonCode::IMPORT_CONFLICT,
     };
     let cause = match (lock.run, lock.reason) {
-        (Some(run), Some(reason)) => format!("run {run} ended FAIL {reason} (event {}), and no ruling followed", lock.seq),
+        (Some(run), Some(reason)) => {
+            format!("run {run} ended FAIL {reason} (event {}), and no ruling followed", lock.seq)
+        }
         _ => format!("event {} locks the unit, and no ruling followed", lock.seq),
     };
     let serial = run.unit.as_ref().map(|unit| unit.serial.to_string()).unwrap_or_default();

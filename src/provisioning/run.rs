@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use crate::audit::event::{Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord};
 use crate::audit::{Body, RunEvent};
 use crate::domain::{
-    BatchName, Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef, Product, ReasonCode, RunId,
-    StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
+    BatchName, Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef, Product, ReasonCode,
+    RunId, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
 };
 use crate::ports::{Logged, Receipt};
 

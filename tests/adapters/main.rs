@@ -1,11 +1,15 @@
 //! Each adapter against its real peer. A peer that is missing is a failure, never a skip.
 #![allow(clippy::unwrap_used, reason = "what a test does when it is wrong is to say so and die")]
 
+#[macro_use]
+mod store_contract;
+
 mod aws_iot;
 mod boards;
 mod pkcs11;
 mod postgres_peer;
 #[path = "../peers/postgres.rs"]
 mod postgres_server;
+mod postgres_store;
 mod printer;
 mod sqlite;

@@ -1,9 +1,5 @@
 //! The SQLite store: the contract of every store, and what only a file can suffer.
 
-#[path = "store_contract.rs"]
-#[macro_use]
-mod store_contract;
-
 #[path = "sqlite_crash.rs"]
 mod crash;
 #[path = "sqlite_file.rs"]
@@ -14,10 +10,12 @@ mod log;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lineseal::adapters::sqlite::SqliteStore;
+use lineseal::adapters::sqlite;
+use lineseal::adapters::store::LogStore;
 use lineseal::audit::{LeafHash, TreeHead, TreeState};
-use lineseal::ports::AuditStore;
 use rusqlite::Connection;
+
+use super::store_contract;
 
 crate::store_contract!(Fresh::new());
 
@@ -32,11 +30,11 @@ impl Fresh {
     }
 
     fn path(&self) -> PathBuf {
-        self.directory.path().join(SqliteStore::FILE)
+        self.directory.path().join(sqlite::FILE)
     }
 
-    fn store(&self) -> SqliteStore {
-        SqliteStore::open(&self.path()).unwrap()
+    fn store(&self) -> LogStore {
+        sqlite::open(&self.path()).unwrap()
     }
 
     /// The file without the store around it, as the `sqlite3` client would open it.
@@ -47,7 +45,7 @@ impl Fresh {
 
 #[async_trait::async_trait]
 impl store_contract::Peer for Fresh {
-    async fn open(&self) -> Arc<dyn AuditStore> {
+    async fn open(&self) -> Arc<dyn store_contract::Store> {
         Arc::new(self.store())
     }
 }

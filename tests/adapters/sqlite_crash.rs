@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lineseal::adapters::sqlite::SqliteStore;
+use lineseal::adapters::sqlite;
 use lineseal::audit::LineEvent;
 use lineseal::domain::EventId;
 use lineseal::ports::{AuditStore, ClaimAnswer};
@@ -76,7 +76,7 @@ fn kill_9_loses_nothing_that_was_acknowledged() {
 /// Rounds of one batch of three events and one claim, each acknowledged in a file only after the
 /// store has answered.
 fn write_for_ever(directory: &Path) -> ! {
-    let store = SqliteStore::open(&directory.join(SqliteStore::FILE)).unwrap();
+    let store = sqlite::open(&directory.join(sqlite::FILE)).unwrap();
     let mut acks = OpenOptions::new().create(true).append(true).open(directory.join(ACKNOWLEDGED)).unwrap();
     runtime().block_on(async {
         loop {
@@ -90,10 +90,11 @@ fn write_for_ever(directory: &Path) -> ! {
                 acks.write_all(format!("{id} {}\n", receipt.seq).as_bytes()).unwrap();
             }
             match store.claim(claim(&serial, identity(chip))).await.unwrap() {
-                ClaimAnswer::Bound { event, .. } => {
-                    acks.write_all(format!("{} {}\n", event.event.id, event.receipt.seq).as_bytes()).unwrap();
+                ClaimAnswer::Bound(bound) => {
+                    let (id, seq) = (bound.event.event.id, bound.event.receipt.seq);
+                    acks.write_all(format!("{id} {seq}\n").as_bytes()).unwrap();
                 }
-                ClaimAnswer::Collides(collisions) => panic!("{collisions:?}"),
+                refused => panic!("{refused:?}"),
             }
         }
     })

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lineseal::adapters::sqlite::{Limits, SqliteStore, StationLock};
+use lineseal::adapters::sqlite::{self, Limits, StationLock};
 use lineseal::audit::LineEvent;
 use lineseal::domain::{Failure, ReasonCode};
 use lineseal::ports::AuditStore;
@@ -21,10 +21,10 @@ mod schema {
 #[tokio::test]
 async fn the_file_is_durable_and_private() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("not/yet").join(SqliteStore::FILE);
-    let store = SqliteStore::open(&path).unwrap();
+    let path = directory.path().join("not/yet").join(sqlite::FILE);
+    let store = sqlite::open(&path).unwrap();
     store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
-    let durability = store.durability().await.unwrap();
+    let durability = sqlite::durability(&store).await.unwrap();
     assert_eq!((durability.journal_mode.as_str(), durability.synchronous), ("wal", 2));
     assert!(durability.foreign_keys);
     assert_eq!(durability.busy, Duration::from_secs(5));
@@ -35,19 +35,19 @@ async fn the_file_is_durable_and_private() {
     drop(store);
     // A copy that somebody left open to all is closed again.
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    drop(SqliteStore::open(&path).unwrap());
+    drop(sqlite::open(&path).unwrap());
     assert_eq!(mode(&path), 0o600);
 }
 
 #[tokio::test]
 async fn a_reader_looks_and_changes_nothing() {
     let fresh = Fresh::new();
-    assert_eq!(code(SqliteStore::open_reader(&fresh.path())), ReasonCode::STORE_FAILED);
+    assert_eq!(code(sqlite::open_reader(&fresh.path())), ReasonCode::STORE_FAILED);
     assert!(!fresh.path().exists(), "nothing is created by looking");
     let store = fresh.store();
     let run = run_id();
     store.append(started(run, "A1", None)).await.unwrap();
-    let reader = SqliteStore::open_reader(&fresh.path()).unwrap();
+    let reader = sqlite::open_reader(&fresh.path()).unwrap();
     assert_eq!(reader.run(run).await.unwrap().unwrap().events.len(), 2);
     assert_eq!(reader.head().await.unwrap(), store.head().await.unwrap());
     let refused = reader.append(vec![line(LineEvent::StationStopped {})]).await.unwrap_err();
@@ -86,40 +86,40 @@ fn a_newer_schema_is_refused_and_left_alone() {
         [],
     )
     .unwrap();
-    let refused = SqliteStore::open(&fresh.path()).err().unwrap();
+    let refused = sqlite::open(&fresh.path()).err().unwrap();
     assert_eq!(refused.code, ReasonCode::STORE_NEWER);
-    assert_eq!(refused.cause, "schema version 99 is newer than 2, the latest this program knows");
+    assert_eq!(refused.cause, "schema version 99 is newer than 3, the latest this program knows");
     assert_eq!(refused.args["path"], fresh.path().display().to_string());
-    assert_eq!(code(SqliteStore::open_reader(&fresh.path())), ReasonCode::STORE_NEWER);
+    assert_eq!(code(sqlite::open_reader(&fresh.path())), ReasonCode::STORE_NEWER);
 
     raw.execute("DELETE FROM refinery_schema_history WHERE version = 99", []).unwrap();
     raw.pragma_update(None, "user_version", 1000).unwrap();
-    assert_eq!(code(SqliteStore::open(&fresh.path())), ReasonCode::STORE_NEWER);
+    assert_eq!(code(sqlite::open(&fresh.path())), ReasonCode::STORE_NEWER);
 }
 
 #[test]
 fn what_is_not_our_database_is_refused() {
     let fresh = Fresh::new();
     std::fs::write(fresh.path(), "not a database at all, but long enough to be looked at as one".repeat(20)).unwrap();
-    assert_eq!(code(SqliteStore::open(&fresh.path())), ReasonCode::STORE_CORRUPT);
+    assert_eq!(code(sqlite::open(&fresh.path())), ReasonCode::STORE_CORRUPT);
 
     let foreign = Fresh::new();
     foreign.raw().execute_batch("CREATE TABLE shopping (item TEXT)").unwrap();
-    assert_eq!(code(SqliteStore::open(&foreign.path())), ReasonCode::STORE_CORRUPT);
+    assert_eq!(code(sqlite::open(&foreign.path())), ReasonCode::STORE_CORRUPT);
     let tables: i64 = foreign.raw().query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 1, "nothing was added to it");
 
     let edited = Fresh::new();
     drop(edited.store());
     edited.raw().execute("UPDATE refinery_schema_history SET checksum = '7' WHERE version = 1", []).unwrap();
-    assert_eq!(code(SqliteStore::open(&edited.path())), ReasonCode::STORE_CORRUPT);
+    assert_eq!(code(sqlite::open(&edited.path())), ReasonCode::STORE_CORRUPT);
 }
 
 #[tokio::test]
 async fn a_damaged_page_is_said_to_be_one() {
     let fresh = Fresh::new();
     let store = fresh.store();
-    for _ in 0..20 {
+    for _ in 0..120 {
         store.append((0..20).map(|_| line(LineEvent::StationStopped {})).collect()).await.unwrap();
     }
     drop(store);
@@ -139,7 +139,7 @@ async fn a_full_disk_leaves_nothing_half_written() {
     drop(fresh.store());
     let pages: u32 = fresh.raw().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     let limits = Limits { max_pages: Some(pages + 6), ..Limits::default() };
-    let store = SqliteStore::open_with(&fresh.path(), limits).unwrap();
+    let store = sqlite::open_with(&fresh.path(), limits).unwrap();
     let mut acknowledged = 0;
     let refused = loop {
         let events = (0..10).map(|_| line(LineEvent::StationStarted { version: "1".repeat(200) })).collect();
@@ -171,7 +171,7 @@ async fn a_full_disk_leaves_nothing_half_written() {
 async fn a_database_locked_for_too_long_is_busy_and_goes_on_afterwards() {
     let fresh = Fresh::new();
     let limits = Limits { busy: Duration::from_millis(200), ..Limits::default() };
-    let store = SqliteStore::open_with(&fresh.path(), limits).unwrap();
+    let store = sqlite::open_with(&fresh.path(), limits).unwrap();
     let holder = fresh.raw();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     let start = Instant::now();
@@ -222,7 +222,7 @@ fn a_file_that_cannot_be_written_is_said_to_be_read_only() {
 }
 
 fn find_it_read_only(directory: &Path) {
-    let refused = SqliteStore::open(&directory.join(SqliteStore::FILE)).err().unwrap();
+    let refused = sqlite::open(&directory.join(sqlite::FILE)).err().unwrap();
     assert_eq!(refused.code, ReasonCode::STORE_READ_ONLY, "{refused}");
 }
 
@@ -232,7 +232,7 @@ fn many_processes_may_open_a_new_directory_at_once() {
     let openers: Vec<_> = (0..8)
         .map(|_| {
             let path = fresh.path();
-            std::thread::spawn(move || SqliteStore::open(&path).map(drop))
+            std::thread::spawn(move || sqlite::open(&path).map(drop))
         })
         .collect();
     for opener in openers {
@@ -253,7 +253,7 @@ fn one_station_drives_a_data_directory() {
     assert_eq!(refused.cause, held);
     // Another directory is another station, and the database is open to commands meanwhile.
     StationLock::take(&directory.path().join("other")).unwrap();
-    SqliteStore::open(&data.join(SqliteStore::FILE)).unwrap();
+    sqlite::open(&data.join(sqlite::FILE)).unwrap();
     drop(lock);
     StationLock::take(&data).unwrap();
 }

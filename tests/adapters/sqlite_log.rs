@@ -97,10 +97,7 @@ async fn projections_of_an_older_meaning_are_derived_again_at_start() {
         raw.execute(&format!("DELETE FROM {table}"), []).unwrap();
     }
     raw.pragma_update(None, "user_version", 0).unwrap();
-    assert_eq!(
-        lineseal::adapters::sqlite::SqliteStore::open_reader(&fresh.path()).err().unwrap().code,
-        ReasonCode::STORE_FAILED
-    );
+    assert_eq!(lineseal::adapters::sqlite::open_reader(&fresh.path()).err().unwrap().code, ReasonCode::STORE_FAILED);
     drop(fresh.store());
     assert_eq!(projections(&raw), before);
 }

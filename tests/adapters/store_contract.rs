@@ -5,20 +5,31 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lineseal::adapters::system::SystemClock;
-use lineseal::audit::event::{LabelKind, LabelStatus, Standing, VERSION};
-use lineseal::audit::{Body, Event, LeafHash, LineEvent, RunEvent, TreeState};
-use lineseal::domain::{
-    BatchName, ChipUid, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SpkiHash,
-    StationName, Step, Unit, Variables, Verdict,
+use lineseal::audit::event::{
+    ConflictRule, Decision, FreeText, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose, Reading, Ruling,
+    SignatureScheme, Standing, TokenFacts, VERSION,
 };
-use lineseal::ports::{AuditStore, BatchTally, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, RunLog};
+use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeState};
+use lineseal::domain::profile::KeyKind;
+use lineseal::domain::{
+    BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, Role, RunId,
+    Sha256, SpkiHash, StationName, Step, Unit, Variables, Verdict,
+};
+use lineseal::ports::{
+    AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Found,
+    History, Imports, Lock, LockKind, People, RunLog, Search, StoredCheckpoint,
+};
 
 /// One log, empty at first, that can be opened any number of times.
 #[async_trait::async_trait]
 pub trait Peer: Send + Sync {
     /// Another instance over the same log.
-    async fn open(&self) -> Arc<dyn AuditStore>;
+    async fn open(&self) -> Arc<dyn Store>;
 }
+
+/// All that a store is asked for.
+pub trait Store: AuditStore + History + People + Checkpoints + Imports {}
+impl<T: AuditStore + History + People + Checkpoints + Imports> Store for T {}
 
 /// Runs the whole contract, a test a promise.
 #[macro_export]
@@ -54,6 +65,21 @@ macro_rules! store_contract {
             batches_open_and_close
             a_batch_opened_again_is_open_again
             the_tally_counts_units_by_the_field_rule
+            a_failed_unit_is_locked_until_a_ruling_opens_one_run
+            a_failure_before_the_proof_locks_nobody
+            a_board_that_fails_under_anothers_serial_locks_nobody_out
+            a_scrapped_unit_stays_scrapped_until_another_ruling
+            a_rebind_moves_the_binding_once_and_burns_the_old_chip
+            an_imported_history_protects_and_is_completed_by_a_claim
+            contradictions_of_an_import_bind_nothing_and_lock_both
+            stored_hashes_are_those_of_the_tree
+            a_search_finds_by_every_part
+            a_search_comes_in_pages
+            japanese_words_are_found_by_their_parts
+            a_forgotten_text_is_found_no_more
+            operators_and_their_credentials
+            checkpoints_gather_signatures_and_never_contradict
+            pieces_that_are_refused_leave_the_others_be
         );
     };
     (@each $peer:expr; $($promise:ident)*) => {
@@ -180,6 +206,7 @@ pub async fn a_free_identity_is_bound(peer: &dyn Peer) {
         identity: claim.identity.clone(),
         standing: Standing::New,
         ruling: None,
+        replaces: None,
     };
     assert_eq!(event.body, Body::Run(body));
     assert_eq!(store.run(claim.run).await.unwrap().unwrap().events[0].event, event);
@@ -232,8 +259,9 @@ pub async fn a_copied_certificate_collides(peer: &dyn Peer) {
     let collisions = collides(store.claim(claim("A2", identity(1))).await);
     assert_eq!(rules(&collisions), [CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid]);
     for collision in collisions {
-        let Collision { unit, identity, run, .. } = collision;
-        assert_eq!((unit, identity, run), (holder.unit.clone(), holder.identity.clone(), holder.run));
+        let Collision { unit, fingerprint, run, seq, .. } = collision;
+        assert_eq!((unit, fingerprint), (holder.unit.clone(), holder.identity.fingerprint));
+        assert_eq!((run, seq), (Some(holder.run), 0));
     }
     assert_eq!(store.head().await.unwrap(), head, "nothing was written");
     // The same serial of another product is another unit.
@@ -266,7 +294,7 @@ pub async fn a_chip_changed_on_a_known_board_collides(peer: &dyn Peer) {
     bound(store.claim(holder.clone()).await);
     let collisions = collides(store.claim(claim("A1", identity(2))).await);
     assert_eq!(rules(&collisions), [CollisionRule::Unit]);
-    assert_eq!(collisions[0].identity, holder.identity);
+    assert_eq!(collisions[0].fingerprint, holder.identity.fingerprint);
     // What was refused burned nothing: the new chip is free for another board.
     assert_eq!(bound(store.claim(claim("A2", identity(2))).await).1, Standing::New);
 }
@@ -307,7 +335,13 @@ pub async fn a_claim_event_that_breaks_uniqueness_is_refused(peer: &dyn Peer) {
     // Past the claim, straight into the log.
     let forged = event(
         run_id(),
-        RunEvent::Claimed { unit: unit("A2"), identity: identity(1), standing: Standing::New, ruling: None, replaces: None },
+        RunEvent::Claimed {
+            unit: unit("A2"),
+            identity: identity(1),
+            standing: Standing::New,
+            ruling: None,
+            replaces: None,
+        },
     );
     store.append(vec![forged]).await.unwrap_err();
     assert_eq!(store.head().await.unwrap(), head);
@@ -327,15 +361,16 @@ pub async fn of_sixteen_claims_one_wins(peer: &dyn Peer) {
         let mut losers = Vec::new();
         for task in tasks {
             match task.await.unwrap() {
-                ClaimAnswer::Bound { event, standing, .. } => {
-                    assert_eq!(standing, Standing::New);
-                    winners.push(event.event.run.unwrap());
+                ClaimAnswer::Bound(bound) => {
+                    assert_eq!(bound.standing, Standing::New);
+                    winners.push(bound.event.event.run.unwrap());
                 }
                 ClaimAnswer::Collides(collisions) => losers.push(collisions),
+                ClaimAnswer::Locked(lock) => panic!("{lock:?}"),
             }
         }
         assert_eq!((winners.len(), losers.len()), (1, 15));
-        assert!(losers.iter().flatten().all(|collision| collision.run == winners[0]));
+        assert!(losers.iter().flatten().all(|collision| collision.run == Some(winners[0])));
     }
 }
 
@@ -352,7 +387,7 @@ pub async fn two_instances_racing_bind_once(peer: &dyn Peer) {
             .collect();
         let mut won = 0;
         for task in tasks {
-            won += u32::from(matches!(task.await.unwrap(), ClaimAnswer::Bound { .. }));
+            won += u32::from(matches!(task.await.unwrap(), ClaimAnswer::Bound(_)));
         }
         assert_eq!(won, 1, "round {round}");
     }
@@ -627,6 +662,426 @@ pub async fn the_tally_counts_units_by_the_field_rule(peer: &dyn Peer) {
     assert_eq!(store.tally(&batch).await.unwrap(), expected);
 }
 
+/// A run that proved its chip, claimed (or was refused) and got this verdict.
+async fn attempt(
+    store: &dyn Store,
+    serial: &str,
+    chip: u32,
+    verdict: Verdict,
+    code: ReasonCode,
+) -> Result<Claim, Lock> {
+    let mut claim = claim(serial, identity(chip));
+    claim.run = run_id();
+    store.append(proven(claim.run, serial, chip)).await.unwrap();
+    let answer = store.claim(claim.clone()).await.unwrap();
+    let seal = match &answer {
+        ClaimAnswer::Locked(_) => failed(claim.run, ReasonCode::UNIT_LOCKED),
+        ClaimAnswer::Collides(_) => failed(claim.run, ReasonCode::UNIT_BOUND),
+        ClaimAnswer::Bound(_) if verdict == Verdict::Fail => failed(claim.run, code),
+        ClaimAnswer::Bound(_) => sealed(claim.run, verdict, None),
+    };
+    store.append(vec![seal]).await.unwrap();
+    match answer {
+        ClaimAnswer::Locked(lock) => Err(lock),
+        _ => Ok(claim),
+    }
+}
+
+pub async fn a_failed_unit_is_locked_until_a_ruling_opens_one_run(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let first = attempt(&*store, "A1", 1, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    for _ in 0..2 {
+        let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
+        assert_eq!((lock.kind, lock.run), (LockKind::Failed, Some(first.run)));
+        assert_eq!(lock.reason, Some(ReasonCode::THING_FOREIGN), "what it failed with first");
+    }
+    // The neighbour is free.
+    attempt(&*store, "A2", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+
+    let release = ruled(Ruling::Release { unit: unit("A1") });
+    store.append(vec![release.clone()]).await.unwrap();
+    let second = attempt(&*store, "A1", 1, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    let claimed = store.run(second.run).await.unwrap().unwrap().events;
+    let names_it = |event: &Event| matches!(&event.body, Body::Run(RunEvent::Claimed { ruling, .. }) if *ruling == Some(release.id));
+    assert!(claimed.iter().any(|logged| names_it(&logged.event)), "the claim says which ruling it used up");
+    let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
+    assert_eq!(lock.run, Some(second.run), "one ruling, one run");
+
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let history = store.unit(&unit("A1")).await.unwrap().unwrap();
+    assert_eq!((history.runs.len(), history.rulings.len(), history.locks.len()), (7, 2, 0));
+    assert_eq!(store.locked(None, 10).await.unwrap().items, []);
+}
+
+pub async fn a_failure_before_the_proof_locks_nobody(peer: &dyn Peer) {
+    let store = peer.open().await;
+    // Anybody can show a certificate: without the proof it says nothing about the unit.
+    let run = run_id();
+    let mut sighting = proven(run, "A1", 1);
+    sighting.pop();
+    store.append(sighting).await.unwrap();
+    store.append(vec![failed(run, ReasonCode::CHIP_LACKS_KEY)]).await.unwrap();
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+}
+
+pub async fn a_board_that_fails_under_anothers_serial_locks_nobody_out(peer: &dyn Peer) {
+    let store = peer.open().await;
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    // A proven chip of ours, on a board that says it is A1.
+    attempt(&*store, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let last = store.latest(1).await.unwrap();
+    assert!(matches!(
+        &last[0].events.last().unwrap().event.body,
+        Body::Run(RunEvent::Sealed { verdict: Verdict::Fail, .. })
+    ));
+    // The genuine board goes on.
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    // On a board that never passed, the same attempt is a failure of the board that showed it.
+    attempt(&*store, "B1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let lock = attempt(&*store, "B1", 3, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
+    assert_eq!(lock.reason, Some(ReasonCode::UNIT_BOUND));
+}
+
+pub async fn a_scrapped_unit_stays_scrapped_until_another_ruling(peer: &dyn Peer) {
+    let store = peer.open().await;
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    store
+        .append(vec![ruled(Ruling::Release { unit: unit("A1") }), ruled(Ruling::Scrap { unit: unit("A1") })])
+        .await
+        .unwrap();
+    for chip in [1, 2] {
+        let lock = attempt(&*store, "A1", chip, Verdict::Pass, ReasonCode::THING_FOREIGN).await;
+        match (chip, lock) {
+            (1, lock) => assert_eq!(lock.unwrap_err().kind, LockKind::Scrapped, "an older release does not count"),
+            // Another chip collides: the graver finding is told.
+            (_, lock) => drop(lock.unwrap()),
+        }
+    }
+    let (scrapped, lock) = store.locked(None, 10).await.unwrap().items.pop().unwrap();
+    assert_eq!((scrapped, lock.kind), (unit("A1"), LockKind::Scrapped));
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+}
+
+pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn Peer) {
+    let store = peer.open().await;
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let repaired = attempt(&*store, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let rebind = |old: u32, new: u32, run: RunId| {
+        ruled(Ruling::Rebind { unit: unit("A1"), old: identity(old), new: identity(new), run })
+    };
+    // A ruling that names another chip than the one that is there moves nothing.
+    store.append(vec![rebind(3, 2, repaired.run)]).await.unwrap();
+    assert_eq!(rules(&collides(store.claim(claim("A1", identity(2))).await)), [CollisionRule::Unit]);
+    store.append(vec![rebind(1, 2, repaired.run)]).await.unwrap();
+    // Neither does it open the unit to a third chip.
+    assert_eq!(rules(&collides(store.claim(claim("A1", identity(9))).await)), [CollisionRule::Unit]);
+    let moved = claim("A1", identity(2));
+    let (event, standing, _) = bound(store.claim(moved.clone()).await);
+    assert_eq!(standing, Standing::Rebound);
+    let Body::Run(RunEvent::Claimed { ruling: Some(_), replaces, .. }) = event.body else { panic!("{event:?}") };
+    assert_eq!(replaces, Some(identity(1).fingerprint));
+    // The answer that was lost is given again, and uses nothing up.
+    assert_eq!(bound(store.claim(moved).await).1, Standing::Rebound);
+    assert_eq!(bound(store.claim(claim("A1", identity(2))).await).1, Standing::Known);
+    // The old chip is burned for everyone, its own board among them.
+    for serial in ["A1", "A2"] {
+        let collisions = collides(store.claim(claim(serial, identity(1))).await);
+        assert_eq!(rules(&collisions)[..3], [CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid]);
+    }
+}
+
+pub async fn an_imported_history_protects_and_is_completed_by_a_claim(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let rows = store.import(vec![imported(2, "A1", 1), imported(3, "A2", 2)]).await.unwrap();
+    assert!(rows.iter().all(|row| conflicts_of(&row.event).is_empty()), "{rows:?}");
+    // Its chips are taken.
+    assert_eq!(rules(&collides(store.claim(claim("B1", identity(1))).await)), [CollisionRule::Certificate]);
+    assert_eq!(rules(&collides(store.claim(claim("A2", identity(3))).await)), [CollisionRule::Unit]);
+    // The very board is known, and from then on by key and UID, too.
+    assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
+    assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Known);
+    let second_key = Identity { uid: identity(1).uid, ..identity(7) };
+    assert_eq!(rules(&collides(store.claim(claim("B2", second_key)).await)), [CollisionRule::Uid]);
+    // The same file again says nothing new, and contradicts nothing.
+    let again = store.import(vec![imported(2, "A1", 1)]).await.unwrap();
+    assert!(conflicts_of(&again[0].event).is_empty());
+}
+
+pub async fn contradictions_of_an_import_bind_nothing_and_lock_both(peer: &dyn Peer) {
+    let store = peer.open().await;
+    bound(store.claim(claim("Z1", identity(9))).await);
+    let rows =
+        [imported(2, "A1", 1), imported(3, "A2", 1), imported(4, "A3", 3), imported(5, "A3", 4), imported(6, "A4", 9)];
+    let logged = store.import(rows.to_vec()).await.unwrap();
+    let found: Vec<Vec<_>> = logged
+        .iter()
+        .map(|row| conflicts_of(&row.event).iter().map(|c| (c.rule, c.unit.serial.to_string())).collect())
+        .collect();
+    let held = |rule, serial: &str| vec![(rule, serial.to_owned())];
+    assert_eq!(
+        found,
+        [
+            vec![],
+            held(ConflictRule::Certificate, "A1"),
+            vec![],
+            held(ConflictRule::Unit, "A3"),
+            held(ConflictRule::Certificate, "Z1"),
+        ]
+    );
+    let listed = store.conflicts(None, 10).await.unwrap().items;
+    assert_eq!(listed.iter().map(|row| row.source.line).collect::<Vec<_>>(), [6, 5, 3], "each is listed, none dropped");
+    for (serial, chip) in [("A1", 1), ("A3", 3), ("Z1", 9)] {
+        let answer = store.claim(claim(serial, identity(chip))).await.unwrap();
+        let ClaimAnswer::Locked(lock) = answer else { panic!("{serial}: {answer:?}") };
+        assert_eq!(lock.kind, LockKind::Conflict);
+    }
+    // QA rules which one is right.
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
+    assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
+}
+
+pub async fn stored_hashes_are_those_of_the_tree(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let mut tree = TreeState::default();
+    let mut expected = Vec::new();
+    for size in [1, 6, 1, 9, 30] {
+        let events: Vec<Event> = (0..size).map(|_| line(LineEvent::StationStopped {})).collect();
+        for event in &events {
+            let leaf = LeafHash::of(&event.encode().unwrap());
+            expected.push((Node { level: 0, index: tree.size() }, leaf.0));
+            expected.extend(tree.append(leaf));
+        }
+        store.append(events).await.unwrap();
+        let nodes: Vec<Node> = expected.iter().map(|(node, _)| *node).collect();
+        let hashes: Vec<[u8; 32]> = expected.iter().map(|(_, hash)| *hash).collect();
+        assert_eq!(store.hashes(&nodes).await.unwrap(), hashes);
+    }
+    let missing = Node { level: 0, index: tree.size() };
+    assert_eq!(store.hashes(&[missing]).await.unwrap_err().code, ReasonCode::STORE_CORRUPT);
+}
+
+pub async fn a_search_finds_by_every_part(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let person = store.operator("佐藤", (uuid::Uuid::from_u128(5), [1; 32])).await.unwrap();
+    let mut runs = Vec::new();
+    for n in 0..6_u32 {
+        let serial = format!("GW4-00{n}");
+        let run = run_id();
+        let mut events = proven(run, &serial, n);
+        let batch = if n < 3 { "WO-1" } else { "WO-2" };
+        if let Body::Run(RunEvent::RunStarted { batch: of, .. }) = &mut events[0].body {
+            *of = Some(batch.parse().unwrap());
+        }
+        if n == 4 {
+            events[0].operator = Some(person.clone());
+        }
+        events.push(event(
+            run,
+            RunEvent::RegisterIntended {
+                fingerprint: identity(n).fingerprint,
+                thing: format!("gw-{serial}").parse().unwrap(),
+                targets: vec!["production".parse().unwrap()],
+            },
+        ));
+        events.push(match n {
+            1 => failed(run, ReasonCode::CERTIFICATE_BOUND),
+            _ => sealed(run, Verdict::Pass, None),
+        });
+        for event in &mut events {
+            event.at = Timestamp::from_second(1_700_000_000 + i64::from(n) * 100).unwrap();
+        }
+        store.append(events).await.unwrap();
+        runs.push(run);
+    }
+    let found = async |search: Search| -> Vec<usize> {
+        let page = store.search(&search, None, 50).await.unwrap();
+        assert_eq!(page.next, None);
+        page.items
+            .iter()
+            .map(|found| match found {
+                Found::Run(run) => runs.iter().position(|known| *known == run.run).unwrap(),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    let at = |n: i64| Some(Timestamp::from_second(1_700_000_000 + n * 100).unwrap());
+    let text = |text: &str| Some(text.to_owned());
+    let sha = identity_certificate(4).to_string();
+    let cases: Vec<(Search, Vec<usize>)> = vec![
+        (Search::default(), vec![5, 4, 3, 2, 1, 0]),
+        (Search { serial: text("GW4-004"), ..Search::default() }, vec![4]),
+        (Search { serial: text("GW4-00"), ..Search::default() }, vec![0, 1, 2, 3, 4, 5]),
+        (Search { serial: text("GW5"), ..Search::default() }, vec![]),
+        (Search { thing: text("gw-GW4-002"), ..Search::default() }, vec![2]),
+        (Search { fingerprint: text(&sha), ..Search::default() }, vec![4]),
+        (Search { fingerprint: text(&sha[..7]), ..Search::default() }, vec![4]),
+        (Search { uid: identity(3).uid.map(|uid| uid.to_string()), ..Search::default() }, vec![3]),
+        (Search { batch: Some("WO-1".parse().unwrap()), ..Search::default() }, vec![2, 1, 0]),
+        (Search { reason: Some(ReasonCode::CERTIFICATE_BOUND), ..Search::default() }, vec![1]),
+        (Search { verdict: Some(Verdict::Fail), ..Search::default() }, vec![1]),
+        (Search { operator: Some(person.id), ..Search::default() }, vec![4]),
+        (Search { from: at(2), until: at(4), ..Search::default() }, vec![4, 3, 2]),
+        (Search { words: text("gateway bound"), ..Search::default() }, vec![1]),
+        (Search { words: text("0040"), ..Search::default() }, vec![]),
+        (Search { words: text("gw4 00"), ..Search::default() }, vec![5, 4, 3, 2, 1, 0]),
+        (Search { words: text("\"' OR *"), ..Search::default() }, vec![]),
+        (Search { words: text("--"), ..Search::default() }, vec![]),
+        // All that is given must hold.
+        (Search { words: text("gateway"), batch: Some("WO-2".parse().unwrap()), ..Search::default() }, vec![5, 4, 3]),
+        (Search { serial: text("GW4"), verdict: Some(Verdict::Fail), ..Search::default() }, vec![1]),
+        (Search { batch: Some("WO-1".parse().unwrap()), from: at(2), ..Search::default() }, vec![2]),
+        (Search { product: Some("other".parse().unwrap()), ..Search::default() }, vec![]),
+    ];
+    for (search, expected) in cases {
+        assert_eq!(found(search.clone()).await, expected, "{search:?}");
+    }
+    let nonsense = Search { fingerprint: text("xyz"), ..Search::default() };
+    assert_eq!(store.search(&nonsense, None, 5).await.unwrap_err().code, ReasonCode::STORE_FAILED);
+    assert_eq!(store.units("GW4-004").await.unwrap(), [unit("GW4-004")]);
+    assert_eq!(store.units("GW4 004").await.unwrap(), []);
+}
+
+pub async fn a_search_comes_in_pages(peer: &dyn Peer) {
+    let store = peer.open().await;
+    for n in 0..25_u32 {
+        let run = run_id();
+        let mut events = proven(run, &format!("A{:02}", (n * 7) % 25), n);
+        events.push(sealed(run, Verdict::Pass, None));
+        store.append(events).await.unwrap();
+    }
+    let now = Some(Timestamp::UNIX_EPOCH);
+    let searches = [
+        Search::default(),
+        Search { serial: Some("A".to_owned()), ..Search::default() },
+        Search { fingerprint: Some(String::new()), ..Search::default() },
+        Search { verdict: Some(Verdict::Pass), ..Search::default() },
+        Search { words: Some("gate".to_owned()), ..Search::default() },
+        Search { from: now, ..Search::default() },
+    ];
+    for search in searches {
+        let whole = store.search(&search, None, 50).await.unwrap().items;
+        assert_eq!(whole.len(), 25, "{search:?}");
+        let mut gathered = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.search(&search, after.as_ref(), 10).await.unwrap();
+            gathered.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(gathered, whole, "{search:?}");
+    }
+}
+
+pub async fn japanese_words_are_found_by_their_parts(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let ruling = typed(&*store, "はんだ不良のため再加工した", Ruling::Release { unit: unit("A1") }).await;
+    let seq = store.append(vec![ruling]).await.unwrap()[0].seq;
+    for words in ["不良", "再加工", "はんだ 不良", "release A1"] {
+        let page = store.search(&Search { words: Some(words.to_owned()), ..Search::default() }, None, 5).await.unwrap();
+        assert_eq!(page.items.iter().map(Found::seq).collect::<Vec<_>>(), [seq], "{words}");
+    }
+    let other = Search { words: Some("良品".to_owned()), ..Search::default() };
+    assert_eq!(store.search(&other, None, 5).await.unwrap().items, []);
+}
+
+pub async fn a_forgotten_text_is_found_no_more(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let ruling = typed(&*store, "because Jane said so", Ruling::Scrap { unit: unit("A1") }).await;
+    let Body::Line(LineEvent::Ruled { reason, .. }) = &ruling.body else { panic!() };
+    let id = reason.id;
+    store.append(vec![ruling.clone()]).await.unwrap();
+    let jane = Search { words: Some("jane".to_owned()), ..Search::default() };
+    assert_eq!(store.search(&jane, None, 5).await.unwrap().items.len(), 1);
+    let head = store.tree_head().await.unwrap();
+    assert!(store.forget_text(id).await.unwrap());
+    assert!(!store.forget_text(id).await.unwrap());
+    assert_eq!(store.text(id).await.unwrap(), None);
+    assert_eq!(store.search(&jane, None, 5).await.unwrap().items, []);
+    let scrap = Search { words: Some("scrap A1".to_owned()), ..Search::default() };
+    assert_eq!(store.search(&scrap, None, 5).await.unwrap().items.len(), 1, "the ruling itself stays");
+    assert_eq!(store.tree_head().await.unwrap(), head);
+}
+
+pub async fn operators_and_their_credentials(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let who = store.operator("Aoki", (uuid::Uuid::from_u128(1), [1; 32])).await.unwrap();
+    assert_eq!(store.operators().await.unwrap(), []);
+    store.append(vec![line(LineEvent::OperatorAdded { person: who.clone(), role: Role::Qa })]).await.unwrap();
+    let person = store.person("Aoki").await.unwrap().unwrap();
+    assert_eq!((person.role, person.disabled, person.name.as_deref()), (Some(Role::Qa), false, Some("Aoki")));
+    assert_eq!(store.operators().await.unwrap(), [person.clone()]);
+    assert!(store.credential(who.id).await.unwrap().is_none());
+    let credential = Credential { pin_hash: "$argon2id$…".to_owned(), failures: 0, locked_until: None };
+    store.set_credential(who.id, credential.clone()).await.unwrap();
+    assert!(store.credential(who.id).await.unwrap() == Some(credential.clone()));
+    let later = Timestamp::from_second(2_000_000_000).unwrap();
+    for failures in 1..=3 {
+        let counted = store.count_wrong_pin(who.id, 3, later).await.unwrap();
+        assert_eq!((counted.failures, counted.locked_until), (failures, (failures == 3).then_some(later)));
+    }
+    store.append(vec![line(LineEvent::OperatorDisabled { person: who.clone() })]).await.unwrap();
+    assert!(store.person("Aoki").await.unwrap().unwrap().disabled);
+    assert!(store.forget(who.id).await.unwrap());
+    assert_eq!(store.person("Aoki").await.unwrap(), None);
+    assert!(store.credential(who.id).await.unwrap().is_none());
+    assert_eq!(store.person_by_id(who.id).await.unwrap().unwrap().name, None);
+}
+
+pub async fn checkpoints_gather_signatures_and_never_contradict(peer: &dyn Peer) {
+    let store = peer.open().await;
+    assert_eq!(store.latest_checkpoint().await.unwrap(), None);
+    let note = |root: &str, who: &str| format!("origin\n3\n{root}\n\n— {who} AAAA\n");
+    let keep = async |size, note: String| store.keep(&StoredCheckpoint { size, note }).await;
+    keep(3, note("abc=", "one")).await.unwrap();
+    keep(3, note("abc=", "two")).await.unwrap();
+    keep(3, note("abc=", "one")).await.unwrap();
+    keep(7, note("def=", "one")).await.unwrap();
+    let kept = store.checkpoints(0, 10).await.unwrap();
+    assert_eq!(kept.iter().map(|c| c.size).collect::<Vec<_>>(), [3, 7]);
+    assert_eq!(kept[0].note, "origin\n3\nabc=\n\n— one AAAA\n— two AAAA\n");
+    assert_eq!(store.latest_checkpoint().await.unwrap().unwrap().size, 7);
+    assert_eq!(keep(3, note("xyz=", "one")).await.unwrap_err().code, ReasonCode::STORE_CORRUPT);
+    assert_eq!(store.checkpoints(4, 10).await.unwrap().len(), 1);
+}
+
+pub async fn pieces_that_are_refused_leave_the_others_be(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let once = run_id();
+    store.append(started(once, "A1", None)).await.unwrap();
+    store.append(vec![sealed(once, Verdict::Pass, None)]).await.unwrap();
+    let before = store.head().await.unwrap().size;
+    // All at once, so that they share transactions: every third one is refused.
+    let tasks: Vec<_> = (0..48_u32)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                match n % 3 {
+                    0 => store.append(vec![sealed(once, Verdict::Pass, None)]).await.is_err(),
+                    1 => store.append(vec![line(LineEvent::StationStopped {})]).await.is_ok(),
+                    _ => store.claim(claim(&format!("C{n}"), identity(n))).await.is_ok(),
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert!(task.await.unwrap());
+    }
+    let head = store.head().await.unwrap();
+    assert_eq!(head.size, before + 32);
+    let mut tree = TreeState::default();
+    for (logged, bytes) in store.events(0, 1000).await.unwrap() {
+        assert_eq!(logged.receipt.seq, tree.size());
+        tree.append(LeafHash::of(&bytes));
+    }
+    assert_eq!(tree.head(), head);
+}
+
 // ---- The words of the stories above; other tests of stores use them, too.
 
 pub fn station() -> StationName {
@@ -704,6 +1159,80 @@ pub fn started(run: RunId, serial: &str, batch: Option<&str>) -> Vec<Event> {
     events
 }
 
+/// A run up to the proof of the chip number `chip`.
+pub fn proven(run: RunId, serial: &str, chip: u32) -> Vec<Event> {
+    let certificate = Bytes(format!("certificate {chip}").into_bytes());
+    let decision = Decision {
+        key: KeyKind::EcP256,
+        spki: identity(chip).spki,
+        subject: format!("CN=chip {chip}"),
+        issuer: "CN=vendor".to_owned(),
+        serial: "01".to_owned(),
+        not_before: "2020-01-01T00:00:00Z".to_owned(),
+        not_after: "9999-12-31T23:59:59Z".to_owned(),
+        path: vec![Fingerprint::of(&certificate)],
+        uid_in_certificate: None,
+    };
+    let reading = Reading { certificate, uid: identity(chip).uid, token: TokenFacts::default() };
+    let mut events = started(run, serial, None);
+    events.push(event(run, RunEvent::ChipRead { reading }));
+    events.push(event(
+        run,
+        RunEvent::ChallengeAnswered {
+            purpose: Purpose::First,
+            signature: Bytes(vec![1; 70]),
+            scheme: SignatureScheme::EcdsaSecp256r1Sha256,
+            decision,
+        },
+    ));
+    events
+}
+
+/// The fingerprint of the certificate that [`proven`] reads.
+pub fn identity_certificate(chip: u32) -> Fingerprint {
+    Fingerprint::of(format!("certificate {chip}").as_bytes())
+}
+
+pub fn failed(run: RunId, code: ReasonCode) -> Event {
+    let reason = Some(Failure::new(code, "held by another, bound since"));
+    event(run, RunEvent::Sealed { verdict: Verdict::Fail, reason, slip: None, label: None })
+}
+
+pub fn ruled(ruling: Ruling) -> Event {
+    let reason = FreeText { id: uuid::Uuid::from_u128(rand::random()), text_sha256: "0".repeat(64) };
+    line(LineEvent::Ruled { ruling, second: None, reason, evidence: Vec::new() })
+}
+
+/// A ruling whose reason is kept.
+pub async fn typed(store: &dyn Store, words: &str, ruling: Ruling) -> Event {
+    let salt: [u8; 32] = rand::random();
+    let salted = [&salt[..], words.as_bytes()].concat();
+    let id = uuid::Uuid::from_u128(rand::random());
+    let reason = FreeText { id, text_sha256: Sha256::of(&salted).to_string() };
+    store.keep_text(&reason, salt, words).await.unwrap();
+    line(LineEvent::Ruled { ruling, second: None, reason, evidence: Vec::new() })
+}
+
+pub fn imported(line_number: u64, serial: &str, chip: u32) -> Event {
+    line(LineEvent::Imported {
+        source: ImportSource { file: Sha256::of(b"history.csv"), line: line_number },
+        unit: unit(serial),
+        fingerprint: identity(chip).fingerprint,
+        spki: None,
+        certificate: None,
+        thing: None,
+        date: None,
+        conflicts: Vec::new(),
+    })
+}
+
+fn conflicts_of(event: &Event) -> &[ImportConflict] {
+    match &event.body {
+        Body::Line(LineEvent::Imported { conflicts, .. }) => conflicts,
+        other => panic!("{other:?}"),
+    }
+}
+
 pub fn sealed(run: RunId, verdict: Verdict, label: Option<LabelKind>) -> Event {
     let reason = (verdict != Verdict::Pass).then(|| Failure::new(ReasonCode::CLOUD_UNREACHABLE, "no route"));
     event(run, RunEvent::Sealed { verdict, reason, slip: (verdict == Verdict::Held).then_some(7), label })
@@ -736,14 +1265,14 @@ fn rules(collisions: &[Collision]) -> Vec<CollisionRule> {
 
 pub fn bound(answer: Result<ClaimAnswer, Failure>) -> (Event, Standing, Option<LabelStatus>) {
     match answer.unwrap() {
-        ClaimAnswer::Bound { event, standing, label } => (event.event, standing, label),
-        ClaimAnswer::Collides(collisions) => panic!("{collisions:?}"),
+        ClaimAnswer::Bound(bound) => (bound.event.event, bound.standing, bound.label),
+        refused => panic!("{refused:?}"),
     }
 }
 
 pub fn collides(answer: Result<ClaimAnswer, Failure>) -> Vec<Collision> {
     match answer.unwrap() {
         ClaimAnswer::Collides(collisions) => collisions,
-        ClaimAnswer::Bound { event, .. } => panic!("bound: {event:?}"),
+        other => panic!("no collision: {other:?}"),
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_iot::Client;
-use lineseal::adapters::sqlite::SqliteStore;
+use lineseal::adapters::sqlite;
+use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::Standing;
 use lineseal::audit::{Body, Event, LeafHash, RunEvent, TreeState};
 use lineseal::domain::{LaneNumber, RunId, Verdict};
@@ -105,7 +106,7 @@ impl Bench {
     /// Every event, oldest first, from the bytes alone: their numbers have no gap, their hashes and
     /// the stored root are right, and all that the store ever acknowledged is there.
     pub fn log(&self) -> Vec<Event> {
-        let path = self.data.join(SqliteStore::FILE);
+        let path = self.data.join(sqlite::FILE);
         if !path.exists() {
             return Vec::new();
         }
@@ -161,8 +162,8 @@ impl Bench {
         ids
     }
 
-    fn reader(&self) -> SqliteStore {
-        SqliteStore::open_reader(&self.data.join(SqliteStore::FILE)).unwrap()
+    fn reader(&self) -> LogStore {
+        sqlite::open_reader(&self.data.join(sqlite::FILE)).unwrap()
     }
 
     /// Runs whose label is owed or in question.

@@ -12,7 +12,7 @@ use lineseal::adapters::aws_iot::AwsCloud;
 use lineseal::adapters::boards::{SerialDialogue, StationPorts};
 use lineseal::adapters::pkcs11::{WORKER_ARGUMENT, WorkerTokens};
 use lineseal::adapters::printer;
-use lineseal::adapters::sqlite::{SqliteStore, StationLock};
+use lineseal::adapters::sqlite::{self, StationLock};
 use lineseal::adapters::system::{SystemClock, SystemEntropy};
 use lineseal::config::{self, Config};
 use lineseal::runner::view::{Command, Health, LaneState, Snapshot};
@@ -49,7 +49,7 @@ async fn live(config: &Path) {
     let data = PathBuf::from(variable(DATA));
     let _lock = StationLock::take(&data).unwrap();
     let trouble = std::env::var(KILL).map_or(Trouble::None, |text| kill_from(&text));
-    let store = SqliteStore::open(&data.join(SqliteStore::FILE)).unwrap();
+    let store = sqlite::open(&data.join(sqlite::FILE)).unwrap();
     let store = Troubled::new(store, trouble).noting(Path::new(&variable(ACKNOWLEDGED)));
     let credentials = Credentials::new(variable(KEY), variable(SECRET), None, None, "practice");
     let mut station = runner::start(config.clone(), equip(&config, store, SharedCredentialsProvider::new(credentials)));

@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use lineseal::adapters::sqlite::SqliteStore;
+use lineseal::adapters::sqlite;
 use lineseal::audit::{Body, Event, RunEvent};
 use lineseal::domain::{ReasonCode, Verdict};
 use lineseal::runner::view::{Command, Health};
@@ -149,14 +149,14 @@ async fn board(bench: &mut Bench, full: RangeInclusive<u64>, until: impl Fn(&Sho
 fn start(bench: &Bench, full: RangeInclusive<u64>) -> (StationHandle, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = child::load(&bench.line.config_file());
-    let store = SqliteStore::open(&folder.path().join(SqliteStore::FILE)).unwrap();
+    let store = sqlite::open(&folder.path().join(sqlite::FILE)).unwrap();
     let store = Troubled::new(store, Trouble::Full(full));
     let equipment = child::equip(&config, store, bench.line.credentials());
     (runner::start(config, equipment), folder)
 }
 
 async fn events(data: &std::path::Path) -> Vec<Event> {
-    let connection = rusqlite::Connection::open(data.join(SqliteStore::FILE)).unwrap();
+    let connection = rusqlite::Connection::open(data.join(sqlite::FILE)).unwrap();
     let mut statement = connection.prepare("SELECT bytes FROM events ORDER BY seq").unwrap();
     let events = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     events.map(|bytes| Event::decode(&bytes.unwrap()).unwrap()).collect()

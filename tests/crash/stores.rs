@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lineseal::adapters::sqlite::SqliteStore;
+use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::LabelStatus;
 use lineseal::audit::{Event, TreeHead};
 use lineseal::domain::{BatchName, EventId, Failure, OperatorRef, ReasonCode, RunId, StationName, Unit};
@@ -35,14 +35,14 @@ pub enum Trouble {
 
 /// A store whose writes are counted, acknowledged in a file and in for trouble.
 pub struct Troubled {
-    inner: SqliteStore,
+    inner: LogStore,
     trouble: Trouble,
     writes: AtomicU64,
     acknowledged: Option<Mutex<File>>,
 }
 
 impl Troubled {
-    pub fn new(inner: SqliteStore, trouble: Trouble) -> Self {
+    pub fn new(inner: LogStore, trouble: Trouble) -> Self {
         Self { inner, trouble, writes: AtomicU64::new(0), acknowledged: None }
     }
 
@@ -99,8 +99,8 @@ impl AuditStore for Troubled {
         let write = self.before()?;
         let answer = self.inner.claim(claim).await?;
         let event = match &answer {
-            ClaimAnswer::Bound { event, .. } => Some((event.event.id, &event.receipt)),
-            ClaimAnswer::Collides(_) => None,
+            ClaimAnswer::Bound(bound) => Some((bound.event.event.id, &bound.event.receipt)),
+            ClaimAnswer::Collides(_) | ClaimAnswer::Locked(_) => None,
         };
         self.after(write, event);
         Ok(answer)

@@ -53,7 +53,9 @@ impl Server {
         .map_err(|error| away(&error))?;
         // On this server an answer to COMMIT means that it is on its disk, whatever its own default is; and
         // a lock that somebody left behind is waited for as long as for a busy file.
-        client.batch_execute("SET synchronous_commit TO on; SET lock_timeout TO '5s'; SET client_min_messages TO warning")?;
+        client.batch_execute(
+            "SET synchronous_commit TO on; SET lock_timeout TO '5s'; SET client_min_messages TO warning",
+        )?;
         Ok(client)
     }
 }
@@ -120,11 +122,11 @@ fn is_current(client: &mut Client) -> Result<bool, StoreError> {
     let runner = schema::migrations::runner();
     let known = runner.get_migrations();
     let newest = known.iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
-    let exists: bool = client.query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[])?.try_get(0)?;
+    let exists: bool =
+        client.query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[])?.try_get(0)?;
     if !exists {
-        let tables: i64 = client
-            .query_one("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()", &[])?
-            .try_get(0)?;
+        let tables: i64 =
+            client.query_one("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()", &[])?.try_get(0)?;
         return match tables {
             0 => Ok(false),
             _ => Err(StoreError::Corrupt("the database has tables, but not Lineseal's".to_owned())),

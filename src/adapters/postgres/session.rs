@@ -98,8 +98,8 @@ impl Session for PostgresSession {
     /// One round trip for all of them.
     fn insert_hashes(&mut self, nodes: &[(Node, [u8; 32])]) -> Result<(), StoreError> {
         const INSERT: &str = "INSERT INTO hashes (position, hash)
-            SELECT position, substring(?2 FROM CAST(32 * (n - 1) + 1 AS INTEGER) FOR 32)
-            FROM unnest(string_to_array(?1, ',')::bigint[]) WITH ORDINALITY AS completed (position, n)";
+            SELECT position, substring(CAST(?2 AS BYTEA) FROM CAST(32 * (n - 1) + 1 AS INTEGER) FOR 32)
+            FROM unnest(string_to_array(CAST(?1 AS TEXT), ',')::bigint[]) WITH ORDINALITY AS completed (position, n)";
         if nodes.is_empty() {
             return Ok(());
         }

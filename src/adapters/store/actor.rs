@@ -164,7 +164,10 @@ impl Drop for Actor {
 }
 
 /// Tries until it is done, refused, or the connection stays lost.
-fn persist(session: &mut dyn Session, mut attempt: impl FnMut(&mut dyn Session) -> Result<(), StoreError>) -> Option<Failure> {
+fn persist(
+    session: &mut dyn Session,
+    mut attempt: impl FnMut(&mut dyn Session) -> Result<(), StoreError>,
+) -> Option<Failure> {
     let began = Instant::now();
     loop {
         let error = match attempt(session) {

@@ -58,7 +58,11 @@ fn bound(
 }
 
 enum Judgement {
-    Free { standing: Standing, ruling: Option<EventId>, replaces: Option<Fingerprint> },
+    Free {
+        standing: Standing,
+        ruling: Option<EventId>,
+        replaces: Option<Fingerprint>,
+    },
     /// In the order of [`CollisionRule`].
     Collides(Vec<Collision>),
     Locked(Lock),
@@ -71,7 +75,8 @@ fn judge(session: &mut dyn Session, claim: &Claim) -> Result<Judgement, StoreErr
     let collisions = collisions(&holders, unit, identity);
     let locks = locks(session, unit)?;
     let known = held.is_some_and(|held| held.is(identity));
-    let lock = locks.into_iter().filter(|lock| lock.holds(identity, known)).map(|held| held.lock).max_by_key(|l| l.kind);
+    let lock =
+        locks.into_iter().filter(|lock| lock.holds(identity, known)).map(|held| held.lock).max_by_key(|l| l.kind);
 
     // What only a ruling could open is asked for only then: it costs every other claim nothing.
     if collisions.is_empty() && lock.is_none() {
@@ -83,16 +88,14 @@ fn judge(session: &mut dyn Session, claim: &Claim) -> Result<Judgement, StoreErr
     }
     match (held, lock) {
         // Another identity on a known board: only a ruling that names both moves the binding.
-        (Some(held), _) if !collisions.is_empty() => {
-            match rulings.iter().find(|ruling| ruling.moves(held, identity)) {
-                Some(ruling) => Ok(Judgement::Free {
-                    standing: Standing::Rebound,
-                    ruling: Some(ruling.id),
-                    replaces: Some(held.fingerprint),
-                }),
-                None => Ok(Judgement::Collides(collisions)),
-            }
-        }
+        (Some(held), _) if !collisions.is_empty() => match rulings.iter().find(|ruling| ruling.moves(held, identity)) {
+            Some(ruling) => Ok(Judgement::Free {
+                standing: Standing::Rebound,
+                ruling: Some(ruling.id),
+                replaces: Some(held.fingerprint),
+            }),
+            None => Ok(Judgement::Collides(collisions)),
+        },
         (held, Some(lock)) => match rulings.iter().find(|ruling| ruling.releases) {
             Some(ruling) => Ok(free(held, known, Some(ruling.id))),
             None => Ok(Judgement::Locked(lock)),

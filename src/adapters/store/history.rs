@@ -299,11 +299,7 @@ pub fn conflicts(
     newest(session, sql::CONFLICTS, after, limit, |row| imported_of(log::logged(row)?), |row| row.seq)
 }
 
-pub fn locked(
-    session: &mut dyn Session,
-    after: Option<&Cursor>,
-    limit: u32,
-) -> Result<Page<(Unit, Lock)>, StoreError> {
+pub fn locked(session: &mut dyn Session, after: Option<&Cursor>, limit: u32) -> Result<Page<(Unit, Lock)>, StoreError> {
     let unit_and_lock = |row: &dyn Row| {
         let unit = Unit { product: parse(row.str(5)?)?, serial: parse(row.str(6)?)? };
         Ok((unit, lock_of(row)?))

@@ -37,9 +37,9 @@ fn contradicted(
 ) -> Vec<ImportConflict> {
     let ours = |holder: &&Binding| holder.open && holder.unit == *unit;
     let certificate = holders.iter().find(|h| h.fingerprint == *fingerprint && !ours(h));
-    let key = holders.iter().find(|h| {
-        spki.is_some() && h.spki.as_ref() == spki && !(ours(h) && h.fingerprint == *fingerprint)
-    });
+    let key = holders
+        .iter()
+        .find(|h| spki.is_some() && h.spki.as_ref() == spki && !(ours(h) && h.fingerprint == *fingerprint));
     let known = holders.iter().find(|h| ours(h) && h.fingerprint != *fingerprint);
     [(ConflictRule::Certificate, certificate), (ConflictRule::Key, key), (ConflictRule::Unit, known)]
         .into_iter()

@@ -41,12 +41,7 @@ impl Appender {
     }
 
     /// The next leaf as bytes that were written elsewhere; nothing is derived from it.
-    pub fn push_bytes(
-        &mut self,
-        session: &mut dyn Session,
-        id: EventId,
-        bytes: &[u8],
-    ) -> Result<Receipt, StoreError> {
+    pub fn push_bytes(&mut self, session: &mut dyn Session, id: EventId, bytes: &[u8]) -> Result<Receipt, StoreError> {
         let receipt = Receipt { seq: self.tree.size(), leaf: LeafHash::of(bytes) };
         session.execute(
             sql::INSERT_EVENT,

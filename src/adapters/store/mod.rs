@@ -47,8 +47,7 @@ pub struct LogStore {
 
 impl LogStore {
     pub fn new(reader: Box<dyn Session>, writer: Option<Box<dyn Session>>) -> Result<LogStore, Failure> {
-        let no_thread =
-            |error| Failure::new(ReasonCode::STORE_FAILED, format!("no thread for the database: {error}"));
+        let no_thread = |error| Failure::new(ReasonCode::STORE_FAILED, format!("no thread for the database: {error}"));
         let writer = writer.map(|session| Actor::writer("lineseal-writer", session)).transpose().map_err(no_thread)?;
         let reader = Actor::reader("lineseal-reader", reader).map_err(no_thread)?;
         Ok(LogStore { reader, writer })

@@ -53,7 +53,13 @@ macro_rules! records_by_prefix {
             record_columns!(),
             " FROM records WHERE ",
             record_filter!(),
-            " AND (", $column, ", seq) > (?12, ?13) AND ", $column, " < ?14 ORDER BY ", $column, ", seq LIMIT ?15"
+            " AND (",
+            $column,
+            ", seq) > (?12, ?13) AND ",
+            $column,
+            " < ?14 ORDER BY ",
+            $column,
+            ", seq LIMIT ?15"
         )
     };
 }
@@ -66,7 +72,9 @@ macro_rules! records_by_value {
             record_columns!(),
             " FROM records WHERE ",
             record_filter!(),
-            " AND ", $column, " = ?12 AND seq < ?13 ORDER BY seq DESC LIMIT ?14"
+            " AND ",
+            $column,
+            " = ?12 AND seq < ?13 ORDER BY seq DESC LIMIT ?14"
         )
     };
 }
@@ -196,7 +204,7 @@ statements! {
             ORDER BY record_words.rowid DESC LIMIT ?14"),
         concat!(
         "SELECT ", record_columns!(), " FROM records WHERE ", record_filter!(),
-        " AND array_to_tsvector(string_to_array(words, ' ')) @@ CAST(?12 AS tsquery) AND seq < ?13
+        " AND array_to_tsvector(string_to_array(words, ' ')) @@ CAST(CAST(?12 AS TEXT) AS tsquery) AND seq < ?13
             ORDER BY seq DESC LIMIT ?14");
 
     PROJECT_RUN_EVENT = "INSERT INTO run_events (run, seq) VALUES (?1, ?2)";

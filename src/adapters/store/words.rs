@@ -73,7 +73,10 @@ mod tests {
 
     #[test]
     fn words_are_runs_of_letters_and_digits() {
-        assert_eq!(index(&["GW4-0030954", "gateway-g4", "S-105; held by  GW4"]), "gw4 0030954 gateway g4 s 105 held by");
+        assert_eq!(
+            index(&["GW4-0030954", "gateway-g4", "S-105; held by  GW4"]),
+            "gw4 0030954 gateway g4 s 105 held by"
+        );
         assert_eq!(index(&["", " -- "]), "");
     }
 

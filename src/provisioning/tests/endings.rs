@@ -3,7 +3,7 @@
 use super::world::{CHIPS, Call, World, failing, failure, run_id, unit};
 use crate::audit::RunEvent;
 use crate::domain::{Failure, ReasonCode, Step, Variables, Verdict};
-use crate::ports::{Collision, CollisionRule};
+use crate::ports::{Collision, CollisionRule, Lock, LockKind};
 use crate::provisioning::{Input, Label, Run, Stage};
 
 /// The calls of a good run, with the step that each belongs to.
@@ -249,7 +249,13 @@ fn a_value_that_aws_refuses_is_found_before_any_effect() {
 
 #[test]
 fn a_claim_that_collides_fails_for_the_gravest_rule() {
-    let collision = |rule| Collision { rule, unit: unit("B-0002"), identity: CHIPS[0].identity(), run: run_id() };
+    let collision = |rule| Collision {
+        rule,
+        unit: unit("B-0002"),
+        fingerprint: CHIPS[0].fingerprint(),
+        run: Some(run_id()),
+        seq: 3,
+    };
     let rules = [
         (CollisionRule::Certificate, ReasonCode::CERTIFICATE_BOUND),
         (CollisionRule::Key, ReasonCode::KEY_BOUND),
@@ -258,14 +264,31 @@ fn a_claim_that_collides_fails_for_the_gravest_rule() {
     ];
     for (from, (_, code)) in rules.into_iter().enumerate() {
         let collisions: Vec<_> = rules[from..].iter().rev().map(|(rule, _)| collision(*rule)).collect();
-        let mut world = World::new().answering(3, move |_| Input::ClaimRefused(Ok(collisions)));
+        let mut world = World::new().answering(3, move |_| Input::Collided(collisions));
         let run = world.begin();
         assert_eq!((world.seals(), reason(&run)), (vec![Verdict::Fail], Some(code)));
         let reason = run.sealed.unwrap().reason.unwrap();
         assert_eq!(reason.args["unit"], "B-0002");
         assert_eq!(world.count(Call::Register), 0);
     }
-    let mut world = World::new().answering(3, |_| Input::ClaimRefused(Ok(vec![])));
+    let mut world = World::new().answering(3, |_| Input::Collided(vec![]));
     assert_eq!(reason(&world.begin()), Some(ReasonCode::STORE_FAILED));
     assert_eq!(world.seals(), [Verdict::Error]);
+}
+
+#[test]
+fn a_unit_that_failed_before_fails_until_somebody_rules() {
+    let kinds = [
+        (LockKind::Failed, ReasonCode::UNIT_LOCKED),
+        (LockKind::Scrapped, ReasonCode::UNIT_SCRAPPED),
+        (LockKind::Conflict, ReasonCode::IMPORT_CONFLICT),
+    ];
+    for (kind, code) in kinds {
+        let lock = Lock { kind, run: Some(run_id()), reason: Some(ReasonCode::THING_FOREIGN), seq: 3 };
+        let mut world = World::new().answering(3, move |_| Input::Locked(lock));
+        let run = world.begin();
+        assert_eq!((world.seals(), reason(&run)), (vec![Verdict::Fail], Some(code)));
+        assert_eq!(run.sealed.unwrap().reason.unwrap().args["unit"], "A-0001");
+        assert_eq!(world.count(Call::Register), 0);
+    }
 }

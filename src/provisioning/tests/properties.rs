@@ -8,7 +8,7 @@ use super::world::{CHIPS, World, failing, failure, profile, record_of, refused, 
 use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, Standing};
 use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Variables, Verdict};
-use crate::ports::{Collision, CollisionRule};
+use crate::ports::{Collision, CollisionRule, Lock, LockKind};
 use crate::provisioning::{Effect, Input, Run, decide};
 
 /// The events of whole runs, in their order: what a random walk follows most of the time.
@@ -56,6 +56,7 @@ static POOL: LazyLock<Vec<RunEvent>> = LazyLock::new(|| {
                 identity: identity.clone(),
                 standing: Standing::Known,
                 ruling: None,
+                replaces: None,
             });
         }
     }
@@ -226,12 +227,23 @@ fn any_reading() -> impl Strategy<Value = Reading> {
     ]
 }
 
+fn any_lock() -> impl Strategy<Value = Lock> {
+    let kinds = vec![LockKind::Failed, LockKind::Scrapped, LockKind::Conflict];
+    let run = prop::option::of(Just(super::world::run_id()));
+    (prop::sample::select(kinds), run).prop_map(|(kind, run)| Lock { kind, run, reason: None, seq: 3 })
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     let target = || prop::sample::select(vec!["one", "two", "three"]).prop_map(|name| name.parse().unwrap());
     let rules = vec![CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid, CollisionRule::Unit];
     let collisions = prop::collection::vec(prop::sample::select(rules), 0..4).prop_map(|rules| {
-        let holder =
-            |rule| Collision { rule, unit: unit("B-0002"), identity: CHIPS[1].identity(), run: super::world::run_id() };
+        let holder = |rule| Collision {
+            rule,
+            unit: unit("B-0002"),
+            fingerprint: CHIPS[1].fingerprint(),
+            run: Some(super::world::run_id()),
+            seq: 3,
+        };
         rules.into_iter().map(holder).collect()
     });
     let done = || prop_oneof![Just(Ok(())), any_failure().prop_map(Err)];
@@ -248,8 +260,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         any_failure().prop_map(|failure| Input::Read(Err(failure))),
         prop::collection::vec(any::<u8>(), 0..100).prop_map(|signature| Input::Signed(Ok(signature))),
         any_failure().prop_map(|failure| Input::Signed(Err(failure))),
-        collisions.prop_map(|collisions| Input::ClaimRefused(Ok(collisions))),
-        any_failure().prop_map(|failure| Input::ClaimRefused(Err(failure))),
+        collisions.prop_map(Input::Collided),
+        any_lock().prop_map(Input::Locked),
         (target(), target(), chip).prop_map(|(asked, target, chip)| {
             let record = record_of(&target, CHIPS[chip].fingerprint(), &"gw-A-0001");
             Input::Registered(asked, Box::new(Ok(record)))

@@ -277,6 +277,7 @@ impl World {
                     identity: identity.clone(),
                     standing: Standing::New,
                     ruling: None,
+                    replaces: None,
                 };
                 self.told.push(format!("  {}", tell(&claimed)));
                 self.append(claimed).unwrap();
@@ -312,7 +313,7 @@ pub fn failing(effect: &Effect, failure: Failure) -> Input {
         Effect::Identify => Input::Identified(Err(failure)),
         Effect::Read => Input::Read(Err(failure)),
         Effect::Sign { .. } => Input::Signed(Err(failure)),
-        Effect::Claim { .. } => Input::ClaimRefused(Err(failure)),
+        Effect::Claim { .. } => Input::Interrupted(failure),
         Effect::Register(asked) => refused(asked, failure, false),
         Effect::Deactivate { target, .. } => Input::Deactivated(target.clone(), Err(failure)),
         Effect::Print { .. } => Input::Printed(Err(failure)),
