@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
+use tokio::sync::Barrier;
 use uuid::Uuid;
 
 use crate::audit::event::{FreeText, LabelStatus};
@@ -33,6 +34,8 @@ struct State {
     random: u64,
     /// Writes before the power fails.
     writes_left: Option<u32>,
+    /// Whoever reads a credential waits here for the others who do.
+    meeting: Option<Arc<Barrier>>,
 }
 
 impl Memory {
@@ -62,6 +65,11 @@ impl Memory {
 
     pub fn fail_after(&self, writes: Option<u32>) {
         self.state().writes_left = writes;
+    }
+
+    /// So many read a credential at the same moment.
+    pub fn meet(&self, count: usize) {
+        self.state().meeting = Some(Arc::new(Barrier::new(count)));
     }
 
     /// What happened, with who did it.
@@ -159,7 +167,12 @@ impl People for Memory {
     }
 
     async fn credential(&self, who: Uuid) -> Result<Option<Credential>, Failure> {
-        Ok(self.state().credentials.get(&who).cloned())
+        let read = self.state().credentials.get(&who).cloned();
+        let meeting = self.state().meeting.clone();
+        if let Some(meeting) = meeting {
+            meeting.wait().await;
+        }
+        Ok(read)
     }
 
     async fn set_credential(&self, who: Uuid, credential: Credential) -> Result<(), Failure> {
