@@ -80,6 +80,12 @@ impl Office {
         lines.iter().map(|one| ["name", "role", "state"].map(|field| word(&one[field])).join(" ")).collect()
     }
 
+    /// Every file of the data directory.
+    fn files(&self) -> Vec<Vec<u8>> {
+        let files = std::fs::read_dir(self.data()).unwrap();
+        files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    }
+
     fn events(&self) -> Vec<String> {
         log::read(&self.data()).iter().map(|logged| logged.kind().to_owned()).collect()
     }
@@ -130,6 +136,9 @@ fn people_are_added_listed_disabled_taken_back_and_forgotten() {
     // The log never knew the name; it knows who forgot whom.
     let log = log::read(&office.data());
     assert!(log.iter().all(|logged| !String::from_utf8_lossy(&logged.bytes).contains("愛子")));
+    // Nor is it left over in what the database no longer uses.
+    assert!(!office.files().iter().any(|bytes| holds(bytes, "愛子")));
+    assert!(office.files().iter().any(|bytes| holds(bytes, "Root")));
     let (added, forgotten) = (all(&log, "operator-added"), all(&log, "person-forgotten"));
     assert_eq!(forgotten[0]["person"], added[1]["person"]["id"]);
     assert_eq!(forgotten[0]["operator"], added[0]["person"]);
@@ -216,9 +225,7 @@ fn pins_come_one_a_line_where_nobody_types_and_come_out_nowhere() {
     assert!(refused.err.contains("O-610"), "{}", refused.err);
 
     let mut places = vec![added.out.into_bytes(), added.err.into_bytes(), refused.err.into_bytes()];
-    let files = std::fs::read_dir(office.data()).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
-    places.extend(files);
-    let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    places.extend(office.files());
     for secret in ["73509182645", "root's own pin", &hex::encode("73509182645")] {
         assert!(!places.iter().any(|bytes| holds(bytes, secret)), "{secret}");
     }
@@ -270,6 +277,10 @@ fn a_terminal_shows_no_pin_and_is_left_as_it_was() {
     let _ = person.read_to_end(&mut shown);
     let shown = String::from_utf8_lossy(&shown).into_owned();
     assert!(!shown.contains("735") && !shown.contains("oops"), "{shown}");
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// A person's end and a program's end of one terminal.
