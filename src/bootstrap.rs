@@ -15,7 +15,7 @@ use crate::adapters::sqlite::{self, StationLock};
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode};
-use crate::ports::{BoardSource, Entropy};
+use crate::ports::{BoardSource, Entropy, People};
 use crate::runner::{self, Equipment, LogWriter, StationHandle};
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
@@ -116,19 +116,32 @@ pub fn boards(config: &Config) -> Box<dyn BoardSource> {
 
 /// The station's log, for writing in the operator's name.
 pub async fn open_log(config: &Config, data_dir: &Path, operator: Option<&str>) -> Result<LogWriter, Failure> {
+    let log = open_records(config, data_dir).await?.log;
+    match operator {
+        Some(name) => log.named(name).await,
+        None => Ok(log),
+    }
+}
+
+/// The log and the people behind it.
+pub struct Records {
+    /// In nobody's name: privileged commands act in that of somebody who signed in.
+    pub log: LogWriter,
+    pub people: Arc<dyn People>,
+}
+
+/// The station's log, and the people behind it.
+pub async fn open_records(config: &Config, data_dir: &Path) -> Result<Records, Failure> {
     keep_practice_apart(config, data_dir)?;
-    let store = sqlite::open(&data_dir.join(sqlite::FILE))?;
+    let store = Arc::new(sqlite::open(&data_dir.join(sqlite::FILE))?);
     let log = LogWriter {
-        store: Arc::new(store),
+        store: store.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::new()),
         station: config.station.name.clone(),
         operator: None,
     };
-    match operator {
-        Some(name) => log.named(name).await,
-        None => Ok(log),
-    }
+    Ok(Records { log, people: store })
 }
 
 /// Practice data and a real station's never share a folder: the first log made in it decides.

@@ -4,10 +4,13 @@ mod batch;
 pub mod boards;
 mod check;
 mod exit;
+mod operator;
 mod output;
+mod pin;
 mod practice;
 mod resume;
 mod run;
+pub mod sign_in;
 mod window;
 
 use std::path::PathBuf;
@@ -73,6 +76,9 @@ enum Command {
     Batch(batch::Command),
     /// Finishes HELD units in the cloud, without their boards, and answers for labels.
     Resume(resume::Options),
+    /// The people at the line: technicians, QA, supervisors, administrators.
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -103,6 +109,7 @@ pub fn main() -> ExitCode {
             Command::Run(options) => run::main(&global, config, options),
             Command::Boards { watch } => list_boards(&global, &config, watch),
             Command::Batch(command) => batch::main(&global, &config, command),
+            Command::Operator(command) => operator::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
             Command::Practice(_) | Command::Config(_) => ExitCode::from(exit::USAGE),
         }),

@@ -24,6 +24,12 @@ pub fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// A question, on stderr; the answer stands on the same line.
+pub fn ask(question: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{question}").and_then(|()| err.flush());
+}
+
 /// One JSON object a line. Error: stdout takes no more.
 pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
     write(&serde_json::to_string(value)?)

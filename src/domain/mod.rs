@@ -19,7 +19,7 @@ mod wire;
 pub use aws::{AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName};
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
 pub use identity::{ChipUid, Fingerprint, Identity, Sha256, SpkiHash};
-pub use operator::{OperatorRef, Role};
+pub use operator::{InvalidPin, OperatorRef, PersonName, Persons, Pin, Role};
 pub use reason::{Failure, ReasonCode};
 pub use run::{BatchName, EventId, RunId, StationName, Step, Verdict};
 pub use template::{Template, TemplateError, Variables};

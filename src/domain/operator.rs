@@ -1,6 +1,8 @@
 //! The people at the line, as the log knows them.
 
-use super::Invalid;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Invalid, printable, text_type};
 
 /// How an event names a person: a random id and SHA-256(32-byte salt ‖ name). Salt and name live
 /// outside the log, so that a person can be forgotten without rewriting it.
@@ -9,6 +11,49 @@ pub struct OperatorRef {
     pub id: uuid::Uuid,
     /// 64 hexadecimal digits.
     pub name_sha256: String,
+}
+
+text_type!(
+    /// The name under which a person signs in.
+    PersonName,
+    "person's name",
+    "1 to 64 bytes of printable text without spaces at its ends",
+    |t| printable(t, 64)
+);
+
+/// What a person signs in with. Shown nowhere: not by `Debug`, not by the error of its parser.
+#[derive(Debug, Clone)]
+pub struct Pin(SecretString);
+
+/// The text itself stays secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a PIN is 4 to 64 printable characters")]
+pub struct InvalidPin;
+
+impl TryFrom<SecretString> for Pin {
+    type Error = InvalidPin;
+    fn try_from(text: SecretString) -> Result<Self, InvalidPin> {
+        let characters = text.expose_secret().chars().count();
+        if (4..=64).contains(&characters) && !text.expose_secret().chars().any(char::is_control) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidPin)
+        }
+    }
+}
+
+impl ExposeSecret<str> for Pin {
+    fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// How many persons have to stand behind a ruling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Persons {
+    One,
+    #[default]
+    Two,
 }
 
 /// What a person may do. Each works with what is theirs; an administrator sets up the station and
@@ -49,5 +94,32 @@ impl std::str::FromStr for Role {
             value: text.to_owned(),
             rule: "technician, qa, supervisor or administrator",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_4_to_64_printable_characters_and_no_mistake_repeats_it() {
+        let pin = |text: &str| Pin::try_from(SecretString::from(text));
+        for good in ["1234", "correct horse", "暗証番号", &"9".repeat(64), "ü".repeat(64).as_str()] {
+            assert_eq!(pin(good).unwrap().expose_secret(), good);
+        }
+        for bad in ["", "123", "暗証番", &"9".repeat(65), "1234\n", "12\t34", "\u{7f}1234"] {
+            assert_eq!(pin(bad).unwrap_err().to_string(), "a PIN is 4 to 64 printable characters");
+        }
+        assert!(!format!("{:?}", pin("73509182645")).contains("73509182645"));
+    }
+
+    #[test]
+    fn a_person_has_a_name_that_can_be_typed_again() {
+        for good in ["A", "山田 花子", "O'Hara"] {
+            good.parse::<PersonName>().unwrap();
+        }
+        for bad in ["", " A", "A ", "A\tB", &"x".repeat(65)] {
+            bad.parse::<PersonName>().unwrap_err();
+        }
     }
 }

@@ -46,6 +46,10 @@ pub trait People: Send + Sync {
     /// `failures` reaches `limit`. Of two tries at once each counts.
     async fn count_wrong_pin(&self, who: Uuid, limit: u32, locked_until: Timestamp) -> Result<Credential, Failure>;
 
+    /// After a right PIN: no wrong ones since, and no lock. The PIN itself is not touched, as it may
+    /// have been reset at the same moment.
+    async fn clear_wrong_pins(&self, who: Uuid) -> Result<(), Failure>;
+
     /// Deletes name, salt and credential; `false`: nothing was there to delete.
     async fn forget(&self, who: Uuid) -> Result<bool, Failure>;
 

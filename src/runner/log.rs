@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::people::SignedIn;
 use crate::audit::{Body, Event, LineEvent, RunEvent, event};
 use crate::domain::{EventId, Failure, OperatorRef, ReasonCode, RunId, StationName};
 use crate::ports::{AuditStore, Clock, Entropy, Logged, Receipt};
@@ -18,17 +19,26 @@ pub struct LogWriter {
 
 impl LogWriter {
     /// The same log, with the person named who acts: made known to the log at first sight.
-    pub async fn named(mut self, name: &str) -> Result<Self, Failure> {
-        let mut salt = [0; 32];
-        self.entropy.fill(&mut salt)?;
+    pub async fn named(self, name: &str) -> Result<Self, Failure> {
+        let operator = self.person(name).await?;
+        Ok(Self { operator: Some(operator), ..self })
+    }
+
+    /// The same log, in the name of somebody who proved to be that person.
+    pub fn by(&self, person: &SignedIn) -> Self {
+        Self { operator: Some(person.operator().clone()), ..self.clone() }
+    }
+
+    /// How the log names a person; it is told at first sight.
+    pub async fn person(&self, name: &str) -> Result<OperatorRef, Failure> {
+        let salt = self.random()?;
         let id = uuid::Builder::from_random_bytes(self.random()?).into_uuid();
-        let operator = self.store.operator(name, (id, salt)).await?;
-        let known = operator.id != id;
-        self.operator = Some(operator);
-        if !known {
-            self.line(LineEvent::OperatorNamed {}).await?;
+        let person = self.store.operator(name, (id, salt)).await?;
+        if person.id == id {
+            let named = Self { operator: Some(person.clone()), ..self.clone() };
+            named.line(LineEvent::OperatorNamed {}).await?;
         }
-        Ok(self)
+        Ok(person)
     }
 
     pub async fn line(&self, event: LineEvent) -> Result<Receipt, Failure> {

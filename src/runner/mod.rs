@@ -14,6 +14,7 @@ pub mod view;
 
 pub mod arrivals;
 pub mod lanes;
+pub mod people;
 
 pub use batches::{close_batch, open_batch};
 pub use equipment::Equipment;

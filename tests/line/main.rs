@@ -15,6 +15,7 @@ mod gate;
 mod killed;
 mod log;
 mod peers;
+mod people;
 mod program;
 mod secrets;
 mod serial;

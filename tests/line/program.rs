@@ -1,6 +1,7 @@
 //! The real program as a child process.
 
 use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -87,6 +88,24 @@ impl Program {
         self
     }
 
+    pub fn config(mut self, file: &Path) -> Program {
+        self.command.arg("--config").arg(file);
+        self
+    }
+
+    /// With this text to read from standard input.
+    pub fn input(self, text: &str) -> Program {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        self.stdin(file)
+    }
+
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Program {
+        self.command.stdin(stdin);
+        self
+    }
+
     pub fn start(mut self) -> Running {
         Running { child: self.command.spawn().unwrap(), output: self.output }
     }
@@ -110,6 +129,15 @@ impl Running {
             if Instant::now() > by {
                 panic!("no end within {PATIENCE:?}:\n{}\n{}", self.read("out"), self.read("err"));
             }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Until it has said this on stderr.
+    pub fn until_said(&self, text: &str) {
+        let by = Instant::now() + PATIENCE;
+        while !self.read("err").contains(text) {
+            assert!(Instant::now() < by, "no {text:?} within {PATIENCE:?}: {}", self.read("err"));
             std::thread::sleep(Duration::from_millis(20));
         }
     }

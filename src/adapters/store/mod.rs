@@ -173,6 +173,10 @@ impl People for LogStore {
         self.write(move |session, _| people::count_wrong_pin(session, who, limit, locked_until)).await
     }
 
+    async fn clear_wrong_pins(&self, who: Uuid) -> Result<(), Failure> {
+        self.write(move |session, _| people::clear_wrong_pins(session, who)).await
+    }
+
     async fn forget(&self, who: Uuid) -> Result<bool, Failure> {
         self.write(move |session, _| people::forget(session, who)).await
     }

@@ -85,6 +85,11 @@ pub fn count_wrong_pin(
     Ok(counted)
 }
 
+pub fn clear_wrong_pins(session: &mut dyn Session, id: Uuid) -> Result<(), StoreError> {
+    session.execute(sql::CLEAR_WRONG_PINS, values![id.as_bytes()])?;
+    Ok(())
+}
+
 pub fn forget(session: &mut dyn Session, id: Uuid) -> Result<bool, StoreError> {
     let credentials = session.execute(sql::FORGET_CREDENTIAL, values![id.as_bytes()])?;
     let people = session.execute(sql::FORGET_PERSON, values![id.as_bytes()])?;

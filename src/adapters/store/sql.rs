@@ -168,6 +168,7 @@ statements! {
     SET_CREDENTIAL = "INSERT INTO credentials (id, pin_hash, failures, locked_until_ns) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (id) DO UPDATE SET pin_hash = excluded.pin_hash, failures = excluded.failures,
             locked_until_ns = excluded.locked_until_ns";
+    CLEAR_WRONG_PINS = "UPDATE credentials SET failures = 0, locked_until_ns = NULL WHERE id = ?1";
     FORGET_CREDENTIAL = "DELETE FROM credentials WHERE id = ?1";
     KEEP_TEXT = "INSERT INTO texts (id, salt, words) VALUES (?1, ?2, ?3)";
     TEXT = "SELECT salt, words FROM texts WHERE id = ?1";

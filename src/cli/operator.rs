@@ -1,0 +1,140 @@
+//! `lineseal operator add|list|disable|reset|forget`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::output::{self, data, say};
+use super::sign_in::Acting;
+use super::{Global, pin, places};
+use crate::bootstrap::{self, Records};
+use crate::config::Config;
+use crate::domain::{Failure, PersonName, Pin, Role};
+use crate::ports::Person;
+use crate::runner::people::{self, SignedIn};
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Adds a person, or takes a disabled one back. The first is an administrator and needs no --as.
+    Add {
+        name: PersonName,
+        /// technician, qa, supervisor or administrator.
+        #[arg(long)]
+        role: Role,
+        #[command(flatten)]
+        acting: Acting,
+        #[command(flatten)]
+        new: NewPin,
+    },
+    /// Everyone who was added, by name.
+    List,
+    /// The person may no longer sign in.
+    Disable {
+        name: String,
+        #[command(flatten)]
+        acting: Acting,
+    },
+    /// Gives the person a new PIN and ends a lock-out.
+    Reset {
+        name: String,
+        #[command(flatten)]
+        acting: Acting,
+        #[command(flatten)]
+        new: NewPin,
+    },
+    /// Deletes a disabled person's name and PIN. The log keeps an id that means nobody.
+    Forget {
+        name: String,
+        #[command(flatten)]
+        acting: Acting,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct NewPin {
+    /// Holds the new PIN; without it, the PIN is asked for.
+    #[arg(long, value_name = "FILE")]
+    new_pin_file: Option<PathBuf>,
+}
+
+impl NewPin {
+    fn of(&self, name: &str) -> Result<Pin, Failure> {
+        Ok(pin::new(name, self.new_pin_file.as_deref())?)
+    }
+}
+
+pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
+    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+    match bootstrap::block_on(perform(global, config, command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::failure(&failure, &language);
+            ExitCode::from(super::exit::of_failure(&failure))
+        }
+    }
+}
+
+async fn perform(global: &Global, config: &Config, command: Command) -> Result<(), Failure> {
+    let records = bootstrap::open_records(config, &places(global).data_dir).await?;
+    let Records { log, people } = &records;
+    match command {
+        Command::Add { name, role, acting, new } => {
+            let first = people.operators().await?.is_empty();
+            let by = if first { None } else { Some(administrator(global, &records, &acting).await?) };
+            let pin = new.of(name.as_str())?;
+            people::add(log, &**people, by.as_ref(), &name, role, &pin).await?;
+            say(&format!("{name} may sign in as {role}"));
+        }
+        Command::List => {
+            for person in people.operators().await? {
+                list(&records, &person, global.json).await?;
+            }
+        }
+        Command::Disable { name, acting } => {
+            let by = administrator(global, &records, &acting).await?;
+            people::disable(log, &**people, &by, &name).await?;
+            say(&format!("{name} may no longer sign in"));
+        }
+        Command::Reset { name, acting, new } => {
+            let by = administrator(global, &records, &acting).await?;
+            let pin = new.of(&name)?;
+            people::reset(log, &**people, &by, &name, &pin).await?;
+            say(&format!("{name} has a new PIN"));
+        }
+        Command::Forget { name, acting } => {
+            let by = administrator(global, &records, &acting).await?;
+            people::forget(log, &**people, &by, &name).await?;
+            say("the person is forgotten");
+        }
+    }
+    Ok(())
+}
+
+async fn administrator(global: &Global, records: &Records, acting: &Acting) -> Result<SignedIn, Failure> {
+    acting.sign_in(global, records, &[Role::Administrator]).await
+}
+
+async fn list(records: &Records, person: &Person, as_json: bool) -> Result<(), Failure> {
+    let credential = records.people.credential(person.who.id).await?;
+    let now = records.log.clock.now();
+    let locked_until = credential.and_then(|credential| credential.locked_until).filter(|until| *until > now);
+    let state = match (&person.name, person.disabled, locked_until) {
+        (None, ..) => "forgotten",
+        (_, true, _) => "disabled",
+        (_, _, Some(_)) => "locked",
+        _ => "active",
+    };
+    if as_json {
+        let shown = output::json(&json!({
+            "id": person.who.id, "name": person.name, "role": person.role, "state": state,
+            "locked_until": locked_until,
+        }));
+        // Whoever stopped reading the list has seen enough of it.
+        shown.unwrap_or_default();
+    } else {
+        let role = person.role.map_or("-", Role::as_str);
+        data(&format!("{state:<10} {role:<14} {}", person.name.as_deref().unwrap_or("-")));
+    }
+    Ok(())
+}

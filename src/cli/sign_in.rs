@@ -1,0 +1,46 @@
+//! Who acts, and how that is proven: arguments that all privileged commands share.
+
+use std::path::PathBuf;
+
+use super::{Global, pin};
+use crate::bootstrap::Records;
+use crate::domain::{Failure, ReasonCode, Role};
+use crate::runner::people::{self, SignedIn};
+
+/// The person named with `--as`.
+#[derive(clap::Args, Clone)]
+pub struct Acting {
+    /// Holds the PIN of the person who acts (--as); without it, the PIN is asked for.
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
+}
+
+/// A second person beside the one who acts.
+#[derive(clap::Args, Clone)]
+pub struct Second {
+    /// The second person.
+    #[arg(long, value_name = "OPERATOR")]
+    second: Option<String>,
+    /// Holds the second person's PIN; without it, the PIN is asked for.
+    #[arg(long, value_name = "FILE", requires = "second")]
+    second_pin_file: Option<PathBuf>,
+}
+
+impl Acting {
+    pub async fn sign_in(&self, global: &Global, records: &Records, roles: &[Role]) -> Result<SignedIn, Failure> {
+        let Some(name) = &global.operator else {
+            return Err(Failure::new(ReasonCode::CONFIG_INVALID, "say who acts: --as OPERATOR"));
+        };
+        let pin = pin::known(name, self.pin_file.as_deref())?;
+        people::sign_in(&records.log, &*records.people, name, &pin, roles).await
+    }
+}
+
+impl Second {
+    /// `None` when no second person was named.
+    pub async fn sign_in(&self, records: &Records, roles: &[Role]) -> Result<Option<SignedIn>, Failure> {
+        let Some(name) = &self.second else { return Ok(None) };
+        let pin = pin::known(name, self.second_pin_file.as_deref())?;
+        people::sign_in(&records.log, &*records.people, name, &pin, roles).await.map(Some)
+    }
+}

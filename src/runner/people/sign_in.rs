@@ -1,0 +1,109 @@
+//! A name and a PIN become a person who may do something.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::pin::{self, Compared};
+use crate::audit::LineEvent;
+use crate::domain::{Failure, OperatorRef, Pin, ReasonCode, Role};
+use crate::ports::{Credential, People, Person};
+use crate::runner::LogWriter;
+
+/// So many wrong PINs in a row lock a person out.
+pub const TRIES: u32 = 5;
+
+/// How long: short enough for a shift, long enough that guessing four digits takes weeks.
+pub const LOCK: SignedDuration = SignedDuration::from_mins(15);
+
+/// A person who proved to be one: only [`sign_in`] makes it, so whoever asks for it asks for a PIN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    operator: OperatorRef,
+    name: String,
+    role: Role,
+}
+
+impl SignedIn {
+    pub fn operator(&self) -> &OperatorRef {
+        &self.operator
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// O-610 unless the person has one of `roles`.
+    pub fn has_one_of(&self, roles: &[Role]) -> Result<(), Failure> {
+        if roles.contains(&self.role) {
+            return Ok(());
+        }
+        let wanted = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+        let cause = format!("{} signed in as {}; this takes {wanted}", self.name, self.role);
+        Err(Failure::new(ReasonCode::OPERATOR_ROLE, cause).with("roles", wanted))
+    }
+}
+
+/// Signs a person in who has one of `roles`. O-607 unknown or disabled, O-609 locked out, O-608 wrong
+/// PIN (an event), O-610 another role.
+///
+/// A try is counted *before* the PIN is looked at and taken back when it was right: of a thousand
+/// tries at once, no more are looked at than [`TRIES`], and none escapes the count by a kill. Once a
+/// lock is over one more wrong PIN locks again, until a right one or a reset.
+pub async fn sign_in(
+    log: &LogWriter,
+    people: &dyn People,
+    name: &str,
+    pin: &Pin,
+    roles: &[Role],
+) -> Result<SignedIn, Failure> {
+    let Some((person, before)) = operator(people, name).await? else {
+        // The time that it takes must not tell who exists.
+        pin::compare_with_nothing(pin).await?;
+        let cause = format!("{name:?} is no operator, or is disabled");
+        return Err(Failure::new(ReasonCode::OPERATOR_UNKNOWN, cause));
+    };
+    let who = person.operator.id;
+    let now = log.clock.now();
+    if let Some(until) = before.locked_until.filter(|until| *until > now) {
+        return Err(locked(&person, until, now));
+    }
+    let until = now.checked_add(LOCK).unwrap_or(Timestamp::MAX);
+    let counted = people.count_wrong_pin(who, TRIES, until).await?;
+    if counted.failures > TRIES && counted.failures != before.failures.saturating_add(1) {
+        // Others tried in between and used up what there was to try.
+        return Err(locked(&person, until, now));
+    }
+    match pin::compare(pin, counted.pin_hash).await? {
+        Compared::Right => people.clear_wrong_pins(who).await?,
+        Compared::Wrong => {
+            let locked = counted.failures >= TRIES;
+            log.line(LineEvent::SignInRefused { person: person.operator, locked }).await?;
+            let cause = match locked {
+                true => format!("wrong PIN number {}: locked for {} minutes", counted.failures, LOCK.as_mins()),
+                false => format!("wrong PIN; {} more and {name} is locked out", TRIES - counted.failures),
+            };
+            return Err(Failure::new(ReasonCode::OPERATOR_PIN, cause));
+        }
+    }
+    person.has_one_of(roles)?;
+    Ok(person)
+}
+
+/// The person that `name` would be, if the PIN is right.
+async fn operator(people: &dyn People, name: &str) -> Result<Option<(SignedIn, Credential)>, Failure> {
+    let Some(Person { who, role: Some(role), disabled: false, .. }) = people.person(name).await? else {
+        return Ok(None);
+    };
+    let credential = people.credential(who.id).await?;
+    Ok(credential.map(|credential| (SignedIn { operator: who, name: name.to_owned(), role }, credential)))
+}
+
+fn locked(person: &SignedIn, until: Timestamp, now: Timestamp) -> Failure {
+    // Rounded up: nobody comes back too early.
+    let minutes = until.duration_since(now).as_secs().saturating_add(59) / 60;
+    Failure::new(ReasonCode::OPERATOR_LOCKED, format!("{} is locked out until {until}", person.name))
+        .with("minutes", minutes)
+}

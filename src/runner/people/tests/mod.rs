@@ -1,0 +1,4 @@
+mod managing;
+mod memory;
+mod ruling;
+mod signing_in;
