@@ -62,6 +62,7 @@ command -v git >/dev/null || die "git is missing: apt-get install git"
 
 # Written command=package, as assets/packaging/prepare.sh says. tests/architecture compares these with
 # the programs that tests start.
+strangers=(openssl=openssl)
 tokens=(softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit p11-kit-modules ss=iproute2
     setpriv=util-linux)
 databases=(postgres=postgresql initdb=postgresql setpriv=util-linux)
@@ -75,10 +76,11 @@ peers=
 for suite in "${suites[@]}"; do
     case $suite in
     architecture | lib) ;;
-    adapters | audit | line | crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
+    audit) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
+    adapters | line | crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;
-    *) wanted+=("${tokens[@]}" "${databases[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
+    *) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
     esac
 done
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}

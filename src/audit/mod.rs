@@ -1,6 +1,11 @@
-//! The log: what an event is, how it becomes a leaf, and the tree over all leaves.
+//! The log: what an event is, how it becomes a leaf, the tree over all leaves, and what proves it to
+//! someone who trusts nobody here: checkpoints, proofs and bundles of them.
 
+pub mod bundle;
 pub mod event;
+pub mod note;
+pub mod proof;
+pub mod tlog_proof;
 mod tree;
 
 pub use event::{Body, Event, LineEvent, RunEvent};

@@ -8,6 +8,7 @@
 mod aws;
 mod board;
 mod identity;
+mod log;
 mod operator;
 pub mod profile;
 pub mod reason;
@@ -19,6 +20,7 @@ mod wire;
 pub use aws::{AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName};
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
 pub use identity::{ChipUid, Fingerprint, Identity, Sha256, SpkiHash};
+pub use log::KeyName;
 pub use operator::{InvalidPin, OperatorRef, PersonName, Persons, Pin, Role};
 pub use reason::{Failure, ReasonCode};
 pub use run::{BatchName, EventId, RunId, StationName, Step, Verdict};

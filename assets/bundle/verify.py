@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+"""Checks a Lineseal proof bundle offline: python3 verify.py [--key VKEY]... [FOLDER]
+
+Python's standard library and the program openssl (3.0 or later), no network. Status 0: everything
+holds; 1: something does not, and the last line says what.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+FIXED = ["README.md", "SHA256SUMS", "bundle.json", "checkpoint.txt", "verify.py"]
+DIGESTS = {
+    "ecdsa_secp256r1_sha256": "sha256",
+    "ecdsa_secp384r1_sha384": "sha384",
+    "ecdsa_secp521r1_sha512": "sha512",
+    "rsa_pkcs1_sha256": "sha256",
+}
+# What Python raises when something is not of the form that the code below takes for granted.
+MISSHAPEN = (AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError, subprocess.SubprocessError)
+
+
+class Wrong(Exception):
+    """The bundle does not hold."""
+
+
+def need(condition, what):
+    if not condition:
+        raise Wrong(what)
+
+
+def say(line):
+    """One line, whatever a forger put in: nothing in it moves the cursor or begins another line."""
+    print("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def unbase64(text, what):
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise Wrong(f"{what}: not base64") from None
+    need(base64.b64encode(data).decode() == text, f"{what}: not base64 in its only form")
+    return data
+
+
+def openssl(*arguments, **files):
+    """Runs openssl; {name} in an argument is a file with these bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {}
+        for name, data in files.items():
+            paths[name] = os.path.join(folder, name)
+            with open(paths[name], "wb") as file:
+                file.write(data)
+        command = ["openssl"] + [argument.format(**paths) for argument in arguments]
+        try:
+            return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        except FileNotFoundError:
+            raise Wrong("openssl is not installed") from None
+
+
+def read(folder):
+    """Every file by its name with slashes."""
+    files = {}
+    for at, folders, names in os.walk(folder):
+        for name in names + [each for each in folders if os.path.islink(os.path.join(at, each))]:
+            path = os.path.join(at, name)
+            shown = os.path.relpath(path, folder).replace(os.sep, "/")
+            need(os.path.isfile(path) and not os.path.islink(path), f"{shown}: not a plain file")
+            with open(path, "rb") as file:
+                files[shown] = file.read()
+    return files
+
+
+def text(files, name):
+    need(name in files, f"{name} is missing")
+    try:
+        return files[name].decode("utf-8")
+    except UnicodeDecodeError:
+        raise Wrong(f"{name}: not UTF-8") from None
+
+
+def check_sums(files):
+    given = text(files, "SHA256SUMS")
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != "SHA256SUMS"}
+    listed = dict(reversed(line.split("  ", 1)) for line in given.splitlines() if "  " in line)
+    for name in sorted(listed):
+        need(name in sums, f"{name} is missing")
+    for name in sorted(sums):
+        need(name in listed, f"{name} does not belong here")
+        need(listed[name] == sums[name], f"{name} is not the file whose sum is in SHA256SUMS")
+    order = sorted(sums, key=lambda name: name.encode())
+    need(given == "".join(f"{sums[name]}  {name}\n" for name in order), "SHA256SUMS: not as it was written")
+
+
+def parse_key(vkey):
+    """(name, id, public key) of a C2SP signed-note verifier key for Ed25519."""
+    parts = vkey.split("+", 2)
+    need(len(parts) == 3, f"{vkey}: not a verifier key")
+    name, number, key = parts[0], parts[1], unbase64(parts[2], vkey)
+    need(name and not re.search(r"\s", name), f"{vkey}: not a verifier key")
+    need(len(key) == 33 and key[0] == 1, f"{vkey}: not an Ed25519 key")
+    need(sha256(name.encode(), b"\n", key)[:4].hex() == number, f"{vkey}: its id does not belong to it")
+    return name, number, key[1:]
+
+
+def pem(public):
+    der = bytes.fromhex("302a300506032b6570032100") + public
+    return f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n".encode()
+
+
+def parse_note(note):
+    """(text, [(name, id, signature)]) of a C2SP signed note."""
+    body, separator, lines = note.rpartition("\n\n")
+    need(separator and lines.endswith("\n"), "checkpoint.txt: not a signed note")
+    signatures = []
+    for line in lines[:-1].split("\n"):
+        parts = line.split(" ")
+        need(len(parts) == 3 and parts[0] == "\u2014", "checkpoint.txt: not a signed note")
+        data = unbase64(parts[2], "checkpoint.txt")
+        need(len(data) > 4, "checkpoint.txt: not a signed note")
+        signatures.append((parts[1], data[:4].hex(), data[4:]))
+    return body + "\n", signatures
+
+
+def number(text_, what):
+    need(re.fullmatch(r"0|[1-9][0-9]{0,19}", text_, re.ASCII), f"{what}: not a number in its only form")
+    return int(text_)
+
+
+def parse_checkpoint(body):
+    lines = body[:-1].split("\n")
+    need(len(lines) >= 3 and all(lines), "checkpoint.txt: not a checkpoint")
+    root = unbase64(lines[2], "checkpoint.txt")
+    need(len(root) == 32, "checkpoint.txt: its root is no SHA-256")
+    return lines[0], number(lines[1], "checkpoint.txt"), root
+
+
+def signed(body, signatures, key):
+    """Did this key sign? A wrong signature of it spoils the note."""
+    name, number_, public = key
+    found = [signature for signer, id_, signature in signatures if (signer, id_) == (name, number_)]
+    for signature in found[:1]:
+        done = openssl(
+            "pkeyutl", "-verify", "-pubin", "-inkey", "{key}", "-rawin", "-in", "{body}", "-sigfile", "{signature}",
+            key=pem(public), body=body.encode(), signature=signature,
+        )
+        need(done.returncode == 0, f"checkpoint.txt: the signature of {name} ({number_}) is wrong")
+    return bool(found)
+
+
+def root_of(event, index, size, path, what):
+    """RFC 9162 section 2.1.3.2."""
+    need(index < size, f"{what}: the log has only {size} events")
+    here, last, node = index, size - 1, sha256(b"\0", event)
+    for beside in path:
+        need(last > 0, f"{what}: the proof is too long")
+        if here & 1 or here == last:
+            node = sha256(b"\1", beside, node)
+            while not here & 1 and here:
+                here, last = here >> 1, last >> 1
+        else:
+            node = sha256(b"\1", node, beside)
+        here, last = here >> 1, last >> 1
+    need(last == 0, f"{what}: the proof is too short")
+    return node
+
+
+def check_event(files, seq, checkpoint):
+    note, size, root = checkpoint
+    name = f"proofs/{seq}.tlog-proof"
+    head, separator, rest = text(files, name).partition("\n\n")
+    lines = head.split("\n")
+    need(separator and lines[0] == "c2sp.org/tlog-proof@v1" and len(lines) >= 2, f"{name}: not a proof")
+    need(lines[1] == f"index {seq}", f"{name}: for another event")
+    need(rest == note, f"{name}: does not belong to checkpoint.txt")
+    path = [unbase64(line, name) for line in lines[2:]]
+    need(all(len(hash_) == 32 for hash_ in path), f"{name}: not a proof")
+    need(f"events/{seq}.json" in files, f"events/{seq}.json is missing")
+    event = files[f"events/{seq}.json"]
+    need(root_of(event, seq, size, path, name) == root, f"events/{seq}.json: not what the log has at {seq}")
+    try:
+        return event, json.loads(event)
+    except ValueError:
+        raise Wrong(f"events/{seq}.json: not JSON") from None
+
+
+def ecdsa_der(signature):
+    def tagged(tag, data):
+        length = bytes([len(data)]) if len(data) < 128 else bytes([0x81, len(data)])
+        return bytes([tag]) + length + data
+
+    need(2 <= len(signature) <= 132, "an event's signature has no length that a curve has")
+    half = len(signature) // 2
+    integers = b""
+    for digits in (signature[:half], signature[half:]):
+        digits = digits.lstrip(b"\0")
+        integers += tagged(2, digits if digits and digits[0] < 128 else b"\0" + digits)
+    return tagged(0x30, integers)
+
+
+def evidence(events):
+    """The files that the events make, and the chips' signatures to check."""
+    files, answers, runs = {}, [], {}
+    for seq, event in events:
+        kind, run = event.get("event"), event.get("run")
+        if kind == "imported" and "certificate" in event:
+            files[f"evidence/{seq}-certificate.der"] = unbase64(event["certificate"], f"events/{seq}.json")
+        if run is None:
+            continue
+        shown = runs.setdefault(run, {})
+        if kind in ("chip-read", "read-again"):
+            shown["certificate"] = unbase64(event["reading"]["certificate"], f"events/{seq}.json")
+            files[f"evidence/{seq}-certificate.der"] = shown["certificate"]
+        elif kind == "challenge-made":
+            challenge = unbase64(event["challenge"], f"events/{seq}.json")
+            shown["challenge"] = (event["purpose"], challenge)
+            files[f"evidence/{seq}-challenge.bin"] = challenge
+        elif kind == "challenge-answered":
+            signature = unbase64(event["signature"], f"events/{seq}.json")
+            files[f"evidence/{seq}-signature.bin"] = signature
+            if event["scheme"].startswith("ecdsa"):
+                signature = ecdsa_der(signature)
+                files[f"evidence/{seq}-signature.der"] = signature
+            purpose, challenge = shown.pop("challenge", (None, None))
+            if purpose == event["purpose"] and "certificate" in shown:
+                answers.append((seq, shown["certificate"], challenge, signature, event["scheme"]))
+    return files, answers
+
+
+def check_chip(seq, certificate, challenge, signature, scheme):
+    what = f"event {seq}: the chip's signature does not verify"
+    need(scheme in DIGESTS, what)
+    public = openssl("x509", "-inform", "DER", "-in", "{certificate}", "-noout", "-pubkey", certificate=certificate)
+    need(public.returncode == 0, what)
+    done = openssl(
+        "dgst", f"-{DIGESTS[scheme]}", "-verify", "{public}", "-signature", "{signature}", "{challenge}",
+        public=public.stdout, signature=signature, challenge=challenge,
+    )
+    need(done.returncode == 0, what)
+
+
+def check_disclosure(disclosure, events):
+    hash_ = disclosure["sha256"]
+    what = f"what is said to be behind {hash_} is not, or no event has it"
+    need(re.fullmatch(r"[0-9a-f]{64}", hash_), what)
+    need(any(hash_.encode() in event for event in events), what)
+    need(disclosure["state"] in ("revealed", "forgotten"), what)
+    if disclosure["state"] == "revealed":
+        salt = unbase64(disclosure["salt"], "bundle.json")
+        need(sha256(salt, disclosure["text"].encode()).hex() == hash_, what)
+
+
+def names_unit(value, unit):
+    if isinstance(value, dict):
+        if value.get("product") == unit["product"] and value.get("serial") == unit["serial"]:
+            return True
+        return any(names_unit(each, unit) for each in value.values())
+    return isinstance(value, list) and any(names_unit(each, unit) for each in value)
+
+
+def check(folder, pinned):
+    files = read(folder)
+    check_sums(files)
+    manifest = json.loads(text(files, "bundle.json"))
+    known = (manifest["format"], manifest["version"])
+    need(known == ("lineseal-proof-bundle", 1), f"bundle.json: {known} is unknown to this program")
+    expected = {name: files.get(name) for name in FIXED}
+
+    note = text(files, "checkpoint.txt")
+    body, signatures = parse_note(note)
+    origin, size, root = parse_checkpoint(body)
+    claimed = {"origin": origin, "size": size, "root": root.hex()}
+    need(manifest["checkpoint"] == claimed, "bundle.json does not belong to checkpoint.txt")
+    for vkey in manifest["keys"]:
+        key = parse_key(vkey)
+        need(signed(body, signatures, key), f"{key[0]} ({key[1]}) did not sign checkpoint.txt")
+        expected[f"keys/{key[1]}.vkey"] = f"{vkey}\n".encode()
+        expected[f"keys/{key[1]}.pem"] = pem(key[2])
+    need(manifest["keys"], "bundle.json: no key")
+    counted = [vkey for vkey in pinned if signed(body, signatures, parse_key(vkey))]
+    need(counted or not pinned, "none of the keys given with --key signed checkpoint.txt")
+
+    events = []
+    for seq in manifest["events"]:
+        need(type(seq) is int and seq >= 0, "bundle.json: an event without a number")
+        need(not any(seq == other for other, _, _ in events), f"bundle.json: event {seq} is there twice")
+        events.append((seq, *check_event(files, seq, (note, size, root))))
+        expected[f"events/{seq}.json"] = files[f"events/{seq}.json"]
+        expected[f"proofs/{seq}.tlog-proof"] = files[f"proofs/{seq}.tlog-proof"]
+    made, answers = evidence(sorted((seq, event) for seq, _, event in events))
+    expected.update(made)
+    for name in sorted(expected):
+        need(name in files, f"{name} is missing")
+        need(files[name] == expected[name], f"{name} is not what the rest of the bundle makes of it")
+    for name in sorted(files):
+        need(name in expected, f"{name} does not belong here")
+    for answer in answers:
+        check_chip(*answer)
+    for disclosure in manifest.get("disclosures", []):
+        check_disclosure(disclosure, [event for _, event, _ in events])
+    unit = manifest["unit"]
+    need(any(names_unit(event, unit) for _, _, event in events), "no event is of the unit that bundle.json names")
+
+    say(f"unit: {unit['product']} {unit['serial']}")
+    say(f"log: {origin}, {size} events, root {root.hex()}")
+    say(f"proven events: {', '.join(str(seq) for seq, _, _ in events)}")
+    say(f"chips' signatures verified: {len(answers)}")
+    for disclosure in manifest.get("disclosures", []):
+        shown = json.dumps(disclosure["text"]) if disclosure["state"] == "revealed" else "forgotten"
+        say(f"{disclosure['sha256']}: {shown}")
+    for vkey in counted or manifest["keys"]:
+        say(f"signed by: {vkey}")
+    if counted:
+        say("OK: everything holds, under a key that you gave.")
+    else:
+        say("OK: everything holds, if the keys above are whose you think. They came with the bundle: compare them.")
+
+
+def main():
+    arguments = argparse.ArgumentParser(description="Checks a Lineseal proof bundle offline.")
+    arguments.add_argument("--key", action="append", default=[], help="a verifier key that you had before")
+    arguments.add_argument("folder", nargs="?", default=os.path.dirname(os.path.abspath(__file__)))
+    given = arguments.parse_args()
+    try:
+        check(given.folder, given.key)
+    except Wrong as wrong:
+        say(f"WRONG: {wrong}")
+        return 1
+    except MISSHAPEN as error:
+        say(f"WRONG: the bundle is not of the form it should have ({type(error).__name__}: {error})")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+//! What a chip showed and signed, taken out of the events so that other tools can judge it.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
+    UnparsedPublicKey, VerificationAlgorithm,
+};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+
+use super::File;
+use crate::audit::event::{Purpose, SignatureScheme};
+use crate::audit::{Body, Event, LineEvent, RunEvent};
+use crate::domain::Bytes;
+
+#[derive(Default)]
+pub(super) struct Evidence {
+    pub files: Vec<File>,
+    pub answers: Vec<Answer>,
+}
+
+/// One signature of a chip, with the events that it joins.
+pub(super) struct Answer {
+    pub certificate: (u64, Bytes),
+    pub challenge: (u64, Bytes),
+    pub signature: (u64, Bytes),
+    pub scheme: SignatureScheme,
+}
+
+/// What a run showed last.
+#[derive(Default)]
+struct Shown {
+    certificate: Option<(u64, Bytes)>,
+    challenge: Option<(u64, Purpose, Bytes)>,
+}
+
+/// From events in the order of the log. Events of a kind that this version does not know hold nothing
+/// that it could extract.
+pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evidence {
+    let mut evidence = Evidence::default();
+    let mut runs: HashMap<_, Shown> = HashMap::new();
+    for (seq, bytes) in events {
+        let (run, event) = match Event::decode(bytes) {
+            Ok(Event { run: Some(run), body: Body::Run(event), .. }) => (run, event),
+            Ok(Event { body: Body::Line(LineEvent::Imported { certificate: Some(certificate), .. }), .. }) => {
+                evidence.files.push(File::new(certificate_name(seq), certificate.0));
+                continue;
+            }
+            _ => continue,
+        };
+        let shown = runs.entry(run).or_default();
+        match event {
+            RunEvent::ChipRead { reading } | RunEvent::ReadAgain { reading } => {
+                evidence.files.push(File::new(certificate_name(seq), reading.certificate.0.clone()));
+                shown.certificate = Some((seq, reading.certificate));
+            }
+            RunEvent::ChallengeMade { purpose, challenge } => {
+                evidence.files.push(File::new(challenge_name(seq), challenge.0.clone()));
+                shown.challenge = Some((seq, purpose, challenge));
+            }
+            RunEvent::ChallengeAnswered { purpose, signature, scheme, .. } => {
+                evidence.files.push(File::new(format!("evidence/{seq}-signature.bin"), signature.0.clone()));
+                if scheme.is_ecdsa() {
+                    evidence.files.push(File::new(format!("evidence/{seq}-signature.der"), ecdsa_der(&signature)));
+                }
+                let challenge = shown.challenge.take().filter(|(_, asked, _)| *asked == purpose);
+                if let (Some(certificate), Some((at, _, challenge))) = (shown.certificate.clone(), challenge) {
+                    let signature = (seq, signature);
+                    evidence.answers.push(Answer { certificate, challenge: (at, challenge), signature, scheme });
+                }
+            }
+            _ => {}
+        }
+    }
+    evidence
+}
+
+impl Answer {
+    /// Does it verify under the certificate's key? Whose certificate that is, is another question.
+    pub(super) fn holds(&self) -> bool {
+        let Ok(certificate) = Certificate::from_der(&self.certificate.1) else { return false };
+        let spki = certificate.tbs_certificate().subject_public_key_info();
+        let Some(key) = spki.subject_public_key.as_bytes() else { return false };
+        UnparsedPublicKey::new(self.scheme.algorithm(), key).verify(&self.challenge.1, &self.signature.1).is_ok()
+    }
+
+    pub(super) fn certificate_file(&self) -> String {
+        certificate_name(self.certificate.0)
+    }
+
+    pub(super) fn challenge_file(&self) -> String {
+        challenge_name(self.challenge.0)
+    }
+
+    /// In the form that openssl takes.
+    pub(super) fn signature_file(&self) -> String {
+        let form = if self.scheme.is_ecdsa() { "der" } else { "bin" };
+        format!("evidence/{}-signature.{form}", self.signature.0)
+    }
+
+    /// openssl's name of it.
+    pub(super) fn digest(&self) -> &'static str {
+        match self.scheme {
+            SignatureScheme::EcdsaSecp256r1Sha256 | SignatureScheme::RsaPkcs1Sha256 => "sha256",
+            SignatureScheme::EcdsaSecp384r1Sha384 => "sha384",
+            SignatureScheme::EcdsaSecp521r1Sha512 => "sha512",
+        }
+    }
+}
+
+impl SignatureScheme {
+    fn is_ecdsa(self) -> bool {
+        !matches!(self, SignatureScheme::RsaPkcs1Sha256)
+    }
+
+    fn algorithm(self) -> &'static dyn VerificationAlgorithm {
+        match self {
+            SignatureScheme::EcdsaSecp256r1Sha256 => &ECDSA_P256_SHA256_FIXED,
+            SignatureScheme::EcdsaSecp384r1Sha384 => &ECDSA_P384_SHA384_FIXED,
+            SignatureScheme::EcdsaSecp521r1Sha512 => &ECDSA_P521_SHA512_FIXED,
+            SignatureScheme::RsaPkcs1Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+        }
+    }
+}
+
+fn certificate_name(seq: u64) -> String {
+    format!("evidence/{seq}-certificate.der")
+}
+
+fn challenge_name(seq: u64) -> String {
+    format!("evidence/{seq}-challenge.bin")
+}
+
+/// r ‖ s (PKCS#11 §6.3.1) as the SEQUENCE of two INTEGERs that X.509 tools take (RFC 3279 §2.2.3).
+fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
+    let (r, s) = signature.split_at(signature.len() / 2);
+    let both = [integer(r), integer(s)].concat();
+    [tagged_length(0x30, both.len()), both].concat()
+}
+
+fn integer(number: &[u8]) -> Vec<u8> {
+    let start = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
+    let mut digits = number[start..].to_vec();
+    if digits.first().is_none_or(|byte| byte & 0x80 != 0) {
+        digits.insert(0, 0);
+    }
+    [tagged_length(0x02, digits.len()), digits].concat()
+}
+
+/// Two halves of P-521 are the longest: 138 bytes. What an event holds may be longer nonsense.
+fn tagged_length(tag: u8, length: usize) -> Vec<u8> {
+    match u8::try_from(length) {
+        Ok(short @ ..0x80) => vec![tag, short],
+        Ok(byte) => vec![tag, 0x81, byte],
+        Err(_) => [&[tag, 0x84][..], &u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()].concat(),
+    }
+}

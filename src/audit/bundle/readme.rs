@@ -1,0 +1,42 @@
+//! `README.md`: how to check this very bundle by hand. Its commands are made of numbers and hexadecimal
+//! digits only: no name or text out of an event reaches a shell.
+
+use super::evidence::Evidence;
+use super::manifest::Manifest;
+use crate::audit::note::{SignedCheckpoint, VerifierKey};
+
+pub(super) fn text(manifest: &Manifest, checkpoint: &SignedCheckpoint, evidence: &Evidence) -> String {
+    let signatures = manifest.keys.iter().filter_map(|key| Some(signature(checkpoint.signature_line(key)?, key)));
+    let answers = evidence.answers.iter().map(|answer| {
+        let (certificate, challenge) = (answer.certificate_file(), answer.challenge_file());
+        let (signature, digest) = (answer.signature_file(), answer.digest());
+        format!(
+            "openssl x509 -inform DER -in {certificate} -noout -subject -issuer -serial -dates\n\
+             openssl x509 -inform DER -in {certificate} -noout -pubkey > \"$work/chip.pem\"\n\
+             openssl dgst -{digest} -verify \"$work/chip.pem\" -signature {signature} {challenge}\n"
+        )
+    });
+    let chips: String = answers.collect();
+    let keys = manifest.keys.iter().map(|key| format!("    {key}\n"));
+    let seqs: Vec<String> = manifest.events.iter().map(u64::to_string).collect();
+    // What people named goes in last: nothing in it is taken for a place to fill.
+    include_str!("../../../assets/bundle/README.md")
+        .replace("{text_lines}", &checkpoint.checkpoint().to_string().lines().count().to_string())
+        .replace("{signatures}", &signatures.collect::<String>())
+        .replace("{seqs}", &seqs.join(" "))
+        .replace("{chips}", if chips.is_empty() { "# no chip signed anything in these events\n" } else { &chips })
+        .replace("{size}", &manifest.checkpoint.size.to_string())
+        .replace("{events}", &manifest.events.len().to_string())
+        .replace("{keys}", &keys.collect::<String>())
+        .replace("{made_by}", &manifest.made_by)
+        .replace("{origin}", manifest.checkpoint.origin.as_str())
+        .replace("{unit}", &manifest.unit.to_string())
+}
+
+fn signature(line: usize, key: &VerifierKey) -> String {
+    let id = format!("{:08x}", key.id());
+    format!(
+        "sed -n '{line}p' checkpoint.txt | cut -d ' ' -f 3 | base64 -d | tail -c 64 > \"$work/{id}.sig\"\n\
+         openssl pkeyutl -verify -pubin -inkey keys/{id}.pem -rawin -in \"$work/note\" -sigfile \"$work/{id}.sig\"\n"
+    )
+}

@@ -1,0 +1,230 @@
+//! Checking a bundle: everything that `verify.py` checks, and which key vouches for it.
+
+use std::collections::BTreeMap;
+
+use super::manifest::{FORMAT, Head, Manifest, VERSION};
+use super::write::key_files;
+use super::{CHECKPOINT, File, MANIFEST, README, SCRIPT, SUMS, event_name, evidence, proof_name, sums};
+use crate::audit::note::{CheckpointError, SignatureError, SignedCheckpoint, VerifierKey};
+use crate::audit::tlog_proof::{TlogProof, TlogProofError};
+use crate::audit::tree::TreeHead;
+use crate::domain::{KeyName, Sha256, Unit};
+
+/// What a bundle that holds has shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BundleReport {
+    pub unit: Unit,
+    pub origin: KeyName,
+    /// The state of the log that the events are proven in.
+    pub head: TreeHead,
+    pub events: Vec<u64>,
+    pub signers: Signers,
+    /// So many signatures of chips verify under the certificates shown.
+    pub chip_answers: usize,
+    /// So many names and texts are forgotten.
+    pub forgotten: usize,
+}
+
+/// Whose signature holds, and who says that this key is to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signers {
+    /// The caller knew the key.
+    Pinned(Vec<VerifierKey>),
+    /// The bundle brought the key: whoever made the bundle vouches for himself.
+    FromBundle(Vec<VerifierKey>),
+}
+
+/// Why a bundle proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BundleError {
+    #[error("{0} is missing")]
+    Missing(String),
+    #[error("{0} does not belong here")]
+    Extra(String),
+    #[error("{0} is here twice")]
+    Twice(String),
+    #[error("{0} is not the file whose sum is in {SUMS}")]
+    Changed(String),
+    #[error("{name} is unreadable: {cause}")]
+    Unreadable { name: String, cause: String },
+    #[error("{MANIFEST} is of format {format}, version {version}, which this program does not know")]
+    Version { format: String, version: u32 },
+    #[error("{CHECKPOINT}")]
+    Checkpoint(#[from] CheckpointError),
+    #[error("the signatures in {CHECKPOINT}")]
+    Signature(#[from] SignatureError),
+    #[error("{name}")]
+    Proof { name: String, source: TlogProofError },
+    #[error("{name} does not belong to {CHECKPOINT}")]
+    OtherCheckpoint { name: String },
+    #[error("{name} is for event {index}")]
+    OtherEvent { name: String, index: u64 },
+    #[error("{0} is not what the rest of the bundle makes of it")]
+    Derived(String),
+    #[error("the chip's signature in event {seq} does not verify")]
+    Chip { seq: u64 },
+    #[error("what is said to be behind {sha256} is not, or no event has it")]
+    Disclosure { sha256: Sha256 },
+    #[error("no event is of the unit {0}")]
+    NotOfUnit(Unit),
+}
+
+/// Checks a bundle's files, all of them. `trusted` are keys that the caller has from elsewhere.
+pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleReport, BundleError> {
+    let files = Files::of(files)?;
+    files.check_sums()?;
+    let manifest: Manifest = serde_json::from_str(files.text(MANIFEST)?)
+        .map_err(|error| BundleError::Unreadable { name: MANIFEST.into(), cause: error.to_string() })?;
+    if manifest.format != FORMAT || manifest.version != VERSION {
+        return Err(BundleError::Version { format: manifest.format, version: manifest.version });
+    }
+    let mut expected: BTreeMap<String, Option<Vec<u8>>> =
+        [SUMS, MANIFEST, CHECKPOINT, README, SCRIPT].map(|name| (name.to_owned(), None)).into();
+    let mut derived = |file: File| match expected.insert(file.name.clone(), Some(file.bytes)) {
+        None => Ok(()),
+        Some(_) => Err(BundleError::Twice(file.name)),
+    };
+
+    let checkpoint: SignedCheckpoint = files.text(CHECKPOINT)?.parse()?;
+    if manifest.checkpoint != Head::of(checkpoint.checkpoint()) {
+        return Err(BundleError::OtherCheckpoint { name: MANIFEST.into() });
+    }
+    let own: Vec<VerifierKey> = checkpoint.verify(&manifest.keys)?.into_iter().cloned().collect();
+    if let Some(silent) = manifest.keys.iter().find(|key| !own.contains(key)) {
+        return Err(SignatureError::NoSignature { name: silent.name().to_string(), id: silent.id() }.into());
+    }
+    manifest.keys.iter().flat_map(key_files).try_for_each(&mut derived)?;
+    let signers = match trusted {
+        Some(keys) => Signers::Pinned(checkpoint.verify(keys)?.into_iter().cloned().collect()),
+        None => Signers::FromBundle(own),
+    };
+
+    let mut events = BTreeMap::new();
+    for seq in &manifest.events {
+        let bytes = files.bytes(&event_name(*seq))?;
+        check_event(&files, *seq, bytes, &checkpoint)?;
+        derived(File::new(event_name(*seq), bytes))?;
+        derived(File::new(proof_name(*seq), files.bytes(&proof_name(*seq))?))?;
+        events.insert(*seq, bytes);
+    }
+    let evidence = evidence::extract(events.iter().map(|(seq, bytes)| (*seq, *bytes)));
+    evidence.files.into_iter().try_for_each(&mut derived)?;
+    files.are_exactly(&expected)?;
+
+    if let Some(answer) = evidence.answers.iter().find(|answer| !answer.holds()) {
+        return Err(BundleError::Chip { seq: answer.signature.0 });
+    }
+    let said = |hash: Sha256| events.values().any(|bytes| contains(bytes, hash.to_string().as_bytes()));
+    if let Some(wrong) = manifest.disclosures.iter().find(|it| !it.holds() || !said(it.sha256())) {
+        return Err(BundleError::Disclosure { sha256: wrong.sha256() });
+    }
+    if !events.values().any(|bytes| names(bytes, &manifest.unit)) {
+        return Err(BundleError::NotOfUnit(manifest.unit));
+    }
+    Ok(BundleReport {
+        unit: manifest.unit,
+        origin: manifest.checkpoint.origin,
+        head: checkpoint.checkpoint().head(),
+        events: events.into_keys().collect(),
+        signers,
+        chip_answers: evidence.answers.len(),
+        forgotten: manifest.disclosures.iter().filter(|it| it.is_forgotten()).count(),
+    })
+}
+
+fn check_event(files: &Files, seq: u64, bytes: &[u8], checkpoint: &SignedCheckpoint) -> Result<(), BundleError> {
+    let name = proof_name(seq);
+    let proof: TlogProof =
+        files.text(&name)?.parse().map_err(|source| BundleError::Proof { name: name.clone(), source })?;
+    if proof.checkpoint != *checkpoint {
+        return Err(BundleError::OtherCheckpoint { name });
+    }
+    if proof.index != seq {
+        return Err(BundleError::OtherEvent { name, index: proof.index });
+    }
+    if proof.extra.is_some() {
+        return Err(BundleError::Derived(name));
+    }
+    proof.verify_inclusion(bytes).map_err(|source| BundleError::Proof { name, source: source.into() })
+}
+
+/// Does the event name the unit? Any event may, in any place: also one of a later version.
+fn names(event: &[u8], unit: &Unit) -> bool {
+    fn anywhere(value: &serde_json::Value, unit: &Unit) -> bool {
+        match value {
+            serde_json::Value::Object(fields) => {
+                let is = |field: &str, text: &str| fields.get(field).and_then(|value| value.as_str()) == Some(text);
+                (is("product", unit.product.as_str()) && is("serial", unit.serial.as_str()))
+                    || fields.values().any(|value| anywhere(value, unit))
+            }
+            serde_json::Value::Array(values) => values.iter().any(|value| anywhere(value, unit)),
+            _ => false,
+        }
+    }
+    serde_json::from_slice(event).is_ok_and(|value| anywhere(&value, unit))
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+struct Files<'f>(BTreeMap<&'f str, &'f [u8]>);
+
+impl<'f> Files<'f> {
+    fn of(files: &'f [File]) -> Result<Self, BundleError> {
+        let mut map = BTreeMap::new();
+        for file in files {
+            if map.insert(file.name.as_str(), file.bytes.as_slice()).is_some() {
+                return Err(BundleError::Twice(file.name.clone()));
+            }
+        }
+        Ok(Self(map))
+    }
+
+    fn bytes(&self, name: &str) -> Result<&'f [u8], BundleError> {
+        self.0.get(name).copied().ok_or_else(|| BundleError::Missing(name.to_owned()))
+    }
+
+    fn text(&self, name: &str) -> Result<&'f str, BundleError> {
+        std::str::from_utf8(self.bytes(name)?)
+            .map_err(|error| BundleError::Unreadable { name: name.to_owned(), cause: error.to_string() })
+    }
+
+    /// Finds accidents, and names the file.
+    fn check_sums(&self) -> Result<(), BundleError> {
+        let given = self.text(SUMS)?;
+        let others = || self.0.iter().filter(|(name, _)| **name != SUMS).map(|(name, bytes)| (*name, *bytes));
+        if given == sums(others()) {
+            return Ok(());
+        }
+        let lines: BTreeMap<&str, &str> =
+            given.lines().filter_map(|line| line.split_once("  ")).map(|(hash, name)| (name, hash)).collect();
+        if let Some(name) = lines.keys().find(|name| !self.0.contains_key(**name)) {
+            return Err(BundleError::Missing((*name).to_owned()));
+        }
+        for (name, bytes) in others() {
+            match lines.get(name) {
+                None => return Err(BundleError::Extra(name.to_owned())),
+                Some(hash) if **hash != Sha256::of(bytes).to_string() => {
+                    return Err(BundleError::Changed(name.to_owned()));
+                }
+                Some(_) => {}
+            }
+        }
+        Err(BundleError::Unreadable { name: SUMS.to_owned(), cause: "not as sha256sum writes it, by name".to_owned() })
+    }
+
+    /// Those that are expected and no others; where the rest of the bundle determines one, it is that.
+    fn are_exactly(&self, expected: &BTreeMap<String, Option<Vec<u8>>>) -> Result<(), BundleError> {
+        for (name, content) in expected {
+            let bytes = self.bytes(name)?;
+            if content.as_ref().is_some_and(|content| content != bytes) {
+                return Err(BundleError::Derived(name.clone()));
+            }
+        }
+        match self.0.keys().find(|name| !expected.contains_key(**name)) {
+            Some(name) => Err(BundleError::Extra((*name).to_owned())),
+            None => Ok(()),
+        }
+    }
+}

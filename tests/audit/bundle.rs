@@ -1,0 +1,134 @@
+//! Bundles, checked by the library that made them.
+
+use lineseal::audit::bundle::{BundleError, Disclosure, File, Signers, verify, write};
+use lineseal::audit::note::{SignatureError, SignedCheckpoint};
+
+use crate::sample::{contents, files, key, qa_key, sha256, station_key, unit};
+
+#[test]
+fn a_bundle_holds_and_says_whose_word_that_is() {
+    let files = files();
+    let report = verify(&files, None).unwrap();
+    assert_eq!(report.unit, unit());
+    assert_eq!((report.events.len(), report.chip_answers, report.forgotten), (29, 8, 1));
+    let keys = [station_key(), qa_key()].map(|key| key.verifier().clone());
+    assert_eq!(report.signers, Signers::FromBundle(keys.to_vec()));
+
+    let report = verify(&files, Some(&keys[1..])).unwrap();
+    assert_eq!(report.signers, Signers::Pinned(vec![keys[1].clone()]));
+    let stranger = [key("plant.example/lineseal", 9).verifier().clone()];
+    let refused = verify(&files, Some(&stranger));
+    assert_eq!(refused, Err(BundleError::Signature(SignatureError::NoKnownKey)));
+    assert_eq!(verify(&files, Some(&[])), Err(BundleError::Signature(SignatureError::NoKnownKey)));
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_found() {
+    let files = files();
+    for at in 0..files.len() {
+        let length = files[at].bytes.len();
+        for byte in (0..length).step_by(1 + length / 64) {
+            let mut flipped = files.clone();
+            flipped[at].bytes[byte] ^= 1 << (byte % 8);
+            let name = &files[at].name;
+            let error = verify(&flipped, None).unwrap_err();
+            if name != "SHA256SUMS" {
+                assert_eq!(error, BundleError::Changed(name.clone()));
+            }
+        }
+    }
+}
+
+/// A forger writes SHA256SUMS anew; only what the signature does not reach can be his.
+#[test]
+fn a_flipped_bit_under_a_new_list_of_sums_is_found_wherever_proof_is_claimed() {
+    let files = files();
+    for at in 0..files.len() {
+        let name = &files[at].name;
+        if ["README.md", "verify.py", "bundle.json", "SHA256SUMS"].contains(&name.as_str()) {
+            continue;
+        }
+        let length = files[at].bytes.len();
+        for byte in (0..length).step_by(1 + length / 64) {
+            let mut flipped = files.clone();
+            flipped[at].bytes[byte] ^= 1 << (byte % 8);
+            assert!(verify(&resummed(flipped), None).is_err(), "{name}, byte {byte}");
+        }
+    }
+}
+
+#[test]
+fn every_file_is_accounted_for() {
+    let files = files();
+    for at in 0..files.len() {
+        let mut without = files.clone();
+        let gone = without.remove(at).name;
+        assert_eq!(verify(&without, None), Err(BundleError::Missing(gone.clone())));
+        if gone != "SHA256SUMS" && gone != "bundle.json" {
+            assert_eq!(verify(&resummed(without), None), Err(BundleError::Missing(gone)));
+        }
+    }
+    for name in ["events/0.json", "evidence/1-certificate.der", "keys/me.vkey", "note.txt"] {
+        let mut more = files.clone();
+        more.push(File { name: name.to_owned(), bytes: b"{}".to_vec() });
+        assert_eq!(verify(&more, None), Err(BundleError::Extra(name.to_owned())));
+        assert_eq!(verify(&resummed(more), None), Err(BundleError::Extra(name.to_owned())));
+    }
+    let twice = [files.as_slice(), &files[..1]].concat();
+    assert_eq!(verify(&twice, None), Err(BundleError::Twice(files[0].name.clone())));
+}
+
+#[test]
+fn what_does_not_hold_is_not_packed() {
+    let mut wrong = contents();
+    wrong.events[3].bytes.push(b' ');
+    assert!(matches!(write(&wrong), Err(BundleError::Proof { name, .. }) if name == "proofs/7.tlog-proof"));
+
+    let mut wrong = contents();
+    wrong.keys.push(key("plant.example/lineseal", 9).verifier().clone());
+    assert!(matches!(write(&wrong), Err(BundleError::Signature(SignatureError::NoSignature { .. }))));
+
+    let mut wrong = contents();
+    wrong.unit.serial = "F0000112".parse().unwrap();
+    assert_eq!(write(&wrong), Err(BundleError::NotOfUnit(wrong.unit)));
+
+    let mut wrong = contents();
+    let Disclosure::Revealed { text, .. } = &mut wrong.disclosures[0] else { panic!("the first is revealed") };
+    text.push('!');
+    assert!(matches!(write(&wrong), Err(BundleError::Disclosure { .. })));
+
+    let mut wrong = contents();
+    wrong.disclosures.push(Disclosure::Forgotten { sha256: "ab".repeat(32).parse().unwrap() });
+    assert!(matches!(write(&wrong), Err(BundleError::Disclosure { .. })));
+
+    let mut wrong = contents();
+    wrong.events.push(wrong.events[0].clone());
+    assert!(matches!(write(&wrong), Err(BundleError::Twice(_))));
+}
+
+/// Every proof of another log's checkpoint holds for itself; it is not this bundle's.
+#[test]
+fn proofs_of_two_checkpoints_do_not_mix() {
+    let honest = files();
+    let mut signed_again = contents();
+    signed_again.checkpoint =
+        SignedCheckpoint::sign(signed_again.checkpoint.checkpoint().clone(), &station_key()).unwrap();
+    signed_again.keys.truncate(1);
+    let other = write(&signed_again).unwrap();
+    let mut mixed = honest.clone();
+    let name = "proofs/7.tlog-proof";
+    let at = |files: &[File]| files.iter().position(|file| file.name == name).unwrap();
+    let place = at(&mixed);
+    mixed[place] = other[at(&other)].clone();
+    assert_eq!(verify(&resummed(mixed), None), Err(BundleError::OtherCheckpoint { name: name.to_owned() }));
+}
+
+/// As a forger would: every file fits the list of sums again.
+pub fn resummed(mut files: Vec<File>) -> Vec<File> {
+    files.retain(|file| file.name != "SHA256SUMS");
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    let line = |file: &File| format!("{}  {}\n", sha256(&file.bytes), file.name);
+    let bytes = files.iter().map(line).collect::<String>().into_bytes();
+    files.push(File { name: "SHA256SUMS".to_owned(), bytes });
+    files
+}

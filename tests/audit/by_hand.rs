@@ -1,0 +1,186 @@
+//! A bundle in the hands of someone without Lineseal: `verify.py`, and the commands of its README.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use lineseal::audit::bundle::File;
+use lineseal::audit::note::{NoteKey, NoteKeyError, SignedCheckpoint};
+use secrecy::ExposeSecret;
+
+use crate::bundle::resummed;
+use crate::independent::venv;
+use crate::sample::{ORIGIN, contents, few_files, files, key, qa_key, station_key};
+
+#[test]
+fn verify_py_and_the_readme_accept_what_is_honest() {
+    let files = files();
+    let folder = folder(&files);
+    let output = verify_py(&files, folder.path(), &[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    for line in ["unit: gateway-g4 F0000111", "chips' signatures verified: 8", "compare them."] {
+        assert!(said.contains(line), "{line:?} in {said}");
+    }
+    for key in [station_key(), qa_key()] {
+        assert!(said.contains(&format!("signed by: {}", key.verifier())), "{said}");
+    }
+
+    let output = readme(&files, folder.path());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.matches("is in the log").count(), 29, "{said}");
+    assert_eq!(said.matches("Signature Verified Successfully").count(), 2, "{said}");
+    assert_eq!(said.matches("Verified OK").count(), 8, "{said}");
+}
+
+#[test]
+fn verify_py_counts_only_the_key_that_it_was_given() {
+    let files = few_files();
+    let folder = folder(&files);
+    let run = |key: &str| verify_py(&files, folder.path(), &["--key", key]);
+    let output = run(&qa_key().verifier().to_string());
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("under a key that you gave"));
+    let output = run(&key("plant.example/lineseal", 9).verifier().to_string());
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn one_flipped_bit_in_any_file_is_refused_by_verify_py_and_by_hand() {
+    let files = few_files();
+    for at in 0..files.len() {
+        let mut flipped = files.clone();
+        let middle = files[at].bytes.len() / 2;
+        flipped[at].bytes[middle] ^= 1;
+        let name = &files[at].name;
+        refused_by_verify_py(&files, &flipped, name);
+        let folder = folder(&flipped);
+        assert!(!readme(&files, folder.path()).status.success(), "{name}");
+    }
+}
+
+/// The list of sums is written anew: what is left is the proof.
+#[test]
+fn a_forgers_bit_is_refused_by_verify_py_and_by_hand() {
+    let files = few_files();
+    let proven = |name: &str| !["README.md", "verify.py", "bundle.json", "SHA256SUMS"].contains(&name);
+    for at in (0..files.len()).filter(|at| proven(&files[*at].name)) {
+        let mut flipped = files.clone();
+        let middle = files[at].bytes.len() / 2;
+        flipped[at].bytes[middle] ^= 1;
+        let name = &files[at].name;
+        let flipped = resummed(flipped);
+        refused_by_verify_py(&files, &flipped, name);
+        // A `.vkey` and a raw signature are for other tools than the commands by hand.
+        if !name.ends_with(".vkey") {
+            let folder = folder(&flipped);
+            assert!(!readme(&files, folder.path()).status.success(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_file_too_few_or_too_many_is_named_by_verify_py() {
+    let files = few_files();
+    let mut without = files.clone();
+    let gone = without.remove(4).name;
+    refused_by_verify_py(&files, &without, &gone);
+    refused_by_verify_py(&files, &resummed(without), &gone);
+    let mut more = files.clone();
+    more.push(File { name: "events/0.json".to_owned(), bytes: b"{}".to_vec() });
+    refused_by_verify_py(&files, &more, "events/0.json");
+    refused_by_verify_py(&files, &resummed(more), "events/0.json");
+}
+
+/// A key that openssl made signs our checkpoints, and one that we made is openssl's to use: in between
+/// stands a signer that we never see.
+#[test]
+fn keys_and_signatures_pass_between_us_and_openssl() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let ours = station_key();
+    std::fs::write(path("ours.pem"), ours.to_pem().unwrap().expose_secret()).unwrap();
+    let public = openssl(&["pkey", "-in", &path("ours.pem"), "-pubout"]);
+    assert_eq!(String::from_utf8(public).unwrap(), ours.verifier().to_spki_pem());
+
+    let head = contents().checkpoint.checkpoint().clone();
+    std::fs::write(path("note"), head.to_string()).unwrap();
+    let signature = openssl(&["pkeyutl", "-sign", "-inkey", &path("ours.pem"), "-rawin", "-in", &path("note")]);
+    let signed = SignedCheckpoint::attach(head, ours.verifier(), &signature).unwrap();
+    assert_eq!(signed.verify(&[ours.verifier().clone()]).unwrap(), [ours.verifier()]);
+
+    openssl(&["genpkey", "-algorithm", "ed25519", "-out", &path("theirs.pem")]);
+    let theirs = std::fs::read_to_string(path("theirs.pem")).unwrap();
+    let theirs = NoteKey::from_pem(ORIGIN.parse().unwrap(), &theirs.into()).unwrap();
+    let public = openssl(&["pkey", "-in", &path("theirs.pem"), "-pubout"]);
+    assert_eq!(String::from_utf8(public).unwrap(), theirs.verifier().to_spki_pem());
+    openssl(&["genpkey", "-algorithm", "x25519", "-out", &path("other.pem")]);
+    let other = std::fs::read_to_string(path("other.pem")).unwrap();
+    assert_eq!(NoteKey::from_pem(ORIGIN.parse().unwrap(), &other.into()).unwrap_err(), NoteKeyError::NotEd25519);
+}
+
+fn openssl(arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new("openssl").args(arguments).output().expect("openssl (Debian: apt-get install openssl)");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// `bundle.json` is nobody's word: what it says is not to look like a verdict.
+#[test]
+fn what_a_forger_writes_stays_in_its_line() {
+    let mut files = few_files();
+    let at = files.iter().position(|file| file.name == "bundle.json").unwrap();
+    let text = String::from_utf8(files[at].bytes.clone()).unwrap();
+    files[at].bytes = text.replace("\"format\": \"", "\"format\": \"\\u001b[2J\\nOK: everything holds").into_bytes();
+    let folder = folder(&resummed(files.clone()));
+    let output = verify_py(&files, folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.lines().count() == 1 && said.starts_with("WRONG: ") && !said.contains('\u{1b}'), "{said}");
+}
+
+fn refused_by_verify_py(honest: &[File], files: &[File], name: &str) {
+    let folder = folder(files);
+    let output = verify_py(honest, folder.path(), &[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+    assert!(said.contains("WRONG: ") && !said.contains("OK"), "{name}: {said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.is_empty(), "{name}: {errors}");
+}
+
+fn folder(files: &[File]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in files {
+        let path = folder.path().join(&file.name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &file.bytes).unwrap();
+    }
+    folder
+}
+
+fn content<'f>(files: &'f [File], name: &str) -> &'f [u8] {
+    &files.iter().find(|file| file.name == name).unwrap().bytes
+}
+
+/// The honest script, from elsewhere, without anything that is installed beside Python's own library.
+fn verify_py(honest: &[File], folder: &Path, arguments: &[&str]) -> Output {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let script = elsewhere.path().join("verify.py");
+    std::fs::write(&script, content(honest, "verify.py")).unwrap();
+    Command::new(venv().join("bin/python"))
+        .args(["-I", "-S"])
+        .arg(script)
+        .args(arguments)
+        .arg(folder)
+        .output()
+        .expect("a Python environment in LINESEAL_TEST_VENV")
+}
+
+/// The commands of the honest README, in their order.
+fn readme(honest: &[File], folder: &Path) -> Output {
+    let text = std::str::from_utf8(content(honest, "README.md")).unwrap();
+    let blocks: Vec<&str> = text.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert_eq!(blocks.len(), 5, "{text}");
+    Command::new("sh").arg("-c").arg(blocks.concat()).current_dir(folder).output().expect("sh")
+}

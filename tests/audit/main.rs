@@ -1,0 +1,10 @@
+//! The log as a stranger sees it: proofs, checkpoints and bundles that the library makes, judged by
+//! programs that share no line with it.
+//!
+//! Needs `sh`, coreutils, `openssl` and the Python environment of `tests/peers`; fails without them.
+#![allow(clippy::unwrap_used, reason = "what a test does when it is wrong is to say so and die")]
+
+mod bundle;
+mod by_hand;
+mod independent;
+mod sample;

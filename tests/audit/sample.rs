@@ -1,0 +1,229 @@
+//! A small log with one unit's history among other events, and the bundle of that unit.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+use aws_lc_rs::digest;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use lineseal::audit::bundle::{Contents, Disclosure, File, ProvenEvent, write};
+use lineseal::audit::note::{Checkpoint, NoteKey, SignedCheckpoint};
+use lineseal::audit::proof::prove_inclusion;
+use lineseal::audit::{Event, LeafHash, Node, TreeState};
+use lineseal::domain::{Bytes, Unit};
+use secrecy::SecretBox;
+use serde_json::{Value, json};
+
+/// The operator whose name is gone.
+const FORGOTTEN: usize = 1;
+
+pub const ORIGIN: &str = "plant.example/lineseal";
+
+/// A log in memory, with the nodes that a store would keep.
+#[derive(Default)]
+pub struct Log {
+    pub events: Vec<Vec<u8>>,
+    stored: HashMap<Node, [u8; 32]>,
+    tree: TreeState,
+}
+
+impl Log {
+    pub fn push(&mut self, bytes: Vec<u8>) {
+        let leaf = LeafHash::of(&bytes);
+        self.stored.insert(Node { level: 0, index: self.tree.size() }, leaf.0);
+        self.stored.extend(self.tree.append(leaf));
+        self.events.push(bytes);
+    }
+
+    pub fn read(&self) -> impl FnOnce(&[Node]) -> Result<Vec<[u8; 32]>, Infallible> {
+        |nodes| Ok(nodes.iter().map(|node| self.stored[node]).collect())
+    }
+
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::new(ORIGIN.parse().unwrap(), self.tree.head())
+    }
+}
+
+pub fn key(name: &str, seed: u8) -> NoteKey {
+    NoteKey::from_seed(name.parse().unwrap(), &SecretBox::new(Box::new([seed; 32]))).unwrap()
+}
+
+pub fn station_key() -> NoteKey {
+    key(ORIGIN, 1)
+}
+
+pub fn qa_key() -> NoteKey {
+    key("plant.example/qa", 2)
+}
+
+pub fn unit() -> Unit {
+    Unit { product: "gateway-g4".parse().unwrap(), serial: "F0000111".parse().unwrap() }
+}
+
+/// The unit's bundle: a run for each kind of key that a chip may have, and a name that is forgotten
+/// beside one that is not.
+pub fn contents() -> Contents {
+    contents_of(vec![Chip::p256(), Chip::p384(), Chip::p521(), Chip::rsa()])
+}
+
+fn contents_of(chips: Vec<Chip>) -> Contents {
+    let mut log = Log::default();
+    let mut own = Vec::new();
+    for (number, chip) in chips.into_iter().enumerate() {
+        for body in run(&chip) {
+            log.push(encode(9, json!({ "event": "station-started", "version": "0.1.0" })));
+            own.push(log.events.len() as u64);
+            // Another operator is at the station when a run ends.
+            let operator = if body["event"] == "sealed" { FORGOTTEN } else { 0 };
+            log.push(encode_by(operator, number, body));
+        }
+    }
+    own.push(log.events.len() as u64);
+    log.push(encode(9, imported()));
+    log.push(encode(9, json!({ "event": "station-stopped" })));
+
+    let mut checkpoint = SignedCheckpoint::sign(log.checkpoint(), &station_key()).unwrap();
+    checkpoint.cosign(&qa_key()).unwrap();
+    let size = log.events.len() as u64;
+    let proven = |seq: u64| ProvenEvent {
+        seq,
+        bytes: log.events[seq as usize].clone(),
+        proof: prove_inclusion(seq, size, log.read()).unwrap(),
+    };
+    Contents {
+        made_by: "lineseal 0.1.0".to_owned(),
+        unit: unit(),
+        events: own.into_iter().map(proven).collect(),
+        checkpoint,
+        keys: [station_key(), qa_key()].map(|key| key.verifier().clone()).into(),
+        disclosures: vec![
+            Disclosure::Revealed {
+                sha256: name_hash(0).parse().unwrap(),
+                salt: Bytes(vec![0; 32]),
+                text: "Grace \"O'Malley\" $(x)".to_owned(),
+            },
+            Disclosure::Forgotten { sha256: name_hash(FORGOTTEN).parse().unwrap() },
+        ],
+    }
+}
+
+pub fn files() -> Vec<File> {
+    write(&contents()).unwrap()
+}
+
+/// With one run only, for tests that start programs for every file of it.
+pub fn few_files() -> Vec<File> {
+    write(&contents_of(vec![Chip::p256()])).unwrap()
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(digest::digest(&digest::SHA256, bytes))
+}
+
+fn name_hash(number: usize) -> String {
+    let salt = [u8::try_from(number).unwrap(); 32];
+    sha256(&[&salt[..], b"Grace \"O'Malley\" $(x)"].concat())
+}
+
+fn encode(number: usize, body: Value) -> Vec<u8> {
+    encode_by(0, number, body)
+}
+
+fn encode_by(operator: usize, number: usize, body: Value) -> Vec<u8> {
+    let mut event = json!({
+        "v": 1,
+        "id": format!("0190a000-0000-7000-8000-{:012x}", rand::random::<u32>()),
+        "at": "2026-11-24T09:00:00Z",
+        "station": "line-1",
+        "operator": { "id": "7c1f9c3e-3c26-4b52-8a2d-0d0a4a4f5c11", "name_sha256": name_hash(operator) },
+        "run": format!("0190a000-0000-7000-8000-{number:012x}"),
+    });
+    event.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+    let event: Event = serde_json::from_value(event).unwrap();
+    event.encode().unwrap()
+}
+
+/// A row of the plant's own history before Lineseal.
+fn imported() -> Value {
+    let certificate = Chip::p256().certificate;
+    json!({
+        "event": "imported", "source": { "file": "00".repeat(32), "line": 2 }, "unit": unit(),
+        "fingerprint": sha256(&certificate), "certificate": Bytes(certificate)
+    })
+}
+
+fn run(chip: &Chip) -> Vec<Value> {
+    let token = json!({
+        "module": "libsss_pkcs11.so", "module_version": "1", "manufacturer": "NXP", "token_label": "SSS",
+        "token_model": "SE05x", "token_serial": "0001", "certificate_found_as": "sss:F0000111", "open_ms": 1,
+        "read_ms": 1
+    });
+    let reading = json!({ "certificate": Bytes(chip.certificate.clone()), "token": token });
+    let mut bodies = vec![
+        json!({ "event": "identified", "unit": unit(), "variables": {} }),
+        json!({ "event": "chip-read", "reading": reading }),
+    ];
+    for purpose in ["first", "before-register"] {
+        let challenge = format!("lineseal challenge v1 {purpose} {}", rand::random::<u64>()).into_bytes();
+        let signature = (chip.sign)(&challenge);
+        bodies.push(json!({ "event": "challenge-made", "purpose": purpose, "challenge": Bytes(challenge) }));
+        bodies.push(json!({
+            "event": "challenge-answered", "purpose": purpose, "signature": Bytes(signature), "scheme": chip.scheme,
+            "decision": {
+                "key": "ec-p256", "spki": "00".repeat(32), "subject": "CN=chip", "issuer": "CN=chip", "serial": "01",
+                "not_before": "2026-01-01T00:00:00Z", "not_after": "9999-12-31T23:59:59Z", "path": []
+            }
+        }));
+    }
+    bodies.push(json!({ "event": "sealed", "verdict": "PASS" }));
+    bodies
+}
+
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
+struct Chip {
+    certificate: Vec<u8>,
+    scheme: &'static str,
+    sign: Sign,
+}
+
+impl Chip {
+    fn p256() -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        Self::ecdsa(&key, &ECDSA_P256_SHA256_FIXED_SIGNING, "ecdsa_secp256r1_sha256")
+    }
+
+    fn p384() -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        Self::ecdsa(&key, &ECDSA_P384_SHA384_FIXED_SIGNING, "ecdsa_secp384r1_sha384")
+    }
+
+    fn p521() -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+        Self::ecdsa(&key, &ECDSA_P521_SHA512_FIXED_SIGNING, "ecdsa_secp521r1_sha512")
+    }
+
+    fn ecdsa(key: &rcgen::KeyPair, algorithm: &'static EcdsaSigningAlgorithm, scheme: &'static str) -> Self {
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, &key.serialize_der()).unwrap();
+        let sign = move |message: &[u8]| pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec();
+        Self { certificate: certificate(key), scheme, sign: Box::new(sign) }
+    }
+
+    fn rsa() -> Self {
+        let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+        let pair = RsaKeyPair::from_pkcs8(&key.serialize_der()).unwrap();
+        let sign = move |message: &[u8]| {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
+            signature
+        };
+        Self { certificate: certificate(&key), scheme: "rsa_pkcs1_sha256", sign: Box::new(sign) }
+    }
+}
+
+fn certificate(key: &rcgen::KeyPair) -> Vec<u8> {
+    rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(key).unwrap().der().to_vec()
+}
