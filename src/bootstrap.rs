@@ -15,7 +15,7 @@ use crate::adapters::sqlite::{self, StationLock};
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode};
-use crate::ports::{BoardSource, Entropy, People};
+use crate::ports::{BoardSource, Checkpoints, Entropy, History, Imports, People};
 use crate::runner::{self, Equipment, LogWriter, StationHandle};
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
@@ -128,6 +128,9 @@ pub struct Records {
     /// In nobody's name: privileged commands act in that of somebody who signed in.
     pub log: LogWriter,
     pub people: Arc<dyn People>,
+    pub history: Arc<dyn History>,
+    pub checkpoints: Arc<dyn Checkpoints>,
+    pub imports: Arc<dyn Imports>,
 }
 
 /// The station's log, and the people behind it.
@@ -141,7 +144,7 @@ pub async fn open_records(config: &Config, data_dir: &Path) -> Result<Records, F
         station: config.station.name.clone(),
         operator: None,
     };
-    Ok(Records { log, people: store })
+    Ok(Records { log, people: store.clone(), history: store.clone(), checkpoints: store.clone(), imports: store })
 }
 
 /// Practice data and a real station's never share a folder: the first log made in it decides.
