@@ -77,7 +77,7 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
 
 async fn perform(global: &Global, config: &Config, command: Command) -> Result<(), Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
-    let Records { log, people } = &records;
+    let Records { log, people, .. } = &records;
     match command {
         Command::Add { name, role, acting, new } => {
             let first = people.operators().await?.is_empty();
