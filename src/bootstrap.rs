@@ -15,7 +15,7 @@ use crate::adapters::sqlite::{self, StationLock};
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode};
-use crate::ports::{BoardSource, Checkpoints, Entropy, History, Imports, People};
+use crate::ports::{BoardSource, Checkpoints, Entropy, History, Imports, People, Verifier};
 use crate::runner::{self, Equipment, LogWriter, StationHandle};
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
@@ -145,6 +145,11 @@ pub async fn open_records(config: &Config, data_dir: &Path) -> Result<Records, F
         operator: None,
     };
     Ok(Records { log, people: store.clone(), history: store.clone(), checkpoints: store.clone(), imports: store })
+}
+
+/// Reads the station's whole log again, without writing to it.
+pub fn verifier(data_dir: &Path) -> Result<Box<dyn Verifier>, Failure> {
+    Ok(Box::new(sqlite::verifier(&data_dir.join(sqlite::FILE), data_dir)?))
 }
 
 /// Practice data and a real station's never share a folder: the first log made in it decides.

@@ -8,6 +8,8 @@ use crate::provisioning::UnitRecord;
 
 /// Usage or configuration.
 pub const USAGE: u8 = 2;
+/// A verification found a broken promise.
+pub const BROKEN: u8 = 1;
 
 /// For a command that could not do its work at all.
 pub fn of_failure(failure: &Failure) -> u8 {

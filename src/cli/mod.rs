@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, thin. Data on stdout, text for people on stderr.
 
+mod audit;
 mod batch;
 pub mod boards;
 mod check;
@@ -74,6 +75,9 @@ enum Command {
     /// Work orders.
     #[command(subcommand)]
     Batch(batch::Command),
+    /// The log: reading it, proving it, correcting it.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Finishes HELD units in the cloud, without their boards, and answers for labels.
     Resume(resume::Options),
     /// The people at the line: technicians, QA, supervisors, administrators.
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
             Command::Run(options) => run::main(&global, config, options),
             Command::Boards { watch } => list_boards(&global, &config, watch),
             Command::Batch(command) => batch::main(&global, &config, command),
+            Command::Audit(command) => audit::main(&global, &config, command),
             Command::Operator(command) => operator::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
             Command::Practice(_) | Command::Config(_) => ExitCode::from(exit::USAGE),

@@ -11,6 +11,7 @@ mod printer;
 mod store;
 mod system;
 mod token;
+mod verification;
 
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Refusal, Registration};
@@ -26,3 +27,4 @@ pub use store::{
 };
 pub use system::{Clock, Entropy};
 pub use token::{Token, TokenAccess, Tokens};
+pub use verification::{Broken, Progress, Promise, Stage, Verification, Verified, Verifier, Witness};

@@ -8,3 +8,7 @@ mod bundle;
 mod by_hand;
 mod independent;
 mod sample;
+#[path = "../adapters/store_contract.rs"]
+#[allow(dead_code, unused_macros, reason = "its stories belong to the stores; its words are used here")]
+mod store_contract;
+mod tampering;

@@ -9,9 +9,9 @@ mod session;
 
 use postgres::Config;
 
-use super::store::LogStore;
 use super::store::error::StoreError;
 use super::store::session::Session;
+use super::store::{LogStore, LogVerifier};
 use crate::domain::{Failure, ReasonCode};
 use open::Server;
 use session::PostgresSession;
@@ -29,6 +29,15 @@ pub fn open(config: Config) -> Result<LogStore, Failure> {
 /// Opens the plant's log only to look.
 pub fn open_reader(config: Config) -> Result<LogStore, Failure> {
     apart(move || Ok((open::reader(&Server::new(config)?)?, None)))
+}
+
+/// Verifies the plant's log without writing to it. `folder` takes the scratch database, which grows to
+/// about half of the log's size and is gone afterwards.
+pub fn verifier(config: Config, folder: &std::path::Path) -> Result<LogVerifier, Failure> {
+    let scratch = super::sqlite::scratch(folder)?;
+    let opened = std::thread::spawn(move || open::reader(&Server::new(config)?));
+    let ended = |_| Failure::new(ReasonCode::STORE_FAILED, "connecting to the database ended in a defect");
+    Ok(LogVerifier::new(Box::new(opened.join().map_err(ended)??), scratch))
 }
 
 /// The client runs a runtime of its own, which must not sit inside another one.

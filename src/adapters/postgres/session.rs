@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Write as _;
 
+use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Statement};
@@ -89,7 +90,8 @@ impl Session for PostgresSession {
             return Ok(());
         }
         let statement = self.prepared(sql.postgres)?;
-        for row in self.client.query(&statement, &parameters(values))? {
+        let mut rows = self.client.query_raw(&statement, parameters(values))?;
+        while let Some(row) = rows.next()? {
             each(&row)?;
         }
         Ok(())
@@ -120,6 +122,19 @@ impl Session for PostgresSession {
         // Words are letters and digits: nothing in them is of tsquery's own language.
         let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
         format!("{}:*", quoted.join(" & "))
+    }
+
+    fn ask(&mut self, sql: &str, each: EachRow<'_>) -> Result<(), StoreError> {
+        let none: [&(dyn ToSql + Sync); 0] = [];
+        let mut rows = self.client.query_raw(sql, none)?;
+        while let Some(row) = rows.next()? {
+            each(&row)?;
+        }
+        Ok(())
+    }
+
+    fn by_bytes(&self, column: &str) -> String {
+        format!("{column} COLLATE \"C\"")
     }
 
     fn script(&mut self, sql: &str) -> Result<(), StoreError> {
@@ -186,5 +201,16 @@ impl Row for postgres::Row {
     }
     fn bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
         Ok(self.try_get(column)?)
+    }
+    fn columns(&self) -> usize {
+        self.len()
+    }
+    fn value(&self, column: usize) -> Result<Value<'_>, StoreError> {
+        let kind = postgres::Row::columns(self).get(column).map(postgres::Column::type_);
+        Ok(match kind {
+            Some(kind) if *kind == Type::INT8 => self.int(column)?.map_or(Value::Null, Value::Int),
+            Some(kind) if *kind == Type::BYTEA => self.bytes(column)?.map_or(Value::Null, Value::Bytes),
+            _ => self.text(column)?.map_or(Value::Null, Value::Text),
+        })
     }
 }

@@ -12,8 +12,9 @@ use std::path::Path;
 pub use open::{Durability, Limits};
 pub use station_lock::StationLock;
 
-use super::store::LogStore;
 use super::store::error::StoreError;
+use super::store::session::Session;
+use super::store::{LogStore, LogVerifier};
 use crate::domain::Failure;
 use session::SqliteSession;
 
@@ -40,6 +41,19 @@ pub fn open_reader(path: &Path) -> Result<LogStore, Failure> {
     let reader =
         open::reader(path, Limits::default()).map_err(|error| Failure::from(error).with("path", path.display()))?;
     LogStore::new(Box::new(reader), None)
+}
+
+/// Verifies the log in `path` without writing to it. `folder` takes the scratch database, which grows
+/// to about half of the log's size and is gone afterwards.
+pub fn verifier(path: &Path, folder: &Path) -> Result<LogVerifier, Failure> {
+    let name_file = |error: StoreError| Failure::from(error).with("path", path.display());
+    let log = open::reader(path, Limits::default()).map_err(name_file)?;
+    Ok(LogVerifier::new(Box::new(log), scratch(folder)?))
+}
+
+/// An empty log in a file of its own that is gone with the session: nothing in it has to last.
+pub(super) fn scratch(folder: &Path) -> Result<Box<dyn Session>, Failure> {
+    Ok(Box::new(open::scratch(folder)?))
 }
 
 /// What the writing connection (the reading one, when opened to read only) reports about itself.

@@ -86,6 +86,29 @@ pub(super) fn reader(path: &Path, limits: Limits) -> Result<SqliteSession, Store
     Ok(SqliteSession::new(connection))
 }
 
+/// What is found by other ways than the derived tables' own keys is of no use in a scratch database.
+const SEARCHED: &str = "DROP INDEX records_serial; DROP INDEX records_thing; DROP INDEX records_fingerprint;
+    DROP INDEX records_uid; DROP INDEX records_operator; DROP INDEX records_batch; DROP INDEX records_reason;
+    DROP INDEX records_verdict; DROP INDEX records_started; DROP TABLE record_words;
+    CREATE VIEW record_words (record_words, \"rowid\", words) AS SELECT NULL, NULL, NULL WHERE FALSE;
+    CREATE TRIGGER nothing_is_indexed INSTEAD OF INSERT ON record_words BEGIN SELECT 1; END;";
+
+/// An empty database in a folder of its own within `folder`.
+pub(super) fn scratch(folder: &Path) -> Result<SqliteSession, StoreError> {
+    let failed = |source| StoreError::File { doing: "make a scratch database", path: folder.to_owned(), source };
+    let own = tempfile::Builder::new().prefix(".lineseal-verify-").tempdir_in(folder).map_err(failed)?;
+    let mut connection = Connection::open(own.path().join("scratch.db"))?;
+    connection.set_prepared_statement_cache_capacity(192);
+    connection.pragma_update_and_check(None, "journal_mode", "OFF", |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    // Kibibytes: what is constant about the memory of a verification.
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    schema::migrations::runner().run(&mut connection)?;
+    connection.execute_batch(SEARCHED)?;
+    Ok(SqliteSession::scratch(connection, own))
+}
+
 pub(super) fn durability(connection: &Connection) -> Result<Durability, StoreError> {
     let milliseconds: u64 = number(connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?)?;
     Ok(Durability {

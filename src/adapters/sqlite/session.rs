@@ -9,11 +9,18 @@ use crate::audit::Node;
 
 pub(super) struct SqliteSession {
     connection: Connection,
+    /// Removed with the session.
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl SqliteSession {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection }
+        Self { connection, _folder: None }
+    }
+
+    /// A database that is gone with the session.
+    pub(super) fn scratch(connection: Connection, folder: tempfile::TempDir) -> Self {
+        Self { connection, _folder: Some(folder) }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -94,6 +101,19 @@ impl Session for SqliteSession {
         format!("{} *", quoted.join(" "))
     }
 
+    fn ask(&mut self, sql: &str, each: EachRow<'_>) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(row)?;
+        }
+        Ok(())
+    }
+
+    fn by_bytes(&self, column: &str) -> String {
+        column.to_owned()
+    }
+
     fn script(&mut self, sql: &str) -> Result<(), StoreError> {
         Ok(self.connection.execute_batch(sql)?)
     }
@@ -131,5 +151,20 @@ impl Row for rusqlite::Row<'_> {
     }
     fn bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
         Ok(self.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
+    }
+    fn columns(&self) -> usize {
+        self.as_ref().column_count()
+    }
+    fn value(&self, column: usize) -> Result<Value<'_>, StoreError> {
+        match self.get_ref(column)? {
+            ValueRef::Null => Ok(Value::Null),
+            ValueRef::Integer(number) => Ok(Value::Int(number)),
+            ValueRef::Text(text) => {
+                let text = std::str::from_utf8(text);
+                text.map(Value::Text).map_err(|_| StoreError::Corrupt(format!("column {column} is no UTF-8")))
+            }
+            ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes)),
+            ValueRef::Real(_) => Err(StoreError::Corrupt(format!("column {column} is a fraction"))),
+        }
     }
 }

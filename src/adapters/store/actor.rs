@@ -27,6 +27,9 @@ trait Work: Send {
     fn answer(self: Box<Self>, failure: Option<&Failure>);
 }
 
+/// What is done about a piece of work, and perhaps about those that wait behind it.
+type Turn = fn(&mut dyn Session, Box<dyn Work>, &mut mpsc::Receiver<Box<dyn Work>>);
+
 struct Piece<T, F> {
     work: F,
     outcome: Option<Result<T, Failure>>,
@@ -115,11 +118,7 @@ impl Actor {
         })
     }
 
-    fn start(
-        name: &str,
-        mut session: Box<dyn Session>,
-        turn: fn(&mut dyn Session, Box<dyn Work>, &mut mpsc::Receiver<Box<dyn Work>>),
-    ) -> std::io::Result<Self> {
+    fn start(name: &str, mut session: Box<dyn Session>, turn: Turn) -> std::io::Result<Self> {
         let (work, mut inbox) = mpsc::channel::<Box<dyn Work>>(QUEUE);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             while let Some(first) = inbox.blocking_recv() {

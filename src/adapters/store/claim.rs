@@ -16,7 +16,7 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
     if let Some(logged) = log::by_id(session, claim.id)? {
         return answered_before(session, claim, logged);
     }
-    let (standing, ruling, replaces) = match judge(session, claim)? {
+    let (standing, ruling, replaces) = match judge(session, &claim.unit, &claim.identity)? {
         Judgement::Free { standing, ruling, replaces } => (standing, ruling, replaces),
         Judgement::Collides(collisions) => return Ok(ClaimAnswer::Collides(collisions)),
         Judgement::Locked(lock) => return Ok(ClaimAnswer::Locked(lock)),
@@ -57,7 +57,8 @@ fn bound(
     Ok(ClaimAnswer::Bound(Box::new(Bound { event, standing, label })))
 }
 
-enum Judgement {
+#[derive(Debug, PartialEq)]
+pub enum Judgement {
     Free {
         standing: Standing,
         ruling: Option<EventId>,
@@ -68,8 +69,8 @@ enum Judgement {
     Locked(Lock),
 }
 
-fn judge(session: &mut dyn Session, claim: &Claim) -> Result<Judgement, StoreError> {
-    let Claim { unit, identity, .. } = claim;
+/// May the unit have this identity, by all that is bound, locked and ruled?
+pub fn judge(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Judgement, StoreError> {
     let holders = holders(session, unit, identity)?;
     let held = holders.iter().find(|holder| holder.open && holder.unit == *unit);
     let collisions = collisions(&holders, unit, identity);

@@ -82,7 +82,7 @@ fn lead(search: &Search) -> Result<Lead, StoreError> {
 /// The bytes that begin with these hexadecimal digits: from, and before.
 fn bounds_of_hex(prefix: &str) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
     let pad = |filler: char| {
-        let even = if prefix.len() % 2 == 0 { prefix.to_owned() } else { format!("{prefix}{filler}") };
+        let even = if prefix.len().is_multiple_of(2) { prefix.to_owned() } else { format!("{prefix}{filler}") };
         hex::decode(&even).map_err(|_| StoreError::Illegal(format!("{prefix:?} is not the beginning of a fingerprint")))
     };
     let (from, mut to) = (pad('0')?, pad('f')?);
@@ -206,7 +206,7 @@ fn record_of(row: &dyn Row) -> Result<Record, StoreError> {
     let summary = match (run, row.text(4)?) {
         (Some(run), Some(product)) => {
             let product: crate::domain::Product = parse(product)?;
-            let unit = serial.as_deref().map(|serial| parse(serial)).transpose()?;
+            let unit = serial.as_deref().map(parse).transpose()?;
             Some(RunSummary {
                 first_seq: seq,
                 run,

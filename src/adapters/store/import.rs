@@ -29,7 +29,8 @@ fn with_conflicts(session: &mut dyn Session, row: &Event) -> Result<Event, Store
     Ok(event)
 }
 
-fn contradicted(
+/// What a row says that cannot be true beside what these hold.
+pub fn contradicted(
     holders: &[Binding],
     unit: &Unit,
     fingerprint: &Fingerprint,

@@ -16,7 +16,10 @@ pub mod project;
 mod read;
 pub mod session;
 pub mod sql;
+mod verify;
 mod words;
+
+pub use verify::LogVerifier;
 
 use jiff::Timestamp;
 use uuid::Uuid;

@@ -24,7 +24,7 @@ pub fn named(session: &mut dyn Session, name: &str, new: (Uuid, [u8; 32])) -> Re
 }
 
 /// SHA-256(salt ‖ text) in hexadecimal.
-fn salted(salt: &[u8; 32], text: &str) -> String {
+pub fn salted(salt: &[u8; 32], text: &str) -> String {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     context.update(salt);
     context.update(text.as_bytes());

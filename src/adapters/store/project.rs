@@ -38,8 +38,8 @@ pub fn rebuild(session: &mut dyn Session) -> Result<(), StoreError> {
 
 pub fn clear(session: &mut dyn Session) -> Result<(), StoreError> {
     session.execute(sql::FORGET_INDEX, &[])?;
-    for (table, _) in sql::PROJECTIONS {
-        session.script(&format!("DELETE FROM {table}"))?;
+    for projection in sql::PROJECTIONS {
+        session.script(&format!("DELETE FROM {}", projection.table))?;
     }
     Ok(())
 }

@@ -85,6 +85,9 @@ pub trait Row {
     fn int(&self, column: usize) -> Result<Option<i64>, StoreError>;
     fn text(&self, column: usize) -> Result<Option<&str>, StoreError>;
     fn bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError>;
+    fn columns(&self) -> usize;
+    /// Whatever it is, as the column's type has it.
+    fn value(&self, column: usize) -> Result<Value<'_>, StoreError>;
 }
 
 fn there<T>(value: Option<T>, column: usize) -> Result<T, StoreError> {
@@ -159,6 +162,13 @@ pub trait Session: Send {
 
     /// All of these words, the last one perhaps cut off, as the database's own search has it.
     fn match_words(&self, words: &[String]) -> String;
+
+    /// A question that is made up while the program runs, without parameters; rows come as they are read,
+    /// however many there are.
+    fn ask(&mut self, sql: &str, each: EachRow<'_>) -> Result<(), StoreError>;
+
+    /// What a text column is ordered by so that both databases agree: its bytes.
+    fn by_bytes(&self, column: &str) -> String;
 
     /// Statements that are used once, without parameters.
     fn script(&mut self, sql: &str) -> Result<(), StoreError>;

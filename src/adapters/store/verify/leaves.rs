@@ -1,0 +1,216 @@
+//! Every leaf, in order: its bytes, its hash, the nodes above it.
+
+use std::collections::HashMap;
+use std::sync::mpsc::SyncSender;
+
+use super::checkpoints::Vouched;
+use super::{Batch, Stop, broken};
+use crate::adapters::store::error::StoreError;
+use crate::adapters::store::log;
+use crate::adapters::store::session::{Session, stored, values};
+use crate::adapters::store::sql;
+use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead, TreeState};
+use crate::domain::{EventId, OperatorRef};
+use crate::ports::{Logged, Progress, Promise, Receipt, Stage};
+
+/// Rows read at a time.
+const PAGE: i64 = 1000;
+
+/// What was read so far.
+#[derive(Default)]
+pub(super) struct Leaves {
+    tree: TreeState,
+    pub archived: u64,
+    /// Everyone whom an event names, with the hash that it names them by.
+    pub named: HashMap<uuid::Uuid, String>,
+    /// Every text that an event commits to.
+    pub typed: Vec<(uuid::Uuid, String)>,
+}
+
+/// One row of `events`.
+struct Row {
+    seq: u64,
+    bytes: Vec<u8>,
+    leaf: [u8; 32],
+    id: [u8; 16],
+}
+
+impl Leaves {
+    pub fn head(&self) -> TreeHead {
+        self.tree.head()
+    }
+
+    /// Reads all of it. `to`: who derives from the events.
+    pub fn read(
+        mut self,
+        session: &mut dyn Session,
+        vouched: &mut Vouched,
+        to: Option<SyncSender<Batch>>,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Self, Stop> {
+        let total = stored_size(session)?;
+        let mut hashes = Hashes::default();
+        vouched.at(&self.tree)?;
+        loop {
+            let page = session.rows(sql::EVENTS_WITH_ID_FROM, values![stored(self.tree.size())?, PAGE], |row| {
+                Ok(Row { seq: row.count(0)?, bytes: row.blob(1)?.to_vec(), leaf: row.array(2)?, id: row.array(3)? })
+            })?;
+            if page.is_empty() {
+                break;
+            }
+            let mut batch = Batch::new();
+            for row in page {
+                let event = self.take(session, &row, &mut hashes, vouched, to.is_some())?;
+                batch.extend(
+                    event.map(|event| Logged { receipt: Receipt { seq: row.seq, leaf: LeafHash(row.leaf) }, event }),
+                );
+            }
+            if let Some(to) = &to {
+                // Nobody listens any more: what they found is told by them.
+                to.send(batch).map_err(|_| StoreError::Ended)?;
+            }
+            progress(Progress { stage: Stage::Events, done: self.tree.size(), total: total.max(self.tree.size()) });
+        }
+        hashes.end(session)?;
+        self.compare_head(session, total)?;
+        Ok(self)
+    }
+
+    fn take(
+        &mut self,
+        session: &mut dyn Session,
+        row: &Row,
+        hashes: &mut Hashes,
+        vouched: &mut Vouched,
+        decode: bool,
+    ) -> Result<Option<Event>, Stop> {
+        let seq = self.tree.size();
+        let place = || format!("event {seq}");
+        if row.seq != seq {
+            return Err(broken(Promise::Bytes, place(), format!("it is missing: the next one is event {}", row.seq)));
+        }
+        let mut event = None;
+        if row.bytes.is_empty() {
+            self.archived += 1;
+        } else {
+            if LeafHash::of(&row.bytes).0 != row.leaf {
+                return Err(broken(Promise::Bytes, place(), "its bytes are not those that were hashed"));
+            }
+            event = self.check_bytes(row, decode).map_err(|found| broken(Promise::Bytes, place(), found))?;
+        }
+        let leaf = LeafHash(row.leaf);
+        for (node, hash) in self.tree.append(leaf) {
+            hashes.expect(session, node.position(), hash)?;
+        }
+        vouched.at(&self.tree)?;
+        if let Some(event) = &event {
+            self.name_people(event);
+            vouched.note(row.seq, event);
+        }
+        Ok(event)
+    }
+
+    /// The id within the bytes is the row's. Only what is derived from, or tells of keys, is decoded.
+    fn check_bytes(&self, row: &Row, decode: bool) -> Result<Option<Event>, String> {
+        let id = uuid::Uuid::from_bytes(row.id).to_string();
+        let starts_as_written = |bytes: &[u8]| {
+            let after = bytes.strip_prefix(b"{\"v\":1,\"id\":\"");
+            after.is_some_and(|after| after.starts_with(id.as_bytes()))
+        };
+        if !decode && starts_as_written(&row.bytes) && !names_a_key(&row.bytes) {
+            return Ok(None);
+        }
+        let event = Event::decode(&row.bytes).map_err(|error| format!("it is unreadable: {error}"))?;
+        if event.id != id.parse::<EventId>().map_err(|error| error.to_string())? {
+            return Err(format!("it is filed as {id}, and says that it is {}", event.id));
+        }
+        Ok(Some(event))
+    }
+
+    fn name_people(&mut self, event: &Event) {
+        let mut note = |person: &OperatorRef| {
+            self.named.entry(person.id).or_insert_with(|| person.name_sha256.clone());
+        };
+        if let Some(person) = &event.operator {
+            note(person);
+        }
+        match &event.body {
+            Body::Line(LineEvent::OperatorAdded { person, .. } | LineEvent::SignInRefused { person, .. }) => {
+                note(person)
+            }
+            Body::Line(LineEvent::Ruled { second, reason, .. }) => {
+                second.iter().for_each(note);
+                self.typed.push((reason.id, reason.text_sha256.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn compare_head(&self, session: &mut dyn Session, size: u64) -> Result<(), Stop> {
+        let head = self.tree.head();
+        if size != head.size {
+            let found = format!("the head counts {size} events, {} are there", head.size);
+            return Err(broken(Promise::Tree, "the head", found));
+        }
+        match log::head(session) {
+            Ok(stored) if stored == head => Ok(()),
+            Ok(stored) => {
+                let found =
+                    format!("its root is {}, the events' is {}", hex::encode(stored.root), hex::encode(head.root));
+                Err(broken(Promise::Tree, "the head", found))
+            }
+            Err(StoreError::Corrupt(found)) => Err(broken(Promise::Tree, "the head", found)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Rare, and looked for without decoding everything else.
+fn names_a_key(bytes: &[u8]) -> bool {
+    const KINDS: [&[u8]; 2] = [b"\"event\":\"log-key-added\"", b"\"event\":\"log-opened\""];
+    // The tag stands in the envelope, before anything that is long.
+    let head = &bytes[..bytes.len().min(512)];
+    KINDS.iter().any(|kind| head.windows(kind.len()).any(|part| part == *kind))
+}
+
+fn stored_size(session: &mut dyn Session) -> Result<u64, Stop> {
+    Ok(session.one(sql::TREE_HEAD, &[], |row| row.count(0))?)
+}
+
+/// The stored hashes above the leaves, read along with them.
+#[derive(Default)]
+struct Hashes {
+    page: std::collections::VecDeque<(u64, [u8; 32])>,
+    next: u64,
+}
+
+impl Hashes {
+    fn expect(&mut self, session: &mut dyn Session, position: u64, hash: [u8; 32]) -> Result<(), Stop> {
+        let place = || format!("stored hash {position}");
+        match self.pop(session)? {
+            Some((at, stored)) if at == position && stored == hash => Ok(()),
+            Some((at, _)) if at == position => {
+                Err(broken(Promise::Tree, place(), "it is not that of the leaves below"))
+            }
+            Some((at, _)) => Err(broken(Promise::Tree, place(), format!("it is missing, or {at} is one too many"))),
+            None => Err(broken(Promise::Tree, place(), "it is missing")),
+        }
+    }
+
+    fn pop(&mut self, session: &mut dyn Session) -> Result<Option<(u64, [u8; 32])>, Stop> {
+        if self.page.is_empty() {
+            let rows = session
+                .rows(sql::HASHES_FROM, values![stored(self.next)?, PAGE], |row| Ok((row.count(0)?, row.array(1)?)))?;
+            self.next = rows.last().map_or(self.next, |(position, _)| position + 1);
+            self.page.extend(rows);
+        }
+        Ok(self.page.pop_front())
+    }
+
+    fn end(&mut self, session: &mut dyn Session) -> Result<(), Stop> {
+        match self.pop(session)? {
+            Some((at, _)) => Err(broken(Promise::Tree, format!("stored hash {at}"), "no leaf completes it")),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Verifying a whole log: every byte hashed again, the tree built anew, every checkpoint compared,
+//! every claim judged again, everything derived once more beside the log and compared.
+//!
+//! Two threads share the work: one reads and hashes, the other derives into a scratch database.
+//! Memory is bounded by a few pages of events, whatever the log's size.
+
+mod checkpoints;
+mod leaves;
+mod people;
+mod rederive;
+mod tables;
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use super::error::StoreError;
+use super::session::{Mode, Session};
+use crate::domain::Failure;
+use crate::ports::{Broken, Logged, Progress, Promise, Stage, Verification, Verified, Verifier};
+use checkpoints::Vouched;
+use leaves::Leaves;
+use rederive::Rederived;
+
+/// Why a verification ends early.
+enum Stop {
+    Broken(Box<Broken>),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Stop::Store(error)
+    }
+}
+
+fn broken(promise: Promise, place: impl Into<String>, found: impl Into<String>) -> Stop {
+    Stop::Broken(Box::new(Broken { promise, place: place.into(), found: found.into() }))
+}
+
+/// The events of one page, on their way to be derived from.
+type Batch = Vec<Logged>;
+/// Pages that may wait between the two threads.
+const AHEAD: usize = 4;
+
+/// A connection that reads the log, and a database beside it to derive into.
+pub struct LogVerifier {
+    log: Box<dyn Session>,
+    /// Empty, of the same schema, and gone when the verification ends.
+    scratch: Box<dyn Session>,
+}
+
+impl LogVerifier {
+    pub fn new(log: Box<dyn Session>, scratch: Box<dyn Session>) -> Self {
+        Self { log, scratch }
+    }
+
+    fn run(&mut self, what: &Verification, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Verified, Stop> {
+        let (log, scratch) = (self.log.as_mut(), self.scratch.as_mut());
+        log.begin(Mode::Read)?;
+        let mut vouched = Vouched::new(log, &what.witnesses)?;
+        let texts = people::check(log)?;
+        let leaves;
+        let mut rederived = None;
+        if what.projections {
+            let (send, receive) = sync_channel::<Batch>(AHEAD);
+            let (read, derived) = std::thread::scope(|scope| {
+                let deriving = scope.spawn(move || rederive(scratch, &texts, &receive));
+                let read = Leaves::default().read(log, &mut vouched, Some(send), progress);
+                (read, deriving.join())
+            });
+            let derived = derived.map_err(|_| StoreError::Ended)?;
+            // Whoever found something first stopped the other: an error of the bytes says more.
+            leaves = match (read, &derived) {
+                (Err(Stop::Store(StoreError::Ended)), Err(_)) => None,
+                (read, _) => Some(read?),
+            };
+            rederived = Some(derived?);
+        } else {
+            leaves = Some(Leaves::default().read(log, &mut vouched, None, progress)?);
+        }
+        let leaves = leaves.ok_or(StoreError::Ended)?;
+        let covered = vouched.end(&leaves)?;
+        let rows = match rederived {
+            Some(_) => {
+                let mut scratch = tables::Side(self.scratch.as_mut());
+                Some(tables::compare(&mut tables::Side(log), &mut scratch, &mut |done, total| {
+                    progress(Progress { stage: Stage::Tables, done, total });
+                })?)
+            }
+            None => None,
+        };
+        let forgotten = people::forgotten(self.log.as_mut(), &leaves)?;
+        self.log.commit()?;
+        Ok(Verified {
+            head: leaves.head(),
+            archived: leaves.archived,
+            checkpoints: vouched.stored,
+            covered,
+            rows,
+            forgotten_people: forgotten.people,
+            forgotten_texts: forgotten.texts,
+        })
+    }
+}
+
+fn rederive(scratch: &mut dyn Session, texts: &people::Kept, batches: &Receiver<Batch>) -> Result<Rederived, Stop> {
+    scratch.begin(Mode::Write)?;
+    texts.copy(scratch)?;
+    let mut rederived = Rederived::default();
+    for batch in batches {
+        for logged in batch {
+            rederived.take(scratch, &logged)?;
+        }
+    }
+    scratch.commit()?;
+    Ok(rederived)
+}
+
+impl Verifier for LogVerifier {
+    fn verify(
+        &mut self,
+        what: &Verification,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Result<Verified, Broken>, Failure> {
+        let ended = self.run(what, progress);
+        if ended.is_err() {
+            self.log.roll_back();
+            self.scratch.roll_back();
+        }
+        match ended {
+            Ok(verified) => Ok(Ok(verified)),
+            Err(Stop::Broken(broken)) => Ok(Err(*broken)),
+            Err(Stop::Store(error)) => Err(error.into()),
+        }
+    }
+}

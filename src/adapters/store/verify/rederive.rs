@@ -1,0 +1,48 @@
+//! What the events say, derived once more beside the log, and every decision judged again.
+
+use super::{Stop, broken};
+use crate::adapters::store::error::StoreError;
+use crate::adapters::store::session::Session;
+use crate::adapters::store::{claim, import, project};
+use crate::audit::{Body, LineEvent, RunEvent};
+use crate::ports::{Logged, Promise};
+
+#[derive(Default)]
+pub(super) struct Rederived {
+    pub events: u64,
+}
+
+impl Rederived {
+    pub fn take(&mut self, scratch: &mut dyn Session, logged: &Logged) -> Result<(), Stop> {
+        let seq = logged.receipt.seq;
+        let place = || format!("event {seq}");
+        let refused = |error: StoreError| match error {
+            error if error.is_of_one_piece() => {
+                broken(Promise::Claims, place(), format!("it cannot follow on the events before it: {error}"))
+            }
+            error => Stop::Store(error),
+        };
+        match &logged.event.body {
+            Body::Run(RunEvent::Claimed { unit, identity, standing, ruling, replaces }) => {
+                let judged = claim::judge(scratch, unit, identity)?;
+                let expected = claim::Judgement::Free { standing: *standing, ruling: *ruling, replaces: *replaces };
+                if judged != expected {
+                    let found = format!("{unit} could not claim that chip then: {judged:?}");
+                    return Err(broken(Promise::Claims, place(), found));
+                }
+            }
+            Body::Line(LineEvent::Imported { unit, fingerprint, spki, conflicts, .. }) => {
+                let holders = claim::matching(scratch, unit, fingerprint, spki.as_ref(), None)?;
+                let expected = import::contradicted(&holders, unit, fingerprint, spki.as_ref());
+                if *conflicts != expected {
+                    let found = format!("it contradicts {expected:?}, and says {conflicts:?}");
+                    return Err(broken(Promise::Claims, place(), found));
+                }
+            }
+            _ => {}
+        }
+        project::project(scratch, seq, &logged.event).map_err(refused)?;
+        self.events += 1;
+        Ok(())
+    }
+}

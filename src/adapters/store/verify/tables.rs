@@ -1,0 +1,139 @@
+//! Derived tables, the log's against those derived anew.
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::{Stop, broken};
+use crate::adapters::store::error::StoreError;
+use crate::adapters::store::session::{Row, Session, Value};
+use crate::adapters::store::sql::{PROJECTIONS, Projection};
+use crate::ports::Promise;
+
+/// Rows that are compared by one hash.
+const CHUNK: u64 = 4096;
+
+/// One of the two databases.
+pub(super) struct Side<'s>(pub &'s mut dyn Session);
+
+/// Compares all tables and counts their rows.
+pub(super) fn compare(
+    log: &mut Side<'_>,
+    scratch: &mut Side<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<u64, Stop> {
+    let total = PROJECTIONS.len() as u64;
+    let mut rows = 0;
+    for (done, projection) in PROJECTIONS.iter().enumerate() {
+        let (stored, derived) = std::thread::scope(|scope| {
+            let derived = scope.spawn(|| scratch.hashes(projection));
+            (log.hashes(projection), derived.join())
+        });
+        let (stored, derived) = (stored?, derived.map_err(|_| StoreError::Ended)??);
+        if stored != derived {
+            let shared = stored.chunks.iter().zip(&derived.chunks).take_while(|(a, b)| a == b).count();
+            return Err(first_difference(log, scratch, projection, shared as u64 * CHUNK)?);
+        }
+        rows += stored.rows;
+        progress(done as u64 + 1, total);
+    }
+    Ok(rows)
+}
+
+#[derive(PartialEq, Eq)]
+struct TableHashes {
+    rows: u64,
+    chunks: Vec<[u8; 32]>,
+}
+
+impl Side<'_> {
+    fn question(&self, projection: &Projection, window: &str) -> String {
+        let order: Vec<String> = projection
+            .order
+            .iter()
+            .map(|(column, is_text)| if *is_text { self.0.by_bytes(column) } else { (*column).to_owned() })
+            .collect();
+        format!("SELECT * FROM {} ORDER BY {}{window}", projection.table, order.join(", "))
+    }
+
+    fn hashes(&mut self, projection: &Projection) -> Result<TableHashes, StoreError> {
+        let question = self.question(projection, "");
+        let mut hashes = TableHashes { rows: 0, chunks: Vec::new() };
+        let mut context = Context::new(&SHA256);
+        let mut line = Vec::new();
+        self.0.ask(&question, &mut |row| {
+            line.clear();
+            write_row(row, &mut line)?;
+            context.update(&line);
+            hashes.rows += 1;
+            if hashes.rows.is_multiple_of(CHUNK) {
+                hashes.chunks.push(take(&mut context));
+            }
+            Ok(())
+        })?;
+        hashes.chunks.push(take(&mut context));
+        Ok(hashes)
+    }
+
+    fn rows(&mut self, projection: &Projection, from: u64) -> Result<Vec<String>, StoreError> {
+        let question = self.question(projection, &format!(" LIMIT {CHUNK} OFFSET {from}"));
+        let mut rows = Vec::new();
+        self.0.ask(&question, &mut |row| {
+            rows.push(readable(row)?);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+}
+
+fn take(context: &mut Context) -> [u8; 32] {
+    let digest = std::mem::replace(context, Context::new(&SHA256)).finish();
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest.as_ref());
+    hash
+}
+
+/// Each value with its kind and length before it: no two rows are written alike.
+fn write_row(row: &dyn Row, line: &mut Vec<u8>) -> Result<(), StoreError> {
+    for column in 0..row.columns() {
+        let (kind, bytes): (u8, &[u8]) = match row.value(column)? {
+            Value::Null => (0, &[]),
+            Value::Int(number) => {
+                line.push(1);
+                line.extend_from_slice(&number.to_be_bytes());
+                continue;
+            }
+            Value::Text(text) => (2, text.as_bytes()),
+            Value::Bytes(bytes) => (3, bytes),
+        };
+        line.push(kind);
+        line.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        line.extend_from_slice(bytes);
+    }
+    Ok(())
+}
+
+fn readable(row: &dyn Row) -> Result<String, StoreError> {
+    let mut values = Vec::with_capacity(row.columns());
+    for column in 0..row.columns() {
+        values.push(match row.value(column)? {
+            Value::Null => "-".to_owned(),
+            Value::Int(number) => number.to_string(),
+            Value::Text(text) => format!("{text:?}"),
+            Value::Bytes(bytes) => hex::encode(bytes),
+        });
+    }
+    Ok(values.join(" "))
+}
+
+fn first_difference(
+    log: &mut Side<'_>,
+    scratch: &mut Side<'_>,
+    projection: &Projection,
+    from: u64,
+) -> Result<Stop, StoreError> {
+    let (stored, derived) = (log.rows(projection, from)?, scratch.rows(projection, from)?);
+    let at = stored.iter().zip(&derived).take_while(|(a, b)| a == b).count();
+    let place = format!("table {}, row {}", projection.table, from + at as u64 + 1);
+    let said = |row: Option<&String>| row.map_or_else(|| "no row".to_owned(), String::clone);
+    let found = format!("stored: {}; the events say: {}", said(stored.get(at)), said(derived.get(at)));
+    Ok(broken(Promise::Projection, place, found))
+}

@@ -1,0 +1,109 @@
+//! `lineseal audit verify`: is the log what was written?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::super::output::{self, data, say};
+use super::super::{Global, exit, places};
+use crate::audit::note::SignedCheckpoint;
+use crate::bootstrap;
+use crate::config::Config;
+use crate::domain::{Failure, ReasonCode};
+use crate::ports::{Broken, Progress, Stage, Verification, Verified, Witness};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// A checkpoint that you kept: the log must go on from it. May be given several times.
+    #[arg(long, value_name = "CHECKPOINT")]
+    since: Vec<PathBuf>,
+    /// Bytes, tree and checkpoints only: derived tables are not derived again.
+    #[arg(long)]
+    fast: bool,
+}
+
+pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
+    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+    match perform(global, options) {
+        Ok(Ok(verified)) => {
+            tell(&verified, global.json);
+            ExitCode::SUCCESS
+        }
+        Ok(Err(broken)) => {
+            let failure = Failure::new(ReasonCode::LOG_BROKEN, broken.to_string());
+            output::failure(&failure, &language);
+            if global.json {
+                let Broken { promise, place, found } = &broken;
+                let told = json!({ "verified": false, "promise": promise.as_str(), "place": place, "found": found });
+                let _ = output::json(&told);
+            }
+            ExitCode::from(exit::BROKEN)
+        }
+        Err(failure) => {
+            output::failure(&failure, &language);
+            ExitCode::from(exit::of_failure(&failure))
+        }
+    }
+}
+
+fn perform(global: &Global, options: &Options) -> Result<Result<Verified, Broken>, Failure> {
+    let witnesses = options.since.iter().map(witness).collect::<Result<_, _>>()?;
+    let what = Verification { witnesses, projections: !options.fast };
+    let mut told = 0;
+    let mut verifier = bootstrap::verifier(&places(global).data_dir)?;
+    verifier.verify(&what, &mut |progress| {
+        let Progress { stage, done, total } = progress;
+        // Every tenth of the way is a word; a terminal is no film.
+        let tenth = (done * 10).checked_div(total).unwrap_or(10);
+        if stage == Stage::Events && tenth > told {
+            told = tenth;
+            say(&format!("{done} of {total} events"));
+        }
+    })
+}
+
+fn witness(path: &PathBuf) -> Result<Witness, Failure> {
+    let place = path.display().to_string();
+    let bad = |cause: String| Failure::new(ReasonCode::CONFIG_INVALID, format!("{place}: {cause}"));
+    let note = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+    let checkpoint: SignedCheckpoint =
+        note.parse().map_err(|error: crate::audit::note::CheckpointError| bad(error.to_string()))?;
+    Ok(Witness { place, checkpoint })
+}
+
+fn tell(verified: &Verified, as_json: bool) {
+    let Verified { head, archived, checkpoints, covered, rows, forgotten_people, forgotten_texts } = verified;
+    let uncovered = head.size - covered.unwrap_or(0).min(head.size);
+    if as_json {
+        let told = json!({
+            "verified": true, "size": head.size, "root": hex::encode(head.root), "archived": archived,
+            "checkpoints": checkpoints, "covered": covered, "uncovered": uncovered, "rows": rows,
+            "forgotten_people": forgotten_people, "forgotten_texts": forgotten_texts,
+        });
+        let _ = output::json(&told);
+        return;
+    }
+    data(&format!("{} events verified, root {}", head.size, hex::encode(head.root)));
+    data(&format!("{checkpoints} checkpoints stored with the log, each signed by a key of the log"));
+    match rows {
+        Some(rows) => data(&format!("{rows} derived rows are what the events say, and every claim holds")),
+        None => data("derived tables were not looked at (--fast)"),
+    }
+    if *archived > 0 {
+        data(&format!("{archived} events are in an archive: their hashes were verified, their bytes were not at hand"));
+    }
+    if forgotten_people + forgotten_texts > 0 {
+        data(&format!("{forgotten_people} people and {forgotten_texts} texts were forgotten"));
+    }
+    match (covered, uncovered) {
+        (None, _) => {
+            data("no checkpoint from outside was given: whoever holds database and key could have rewritten all of it")
+        }
+        (Some(_), 0) => data("all of it is covered by a checkpoint held elsewhere"),
+        (Some(covered), count) => data(&format!(
+            "events {covered} to {} ({count}) are not covered by a checkpoint held elsewhere",
+            head.size - 1
+        )),
+    }
+}

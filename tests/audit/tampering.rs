@@ -1,0 +1,383 @@
+//! Whoever holds the database: what they change below a checkpoint that is kept elsewhere is found,
+//! and where.
+
+use std::path::Path;
+
+use lineseal::adapters::sqlite;
+use lineseal::adapters::store::LogStore;
+use lineseal::audit::event::{LabelKind, LogKeyRole, Ruling};
+use lineseal::audit::note::{Checkpoint, NoteKey, SignedCheckpoint};
+use lineseal::audit::{Event, LeafHash, LineEvent, RunEvent, TreeHead, TreeState};
+use lineseal::domain::{ReasonCode, Verdict};
+use lineseal::ports::{
+    AuditStore as _, Broken, Checkpoints as _, Progress, Promise, StoredCheckpoint, Verification, Verified, Witness,
+};
+use proptest::prelude::*;
+use rusqlite::Connection;
+use secrecy::SecretBox;
+
+use crate::store_contract::{
+    self, claim, closed, event, failed, identity, imported, line, opened, proven, ruled, run_id, sealed,
+};
+
+const ORIGIN: &str = "plant.example/line-1";
+
+fn key(seed: u8) -> NoteKey {
+    NoteKey::from_seed(ORIGIN.parse().unwrap(), &SecretBox::new(Box::new([seed; 32]))).unwrap()
+}
+
+fn signed(head: TreeHead, key: &NoteKey) -> SignedCheckpoint {
+    SignedCheckpoint::sign(Checkpoint::new(ORIGIN.parse().unwrap(), head), key).unwrap()
+}
+
+/// A log with everything in it that is derived from, and checkpoints at two sizes.
+struct Log {
+    folder: tempfile::TempDir,
+    /// Of the smaller size and of the larger; events follow on the latter.
+    kept: [SignedCheckpoint; 2],
+}
+
+impl Log {
+    async fn written(units: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = sqlite::open(&folder.path().join(sqlite::FILE)).unwrap();
+        let added =
+            LineEvent::LogKeyAdded { key: key(1).verifier().to_string(), role: LogKeyRole::Station, replaces: None };
+        store.append(vec![line(LineEvent::LogOpened { origin: ORIGIN.to_owned() }), line(added)]).await.unwrap();
+        store.append(vec![opened("WO-1", 9), opened("WO-2", 3), closed("WO-2")]).await.unwrap();
+        let ruling =
+            store_contract::typed(&store, "はんだ不良", Ruling::Scrap { unit: store_contract::unit("S1") }).await;
+        store.append(vec![ruling]).await.unwrap();
+        lineseal::ports::Imports::import(&store, vec![imported(2, "I1", 900), imported(3, "I2", 900)]).await.unwrap();
+        for n in 0..units {
+            run(&store, n).await;
+        }
+        let first = keep(&store).await;
+        run(&store, 700).await;
+        let second = keep(&store).await;
+        for n in 800..803 {
+            run(&store, n).await;
+        }
+        Self { folder, kept: [first, second] }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join(sqlite::FILE)
+    }
+
+    fn raw(&self) -> Connection {
+        let raw = Connection::open(self.path()).unwrap();
+        raw.execute_batch(
+            "DROP TRIGGER events_are_never_changed; DROP TRIGGER events_are_never_deleted;
+             DROP TRIGGER events_are_only_appended; DROP TRIGGER tree_head_never_shrinks;
+             DROP TRIGGER tree_head_is_never_deleted; DROP TRIGGER hashes_are_never_changed;
+             DROP TRIGGER hashes_are_never_deleted; DROP TRIGGER checkpoints_are_never_deleted;",
+        )
+        .unwrap();
+        raw
+    }
+
+    fn verify(&self) -> Result<Verified, Broken> {
+        verify(&self.path(), &[&self.kept[1]])
+    }
+
+    fn broken(&self) -> Broken {
+        self.verify().expect_err("the change went unnoticed")
+    }
+}
+
+fn verify(path: &Path, kept: &[&SignedCheckpoint]) -> Result<Verified, Broken> {
+    let witnesses = kept
+        .iter()
+        .map(|checkpoint| Witness { place: "the auditor's own".to_owned(), checkpoint: (*checkpoint).clone() })
+        .collect();
+    let scratch = tempfile::tempdir().unwrap();
+    let mut verifier = sqlite::verifier(path, scratch.path()).unwrap();
+    let what = Verification { witnesses, projections: true };
+    let mut last = Progress { stage: lineseal::ports::Stage::Events, done: 0, total: 0 };
+    let verified = lineseal::ports::Verifier::verify(&mut verifier, &what, &mut |progress| last = progress).unwrap();
+    drop(verifier);
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "the scratch database is gone");
+    verified
+}
+
+async fn keep(store: &LogStore) -> SignedCheckpoint {
+    let checkpoint = signed(store.head().await.unwrap(), &key(1));
+    let size = checkpoint.checkpoint().head().size;
+    store.keep(&StoredCheckpoint { size, note: checkpoint.to_string() }).await.unwrap();
+    checkpoint
+}
+
+async fn run(store: &LogStore, n: u32) {
+    let serial = format!("A{n}");
+    let mut claim = claim(&serial, identity(n));
+    claim.run = run_id();
+    store.append(proven(claim.run, &serial, n)).await.unwrap();
+    store.claim(claim.clone()).await.unwrap();
+    let end = match n % 4 {
+        0 => vec![
+            failed(claim.run, ReasonCode::THING_FOREIGN),
+            ruled(Ruling::Release { unit: store_contract::unit(&serial) }),
+        ],
+        1 => vec![
+            sealed(claim.run, Verdict::Held, Some(LabelKind::Slip)),
+            event(claim.run, RunEvent::LabelIntended { kind: LabelKind::Slip }),
+        ],
+        _ => vec![sealed(claim.run, Verdict::Pass, Some(LabelKind::Unit))],
+    };
+    store.append(end).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_untouched_log_verifies_and_its_uncovered_tail_is_told() {
+    let log = Log::written(5).await;
+    let verified = log.verify().unwrap();
+    let store = sqlite::open(&log.path()).unwrap();
+    let head = store.head().await.unwrap();
+    let covered = log.kept[1].checkpoint().head().size;
+    assert_eq!((verified.head, verified.covered, verified.checkpoints), (head, Some(covered), 2));
+    assert!(covered < head.size);
+    assert!(verified.rows.unwrap() > 20);
+    assert_eq!((verified.archived, verified.forgotten_people, verified.forgotten_texts), (0, 0, 5 / 4 + 1 + 2));
+    // With no checkpoint from outside nothing is covered.
+    assert_eq!(verify(&log.path(), &[]).unwrap().covered, None);
+    assert_eq!(verify(&log.path(), &[&log.kept[0]]).unwrap().covered, Some(log.kept[0].checkpoint().head().size));
+}
+
+/// One statement each, by someone who knows SQL and not the tree.
+#[tokio::test]
+async fn every_single_change_is_found() {
+    let changes: &[(&str, Promise)] = &[
+        (
+            "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), 'A1', 'A9') AS BLOB) WHERE seq = (SELECT min(seq) FROM events WHERE CAST(bytes AS TEXT) LIKE '%\"A1\"%')",
+            Promise::Bytes,
+        ),
+        ("UPDATE events SET leaf_hash = zeroblob(32) WHERE seq = 3", Promise::Bytes),
+        ("UPDATE events SET id = zeroblob(16) WHERE seq = 4", Promise::Bytes),
+        ("DELETE FROM events WHERE seq = 7", Promise::Bytes),
+        ("DELETE FROM events WHERE seq = 0", Promise::Bytes),
+        ("DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)", Promise::Tree),
+        ("DELETE FROM events WHERE seq > 10", Promise::Tree),
+        (
+            "UPDATE events SET seq = -1 WHERE seq = 5; UPDATE events SET seq = 5 WHERE seq = 6; UPDATE events SET seq = 6 WHERE seq = -1",
+            Promise::Tree,
+        ),
+        ("INSERT INTO events SELECT max(seq) + 1, randomblob(16), x'7b7d', zeroblob(32) FROM events", Promise::Bytes),
+        ("UPDATE hashes SET hash = zeroblob(32) WHERE position = 2", Promise::Tree),
+        ("DELETE FROM hashes WHERE position = 2", Promise::Tree),
+        ("INSERT INTO hashes VALUES (3, zeroblob(32))", Promise::Tree),
+        ("UPDATE tree_head SET root = zeroblob(32)", Promise::Tree),
+        ("UPDATE tree_head SET size = size - 1", Promise::Tree),
+        ("UPDATE tree_head SET edge = zeroblob(length(edge))", Promise::Tree),
+        (
+            "UPDATE checkpoints SET note = (SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1)",
+            Promise::Checkpoint,
+        ),
+        ("UPDATE checkpoints SET note = replace(note, char(10) || '— ', char(10) || '— x')", Promise::Checkpoint),
+        ("UPDATE runs SET verdict = 'PASS' WHERE verdict = 'FAIL'", Promise::Projection),
+        ("UPDATE bindings SET open = 0 WHERE serial = 'A1'", Promise::Projection),
+        ("DELETE FROM bindings WHERE serial = 'A1'", Promise::Projection),
+        ("DELETE FROM locks", Promise::Projection),
+        ("DELETE FROM labels WHERE kind = 'slip'", Promise::Projection),
+        ("UPDATE records SET serial = 'A2' WHERE serial = 'A1'", Promise::Projection),
+        ("UPDATE rulings SET used_seq = 1", Promise::Projection),
+        ("INSERT INTO operators VALUES (randomblob(16), 'administrator', 0, 1)", Promise::Projection),
+        ("DELETE FROM run_events WHERE seq = (SELECT max(seq) FROM run_events)", Promise::Projection),
+        ("UPDATE texts SET words = 'never mind'", Promise::People),
+    ];
+    for (sql, promise) in changes {
+        let log = Log::written(5).await;
+        log.raw().execute_batch(sql).unwrap();
+        let Err(broken) = log.verify() else { panic!("{sql}: went unnoticed") };
+        assert_eq!(broken.promise, *promise, "{sql}: {broken}");
+        assert!(!broken.place.is_empty() && !broken.found.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_exact_place_is_told() {
+    let log = Log::written(5).await;
+    log.raw()
+        .execute_batch(
+            "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"v\":1', '\"v\":2') AS BLOB) WHERE seq = 23",
+        )
+        .unwrap();
+    assert_eq!(log.broken().to_string(), "bytes: event 23: its bytes are not those that were hashed");
+    let log = Log::written(5).await;
+    log.raw().execute_batch("UPDATE bindings SET serial = 'A77' WHERE serial = 'A3'").unwrap();
+    let broken = log.broken();
+    assert!(broken.place.starts_with("table bindings, row "), "{broken}");
+    assert!(broken.found.contains("\"A77\"") && broken.found.contains("\"A3\""), "{broken}");
+}
+
+/// The whole log written anew: every hash, the head, the derived tables and the stored checkpoints
+/// follow, signed by the station's own key. Only what is kept elsewhere tells.
+fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
+    let raw = Connection::open(path).unwrap();
+    let mut bytes: Vec<Vec<u8>> = {
+        let mut statement = raw.prepare("SELECT bytes FROM events ORDER BY seq").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let sizes: Vec<u64> = {
+        let mut statement = raw.prepare("SELECT size FROM checkpoints ORDER BY size").unwrap();
+        statement.query_map([], |row| row.get::<_, i64>(0)).unwrap().map(|size| size.unwrap().unsigned_abs()).collect()
+    };
+    change(&mut bytes);
+    raw.execute_batch("DELETE FROM events; DELETE FROM hashes; DELETE FROM checkpoints;").unwrap();
+    let mut tree = TreeState::default();
+    for leaf_bytes in &bytes {
+        let event = Event::decode(leaf_bytes).unwrap();
+        let leaf = LeafHash::of(leaf_bytes);
+        let seq = i64::try_from(tree.size()).unwrap();
+        raw.execute(
+            "INSERT INTO events VALUES (?1, ?2, ?3, ?4)",
+            (seq, event.id.as_uuid().as_bytes(), leaf_bytes, leaf.0),
+        )
+        .unwrap();
+        for (node, hash) in tree.append(leaf) {
+            raw.execute("INSERT INTO hashes VALUES (?1, ?2)", (i64::try_from(node.position()).unwrap(), hash)).unwrap();
+        }
+        if sizes.contains(&tree.size()) {
+            let note = signed(tree.head(), &key(1)).to_string();
+            raw.execute("INSERT INTO checkpoints VALUES (?1, ?2)", (i64::try_from(tree.size()).unwrap(), note))
+                .unwrap();
+        }
+    }
+    let head = tree.head();
+    raw.execute(
+        "UPDATE tree_head SET size = ?1, edge = ?2, root = ?3",
+        (i64::try_from(head.size).unwrap(), tree.edge_bytes(), head.root),
+    )
+    .unwrap();
+    // Derived anew at the next start.
+    raw.pragma_update(None, "user_version", 0).unwrap();
+    drop(raw);
+    drop(sqlite::open(path).unwrap());
+}
+
+#[derive(Debug, Clone)]
+enum Forgery {
+    Bit { event: prop::sample::Index, bit: prop::sample::Index },
+    Delete(prop::sample::Index),
+    Swap(prop::sample::Index),
+    Duplicate(prop::sample::Index),
+    Truncate(prop::sample::Index),
+}
+
+fn forgery() -> impl Strategy<Value = Forgery> {
+    let at = any::<prop::sample::Index>;
+    prop_oneof![
+        (at(), at()).prop_map(|(event, bit)| Forgery::Bit { event, bit }),
+        at().prop_map(Forgery::Delete),
+        at().prop_map(Forgery::Swap),
+        at().prop_map(Forgery::Duplicate),
+        at().prop_map(Forgery::Truncate),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// A forger who holds the database and the signing key, and writes everything anew.
+    #[test]
+    fn a_forger_with_the_key_is_found_below_the_kept_checkpoint(units in 1u32..6, forgery in forgery()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let log = runtime.block_on(Log::written(units));
+        let covered = usize::try_from(log.kept[1].checkpoint().head().size).unwrap();
+        log.raw();
+        let mut changed = true;
+        let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rewrite(&log.path(), |bytes| match &forgery {
+            Forgery::Bit { event, bit } => {
+                // A digit of a time: what stays a readable event.
+                let bytes = &mut bytes[event.index(covered)];
+                let at = bytes.windows(4).position(|part| part == b"\"at\"").unwrap() + 8 + bit.index(2);
+                bytes[at] = if bytes[at] == b'1' { b'0' } else { b'1' };
+            }
+            Forgery::Delete(at) => drop(bytes.remove(at.index(covered))),
+            Forgery::Swap(at) => {
+                let at = at.index(covered - 1);
+                changed = bytes[at] != bytes[at + 1];
+                bytes.swap(at, at + 1);
+            }
+            Forgery::Duplicate(at) => {
+                let copy = bytes[at.index(covered)].clone();
+                let text = String::from_utf8(copy).unwrap();
+                let id = text[13..49].to_owned();
+                let other = text.replacen(&id, &uuid::Uuid::from_u128(7).to_string(), 1);
+                bytes.insert(at.index(covered), other.into_bytes());
+            }
+            Forgery::Truncate(at) => bytes.truncate(at.index(covered)),
+        })));
+        // What cannot even be derived from is refused at the start of the station.
+        if attempt.is_ok() && changed {
+            let broken = log.broken();
+            prop_assert!(matches!(broken.promise, Promise::Checkpoint | Promise::Claims), "{broken}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_old_backup_put_back_is_found_by_what_is_kept_elsewhere() {
+    let log = Log::written(3).await;
+    let old = log.folder.path().join("old.db");
+    std::fs::copy(log.path(), &old).unwrap();
+    let store = sqlite::open(&log.path()).unwrap();
+    run(&store, 901).await;
+    let newest = keep(&store).await;
+    drop(store);
+    std::fs::copy(&old, log.path()).unwrap();
+    let broken = verify(&log.path(), &[&newest]).unwrap_err();
+    assert_eq!(broken.promise, Promise::Checkpoint);
+    assert!(broken.found.contains("leaves, and the log has"), "{broken}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_another_key_or_another_log_vouches_for_nothing() {
+    let log = Log::written(3).await;
+    let head = log.kept[1].checkpoint().head();
+    let stranger = signed(head, &key(9));
+    let broken = verify(&log.path(), &[&stranger]).unwrap_err();
+    assert_eq!(broken.promise, Promise::Checkpoint, "{broken}");
+    let other: NoteKey = NoteKey::from_seed("elsewhere".parse().unwrap(), &SecretBox::new(Box::new([1; 32]))).unwrap();
+    let swapped = SignedCheckpoint::sign(Checkpoint::new("elsewhere".parse().unwrap(), head), &other).unwrap();
+    let broken = verify(&log.path(), &[&swapped]).unwrap_err();
+    assert_eq!(broken.found, "it is of the log elsewhere");
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_signs_nothing_newer() {
+    let log = Log::written(2).await;
+    let store = sqlite::open(&log.path()).unwrap();
+    let replaces = Some(key(1).verifier().to_string());
+    let added = LineEvent::LogKeyAdded { key: key(2).verifier().to_string(), role: LogKeyRole::Station, replaces };
+    store.append(vec![line(added)]).await.unwrap();
+    run(&store, 950).await;
+    let head = store.head().await.unwrap();
+    drop(store);
+    assert_eq!(verify(&log.path(), &[&log.kept[0], &signed(head, &key(2))]).unwrap().covered, Some(head.size));
+    let broken = verify(&log.path(), &[&signed(head, &key(1))]).unwrap_err();
+    assert_eq!(broken.found, "only keys that had been replaced signed it");
+}
+
+/// A claim that the store would have refused, written past it with every hash in order.
+#[tokio::test]
+async fn a_claim_that_could_not_have_been_made_is_found() {
+    let log = Log::written(4).await;
+    let store = sqlite::open(&log.path()).unwrap();
+    let unit = store_contract::unit("A0");
+    let forged = RunEvent::Claimed {
+        unit,
+        identity: identity(0),
+        standing: lineseal::audit::event::Standing::Known,
+        ruling: None,
+        replaces: None,
+    };
+    // A0 failed and was released, and that release is used up by this claim; a second one is a lie.
+    let head_before = store.head().await.unwrap();
+    store.append(vec![event(run_id(), forged)]).await.unwrap();
+    assert_ne!(store.head().await.unwrap(), head_before);
+    drop(store);
+    let broken = log.broken();
+    assert_eq!(broken.promise, Promise::Claims, "{broken}");
+    assert_eq!(broken.place, format!("event {}", head_before.size));
+}
