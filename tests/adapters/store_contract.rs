@@ -1015,7 +1015,7 @@ pub async fn operators_and_their_credentials(peer: &dyn Peer) {
     store.append(vec![line(LineEvent::OperatorAdded { person: who.clone(), role: Role::Qa })]).await.unwrap();
     let person = store.person("Aoki").await.unwrap().unwrap();
     assert_eq!((person.role, person.disabled, person.name.as_deref()), (Some(Role::Qa), false, Some("Aoki")));
-    assert_eq!(store.operators().await.unwrap(), [person.clone()]);
+    assert_eq!(store.operators().await.unwrap(), std::slice::from_ref(&person));
     assert!(store.credential(who.id).await.unwrap().is_none());
     let credential = Credential { pin_hash: "$argon2id$…".to_owned(), failures: 0, locked_until: None };
     store.set_credential(who.id, credential.clone()).await.unwrap();

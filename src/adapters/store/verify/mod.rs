@@ -79,6 +79,7 @@ impl LogVerifier {
         }
         let leaves = leaves.ok_or(StoreError::Ended)?;
         let covered = vouched.end(&leaves)?;
+        let forgotten = people::forgotten(log, &leaves)?;
         let rows = match rederived {
             Some(_) => {
                 let mut scratch = tables::Side(self.scratch.as_mut());
@@ -88,7 +89,6 @@ impl LogVerifier {
             }
             None => None,
         };
-        let forgotten = people::forgotten(self.log.as_mut(), &leaves)?;
         self.log.commit()?;
         Ok(Verified {
             head: leaves.head(),
