@@ -3,12 +3,14 @@
 //! Several processes may have one file open: every write takes SQLite's write lock first, so a
 //! number of the log and a claim are given once.
 
+mod backup;
 mod open;
 mod session;
 mod station_lock;
 
 use std::path::Path;
 
+pub use backup::{Copy, PutBack, back_up, put_back};
 pub use open::{Durability, Limits};
 pub use station_lock::StationLock;
 

@@ -206,7 +206,7 @@ fn migrate(mut connection: Connection) -> Result<SqliteSession, StoreError> {
     Ok(session)
 }
 
-fn directory_of(path: &Path) -> PathBuf {
+pub(super) fn directory_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -244,7 +244,7 @@ fn create_file(path: &Path, directory: &Path) -> Result<(), StoreError> {
 }
 
 /// A name is durable only once its directory is.
-fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     File::open(directory).and_then(|handle| handle.sync_all()).map_err(|source| StoreError::File {
         doing: "sync the directory",
         path: directory.to_owned(),

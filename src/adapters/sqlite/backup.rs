@@ -1,0 +1,158 @@
+//! Copies of the log's file: made while the station works, and put back.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+
+use super::open::{self, Limits, directory_of, sync_directory};
+use crate::adapters::store::error::StoreError;
+use crate::adapters::store::log;
+use crate::adapters::store::session::{Mode, Session as _};
+use crate::audit::TreeHead;
+use crate::domain::{Failure, Sha256};
+
+/// A copy that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    pub head: TreeHead,
+    pub file: Sha256,
+}
+
+/// Copies the log in `path` to the new file `to` (mode 0600): one moment of it, whoever writes
+/// meanwhile. It is on disk under its name only when it is whole.
+pub fn back_up(path: &Path, to: &Path) -> Result<Copy, Failure> {
+    Ok(copy(path, to)?)
+}
+
+fn copy(path: &Path, to: &Path) -> Result<Copy, StoreError> {
+    let failed = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |source| StoreError::File { doing, path, source }
+    };
+    if to.exists() {
+        let source = std::io::ErrorKind::AlreadyExists.into();
+        return Err(failed("make a copy there", to)(source));
+    }
+    let unfinished = beside(to, ".unfinished");
+    remove_with_companions(&unfinished).map_err(failed("remove an unfinished copy", &unfinished))?;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .map_err(failed("create the copy", &unfinished))?;
+    let source = open::reader(path, Limits::default())?;
+    {
+        let mut target = Connection::open(&unfinished)?;
+        // All pages in one step are all of one moment; in smaller steps a busy station would have it begin
+        // again and again.
+        let backup = Backup::new(source.connection(), &mut target)?;
+        if !matches!(backup.step(-1)?, StepResult::Done) {
+            return Err(StoreError::Held { path: path.to_owned(), holder: String::new() });
+        }
+        drop(backup);
+        // One file, without a write-ahead log beside it.
+        target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+    }
+    drop(source);
+    File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed("sync the copy", &unfinished))?;
+    let copy = look(&unfinished)?;
+    std::fs::rename(&unfinished, to).map_err(failed("name the copy", to))?;
+    sync_directory(&directory_of(to))?;
+    Ok(copy)
+}
+
+/// What a copy holds, and its hash.
+fn look(path: &Path) -> Result<Copy, StoreError> {
+    let mut session = open::reader(path, Limits::default())?;
+    session.begin(Mode::Read)?;
+    let head = log::head(&mut session)?;
+    session.commit()?;
+    Ok(Copy { head, file: hash(path)? })
+}
+
+fn hash(path: &Path) -> Result<Sha256, StoreError> {
+    let failed = |source| StoreError::File { doing: "read the copy", path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let mut context = Context::new(&SHA256);
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            count => context.update(&buffer[..count]),
+        }
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    Ok(Sha256::from_bytes(hash))
+}
+
+/// A backup in the log's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutBack {
+    pub copy: Copy,
+    /// Where the log that was there before is kept.
+    pub before: Option<PathBuf>,
+}
+
+/// Puts a copy of `backup` in the place of the log `path`. What is there is kept beside it, under the
+/// name `lineseal.db.before-<first hexadecimal digits of the backup's hash>`. The caller holds the
+/// station's lock.
+pub fn put_back(backup: &Path, path: &Path) -> Result<PutBack, Failure> {
+    Ok(replace(backup, path)?)
+}
+
+fn replace(backup: &Path, path: &Path) -> Result<PutBack, StoreError> {
+    let failed = |doing, path: &Path| {
+        let path = path.to_owned();
+        move |source| StoreError::File { doing, path, source }
+    };
+    let incoming = beside(path, ".incoming");
+    remove_with_companions(&incoming).map_err(failed("remove an unfinished copy", &incoming))?;
+    open::create_directory(&directory_of(path))?;
+    let taken = copy(backup, &incoming)?;
+    let mut before = None;
+    if path.exists() {
+        let name = beside(path, &format!(".before-{}", &taken.file.to_string()[..12]));
+        if name.exists() {
+            let source = std::io::ErrorKind::AlreadyExists.into();
+            return Err(failed("keep the log that is there", &name)(source));
+        }
+        // Its write-ahead log belongs to it, and must never be read with another file.
+        for companion in ["-wal", "-shm"] {
+            let (from, to) = (beside(path, companion), beside(&name, companion));
+            match std::fs::rename(&from, &to) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(failed("keep the log that is there", &from)(error));
+                }
+                _ => {}
+            }
+        }
+        std::fs::rename(path, &name).map_err(failed("keep the log that is there", path))?;
+        before = Some(name);
+    }
+    std::fs::rename(&incoming, path).map_err(failed("put the backup in its place", path))?;
+    sync_directory(&directory_of(path))?;
+    Ok(PutBack { copy: taken, before })
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn remove_with_companions(path: &Path) -> std::io::Result<()> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        match std::fs::remove_file(beside(path, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
