@@ -10,6 +10,7 @@ use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Statement};
 
 use super::open::Server;
+use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
 use crate::audit::Node;
@@ -19,11 +20,12 @@ pub(super) struct PostgresSession {
     client: Client,
     /// By the text as it is written for both databases.
     prepared: HashMap<&'static str, Statement>,
+    archives: Archives,
 }
 
 impl PostgresSession {
     pub(super) fn new(server: Server, client: Client) -> Self {
-        Self { server, client, prepared: HashMap::new() }
+        Self { server, client, prepared: HashMap::new(), archives: Archives::default() }
     }
 
     fn prepared(&mut self, text: &'static str) -> Result<Statement, StoreError> {
@@ -162,6 +164,10 @@ impl Session for PostgresSession {
     fn set_projection(&mut self, number: i64) -> Result<(), StoreError> {
         self.client.execute("UPDATE projection SET number = $1 WHERE one = 1", &[&number])?;
         Ok(())
+    }
+
+    fn archives(&mut self) -> &mut Archives {
+        &mut self.archives
     }
 
     fn any(&mut self) -> &mut dyn std::any::Any {

@@ -22,6 +22,8 @@ use session::SqliteSession;
 
 /// The database's name within a data directory.
 pub const FILE: &str = "lineseal.db";
+/// The folder beside it in which archives are looked for.
+pub const ARCHIVES: &str = "archives";
 
 /// Opens the database file `path` for reading and writing. Creates it (mode 0600) and its directory
 /// (0700) when absent, and brings an older schema up to date. Blocks on the disk.

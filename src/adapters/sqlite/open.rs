@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::session::SqliteSession;
+use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::{Mode, Session as _, number};
 use crate::adapters::store::{log, project};
@@ -68,7 +69,7 @@ pub(super) fn writer(path: &Path, limits: Limits) -> Result<SqliteSession, Store
     if let Some(pages) = limits.max_pages {
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
-    migrate(connection)
+    migrate(connection, path)
 }
 
 /// A connection that only reads. The file must exist and be of this program's schema.
@@ -83,7 +84,7 @@ pub(super) fn reader(path: &Path, limits: Limits) -> Result<SqliteSession, Store
     if schema_state(&connection)? != SchemaState::Current {
         return Err(StoreError::Older);
     }
-    Ok(SqliteSession::new(connection))
+    Ok(SqliteSession::new(connection, archives(path)))
 }
 
 /// What is found by other ways than the derived tables' own keys is of no use in a scratch database.
@@ -188,12 +189,12 @@ fn schema_state(connection: &Connection) -> Result<SchemaState, StoreError> {
     Ok(if current { SchemaState::Current } else { SchemaState::Behind })
 }
 
-fn migrate(mut connection: Connection) -> Result<SqliteSession, StoreError> {
+fn migrate(mut connection: Connection, path: &Path) -> Result<SqliteSession, StoreError> {
     if schema_state(&connection)? == SchemaState::Current {
-        return Ok(SqliteSession::new(connection));
+        return Ok(SqliteSession::new(connection, archives(path)));
     }
     schema::migrations::runner().run(&mut connection)?;
-    let mut session = SqliteSession::new(connection);
+    let mut session = SqliteSession::new(connection, archives(path));
     session.begin(Mode::Write)?;
     let derived = log::fill_hashes(&mut session).and_then(|()| project::rebuild(&mut session));
     match derived {
@@ -204,6 +205,11 @@ fn migrate(mut connection: Connection) -> Result<SqliteSession, StoreError> {
         }
     }
     Ok(session)
+}
+
+/// Archives are looked for beside the log.
+fn archives(path: &Path) -> Archives {
+    Archives::in_folder(&directory_of(path).join(super::ARCHIVES))
 }
 
 pub(super) fn directory_of(path: &Path) -> PathBuf {

@@ -3,24 +3,26 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
+use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
 use crate::audit::Node;
 
 pub(super) struct SqliteSession {
     connection: Connection,
+    archives: Archives,
     /// Removed with the session.
     _folder: Option<tempfile::TempDir>,
 }
 
 impl SqliteSession {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, _folder: None }
+    pub(super) fn new(connection: Connection, archives: Archives) -> Self {
+        Self { connection, archives, _folder: None }
     }
 
     /// A database that is gone with the session.
     pub(super) fn scratch(connection: Connection, folder: tempfile::TempDir) -> Self {
-        Self { connection, _folder: Some(folder) }
+        Self { connection, archives: Archives::default(), _folder: Some(folder) }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -124,6 +126,10 @@ impl Session for SqliteSession {
 
     fn set_projection(&mut self, number: i64) -> Result<(), StoreError> {
         Ok(self.connection.pragma_update(None, "user_version", number)?)
+    }
+
+    fn archives(&mut self) -> &mut Archives {
+        &mut self.archives
     }
 
     fn any(&mut self) -> &mut dyn std::any::Any {

@@ -328,20 +328,20 @@ pub fn unit(session: &mut dyn Session, unit: &Unit) -> Result<Option<UnitHistory
 }
 
 pub fn events(session: &mut dyn Session, seq: u64, limit: u32) -> Result<Vec<(Logged, Vec<u8>)>, StoreError> {
-    session.rows(sql::EVENTS_FROM, values![stored(seq)?, i64::from(limit)], |row| {
-        Ok((log::logged(row)?, row.blob(1)?.to_vec()))
-    })
+    let mut rows = session.rows(sql::EVENTS_FROM, values![stored(seq)?, i64::from(limit)], log::stored_event)?;
+    for row in &mut rows {
+        log::fetch(session, row)?;
+    }
+    rows.into_iter().map(|row| Ok((log::opened(&row)?, row.bytes))).collect()
 }
 
 pub fn leaves(session: &mut dyn Session, seqs: &[u64]) -> Result<Vec<Vec<u8>>, StoreError> {
     seqs.iter()
         .map(|seq| {
-            let bytes = session.row(sql::EVENT_BY_SEQ, values![stored(*seq)?], |row| Ok(row.blob(1)?.to_vec()))?;
-            match bytes {
-                Some(bytes) if bytes.is_empty() => Err(StoreError::Archived { seq: *seq }),
-                Some(bytes) => Ok(bytes),
-                None => Err(StoreError::Illegal(format!("there is no event {seq}"))),
-            }
+            let row = session.row(sql::EVENT_BY_SEQ, values![stored(*seq)?], log::stored_event)?;
+            let mut row = row.ok_or_else(|| StoreError::Illegal(format!("there is no event {seq}")))?;
+            log::fetch(session, &mut row)?;
+            log::opened(&row).map(|_| row.bytes)
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 //! hash checked.
 
 use super::error::StoreError;
-use super::session::{Row, Session, number, stored, values};
+use super::session::{Row, Session, Sql, Value, number, stored, values};
 use super::{project, sql};
 use crate::audit::{Event, LeafHash, Node, TreeHead, TreeState};
 use crate::domain::EventId;
@@ -81,7 +81,7 @@ pub fn head(session: &mut dyn Session) -> Result<TreeHead, StoreError> {
     tree(session, sql::TREE_HEAD).map(|tree| tree.head())
 }
 
-fn tree(session: &mut dyn Session, sql: super::session::Sql) -> Result<TreeState, StoreError> {
+fn tree(session: &mut dyn Session, sql: Sql) -> Result<TreeState, StoreError> {
     let (size, edge, root) =
         session.one(sql, &[], |row| Ok((row.count(0)?, row.blob(1)?.to_vec(), row.array::<32>(2)?)))?;
     let tree = TreeState::from_stored(size, &edge).map_err(|error| StoreError::Corrupt(error.to_string()))?;
@@ -105,21 +105,54 @@ fn receipt(session: &mut dyn Session, id: EventId) -> Result<Option<Receipt>, St
     })
 }
 
-/// From a row of (seq, bytes, leaf_hash). Bytes that are not those of the leaf are an error, not an
-/// event.
-pub fn logged(row: &dyn Row) -> Result<Logged, StoreError> {
-    let seq = row.count(0)?;
-    let bytes = row.blob(1)?;
-    let leaf = LeafHash(row.array(2)?);
-    if bytes.is_empty() {
-        return Err(StoreError::Archived { seq });
+/// An event's row of (seq, bytes, leaf_hash), as it is.
+pub struct Stored {
+    pub seq: u64,
+    /// Empty: they were archived.
+    pub bytes: Vec<u8>,
+    pub leaf: LeafHash,
+}
+
+pub fn stored_event(row: &dyn Row) -> Result<Stored, StoreError> {
+    Ok(Stored { seq: row.count(0)?, bytes: row.blob(1)?.to_vec(), leaf: LeafHash(row.array(2)?) })
+}
+
+/// The bytes of archived events, where their archive is at hand.
+pub fn fetch(session: &mut dyn Session, stored: &mut Stored) -> Result<(), StoreError> {
+    if stored.bytes.is_empty()
+        && let Some(bytes) = session.archives().bytes(stored.seq)?
+    {
+        stored.bytes = bytes;
     }
-    if LeafHash::of(bytes) != leaf {
+    Ok(())
+}
+
+/// Every event that `sql` answers with, its bytes out of an archive where they are in one.
+pub fn events(session: &mut dyn Session, sql: Sql, values: &[Value<'_>]) -> Result<Vec<Logged>, StoreError> {
+    let mut rows = session.rows(sql, values, stored_event)?;
+    for row in &mut rows {
+        fetch(session, row)?;
+    }
+    rows.iter().map(opened).collect()
+}
+
+/// From a row of (seq, bytes, leaf_hash) that is never archived.
+pub fn logged(row: &dyn Row) -> Result<Logged, StoreError> {
+    opened(&stored_event(row)?)
+}
+
+/// Bytes that are not those of the leaf are an error, not an event.
+pub fn opened(stored: &Stored) -> Result<Logged, StoreError> {
+    let Stored { seq, bytes, leaf } = stored;
+    if bytes.is_empty() {
+        return Err(StoreError::Archived { seq: *seq });
+    }
+    if LeafHash::of(bytes) != *leaf {
         return Err(StoreError::Corrupt(format!("event {seq} is not what was written: its hash differs")));
     }
     let event =
         Event::decode(bytes).map_err(|error| StoreError::Corrupt(format!("event {seq} is unreadable: {error}")))?;
-    Ok(Logged { receipt: Receipt { seq, leaf }, event })
+    Ok(Logged { receipt: Receipt { seq: *seq, leaf: *leaf }, event })
 }
 
 /// How many rows are read at a time by what goes over the whole log.
@@ -132,7 +165,7 @@ pub fn walk(
 ) -> Result<(), StoreError> {
     let mut next = 0;
     loop {
-        let page = session.rows(sql::EVENTS_FROM, values![next, PAGE], logged)?;
+        let page = events(session, sql::EVENTS_FROM, values![next, PAGE])?;
         let Some(last) = page.last() else { return Ok(()) };
         next = stored(last.receipt.seq + 1)?;
         for event in page {

@@ -6,6 +6,7 @@
 //! writes and one reads, each in its own thread, so that a long question never holds up a claim.
 
 mod actor;
+pub mod archive;
 mod claim;
 pub mod error;
 mod history;

@@ -33,13 +33,22 @@ pub fn run_of_slip(session: &mut dyn Session, slip: u64) -> Result<Option<RunLog
     Ok(run_logs(session, sql::RUN_OF_SLIP, values![first_seq])?.pop())
 }
 
+/// Without those that are in an archive which is not at hand.
 pub fn latest(session: &mut dyn Session, count: u32) -> Result<Vec<RunLog>, StoreError> {
-    run_logs(session, sql::LATEST, values![i64::from(count)])
+    let runs = session.rows(sql::LATEST, values![i64::from(count)], |row| run_id(row.array(0)?))?;
+    let mut logs = Vec::with_capacity(runs.len());
+    for id in runs {
+        match run(session, id) {
+            Err(StoreError::Archived { .. }) => {}
+            log => logs.extend(log?),
+        }
+    }
+    Ok(logs)
 }
 
 /// All events of one run, oldest first; `None` for a run that the log does not know.
 pub fn run(session: &mut dyn Session, run: RunId) -> Result<Option<RunLog>, StoreError> {
-    let events = session.rows(sql::EVENTS_OF_RUN, values![run.as_uuid().as_bytes()], log::logged)?;
+    let events = log::events(session, sql::EVENTS_OF_RUN, values![run.as_uuid().as_bytes()])?;
     Ok((!events.is_empty()).then_some(RunLog { run, events }))
 }
 

@@ -1,6 +1,7 @@
 //! What a database must be able to do. SQLite and PostgreSQL speak nearly the same SQL; where they
 //! don't, a statement has two texts.
 
+use super::archive::Archives;
 use super::error::StoreError;
 use crate::audit::Node;
 
@@ -181,6 +182,9 @@ pub trait Session: Send {
     /// The database's own mark of the projections' meaning.
     fn projection(&mut self) -> Result<i64, StoreError>;
     fn set_projection(&mut self, number: i64) -> Result<(), StoreError>;
+
+    /// Archives that are at hand.
+    fn archives(&mut self) -> &mut Archives;
 
     fn any(&mut self) -> &mut dyn std::any::Any;
 }

@@ -99,7 +99,13 @@ statements! {
     HASH = "SELECT hash FROM hashes WHERE position = ?1";
     HASH_COUNT = "SELECT count(*) FROM (SELECT position FROM hashes LIMIT 1) AS first";
     HASHES_FROM = "SELECT position, hash FROM hashes WHERE position >= ?1 ORDER BY position LIMIT ?2";
-    FORGET_BYTES = "UPDATE events SET bytes = ?3 WHERE seq >= ?1 AND seq < ?2";
+    FORGET_BYTES = "UPDATE events SET bytes = ?2 WHERE seq = ?1";
+    OLDEST_OPEN_RUN = "SELECT min(first_seq) FROM (
+            SELECT min(first_seq) AS first_seq FROM runs WHERE verdict = 'HELD'
+            UNION ALL SELECT min(first_seq) FROM runs WHERE verdict IS NULL) AS open_runs";
+    OLDEST_UNSETTLED = "SELECT min(r.first_seq) FROM labels l JOIN runs r ON r.run = l.run
+        WHERE l.state NOT IN ('printed', 'none')";
+    FIRST_RUN_SINCE = "SELECT min(seq) FROM records WHERE kind = 'run' AND seq >= ?1 AND started_ns >= ?2";
 
     CHECKPOINTS_FROM = "SELECT size, note FROM checkpoints WHERE size >= ?1 ORDER BY size LIMIT ?2";
     CHECKPOINT = "SELECT size, note FROM checkpoints WHERE size = ?1";
@@ -339,6 +345,8 @@ mod tests {
                     "TALLY_LATEST" | "TALLY_FIRST" => {
                         ["SCAN (subquery", "SCAN latest", "SCAN first"].iter().any(|own| line.starts_with(own))
                     }
+                    // An administrator's, once a year.
+                    "OLDEST_OPEN_RUN" | "OLDEST_UNSETTLED" | "FIRST_RUN_SINCE" => true,
                     "HASH_COUNT" => line.starts_with("SCAN"),
                     // One row each, or one row a person, key, archive.
                     "ORIGIN" | "LOG_KEYS" | "ARCHIVES" => line.starts_with("SCAN"),

@@ -21,6 +21,10 @@ const PAGE: i64 = 1000;
 pub(super) struct Leaves {
     tree: TreeState,
     pub archived: u64,
+    /// Leaves without bytes, from and to before.
+    without: Vec<(u64, u64)>,
+    /// What events say was archived, likewise.
+    archives: Vec<(u64, u64)>,
     /// Everyone whom an event names, with the hash that it names them by.
     pub named: HashMap<uuid::Uuid, String>,
     /// Every text that an event commits to.
@@ -60,6 +64,7 @@ impl Leaves {
             }
             let mut batch = Batch::new();
             for row in page {
+                let row = at_hand(session, row)?;
                 let event = self.take(session, &row, &mut hashes, vouched, to.is_some())?;
                 batch.extend(
                     event.map(|event| Logged { receipt: Receipt { seq: row.seq, leaf: LeafHash(row.leaf) }, event }),
@@ -72,6 +77,7 @@ impl Leaves {
             progress(Progress { stage: Stage::Events, done: self.tree.size(), total: total.max(self.tree.size()) });
         }
         hashes.end(session)?;
+        self.compare_archives()?;
         self.compare_head(session, total)?;
         Ok(self)
     }
@@ -91,7 +97,10 @@ impl Leaves {
         }
         let mut event = None;
         if row.bytes.is_empty() {
-            self.archived += 1;
+            if decode {
+                return Err(StoreError::Archived { seq }.into());
+            }
+            self.note_archived(seq);
         } else {
             if LeafHash::of(&row.bytes).0 != row.leaf {
                 return Err(broken(Promise::Bytes, place(), "its bytes are not those that were hashed"));
@@ -104,20 +113,21 @@ impl Leaves {
         }
         vouched.at(&self.tree)?;
         if let Some(event) = &event {
-            self.name_people(event);
+            self.note(event);
             vouched.note(row.seq, event);
         }
         Ok(event)
     }
 
-    /// The id within the bytes is the row's. Only what is derived from, or tells of keys, is decoded.
+    /// The id within the bytes is the row's. Only what is derived from, or tells of the log itself, is
+    /// decoded.
     fn check_bytes(&self, row: &Row, decode: bool) -> Result<Option<Event>, String> {
         let id = uuid::Uuid::from_bytes(row.id).to_string();
         let starts_as_written = |bytes: &[u8]| {
             let after = bytes.strip_prefix(b"{\"v\":1,\"id\":\"");
             after.is_some_and(|after| after.starts_with(id.as_bytes()))
         };
-        if !decode && starts_as_written(&row.bytes) && !names_a_key(&row.bytes) {
+        if !decode && starts_as_written(&row.bytes) && !is_of_the_log(&row.bytes) {
             return Ok(None);
         }
         let event = Event::decode(&row.bytes).map_err(|error| format!("it is unreadable: {error}"))?;
@@ -127,7 +137,27 @@ impl Leaves {
         Ok(Some(event))
     }
 
-    fn name_people(&mut self, event: &Event) {
+    fn note_archived(&mut self, seq: u64) {
+        self.archived += 1;
+        match self.without.last_mut() {
+            Some((_, past)) if *past == seq => *past += 1,
+            _ => self.without.push((seq, seq + 1)),
+        }
+    }
+
+    /// Bytes that are missing and that nobody archived were deleted.
+    fn compare_archives(&self) -> Result<(), Stop> {
+        let archived =
+            |(from, past): &(u64, u64)| self.archives.iter().any(|(first, end)| first <= from && past <= end);
+        match self.without.iter().find(|range| !archived(range)) {
+            Some((seq, _)) => {
+                Err(broken(Promise::Bytes, format!("event {seq}"), "its bytes are gone, and no archive has them"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
         let mut note = |person: &OperatorRef| {
             self.named.entry(person.id).or_insert_with(|| person.name_sha256.clone());
         };
@@ -138,6 +168,7 @@ impl Leaves {
             Body::Line(LineEvent::OperatorAdded { person, .. } | LineEvent::SignInRefused { person, .. }) => {
                 note(person)
             }
+            Body::Line(LineEvent::Archived { first, end, .. }) => self.archives.push((*first, *end)),
             Body::Line(LineEvent::Ruled { second, reason, .. }) => {
                 second.iter().for_each(note);
                 self.typed.push((reason.id, reason.text_sha256.clone()));
@@ -165,9 +196,19 @@ impl Leaves {
     }
 }
 
+/// With its bytes out of an archive, where that is at hand.
+fn at_hand(session: &mut dyn Session, mut row: Row) -> Result<Row, StoreError> {
+    if row.bytes.is_empty()
+        && let Some(bytes) = session.archives().bytes(row.seq)?
+    {
+        row.bytes = bytes;
+    }
+    Ok(row)
+}
+
 /// Rare, and looked for without decoding everything else.
-fn names_a_key(bytes: &[u8]) -> bool {
-    const KINDS: [&[u8]; 2] = [b"\"event\":\"log-key-added\"", b"\"event\":\"log-opened\""];
+fn is_of_the_log(bytes: &[u8]) -> bool {
+    const KINDS: [&[u8]; 3] = [b"\"event\":\"log-key-added\"", b"\"event\":\"log-opened\"", b"\"event\":\"archived\""];
     // The tag stands in the envelope, before anything that is long.
     let head = &bytes[..bytes.len().min(512)];
     KINDS.iter().any(|kind| head.windows(kind.len()).any(|part| part == *kind))

@@ -53,6 +53,11 @@ impl LogVerifier {
         Self { log, scratch }
     }
 
+    /// One more archive that is at hand.
+    pub fn add_archive(&mut self, path: &std::path::Path) -> Result<(), Failure> {
+        Ok(self.log.archives().add(path)?)
+    }
+
     fn run(&mut self, what: &Verification, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Verified, Stop> {
         let (log, scratch) = (self.log.as_mut(), self.scratch.as_mut());
         log.begin(Mode::Read)?;

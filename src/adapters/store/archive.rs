@@ -1,0 +1,179 @@
+//! Old events out of the database: their bytes in a file, their hashes where they were.
+//!
+//! An archive is a text: line n holds the bytes of leaf `first + n`, as they were written (JSON has
+//! no line breaks inside). It is named `lineseal-<first>-<past>.archive`.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::error::StoreError;
+use super::log::{self, Appender};
+use super::session::{Session, stored, values};
+use super::sql;
+use crate::audit::{Body, Event, LineEvent};
+use crate::domain::Sha256;
+
+/// Archives that are at hand, by their first leaf.
+#[derive(Default)]
+pub struct Archives {
+    files: BTreeMap<u64, Archive>,
+}
+
+struct Archive {
+    path: PathBuf,
+    past: u64,
+    /// Where each line begins; read when the first one is asked for.
+    lines: Option<(File, Vec<u64>)>,
+}
+
+impl Archives {
+    /// Those in `folder`, where there is one.
+    pub fn in_folder(folder: &Path) -> Self {
+        let mut archives = Self::default();
+        let Ok(entries) = std::fs::read_dir(folder) else { return archives };
+        for entry in entries.filter_map(Result::ok) {
+            // Whatever else lies there is none.
+            let _ = archives.add(&entry.path());
+        }
+        archives
+    }
+
+    /// One more; the error says what its name should be.
+    pub fn add(&mut self, path: &Path) -> Result<(), StoreError> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let range = name
+            .strip_prefix("lineseal-")
+            .and_then(|name| name.strip_suffix(".archive"))
+            .and_then(|range| range.split_once('-'))
+            .and_then(|(first, past)| Some((first.parse::<u64>().ok()?, past.parse::<u64>().ok()?)));
+        let Some((first, past)) = range.filter(|(first, past)| first < past) else {
+            let cause = format!("{} is not named as an archive is: lineseal-<first>-<past>.archive", path.display());
+            return Err(StoreError::Illegal(cause));
+        };
+        self.files.insert(first, Archive { path: path.to_owned(), past, lines: None });
+        Ok(())
+    }
+
+    /// The bytes of a leaf; `None`: no archive at hand has it.
+    pub fn bytes(&mut self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some((first, archive)) = self.files.range_mut(..=seq).next_back().filter(|(_, a)| seq < a.past) else {
+            return Ok(None);
+        };
+        let line = usize::try_from(seq - first).unwrap_or(usize::MAX);
+        archive.line(line).map(Some)
+    }
+}
+
+impl Archive {
+    fn line(&mut self, line: usize) -> Result<Vec<u8>, StoreError> {
+        let failed = |source| StoreError::File { doing: "read the archive", path: self.path.clone(), source };
+        if self.lines.is_none() {
+            let mut reader = BufReader::new(File::open(&self.path).map_err(failed)?);
+            let (mut starts, mut at, mut bytes) = (Vec::new(), 0, Vec::new());
+            loop {
+                bytes.clear();
+                let count = reader.read_until(b'\n', &mut bytes).map_err(failed)?;
+                if count == 0 {
+                    break;
+                }
+                starts.push(at);
+                at += count as u64;
+            }
+            starts.push(at);
+            self.lines = Some((reader.into_inner(), starts));
+        }
+        let short = || StoreError::Corrupt(format!("{} has no line {}", self.path.display(), line + 1));
+        let Some((file, starts)) = &mut self.lines else { return Err(short()) };
+        let (Some(from), Some(to)) = (starts.get(line), starts.get(line + 1)) else { return Err(short()) };
+        let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(0)];
+        file.seek(SeekFrom::Start(*from)).and_then(|_| file.read_exact(&mut bytes)).map_err(failed)?;
+        bytes.pop_if(|last| *last == b'\n');
+        Ok(bytes)
+    }
+}
+
+/// How far the log may be archived: before what a run, a label or a person still needs, and not beyond
+/// the newest checkpoint.
+pub fn limit(session: &mut dyn Session) -> Result<u64, StoreError> {
+    let covered = session.row(sql::LATEST_CHECKPOINT, &[], |row| row.count(0))?.unwrap_or(0);
+    let open = session.one(sql::OLDEST_OPEN_RUN, &[], |row| row.opt_count(0))?.unwrap_or(u64::MAX);
+    let owed = session.one(sql::OLDEST_UNSETTLED, &[], |row| row.opt_count(0))?.unwrap_or(u64::MAX);
+    Ok(covered.min(open).min(owed))
+}
+
+/// Where the next archive begins.
+pub fn begin(session: &mut dyn Session) -> Result<u64, StoreError> {
+    let archived = session.rows(sql::ARCHIVES, &[], |row| row.count(1))?;
+    Ok(archived.into_iter().max().unwrap_or(0))
+}
+
+/// The first event that was not written before this time, by the station's clock.
+pub fn first_since(session: &mut dyn Session, from: u64, nanoseconds: i64, limit: u64) -> Result<u64, StoreError> {
+    let started = session.one(sql::FIRST_RUN_SINCE, values![stored(from)?, nanoseconds], |row| row.opt_count(0))?;
+    Ok(started.unwrap_or(limit).min(limit))
+}
+
+/// Writes leaves `first..past` to a new file in `folder` (mode 0600), on disk when this returns.
+pub fn write(session: &mut dyn Session, first: u64, past: u64, folder: &Path) -> Result<(PathBuf, Sha256), StoreError> {
+    let path = folder.join(format!("lineseal-{first}-{past}.archive"));
+    let failed = |source| StoreError::File { doing: "write the archive", path: path.clone(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let unfinished = path.with_extension("unfinished");
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished).map_err(failed)?;
+    let mut out = BufWriter::new(file);
+    let mut context = Context::new(&SHA256);
+    let mut next = first;
+    while next < past {
+        let page = session
+            .rows(sql::EVENTS_FROM, values![stored(next)?, 1000], |row| Ok((row.count(0)?, row.blob(1)?.to_vec())))?;
+        for (seq, bytes) in page.into_iter().take_while(|(seq, _)| *seq < past) {
+            if seq != next || bytes.is_empty() {
+                return Err(StoreError::Corrupt(format!("event {next} is missing")));
+            }
+            for part in [&bytes[..], b"\n"] {
+                context.update(part);
+                out.write_all(part).map_err(failed)?;
+            }
+            next += 1;
+        }
+    }
+    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)?;
+    std::fs::rename(&unfinished, &path).map_err(failed)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    Ok((path, Sha256::from_bytes(hash)))
+}
+
+/// Records the archive and lets go of the bytes of runs in it, in one transaction. What people decided,
+/// keys and imported rows stay in the database, too: they are few, and asked for without notice.
+pub fn let_go(session: &mut dyn Session, appender: &mut Appender, archived: &Event) -> Result<u64, StoreError> {
+    let Body::Line(LineEvent::Archived { first, end, .. }) = &archived.body else {
+        return Err(StoreError::Illegal(format!("event {} tells of no archive", archived.id)));
+    };
+    if *first != begin(session)? || *end > limit(session)? {
+        return Err(StoreError::Illegal(format!("events {first} to {end} can't be archived now")));
+    }
+    appender.push(session, archived)?;
+    let mut gone = 0;
+    let mut next = *first;
+    while next < *end {
+        let page = session.rows(sql::EVENTS_FROM, values![stored(next)?, 1000], log::logged)?;
+        let Some(last) = page.last() else { break };
+        next = last.receipt.seq + 1;
+        for logged in page.into_iter().filter(|logged| logged.receipt.seq < *end) {
+            if matches!(logged.event.body, Body::Run(_)) {
+                let nothing: &[u8] = &[];
+                gone += session.execute(sql::FORGET_BYTES, values![stored(logged.receipt.seq)?, nothing])?;
+            }
+        }
+    }
+    Ok(gone)
+}
