@@ -316,6 +316,45 @@ proptest! {
     }
 }
 
+/// Every cell of the log itself.
+const CELLS: &[(&str, &str)] = &[
+    ("events", "bytes"),
+    ("events", "leaf_hash"),
+    ("events", "id"),
+    ("hashes", "hash"),
+    ("tree_head", "edge"),
+    ("tree_head", "root"),
+    ("checkpoints", "note"),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_single_bit_that_flips_is_found(
+        units in 1u32..4,
+        cell in prop::sample::select(CELLS),
+        row in any::<prop::sample::Index>(),
+        bit in any::<prop::sample::Index>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let log = runtime.block_on(Log::written(units));
+        let raw = log.raw();
+        raw.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+        let (table, column) = cell;
+        let rows: usize = raw.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs().try_into().unwrap();
+        let (id, mut bytes): (i64, Vec<u8>) = raw
+            .query_row(&format!("SELECT rowid, CAST({column} AS BLOB) FROM {table} LIMIT 1 OFFSET {}", row.index(rows)), [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        let at = bit.index(bytes.len() * 8);
+        bytes[at / 8] ^= 1 << (at % 8);
+        let kind = if column == "note" { "TEXT" } else { "BLOB" };
+        raw.execute(&format!("UPDATE {table} SET {column} = CAST(?1 AS {kind}) WHERE rowid = ?2"), (&bytes, id)).unwrap();
+        drop(raw);
+        prop_assert!(log.verify().is_err(), "bit {at} of {column} in row {id} of {table}");
+    }
+}
+
 #[tokio::test]
 async fn an_old_backup_put_back_is_found_by_what_is_kept_elsewhere() {
     let log = Log::written(3).await;

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::error::StoreError;
 use super::session::{Mode, Session};
-use crate::domain::Failure;
+use crate::domain::{Failure, ReasonCode};
 use crate::ports::{Broken, Logged, Progress, Promise, Stage, Verification, Verified, Verifier};
 use checkpoints::Vouched;
 use leaves::Leaves;
@@ -134,6 +134,12 @@ impl Verifier for LogVerifier {
         match ended {
             Ok(verified) => Ok(Ok(verified)),
             Err(Stop::Broken(broken)) => Ok(Err(*broken)),
+            // A page or a value that can't even be read is not what was written, either.
+            Err(Stop::Store(error)) if error.code() == ReasonCode::STORE_CORRUPT => Ok(Err(Broken {
+                promise: Promise::Bytes,
+                place: "the database itself".to_owned(),
+                found: Failure::from(error).cause,
+            })),
             Err(Stop::Store(error)) => Err(error.into()),
         }
     }
