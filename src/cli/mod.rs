@@ -21,6 +21,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bootstrap::{self, Places};
 use crate::config::{self, Config};
+use crate::domain::Failure;
+use crate::runner::{self, Custody, LogWriter};
+use crate::texts::Language;
 use output::say;
 
 /// Factory-line provisioning station for devices with a secure element.
@@ -135,6 +138,15 @@ fn with_config(global: &Global, work: impl FnOnce(Config) -> ExitCode) -> ExitCo
 
 fn places(global: &Global) -> Places {
     Places::new(global.config.clone(), global.data_dir.clone())
+}
+
+/// What a command that writes does last: a checkpoint of the log as it is now, and its copies. A copy
+/// that fails is said, and does not undo what the command did.
+async fn checkpoint(log: &LogWriter, custody: &Custody, language: &Language) -> Result<(), Failure> {
+    for failure in runner::checkpoint_and_copy(log, custody).await? {
+        output::failure(&failure, language);
+    }
+    Ok(())
 }
 
 fn list_boards(global: &Global, config: &Config, watch: bool) -> ExitCode {
