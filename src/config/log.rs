@@ -49,6 +49,10 @@ fn key(entry: &Entry<'_>) -> Option<LogKey> {
         section.meaningless(&["module", "environment", "uri", "pin", "pin_file", "pin_env"], because);
         return file.path().map(|path| LogKey::File(Some(path)));
     }
+    let token = ["module", "environment", "uri", "pin", "pin_file", "pin_env"].map(|key| section.optional(key).is_some());
+    if !token.contains(&true) {
+        return Some(LogKey::File(None));
+    }
     let module = section.required("module").and_then(|entry| entry.path());
     let uri = section.required("uri").and_then(|entry| {
         let parsed = pkcs11_uri::parse_in_token(entry.text()?, ObjectType::PrivateKey);

@@ -20,6 +20,7 @@ fn mistakes(log: &str) -> Vec<String> {
 fn a_station_without_a_log_section_keeps_its_own_log_with_a_key_file_and_no_copies() {
     let log = Fixture::new().load().log;
     assert_eq!(log, Log::default());
+    assert_eq!(with("[log]\n[log.key]").load().log, log);
     assert_eq!((log.key, log.persons, log.checkpoint_every), (LogKey::File(None), 2, Duration::from_secs(60)));
 }
 
