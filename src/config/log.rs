@@ -49,7 +49,8 @@ fn key(entry: &Entry<'_>) -> Option<LogKey> {
         section.meaningless(&["module", "environment", "uri", "pin", "pin_file", "pin_env"], because);
         return file.path().map(|path| LogKey::File(Some(path)));
     }
-    let token = ["module", "environment", "uri", "pin", "pin_file", "pin_env"].map(|key| section.optional(key).is_some());
+    let token =
+        ["module", "environment", "uri", "pin", "pin_file", "pin_env"].map(|key| section.optional(key).is_some());
     if !token.contains(&true) {
         return Some(LogKey::File(None));
     }

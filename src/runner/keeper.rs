@@ -147,8 +147,8 @@ async fn checkpoint(log: &LogWriter, custody: &Custody) -> Result<Option<StoredC
 /// To every place at once; what failed.
 async fn copy(station: &StationName, custody: &Custody, checkpoint: &StoredCheckpoint) -> Vec<Failure> {
     let mut copies = JoinSet::new();
-    for place in custody.places.iter().cloned() {
-        let (station, checkpoint) = (station.clone(), checkpoint.clone());
+    for place in &custody.places {
+        let (place, station, checkpoint) = (place.clone(), station.clone(), checkpoint.clone());
         copies.spawn(async move { place.put(&station, &checkpoint).await });
     }
     copies.join_all().await.into_iter().filter_map(Result::err).collect()

@@ -143,6 +143,15 @@ pub async fn pass(log: &LogWriter, custody: &Custody) -> Result<(), Failure> {
     }
 }
 
+/// Is this why a station takes no board until something changes outside of it, as opposed to a log that
+/// can't be read or written at all?
+pub fn blocks(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        ReasonCode::LOG_ROLLED_BACK | ReasonCode::COPIES_UNREADABLE | ReasonCode::MARK_FAILED | ReasonCode::LOG_KEY
+    )
+}
+
 /// Tries to [`pass`] until it can; says why it can't whenever it has looked.
 pub async fn keep_trying(log: LogWriter, custody: Custody, out: mpsc::Sender<Result<(), Failure>>) {
     loop {

@@ -164,6 +164,11 @@ impl Station {
         // Before anything is written by a clock that nobody has looked at yet.
         self.newest = open.iter().chain(&latest).flat_map(|run| &run.events).map(|logged| logged.event.at).max();
         let passed = rollback::pass(&log, &self.custody).await;
+        if let Err(failure) = &passed
+            && !rollback::blocks(failure)
+        {
+            return Err(failure.clone());
+        }
         log.line(LineEvent::StationStarted { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
         self.view.log = Health::Good;
         match passed {
