@@ -65,8 +65,13 @@ impl HighWaterMark for MarkFile {
         if stands.is_none() {
             *stands = self.read().await?;
         }
-        if stands.as_ref().is_some_and(larger) {
-            return Ok(());
+        match &*stands {
+            Some(stood) if stood.size == head.size && stood.root != head.root => {
+                let cause = format!("the log has two stories of its first {} events", head.size);
+                return Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause));
+            }
+            Some(stood) if larger(stood) => return Ok(()),
+            _ => {}
         }
         let wanted = *self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let highest = wanted.filter(larger).unwrap_or(head);

@@ -58,12 +58,12 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
             };
             runner::open_batch(&log, config, name.clone(), &profile, planned).await?;
             say(&format!("batch {name} is open for {planned} units of {profile}"));
-            checkpoint(&log, &custody, language).await?;
+            checkpoint(&log, &custody, language).await;
         }
         Command::Close => {
             let name = runner::close_batch(&log).await?;
             say(&format!("batch {name} is closed"));
-            checkpoint(&log, &custody, language).await?;
+            checkpoint(&log, &custody, language).await;
         }
         Command::List => {
             for batch in log.store.batches().await? {

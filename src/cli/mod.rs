@@ -21,7 +21,6 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bootstrap::{self, Places};
 use crate::config::{self, Config};
-use crate::domain::Failure;
 use crate::runner::{self, Custody, LogWriter};
 use crate::texts::Language;
 use output::say;
@@ -140,13 +139,13 @@ fn places(global: &Global) -> Places {
     Places::new(global.config.clone(), global.data_dir.clone())
 }
 
-/// What a command that writes does last: a checkpoint of the log as it is now, and its copies. A copy
-/// that fails is said, and does not undo what the command did.
-async fn checkpoint(log: &LogWriter, custody: &Custody, language: &Language) -> Result<(), Failure> {
-    for failure in runner::checkpoint_and_copy(log, custody).await? {
+/// What a command that writes does last: a checkpoint of the log as it is now, and its copies. Whatever
+/// keeps it from that is said; what the command did is done.
+async fn checkpoint(log: &LogWriter, custody: &Custody, language: &Language) {
+    let failed = runner::checkpoint_and_copy(log, custody).await.unwrap_or_else(|failure| vec![failure]);
+    for failure in failed {
         output::failure(&failure, language);
     }
-    Ok(())
 }
 
 fn list_boards(global: &Global, config: &Config, watch: bool) -> ExitCode {

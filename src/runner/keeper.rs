@@ -127,7 +127,16 @@ pub async fn cosign(
 /// log is empty.
 async fn checkpoint(log: &LogWriter, custody: &Custody) -> Result<Option<StoredCheckpoint>, Failure> {
     let key = open_log(log, custody).await?;
+    // Read in this order: a PASS in between raises both.
+    let mark = custody.mark.read().await?;
     let head = custody.history.tree_head().await?;
+    if let Some(mark) = mark
+        && rollback::contradicts(&*custody.history, head, mark).await?
+    {
+        // Put back while the station ran: whoever signed it would vouch for two logs.
+        let cause = format!("the log has {} events and is not the one that had {}", head.size, mark.size);
+        return Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause));
+    }
     let latest = custody.history.latest_checkpoint().await?;
     if let Some(latest) = latest.filter(|latest| latest.size == head.size) {
         return Ok(Some(latest));

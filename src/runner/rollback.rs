@@ -235,7 +235,8 @@ async fn copies(custody: &Custody, head: TreeHead, trust: &Trust, evidence: &mut
     }
 }
 
-async fn contradicts(history: &dyn History, head: TreeHead, known: TreeHead) -> Result<bool, Failure> {
+/// Was the log, which is at `head` now, never at `known`?
+pub async fn contradicts(history: &dyn History, head: TreeHead, known: TreeHead) -> Result<bool, Failure> {
     Ok(known.size > head.size || root(history, known.size).await? != known.root)
 }
 

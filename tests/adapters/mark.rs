@@ -36,6 +36,16 @@ async fn a_mark_is_raised_and_never_lowered() {
     assert_eq!(later.read().await.unwrap(), Some(head(4)));
 }
 
+#[tokio::test]
+async fn another_root_at_the_marks_own_size_is_another_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = MarkFile::of(dir.path());
+    mark.raise(head(7)).await.unwrap();
+    let other = TreeHead { size: 7, root: [1; 32] };
+    assert_eq!(mark.raise(other).await.unwrap_err().code, ReasonCode::LOG_ROLLED_BACK);
+    assert_eq!(mark.read().await.unwrap(), Some(head(7)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lanes_that_raise_at_once_all_find_the_mark_at_their_own_head_or_beyond() {
     let dir = tempfile::tempdir().unwrap();

@@ -196,6 +196,35 @@ async fn checkpoints_are_copied_when_a_batch_closes_and_at_the_end_signed_by_the
     assert_eq!(log.last().unwrap().kind(), "station-stopped");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_log_grows_a_checkpoint_is_made_by_itself() {
+    let mut line = Copied::new(1).await;
+    line.config.log.checkpoint_every = Duration::from_millis(100);
+    let mut station = line.start().await;
+    let profile = line.config.profiles[0].name.clone();
+    station.command(Command::OpenBatch { name: "B1".parse().unwrap(), profile, planned: 1 }).await;
+    station.until("the batch", |snapshot| snapshot.batch.is_some()).await;
+    let size = station.log().len() as u64;
+    let newest = || line.copies().last().map_or(0, |copy| copy.checkpoint().head().size);
+    until("its checkpoint", || newest() >= size).await;
+    // A log that does not grow needs none.
+    assert_eq!(newest(), size);
+    station.stop().await;
+}
+
+/// A database that is put back below a running station (a server's, say).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_goes_back_while_the_station_runs_is_not_vouched_for() {
+    let line = Copied::new(1).await;
+    let (log, custody) = line.by_hand().await;
+    rollback::pass(&log, &custody).await.unwrap();
+    let mark = custody.mark.read().await.unwrap().unwrap();
+    custody.mark.reset(TreeHead { size: mark.size + 1, ..mark }).await.unwrap();
+    let keeper_would = checkpoint_and_copy(&log, &custody).await.unwrap_err();
+    assert_eq!(keeper_would.code, ReasonCode::LOG_ROLLED_BACK);
+    assert_eq!(line.copies().len(), 0);
+}
+
 /// What the station is held to know the log by, after an old one was put back.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Witness {
