@@ -108,6 +108,8 @@ struct Station {
     keeper: Option<Keeper>,
     /// Runs that a task is at work on: a second one would write over the first one's story.
     driven: HashSet<RunId>,
+    /// HELD runs that are being finished, and whose slip was scanned meanwhile.
+    slips: HashSet<RunId>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -148,6 +150,7 @@ impl Station {
             blocked: None,
             keeper: None,
             driven: HashSet::new(),
+            slips: HashSet::new(),
         }
     }
 
@@ -454,6 +457,7 @@ impl Station {
             Outcome::Unrecorded(_, failure) => {
                 if let Some(run) = run {
                     self.driven.remove(&run.id);
+                    self.slips.remove(&run.id);
                     self.end_errand(run.id);
                     // Its label, or the question about it, is owed all the same.
                     self.spool.note(&run);
@@ -499,6 +503,9 @@ impl Station {
             // A reader that is slow stops the line rather than lose a record; without a reader (a window
             // has dropped its end) nothing waits.
             let _ = self.finished.send(record).await;
+        }
+        if self.slips.remove(&run.id) {
+            self.print(Run::clone(run));
         }
     }
 

@@ -116,11 +116,13 @@ impl Station {
 
     async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
         let run = errands::run_of_slip(&self.shared.log, slip).await?;
-        if self.is_driven(run.id) {
-            // Scanned twice: its label is on the way.
-            return Ok(());
+        if self.errands.get(&run.id) == Some(&Errand::Held) {
+            // Its PASS is in the log, and not yet told: the label follows once it is.
+            self.slips.insert(run.id);
+        } else if !self.is_driven(run.id) {
+            self.print(run);
         }
-        self.print(run);
+        // Else it was scanned twice: its label is on the way.
         Ok(())
     }
 
