@@ -19,9 +19,7 @@ use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::config::{Config, LogKey};
 use crate::domain::{Failure, ReasonCode};
-use crate::ports::{
-    BoardSource, CheckpointPlace, Checkpoints, Entropy, History, Imports, LogSigner, People, Verifier,
-};
+use crate::ports::{BoardSource, CheckpointPlace, Checkpoints, Entropy, History, Imports, LogSigner, People, Verifier};
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;

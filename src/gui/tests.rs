@@ -84,7 +84,7 @@ fn a_log_without_copies_elsewhere_says_that_a_rollback_could_not_be_proven() {
             snapshot.log = bad(ReasonCode::STORE_FULL);
             snapshot.cloud = bad(ReasonCode::CLOUD_UNREACHABLE);
             snapshot.printer = bad(ReasonCode::PRINTER_UNREACHABLE);
-            let mut desk = Desk::new(language.clone(), size, snapshot.clone());
+            let desk = Desk::new(language.clone(), size, snapshot.clone());
             desk.assert_legible(&format!("{language:?} {size} all bad"));
             assert!(desk.drawn().contains("L-523"), "{}", desk.drawn());
         }
