@@ -9,14 +9,18 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::adapters::aws_iot::{self, AwsCloud};
 use crate::adapters::boards::{SerialDialogue, StationPorts};
-use crate::adapters::pkcs11::WorkerTokens;
+use crate::adapters::copies::{self, Bucket};
+use crate::adapters::log_key::KeyFile;
+use crate::adapters::mark::MarkFile;
+use crate::adapters::pkcs11::{TokenSigner, WorkerTokens};
 use crate::adapters::printer;
 use crate::adapters::sqlite::{self, StationLock};
+use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
-use crate::config::Config;
+use crate::config::{Config, LogKey};
 use crate::domain::{Failure, ReasonCode};
-use crate::ports::{BoardSource, Checkpoints, Entropy, History, Imports, People, Verifier};
-use crate::runner::{self, Equipment, LogWriter, StationHandle};
+use crate::ports::{BoardSource, CheckpointPlace, Checkpoints, Entropy, History, Imports, LogSigner, People, Verifier};
+use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
 
@@ -67,7 +71,11 @@ pub async fn equip(
 ) -> Result<(Equipment, StationLock), Failure> {
     aws_iot::root_certificates()?;
     let cloud = AwsCloud::new(&config.targets).await;
-    equip_with(config, data_dir, operator, cloud).await
+    let bucket = match &config.log.s3 {
+        Some(plan) => Some(Bucket::new(plan).await),
+        None => None,
+    };
+    equip_with(config, data_dir, operator, cloud, bucket).await
 }
 
 /// As [`equip`], with credentials of the caller's own: the practice line never touches a person's.
@@ -78,8 +86,9 @@ pub async fn equip_with_credentials(
     credentials: SharedCredentialsProvider,
 ) -> Result<(Equipment, StationLock), Failure> {
     aws_iot::root_certificates()?;
-    let cloud = AwsCloud::with_credentials(&config.targets, credentials);
-    equip_with(config, data_dir, operator, cloud).await
+    let cloud = AwsCloud::with_credentials(&config.targets, credentials.clone());
+    let bucket = config.log.s3.as_ref().map(|plan| Bucket::with_credentials(plan, credentials));
+    equip_with(config, data_dir, operator, cloud, bucket).await
 }
 
 async fn equip_with(
@@ -87,10 +96,12 @@ async fn equip_with(
     data_dir: &Path,
     operator: Option<&str>,
     cloud: AwsCloud,
+    bucket: Option<Bucket>,
 ) -> Result<(Equipment, StationLock), Failure> {
     refuse_practice_roots(config)?;
     let lock = StationLock::take(data_dir)?;
-    let log = open_log(config, data_dir, operator).await?;
+    let Records { log, custody, .. } = records_with(config, data_dir, bucket)?;
+    let log = named(log, operator).await?;
     let equipment = Equipment {
         boards: boards(config),
         dialogue: Arc::new(SerialDialogue),
@@ -98,6 +109,7 @@ async fn equip_with(
         cloud: Arc::new(cloud),
         printer: printer::from_config(&config.printer),
         log,
+        custody,
         operator_name: operator.map(str::to_owned),
         clock_is_right: false,
     };
@@ -116,14 +128,27 @@ pub fn boards(config: &Config) -> Box<dyn BoardSource> {
 
 /// The station's log, for writing in the operator's name.
 pub async fn open_log(config: &Config, data_dir: &Path, operator: Option<&str>) -> Result<LogWriter, Failure> {
-    let log = open_records(config, data_dir).await?.log;
+    named(open_records(config, data_dir).await?.log, operator).await
+}
+
+/// The same, with all that keeps its promises: for commands that write.
+pub async fn open_kept_log(
+    config: &Config,
+    data_dir: &Path,
+    operator: Option<&str>,
+) -> Result<(LogWriter, Custody), Failure> {
+    let Records { log, custody, .. } = open_records(config, data_dir).await?;
+    Ok((named(log, operator).await?, custody))
+}
+
+async fn named(log: LogWriter, operator: Option<&str>) -> Result<LogWriter, Failure> {
     match operator {
         Some(name) => log.named(name).await,
         None => Ok(log),
     }
 }
 
-/// The log and the people behind it.
+/// The log, the people behind it, and what keeps its promises.
 pub struct Records {
     /// In nobody's name: privileged commands act in that of somebody who signed in.
     pub log: LogWriter,
@@ -131,10 +156,22 @@ pub struct Records {
     pub history: Arc<dyn History>,
     pub checkpoints: Arc<dyn Checkpoints>,
     pub imports: Arc<dyn Imports>,
+    pub custody: Custody,
 }
 
 /// The station's log, and the people behind it.
 pub async fn open_records(config: &Config, data_dir: &Path) -> Result<Records, Failure> {
+    let bucket = match &config.log.s3 {
+        Some(plan) => {
+            aws_iot::root_certificates()?;
+            Some(Bucket::new(plan).await)
+        }
+        None => None,
+    };
+    records_with(config, data_dir, bucket)
+}
+
+fn records_with(config: &Config, data_dir: &Path, bucket: Option<Bucket>) -> Result<Records, Failure> {
     keep_practice_apart(config, data_dir)?;
     let store = Arc::new(sqlite::open(&data_dir.join(sqlite::FILE))?);
     let log = LogWriter {
@@ -144,7 +181,32 @@ pub async fn open_records(config: &Config, data_dir: &Path) -> Result<Records, F
         station: config.station.name.clone(),
         operator: None,
     };
-    Ok(Records { log, people: store.clone(), history: store.clone(), checkpoints: store.clone(), imports: store })
+    let custody = custody(config, data_dir, &store, bucket);
+    Ok(Records {
+        log,
+        people: store.clone(),
+        history: store.clone(),
+        checkpoints: store.clone(),
+        imports: store,
+        custody,
+    })
+}
+
+fn custody(config: &Config, data_dir: &Path, store: &Arc<LogStore>, bucket: Option<Bucket>) -> Custody {
+    let signer: Arc<dyn LogSigner> = match &config.log.key {
+        LogKey::File(path) => Arc::new(KeyFile::new(path.clone().unwrap_or_else(|| data_dir.join(KeyFile::FILE)))),
+        LogKey::Token(token) => Arc::new(TokenSigner::new(WorkerTokens::of_this_program(), token)),
+    };
+    let folders = copies::directories(&config.log, data_dir).into_iter().map(|folder| Arc::new(folder) as _);
+    let places: Vec<Arc<dyn CheckpointPlace>> = folders.chain(bucket.map(|bucket| Arc::new(bucket) as _)).collect();
+    Custody {
+        history: store.clone(),
+        checkpoints: store.clone(),
+        signer,
+        places,
+        mark: Arc::new(MarkFile::of(data_dir)),
+        origin: config.log.origin.clone(),
+    }
 }
 
 /// Reads the station's whole log again, without writing to it.

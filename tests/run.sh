@@ -77,7 +77,8 @@ for suite in "${suites[@]}"; do
     case $suite in
     architecture | lib) ;;
     audit) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
-    adapters | line | crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
+    adapters) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
+    line | crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;
     *) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;

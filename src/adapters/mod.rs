@@ -2,6 +2,10 @@
 
 pub mod aws_iot;
 pub mod boards;
+pub mod copies;
+mod durable;
+pub mod log_key;
+pub mod mark;
 pub mod pkcs11;
 pub mod postgres;
 pub mod printer;

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output::{self, data, say};
-use super::{Global, places};
+use super::{Global, checkpoint, places};
 use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{BatchName, Failure, ReasonCode};
 use crate::ports::{Batch, BatchTally};
 use crate::runner;
+use crate::texts::Language;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -34,7 +35,7 @@ pub enum Command {
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
-    match bootstrap::block_on(perform(global, config, command)) {
+    match bootstrap::block_on(perform(global, config, command, &language)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::failure(&failure, &language);
@@ -43,8 +44,8 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     }
 }
 
-async fn perform(global: &Global, config: &Config, command: Command) -> Result<(), Failure> {
-    let log = bootstrap::open_log(config, &places(global).data_dir, global.operator.as_deref()).await?;
+async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {
+    let (log, custody) = bootstrap::open_kept_log(config, &places(global).data_dir, global.operator.as_deref()).await?;
     match command {
         Command::Open { name, profile, planned } => {
             let profile = match (profile, config.profiles.as_slice()) {
@@ -57,10 +58,12 @@ async fn perform(global: &Global, config: &Config, command: Command) -> Result<(
             };
             runner::open_batch(&log, config, name.clone(), &profile, planned).await?;
             say(&format!("batch {name} is open for {planned} units of {profile}"));
+            checkpoint(&log, &custody, language).await;
         }
         Command::Close => {
             let name = runner::close_batch(&log).await?;
             say(&format!("batch {name} is closed"));
+            checkpoint(&log, &custody, language).await;
         }
         Command::List => {
             for batch in log.store.batches().await? {

@@ -21,6 +21,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bootstrap::{self, Places};
 use crate::config::{self, Config};
+use crate::runner::{self, Custody, LogWriter};
+use crate::texts::Language;
 use output::say;
 
 /// Factory-line provisioning station for devices with a secure element.
@@ -135,6 +137,15 @@ fn with_config(global: &Global, work: impl FnOnce(Config) -> ExitCode) -> ExitCo
 
 fn places(global: &Global) -> Places {
     Places::new(global.config.clone(), global.data_dir.clone())
+}
+
+/// What a command that writes does last: a checkpoint of the log as it is now, and its copies. Whatever
+/// keeps it from that is said; what the command did is done.
+async fn checkpoint(log: &LogWriter, custody: &Custody, language: &Language) {
+    let failed = runner::checkpoint_and_copy(log, custody).await.unwrap_or_else(|failure| vec![failure]);
+    for failure in failed {
+        output::failure(&failure, language);
+    }
 }
 
 fn list_boards(global: &Global, config: &Config, watch: bool) -> ExitCode {

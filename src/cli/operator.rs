@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::output::{self, data, say};
 use super::sign_in::Acting;
-use super::{Global, pin, places};
+use super::{Global, checkpoint, pin, places};
 use crate::bootstrap::{self, Records};
 use crate::config::Config;
 use crate::domain::{Failure, PersonName, Pin, Role};
 use crate::ports::Person;
 use crate::runner::people::{self, SignedIn};
+use crate::texts::Language;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -66,7 +67,7 @@ impl NewPin {
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
-    match bootstrap::block_on(perform(global, config, command)) {
+    match bootstrap::block_on(perform(global, config, command, &language)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::failure(&failure, &language);
@@ -75,7 +76,7 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     }
 }
 
-async fn perform(global: &Global, config: &Config, command: Command) -> Result<(), Failure> {
+async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
     let Records { log, people, .. } = &records;
     match command {
@@ -90,6 +91,7 @@ async fn perform(global: &Global, config: &Config, command: Command) -> Result<(
             for person in people.operators().await? {
                 list(&records, &person, global.json).await?;
             }
+            return Ok(());
         }
         Command::Disable { name, acting } => {
             let by = administrator(global, &records, &acting).await?;
@@ -108,6 +110,7 @@ async fn perform(global: &Global, config: &Config, command: Command) -> Result<(
             say("the person is forgotten");
         }
     }
+    checkpoint(log, &records.custody, language).await;
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! over one TOML table that remembers which keys were asked for, so that what is left over is
 //! unknown, and that hands every mistake to one collector instead of stopping at the first.
 
+mod log;
 mod pem;
 mod pkcs11_uri;
 mod problem;
@@ -15,11 +16,12 @@ mod station;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::profile::Profile;
-use crate::domain::{LaneNumber, Region, StationName, TargetName};
+use crate::domain::profile::{ObjectName, Pin, Profile, SlotChoice};
+use crate::domain::{KeyName, LaneNumber, Region, StationName, TargetName};
 
 pub use problem::{ConfigErrors, Mistake, Problem};
 
@@ -43,6 +45,7 @@ pub struct Config {
     pub detection: Detection,
     pub lanes: Vec<Lane>,
     pub printer: Printer,
+    pub log: Log,
     pub targets: Vec<Target>,
     pub profiles: Vec<Profile>,
 }
@@ -92,6 +95,74 @@ pub enum Printer {
     Folder {
         path: PathBuf,
     },
+}
+
+/// The audit log: its name, where it is, and what keeps its promises outside of its database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `None`: the log's own, or one made from the station's name for a new log.
+    pub origin: Option<KeyName>,
+    /// Signs the log's checkpoints.
+    pub key: LogKey,
+    /// Folders that get a copy of every checkpoint.
+    pub copies: Vec<PathBuf>,
+    pub s3: Option<S3Copies>,
+    /// While the log grows, a checkpoint is made this often.
+    pub checkpoint_every: Duration,
+    /// How many persons a ruling takes: 1 or 2.
+    pub persons: u8,
+    /// The plant's database; `None`: this station's own file.
+    pub postgres: Option<Postgres>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            origin: None,
+            key: LogKey::File(None),
+            copies: Vec::new(),
+            s3: None,
+            checkpoint_every: Duration::from_secs(60),
+            persons: 2,
+            postgres: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogKey {
+    /// `None`: `log.key` in the data directory.
+    File(Option<PathBuf>),
+    Token(LogToken),
+}
+
+/// An Ed25519 key in a PKCS#11 token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogToken {
+    pub module: PathBuf,
+    pub environment: BTreeMap<String, String>,
+    pub slot: SlotChoice,
+    pub key: ObjectName,
+    pub pin: Option<Pin>,
+}
+
+/// A bucket that gets a copy of every checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Copies {
+    pub bucket: String,
+    /// What the objects' names begin with; empty, or it ends with `/`.
+    pub prefix: String,
+    pub region: Region,
+    /// As a target's.
+    pub aws_profile: Option<String>,
+    pub endpoint: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postgres {
+    /// A connection string of libpq's form, without a password.
+    pub connection: String,
+    pub password_file: Option<PathBuf>,
 }
 
 /// One AWS account and Region.

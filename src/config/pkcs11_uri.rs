@@ -1,6 +1,6 @@
 //! PKCS#11 URIs (RFC 7512) as far as they name an object: `object`, `id` and `type`.
 
-use crate::domain::profile::ObjectName;
+use crate::domain::profile::{ObjectName, SlotChoice};
 
 /// What kind of object a place in the profile is for: the URI's `type`, where given, has to agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub(super) enum UriError {
     Twice(String),
     #[error("{0:?} holds a character that has to be percent-encoded, or a broken percent code")]
     Encoding(String),
-    #[error("\"object\" is not UTF-8 text")]
-    NotText,
+    #[error("{0:?} is not UTF-8 text")]
+    NotText(String),
     #[error("type={0} is not what is read here: leave it out or write type={1}")]
     OtherType(String, &'static str),
     #[error("neither \"object\" nor \"id\" is named")]
@@ -52,6 +52,19 @@ pub(super) enum UriError {
 /// Reads an object's URI. Query attributes that are not understood are ignored, path attributes are
 /// not (RFC 7512 §2.3).
 pub(super) fn parse(text: &str, wanted: ObjectType) -> Result<ObjectName, UriError> {
+    match read(text, wanted)? {
+        (_, Some(_)) => Err(UriError::SlotAttribute("token".to_owned())),
+        (object, None) => Ok(object),
+    }
+}
+
+/// The same where the URI also says which token it is, by its label.
+pub(super) fn parse_in_token(text: &str, wanted: ObjectType) -> Result<(SlotChoice, ObjectName), UriError> {
+    let (object, token) = read(text, wanted)?;
+    Ok((token.map_or(SlotChoice::Only, SlotChoice::TokenLabel), object))
+}
+
+fn read(text: &str, wanted: ObjectType) -> Result<(ObjectName, Option<String>), UriError> {
     // The scheme's name is case-insensitive (RFC 3986 §3.1).
     let rest = match text.split_at_checked(7) {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("pkcs11:") => rest,
@@ -60,15 +73,17 @@ pub(super) fn parse(text: &str, wanted: ObjectType) -> Result<ObjectName, UriErr
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let mut label = None;
     let mut id = None;
+    let mut token = None;
     let mut seen = Vec::new();
     for part in path.split(';').filter(|part| !part.is_empty()) {
         let (name, value) = attribute(part, &mut seen)?;
         match name {
-            "object" => label = Some(String::from_utf8(decode(part, value, b"&")?).map_err(|_| UriError::NotText)?),
+            "object" => label = Some(text_of(part, value)?),
+            "token" => token = Some(text_of(part, value)?),
             "id" => id = Some(decode(part, value, b"&")?),
             "type" if value == wanted.as_str() => {}
             "type" => return Err(UriError::OtherType(value.to_owned(), wanted.as_str())),
-            "token" | "manufacturer" | "serial" | "model" | "slot-id" | "slot-description" | "slot-manufacturer" => {
+            "manufacturer" | "serial" | "model" | "slot-id" | "slot-description" | "slot-manufacturer" => {
                 return Err(UriError::SlotAttribute(name.to_owned()));
             }
             "library-manufacturer" | "library-description" | "library-version" => {
@@ -92,7 +107,11 @@ pub(super) fn parse(text: &str, wanted: ObjectType) -> Result<ObjectName, UriErr
     if label.is_none() && id.is_none() {
         return Err(UriError::Nothing);
     }
-    Ok(ObjectName::Attributes { label, id })
+    Ok((ObjectName::Attributes { label, id }, token))
+}
+
+fn text_of(part: &str, value: &str) -> Result<String, UriError> {
+    String::from_utf8(decode(part, value, b"&")?).map_err(|_| UriError::NotText(part.to_owned()))
 }
 
 fn attribute<'t>(part: &'t str, seen: &mut Vec<&'t str>) -> Result<(&'t str, &'t str), UriError> {
@@ -138,6 +157,15 @@ mod tests {
     }
 
     #[test]
+    fn the_log_keys_uri_also_names_its_token() {
+        let uri = "pkcs11:token=plant%201;object=log;type=private";
+        let object = ObjectName::Attributes { label: Some("log".to_owned()), id: None };
+        let slot = SlotChoice::TokenLabel("plant 1".to_owned());
+        assert_eq!(parse_in_token(uri, ObjectType::PrivateKey), Ok((slot, object.clone())));
+        assert_eq!(parse_in_token("pkcs11:object=log", ObjectType::PrivateKey), Ok((SlotChoice::Only, object)));
+    }
+
+    #[test]
     fn what_could_never_match_is_refused_with_its_reason() {
         let message = |text| parse(text, ObjectType::Certificate).unwrap_err().to_string();
         assert_eq!(
@@ -156,7 +184,7 @@ mod tests {
             message("pkcs11:id=%1"),
             r#""id=%1" holds a character that has to be percent-encoded, or a broken percent code"#
         );
-        assert_eq!(message("pkcs11:object=%ff"), r#""object" is not UTF-8 text"#);
+        assert_eq!(message("pkcs11:object=%ff"), r#""object=%ff" is not UTF-8 text"#);
         assert_eq!(
             message("pkcs11:object=a;type=private"),
             "type=private is not what is read here: leave it out or write type=cert"

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
-use super::{Config, Detection, Lane, Printer, Station, Target, profile};
+use super::{Config, Detection, Lane, Log, Printer, Station, Target, log, profile};
 use crate::domain::LaneNumber;
 use crate::domain::profile::Profile;
 
@@ -32,8 +32,12 @@ pub(super) fn read(path: &Path, problems: &Problems) -> Option<Config> {
         Some(entry) => printer(&entry),
         None => Some(Printer::None),
     };
-    let target_entries = top.required("targets").and_then(|entry| entry.some_items()).unwrap_or_default();
     let practice = station.as_ref().is_some_and(|station| station.practice);
+    let log = match top.optional("log") {
+        Some(entry) => log::read(&entry, practice),
+        None => Some(Log::default()),
+    };
+    let target_entries = top.required("targets").and_then(|entry| entry.some_items()).unwrap_or_default();
     let (targets, names) = targets(&target_entries, practice);
     let without_port = detection.as_ref().is_none_or(|detection| detection.usb);
     let profiles = top.required("profiles").and_then(|entry| profiles(&entry, &names, without_port));
@@ -43,6 +47,7 @@ pub(super) fn read(path: &Path, problems: &Problems) -> Option<Config> {
         detection: detection?,
         lanes: lanes?,
         printer: printer?,
+        log: log?,
         targets: targets?,
         profiles: profiles?,
     })
@@ -191,7 +196,7 @@ const PRACTICE_ENDPOINT: &str =
     "\"endpoint\" in [[targets]], a practice station's cloud on this very machine (http://127.0.0.1:…),";
 
 /// `http(s)://host[:port]`; without TLS, and for the practice line at all, only this very machine.
-fn endpoint(entry: &Entry<'_>, practice: bool) -> Option<String> {
+pub(super) fn endpoint(entry: &Entry<'_>, practice: bool) -> Option<String> {
     let text = entry.text()?;
     let bad = |because: &str| {
         let (key, value) = (entry.name.clone(), text.to_owned());
@@ -244,7 +249,7 @@ fn profiles(entry: &Entry<'_>, targets: &[String], without_port: bool) -> Option
 }
 
 /// Reads every item before giving up on any.
-fn all<'e, T>(items: &[Entry<'e>], read: impl FnMut(&Entry<'e>) -> Option<T>) -> Option<Vec<T>> {
+pub(super) fn all<'e, T>(items: &[Entry<'e>], read: impl FnMut(&Entry<'e>) -> Option<T>) -> Option<Vec<T>> {
     items.iter().map(read).collect::<Vec<_>>().into_iter().collect()
 }
 

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use lineseal::audit::event::{LabelKind, LabelStatus};
 use lineseal::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Step, Verdict};
 use lineseal::gui::practice_panel::{PracticePort, PracticeView};
-use lineseal::runner::view::{BatchView, FinishedView, Health, LabelQuestion, LaneState, LaneView, Snapshot};
+use lineseal::runner::view::{
+    BatchView, Copies, CopyPlace, FinishedView, Health, LabelQuestion, LaneState, LaneView, Snapshot,
+};
 
 /// Everything at once: `lanes` lanes (1 to 16) in all states, lane 1 a PASS, lane 3 a FAIL.
 pub fn busy(lanes: u8, practice: bool) -> Snapshot {
@@ -59,6 +61,7 @@ pub fn troubled(lanes: u8, practice: bool) -> Snapshot {
     snapshot.cloud = Health::Bad(reason(ReasonCode::CLOUD_UNREACHABLE));
     snapshot.printer = Health::Bad(reason(ReasonCode::PRINTER_UNREACHABLE));
     snapshot.log = Health::Unknown;
+    snapshot.copies = Copies { health: Health::Unknown, place: CopyPlace::Nowhere };
     snapshot.questions =
         vec![LabelQuestion { run: run(77), serial: "GW4-0031177".parse().ok(), kind: LabelKind::Unit }];
     let device = Device {
@@ -135,6 +138,7 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         cloud: Health::Good,
         log: Health::Good,
         printer: Health::Good,
+        copies: Copies { health: Health::Good, place: CopyPlace::Elsewhere },
         paused: false,
         questions: Vec::new(),
         refused: Vec::new(),

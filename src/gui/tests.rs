@@ -7,8 +7,8 @@ use eframe::App as _;
 use egui::{Event as Input, Key, Modifiers, RawInput, Rect, Shape, Vec2, pos2, vec2};
 use tokio::sync::{mpsc, watch};
 
-use crate::domain::ReasonCode;
-use crate::runner::view::{Command, Snapshot};
+use crate::domain::{Failure, ReasonCode};
+use crate::runner::view::{Command, Copies, CopyPlace, Health, Snapshot};
 use crate::texts::{Language, Texts};
 
 use super::app::App;
@@ -60,6 +60,34 @@ fn lanes_are_read_aloud_with_verdict_and_code() {
     }
     for label in ["Pause (F2)", "Cloud: good", "GW4-0031188: PASS"] {
         assert!(spoken.iter().any(|known| known == label), "{label} is missing in {spoken:?}");
+    }
+}
+
+#[test]
+fn a_log_without_copies_elsewhere_says_that_a_rollback_could_not_be_proven() {
+    let mut snapshot = scenes::idle(4, false);
+    let mut desk = Desk::new(Language::default(), SIZES[0], snapshot.clone());
+    assert!(desk.spoken().contains(&"Copies: good".to_owned()));
+    for place in [CopyPlace::Nowhere, CopyPlace::SameDisk] {
+        snapshot.copies = Copies { health: Health::Good, place };
+        desk.show(snapshot.clone());
+        let spoken = "No copies: a rollback could not be proven";
+        desk.click(spoken);
+        assert!(desk.drawn().contains(spoken), "{}", desk.drawn());
+        desk.press(Key::Escape);
+    }
+    // A copy that fails is said before anything else of it.
+    for language in Language::available() {
+        for size in SIZES {
+            let bad = |code| Health::Bad(Failure::new(code, "broken"));
+            snapshot.copies = Copies { health: bad(ReasonCode::COPY_FAILED), place: CopyPlace::SameDisk };
+            snapshot.log = bad(ReasonCode::STORE_FULL);
+            snapshot.cloud = bad(ReasonCode::CLOUD_UNREACHABLE);
+            snapshot.printer = bad(ReasonCode::PRINTER_UNREACHABLE);
+            let desk = Desk::new(language.clone(), size, snapshot.clone());
+            desk.assert_legible(&format!("{language:?} {size} all bad"));
+            assert!(desk.drawn().contains("L-523"), "{}", desk.drawn());
+        }
     }
 }
 

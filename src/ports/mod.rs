@@ -4,10 +4,13 @@
 
 mod boards;
 mod cloud;
+mod copies;
 mod dialogue;
 mod history;
+mod mark;
 mod people;
 mod printer;
+mod signer;
 mod store;
 mod system;
 mod token;
@@ -15,13 +18,16 @@ mod verification;
 
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Refusal, Registration};
+pub use copies::CheckpointPlace;
 pub use dialogue::{Answer, BoardDialogue};
 pub use history::{
     Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary,
     Search, StoredCheckpoint, UnitHistory,
 };
+pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
+pub use signer::LogSigner;
 pub use store::{
     AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, Receipt, RunLog,
 };

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::profile::{IdentifySource, Profile, TokenPlan};
 use crate::domain::{Device, Failure, ReasonCode, Step, Variables, Verdict};
 use crate::ports::{
-    BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, Logged, Receipt, Token, TokenAccess, Tokens,
+    BoardDialogue, Claim, ClaimAnswer, Cloud, HighWaterMark, LabelPrinter, Logged, Receipt, Token, TokenAccess, Tokens,
 };
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide, device_variables};
 
@@ -26,6 +26,7 @@ pub struct Shared {
     pub tokens: Arc<dyn Tokens>,
     pub cloud: Arc<dyn Cloud>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
+    pub mark: Arc<dyn HighWaterMark>,
     pub practice: bool,
     pub presence: Arc<Presence>,
     /// Held from asking for the unit's label to recording the verdict.
@@ -42,6 +43,7 @@ impl Shared {
             tokens: equipment.tokens.clone(),
             cloud: equipment.cloud.clone(),
             printer: equipment.printer.clone(),
+            mark: equipment.custody.mark.clone(),
             practice: config.station.practice,
             presence: Arc::new(Presence::default()),
             sealing: Arc::new(Mutex::new(())),
@@ -69,6 +71,9 @@ pub enum Outcome {
 
 /// Where a run's outcomes go, with the arrival they belong to.
 pub type Updates = mpsc::Sender<(u64, Outcome)>;
+
+/// Held while a verdict is being decided and recorded.
+type Sealing = Option<OwnedMutexGuard<()>>;
 
 pub struct Driver {
     shared: Shared,
@@ -115,6 +120,10 @@ async fn begin(log: &LogWriter, started: RunEvent) -> Result<Run, Failure> {
     let logged = log.append(vec![event]).await?;
     let first = logged.first().ok_or_else(|| Failure::new(ReasonCode::STORE_FAILED, "no receipt for run-started"))?;
     Run::begin(first).map_err(defect)
+}
+
+fn is_pass(body: &Body) -> bool {
+    matches!(body, Body::Run(RunEvent::Sealed { verdict: Verdict::Pass, .. }))
 }
 
 fn defect(error: impl std::fmt::Display) -> Failure {
@@ -200,7 +209,7 @@ impl Driver {
                 }
                 answer = match effect {
                     Effect::Record(events) => {
-                        self.record(events).await?;
+                        self.record(events, &mut sealing).await?;
                         None
                     }
                     Effect::PrintNext => Some(Input::PrintLabel),
@@ -214,7 +223,7 @@ impl Driver {
 
     /// Two runs of one unit may come to their verdicts at once (a HELD one that is resumed, and the
     /// board plugged in again): whether a label is owed is asked and answered by one at a time.
-    async fn sealing(&mut self, input: &Input) -> Result<Option<OwnedMutexGuard<()>>, Failure> {
+    async fn sealing(&mut self, input: &Input) -> Result<Sealing, Failure> {
         let (Input::Registered(..), Some(unit)) = (input, &self.run.unit) else { return Ok(None) };
         let guard = self.shared.sealing.clone().lock_owned().await;
         let label = self.shared.log.store.unit_label(unit, self.run.id).await?;
@@ -236,7 +245,7 @@ impl Driver {
     }
 
     /// Commits events of this run. An event that the run's own rules forbid never reaches the log.
-    async fn record(&mut self, events: Vec<RunEvent>) -> Result<(), Failure> {
+    async fn record(&mut self, events: Vec<RunEvent>, sealing: &mut Sealing) -> Result<(), Failure> {
         let mut envelopes = Vec::with_capacity(events.len());
         let mut trial = self.run.clone();
         for event in events {
@@ -245,7 +254,16 @@ impl Driver {
             trial.apply(&Logged { receipt: trial_receipt, event: event.clone() }).map_err(defect)?;
             envelopes.push(event);
         }
-        for logged in self.shared.log.append(envelopes).await? {
+        let recorded = self.shared.log.append(envelopes).await?;
+        if recorded.iter().any(|logged| is_pass(&logged.event.body)) {
+            // The verdict is recorded: the next unit's need not wait, and one mark serves them all.
+            drop(sealing.take());
+            // No database that is put back later takes back what was shown: the mark is on disk before
+            // this run, and whoever draws it, knows of its PASS.
+            let head = self.shared.log.store.head().await?;
+            self.shared.mark.raise(head).await?;
+        }
+        for logged in recorded {
             self.run.apply(&logged).map_err(defect)?;
             if let Body::Run(RunEvent::Identified { unit, .. }) = &logged.event.body {
                 let entered = self.shared.presence.enter(unit, self.arrival, self.to_self.clone());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::custody::Custody;
 use super::log::LogWriter;
 use crate::ports::{BoardDialogue, BoardSource, Cloud, LabelPrinter, Tokens};
 
@@ -14,6 +15,8 @@ pub struct Equipment {
     pub printer: Option<Arc<dyn LabelPrinter>>,
     /// Writes in this station's and its operator's name.
     pub log: LogWriter,
+    /// Keeps that log's promises outside of it.
+    pub custody: Custody,
     pub operator_name: Option<String>,
     /// A person vouches for this computer's clock although the log is ahead of it.
     pub clock_is_right: bool,

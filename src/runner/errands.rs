@@ -6,7 +6,9 @@ use tokio::sync::mpsc;
 
 use super::driver::{Outcome, Shared, go_on, needs_an_answer};
 use super::equipment::Equipment;
+use super::keeper::checkpoint_and_copy;
 use super::log::LogWriter;
+use super::rollback;
 use crate::audit::RunEvent;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, RunId, Verdict};
@@ -29,6 +31,18 @@ pub enum Errand {
 /// Does the errand and returns the runs that it touched.
 pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Errand) -> Result<Vec<UnitRecord>, Failure> {
     let shared = Shared::new(&config, &equipment);
+    let log = &shared.log;
+    let custody = equipment.custody;
+    rollback::pass(log, &custody).await?;
+    let done = perform(&config, &shared, errand).await;
+    // Whatever came of it is in the log.
+    for failure in checkpoint_and_copy(log, &custody).await? {
+        tracing::error!(%failure, "the last checkpoint");
+    }
+    done
+}
+
+async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Vec<UnitRecord>, Failure> {
     let log = &shared.log;
     let work: Vec<(Run, Input)> = match errand {
         Errand::Held => {

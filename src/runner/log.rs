@@ -47,6 +47,15 @@ impl LogWriter {
         receipts.first().copied().ok_or_else(no_receipt)
     }
 
+    /// Several at once, in one transaction; none is no transaction.
+    pub async fn lines(&self, events: Vec<LineEvent>) -> Result<(), Failure> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let events = events.into_iter().map(|event| self.envelope(None, Body::Line(event)));
+        self.append(events.collect::<Result<_, _>>()?).await.map(drop)
+    }
+
     /// Events of one run, in one transaction.
     pub async fn append(&self, events: Vec<Event>) -> Result<Vec<Logged>, Failure> {
         let receipts = self.store.append(events.clone()).await?;

@@ -2,11 +2,14 @@
 //! finished units come out, commands go in.
 
 mod batches;
+mod custody;
 mod driver;
 mod equipment;
 mod errands;
+mod keeper;
 mod log;
 mod presence;
+pub mod rollback;
 mod scan;
 mod spool;
 mod station;
@@ -17,8 +20,10 @@ pub mod lanes;
 pub mod people;
 
 pub use batches::{close_batch, open_batch};
+pub use custody::{Custody, open_log, rotate_key};
 pub use equipment::Equipment;
 pub use errands::{Errand, run_errand};
+pub use keeper::{checkpoint_and_copy, cosign};
 pub use log::LogWriter;
 pub use scan::{BoardEvent, Scanner};
 pub use station::{StationHandle, start};

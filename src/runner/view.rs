@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub cloud: Health,
     pub log: Health,
     pub printer: Health,
+    /// Copies of the log's checkpoints outside of it.
+    pub copies: Copies,
     /// No new run starts while this is set; running boards finish.
     pub paused: bool,
     /// Labels whose fate only a person can tell.
@@ -101,6 +103,22 @@ pub enum Health {
     Unknown,
     Good,
     Bad(Failure),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copies {
+    /// Whether the newest checkpoint was made and is in every place.
+    pub health: Health,
+    pub place: CopyPlace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyPlace {
+    /// No place is configured: that the log was put back could not be proven.
+    Nowhere,
+    /// On the log's own disk, which is as good as none.
+    SameDisk,
+    Elsewhere,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -34,14 +34,14 @@ use lineseal::practice::proxy::Proxy;
 use tokio::sync::OnceCell;
 
 /// A running peer and the keys that a station has there.
-struct Peer {
-    endpoint: String,
-    region: String,
-    station: Credentials,
+pub struct Peer {
+    pub endpoint: String,
+    pub region: String,
+    pub station: Credentials,
 }
 
 /// The peers are started once for all tests and end with the test process.
-async fn ministack() -> &'static Peer {
+pub async fn ministack() -> &'static Peer {
     static PEER: OnceCell<(MiniStack, Peer)> = OnceCell::const_new();
     let start = async || {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aws-iot");
@@ -54,7 +54,7 @@ async fn ministack() -> &'static Peer {
     &PEER.get_or_init(start).await.1
 }
 
-async fn moto() -> &'static Peer {
+pub async fn moto() -> &'static Peer {
     static PEER: OnceCell<(PythonServer, Peer)> = OnceCell::const_new();
     let start = async || {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aws-iot");

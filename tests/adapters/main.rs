@@ -6,6 +6,9 @@ mod store_contract;
 
 mod aws_iot;
 mod boards;
+mod copies;
+mod log_key;
+mod mark;
 mod pkcs11;
 mod postgres_peer;
 #[path = "../peers/postgres.rs"]

@@ -2,7 +2,7 @@
 //! (`pkcs11_shim.c`), and against p11-kit's remote client.
 
 #[path = "pkcs11_bench.rs"]
-mod bench;
+pub mod bench;
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;

@@ -17,6 +17,15 @@ fn the_stations_role_allows_the_calls_it_makes_and_nothing_more() {
 }
 
 #[test]
+fn the_role_for_copies_allows_the_calls_that_keep_them_and_nothing_more() {
+    let role = serde_json::from_str(&read(&root().join("assets/packaging/copies-role.json"))).expect("JSON");
+    let called = calls(&sources("src/adapters/copies"));
+    // The one call whose action has another name.
+    let called = called.iter().map(|call| call.replace("iot:", "s3:").replace("ListObjectsV2", "ListBucket"));
+    assert_eq!(called.collect::<BTreeSet<_>>(), allowed(&role));
+}
+
+#[test]
 fn sdk_calls_are_found_as_the_actions_they_are() {
     let text = "link.client.register_certificate_without_ca().send();\n self.client\n    .create_thing()\n\
                 // client.delete_thing()\n Self { client, quota: Quota::default() } client.config()";
@@ -47,7 +56,7 @@ const HERE_ANYWAY: &[&str] = &["bash", "cargo", "cc", "git", "kill", "rustc", "s
 
 /// The actions behind `client.some_call()`, as IAM names them.
 fn calls(text: &str) -> BTreeSet<String> {
-    let call = Regex::new(r"\bclient\s*\.\s*([a-z]+(?:_[a-z]+)+)\(\)").expect("a regular expression");
+    let call = Regex::new(r"\bclient\s*\.\s*([a-z]+(?:_[a-z0-9]+)+)\(\)").expect("a regular expression");
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     call.captures_iter(&code).map(|found| format!("iot:{}", pascal(&found[1]))).collect()
 }

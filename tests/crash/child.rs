@@ -52,7 +52,8 @@ async fn live(config: &Path) {
     let store = sqlite::open(&data.join(sqlite::FILE)).unwrap();
     let store = Troubled::new(store, trouble).noting(Path::new(&variable(ACKNOWLEDGED)));
     let credentials = Credentials::new(variable(KEY), variable(SECRET), None, None, "practice");
-    let mut station = runner::start(config.clone(), equip(&config, store, SharedCredentialsProvider::new(credentials)));
+    let mut station =
+        runner::start(config.clone(), equip(&config, store, &data, SharedCredentialsProvider::new(credentials)));
     let commands = station.commands.clone();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines() {
@@ -77,8 +78,9 @@ pub fn load(path: &Path) -> Arc<Config> {
 }
 
 /// As `bootstrap` equips a station, but for the store and the program that the workers are.
-pub fn equip(config: &Config, store: Troubled, credentials: SharedCredentialsProvider) -> Equipment {
+pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedCredentialsProvider) -> Equipment {
     Equipment {
+        custody: store.custody(data),
         boards: Box::new(StationPorts::new(&config.detection)),
         dialogue: Arc::new(SerialDialogue),
         tokens: Arc::new(WorkerTokens::new(env!("CARGO_BIN_EXE_lineseal"), [WORKER_ARGUMENT.into()])),

@@ -3,14 +3,17 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use lineseal::adapters::log_key::KeyFile;
+use lineseal::adapters::mark::MarkFile;
 use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::LabelStatus;
 use lineseal::audit::{Event, TreeHead};
 use lineseal::domain::{BatchName, EventId, Failure, OperatorRef, ReasonCode, RunId, StationName, Unit};
 use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Receipt, RunLog};
+use lineseal::runner::Custody;
 use rustix::process::{Signal, getpid, kill_process};
 
 /// Right before the store is asked, or right after it has answered.
@@ -35,7 +38,7 @@ pub enum Trouble {
 
 /// A store whose writes are counted, acknowledged in a file and in for trouble.
 pub struct Troubled {
-    inner: LogStore,
+    inner: Arc<LogStore>,
     trouble: Trouble,
     writes: AtomicU64,
     acknowledged: Option<Mutex<File>>,
@@ -43,7 +46,7 @@ pub struct Troubled {
 
 impl Troubled {
     pub fn new(inner: LogStore, trouble: Trouble) -> Self {
-        Self { inner, trouble, writes: AtomicU64::new(0), acknowledged: None }
+        Self { inner: Arc::new(inner), trouble, writes: AtomicU64::new(0), acknowledged: None }
     }
 
     /// What the store has acknowledged is noted in `path`, a line an event: its id and number.
@@ -51,6 +54,19 @@ impl Troubled {
         let file = File::options().create(true).append(true).open(path).unwrap();
         self.acknowledged = Some(Mutex::new(file));
         self
+    }
+
+    /// What keeps the promises of the log in `data`. The keeper's own writes come when they come: they are
+    /// not counted.
+    pub fn custody(&self, data: &Path) -> Custody {
+        Custody {
+            history: self.inner.clone(),
+            checkpoints: self.inner.clone(),
+            signer: Arc::new(KeyFile::new(data.join(KeyFile::FILE))),
+            places: Vec::new(),
+            mark: Arc::new(MarkFile::of(data)),
+            origin: None,
+        }
     }
 
     fn before(&self) -> Result<u64, Failure> {

@@ -10,6 +10,7 @@ mod barcode;
 mod bench;
 mod clock;
 mod commands;
+mod custody;
 mod faults;
 mod gate;
 mod killed;

@@ -125,6 +125,9 @@ fn people_are_added_listed_disabled_taken_back_and_forgotten() {
     let expected = [
         "operator-named",
         "operator-added",
+        // The first command's own checkpoint.
+        "log-opened",
+        "log-key-added",
         "operator-named",
         "operator-added",
         "operator-disabled",

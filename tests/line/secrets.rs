@@ -1,7 +1,9 @@
-//! A PIN and the cloud's secret key go in, and come out nowhere.
+//! A PIN and the cloud's secret key go in, the log's signing key is made, and none comes out anywhere.
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lineseal::domain::profile::KeyKind;
 use lineseal::practice::setup::KEY_LABEL;
 
@@ -42,12 +44,19 @@ async fn no_secret_is_printed_logged_or_stored() {
     }
     let secret = bench.cloud.credentials.secret_access_key();
     assert!(secret.len() > 10);
+    // The last 32 bytes of the key that signs the log are all of it (RFC 8410 §7).
+    let is_key = |(name, _): &(String, Vec<u8>)| name.ends_with("/log.key");
+    let key = places.remove(places.iter().position(is_key).unwrap()).1;
+    let key = STANDARD.decode(String::from_utf8(key).unwrap().lines().nth(1).unwrap()).unwrap();
+    let seed = &key[key.len() - 32..];
     let mut said = Vec::new();
     for (name, bytes) in &places {
         for forbidden in [PIN, secret] {
             assert!(!holds(bytes, forbidden.as_bytes()), "{name} holds a secret");
             assert!(!holds(bytes, hex::encode(forbidden).as_bytes()), "{name} holds a secret in hexadecimal");
         }
+        let written = [seed.to_vec(), hex::encode(seed).into_bytes(), STANDARD.encode(&key).into_bytes()];
+        assert!(!written.iter().any(|form| holds(bytes, form)), "{name} holds the log's key");
         if holds(bytes, bench.serial("GOOD").as_bytes()) {
             said.push(name.as_str());
         }

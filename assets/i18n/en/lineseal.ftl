@@ -75,6 +75,10 @@ header-held = Held
 health-cloud = Cloud
 health-log = Log
 health-printer = Printer
+health-copies = Copies
+health-no-copies = No copies
+copies-nowhere = No place for copies of the log is configured ([log] copies or s3). It works, and nothing could tell if an old log were put back.
+copies-same-disk = The copies are on the disk that holds the log itself, which counts as none: put them on another disk, a share or S3.
 
 footer-last = Last
 footer-scanner = Scanner ready
@@ -152,4 +156,5 @@ a11y-step = step { $at } of { $count }, { $name }
 a11y-health-good = { $name }: good
 a11y-health-unknown = { $name }: not known yet
 a11y-health-bad = { $name }: { $text }
+a11y-copies-none = { $name }: a rollback could not be proven
 a11y-result = { $unit }: { $verdict }

@@ -69,6 +69,10 @@ header-held = 保留
 health-cloud = クラウド
 health-log = 監査ログ
 health-printer = プリンタ
+health-copies = 控え
+health-no-copies = 控えなし
+copies-nowhere = 記録の控えの保管先が設定されていません([log] の copies か s3)。動作しますが、古い記録に戻されても分かりません。
+copies-same-disk = 控えが記録と同じディスクにあり、ないのと同じです。別のディスク、共有、S3 に置いてください。
 
 footer-last = 直近
 footer-scanner = 読取待ち
@@ -142,4 +146,5 @@ a11y-step = { $count } 段階中 { $at }、{ $name }
 a11y-health-good = { $name }: 正常
 a11y-health-unknown = { $name }: 未確認
 a11y-health-bad = { $name }: { $text }
+a11y-copies-none = { $name }: 巻き戻しを証明できません
 a11y-result = { $unit }: { $verdict }

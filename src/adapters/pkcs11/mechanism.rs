@@ -29,6 +29,18 @@ pub(super) fn check_key_type(objects: &Objects, key: ObjectHandle, scheme: Signa
     }
 }
 
+/// The log's key, as opposed to a board's.
+pub(super) fn check_edwards(objects: &Objects, key: ObjectHandle) -> Result<(), Failure> {
+    match objects.key_type(key)? {
+        Some(KeyType::EC_EDWARDS) => Ok(()),
+        is => {
+            let is = is.map_or("not told".to_owned(), |is| is.to_string());
+            let cause = format!("the log's key has to be CKK_EC_EDWARDS (Ed25519), its CKA_KEY_TYPE is {is}");
+            Err(Failure::new(ReasonCode::TOKEN_MECHANISM, cause))
+        }
+    }
+}
+
 /// The hash is made here: SoftHSM and most chips know only the raw CKM_ECDSA.
 pub(super) fn mechanism_and_data(
     offered: &[MechanismType],

@@ -16,6 +16,7 @@
 
 mod der;
 mod failure;
+mod log_key;
 mod mechanism;
 mod objects;
 mod opening;
@@ -25,5 +26,6 @@ mod sign_once;
 mod wire;
 mod worker;
 
+pub use log_key::TokenSigner;
 pub use parent::{WORKER_ARGUMENT, WorkerTokens};
 pub use worker::worker_main;

@@ -28,6 +28,7 @@ pub(super) struct Objects<'a> {
 pub(super) enum Kind {
     Certificate,
     PrivateKey,
+    PublicKey,
     Data,
 }
 
@@ -151,7 +152,7 @@ impl Objects<'_> {
                 .find_map(|attribute| if let Attribute::Class(class) = attribute { Some(class) } else { None });
             match class {
                 Some(class) if class == kind.class() => return Ok(true),
-                Some(ObjectClass::PUBLIC_KEY) => {}
+                Some(ObjectClass::PUBLIC_KEY) if kind == Kind::PrivateKey => {}
                 Some(_) => return Ok(false),
                 // Raw data that the module cannot classify.
                 None => return Ok(kind == Kind::Data),
@@ -175,6 +176,15 @@ impl Objects<'_> {
             .attributes(handle, &[AttributeType::KeyType])?
             .into_iter()
             .find_map(|attribute| if let Attribute::KeyType(key_type) = attribute { Some(key_type) } else { None }))
+    }
+
+    /// CKA_EC_POINT; empty if the object does not show one.
+    pub(super) fn ec_point(&self, handle: ObjectHandle) -> Result<Vec<u8>, Failure> {
+        let point = self
+            .attributes(handle, &[AttributeType::EcPoint])?
+            .into_iter()
+            .find_map(|attribute| if let Attribute::EcPoint(point) = attribute { Some(point) } else { None });
+        Ok(point.unwrap_or_default())
     }
 
     fn attributes(&self, handle: ObjectHandle, types: &[AttributeType]) -> Result<Vec<Attribute>, Failure> {
@@ -201,6 +211,7 @@ impl Kind {
         match self {
             Kind::Certificate => ObjectClass::CERTIFICATE,
             Kind::PrivateKey => ObjectClass::PRIVATE_KEY,
+            Kind::PublicKey => ObjectClass::PUBLIC_KEY,
             Kind::Data => ObjectClass::DATA,
         }
     }

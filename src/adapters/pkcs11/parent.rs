@@ -49,12 +49,16 @@ impl WorkerTokens {
 #[async_trait::async_trait]
 impl Tokens for WorkerTokens {
     async fn open(&self, access: &TokenAccess) -> Result<Box<dyn Token>, Failure> {
+        Ok(Box::new(self.open_worker(access).await?))
+    }
+}
+
+impl WorkerTokens {
+    async fn open_worker(&self, access: &TokenAccess) -> Result<WorkerToken, Failure> {
         let limits = Limits { call: access.open_timeout, whole: access.open_timeout };
         let worker = Worker::start(&self.program, &self.arguments, access)?;
         match worker.ask(&Request::Open(access.into()), limits).await? {
-            (worker, Report::Opened) => {
-                Ok(Box::new(WorkerToken { worker: Some(worker), call_timeout: access.call_timeout }))
-            }
+            (worker, Report::Opened) => Ok(WorkerToken { worker: Some(worker), call_timeout: access.call_timeout }),
             (worker, report) => Err(worker.misunderstood(&report).await),
         }
     }
@@ -78,6 +82,35 @@ impl WorkerToken {
         let worker = self.worker.take().ok_or_else(gone)?;
         let limits = Limits { call: self.call_timeout, whole: self.call_timeout.saturating_mul(SLOW_CALLS) };
         worker.ask(request, limits).await
+    }
+}
+
+/// The log's key in a token that stays open between its checkpoints.
+pub(super) struct LogKeyWorker(WorkerToken);
+
+impl LogKeyWorker {
+    pub(super) async fn open(tokens: &WorkerTokens, access: &TokenAccess) -> Result<Self, Failure> {
+        tokens.open_worker(access).await.map(Self)
+    }
+
+    pub(super) async fn public(&mut self) -> Result<Vec<u8>, Failure> {
+        match self.0.ask(&Request::LogKey).await? {
+            (worker, Report::LogKey(key)) => {
+                self.0.worker = Some(worker);
+                Ok(key.0)
+            }
+            (worker, report) => Err(worker.misunderstood(&report).await),
+        }
+    }
+
+    pub(super) async fn sign(&mut self, text: &[u8]) -> Result<Vec<u8>, Failure> {
+        match self.0.ask(&Request::SignNote { text: Bytes(text.to_vec()) }).await? {
+            (worker, Report::Signed(signature)) => {
+                self.0.worker = Some(worker);
+                Ok(signature.0)
+            }
+            (worker, report) => Err(worker.misunderstood(&report).await),
+        }
     }
 }
 
@@ -207,6 +240,7 @@ impl Worker {
             Report::Opened => "opened",
             Report::Read(_) => "read",
             Report::Signed(_) => "signed",
+            Report::LogKey(_) => "a key",
             Report::Failed(_) => "failed",
         };
         self.end().await;

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cryptoki::context::{Info, Pkcs11};
-use cryptoki::mechanism::MechanismType;
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
+use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::session::Session;
 use cryptoki::slot::{Slot, TokenInfo};
 
 use super::der::first_sequence;
 use super::failure::from_module;
-use super::mechanism::{check_key_type, mechanism_and_data};
+use super::mechanism::{check_edwards, check_key_type, mechanism_and_data};
 use super::objects::{Found, Kind, Objects, describe};
 use super::opening::{choose_slot, login, pin_value, start_module};
 use super::sign_once::Signer;
@@ -109,6 +110,47 @@ impl TokenSession {
         link.calling("C_Sign");
         signing.signer.sign(&self.session, key.handle, &mechanism, &data).map_err(from_module)
     }
+}
+
+/// The log's signing key.
+impl TokenSession {
+    /// From the public key object beside the private one; SoftHSM's private keys do not tell.
+    pub(super) fn log_key(&self, link: &Link) -> Result<[u8; 32], Failure> {
+        let objects = Objects { session: &self.session, link };
+        let key = find_one(&objects, &self.key, Kind::PublicKey, ReasonCode::TOKEN_NO_KEY)?
+            .ok_or_else(|| missing(ReasonCode::TOKEN_NO_KEY, "public key", &self.key))?;
+        check_edwards(&objects, key.handle)?;
+        let point = objects.ec_point(key.handle)?;
+        edwards_point(&point).ok_or_else(|| {
+            let cause = format!("CKA_EC_POINT of the log's key has {} bytes: it is no Ed25519 key", point.len());
+            Failure::new(ReasonCode::TOKEN_NO_KEY, cause)
+        })
+    }
+
+    pub(super) fn sign_note(&mut self, text: &[u8], link: &Link) -> Result<Vec<u8>, Failure> {
+        let objects = Objects { session: &self.session, link };
+        let key = find_one(&objects, &self.key, Kind::PrivateKey, ReasonCode::TOKEN_NO_KEY)?
+            .ok_or_else(|| missing(ReasonCode::TOKEN_NO_KEY, "private key", &self.key))?;
+        check_edwards(&objects, key.handle)?;
+        let signing = match self.signing.take() {
+            Some(signing) => signing,
+            None => Signing::prepare(&self.module, &self.module_path, self.slot, link)?,
+        };
+        let signing = self.signing.insert(signing);
+        if !signing.mechanisms.contains(&MechanismType::EDDSA) {
+            let cause = "C_GetMechanismList does not offer CKM_EDDSA";
+            return Err(Failure::new(ReasonCode::TOKEN_MECHANISM, cause));
+        }
+        // Pure Ed25519 takes no parameter (PKCS#11 v3.0 §6.3.5).
+        let mechanism = Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519));
+        link.calling("C_Sign");
+        signing.signer.sign(&self.session, key.handle, &mechanism, text).map_err(from_module)
+    }
+}
+
+/// The point is a DER OCTET STRING (PKCS#11 v3.0 §6.3.3); some modules leave out the string's header.
+fn edwards_point(value: &[u8]) -> Option<[u8; 32]> {
+    value.strip_prefix(&[0x04, 0x20]).unwrap_or(value).try_into().ok()
 }
 
 impl Signing {

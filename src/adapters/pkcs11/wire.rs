@@ -21,7 +21,16 @@ const LARGEST_FRAME: usize = 1 << 20;
 pub(super) enum Request {
     Open(Access),
     Read,
-    Sign { message: Bytes, scheme: SignatureScheme },
+    Sign {
+        message: Bytes,
+        scheme: SignatureScheme,
+    },
+    /// The public half of the log's signing key, an Ed25519 key.
+    LogKey,
+    /// Sign with it.
+    SignNote {
+        text: Bytes,
+    },
 }
 
 /// The part of a [`TokenAccess`] that the worker needs: its environment is set before it starts, and
@@ -58,6 +67,7 @@ pub(super) enum Report {
     Opened,
     Read(Reading),
     Signed(Bytes),
+    LogKey(Bytes),
     /// The worker ends after this.
     Failed(Failure),
 }

@@ -50,6 +50,10 @@ fn serve(link: &Link) -> io::Result<()> {
             (Request::Sign { message, scheme }, Some(session)) => {
                 session.sign(&message, scheme, link).map(|signature| Report::Signed(Bytes(signature)))
             }
+            (Request::LogKey, Some(session)) => session.log_key(link).map(|key| Report::LogKey(Bytes(key.to_vec()))),
+            (Request::SignNote { text }, Some(session)) => {
+                session.sign_note(&text, link).map(|signature| Report::Signed(Bytes(signature)))
+            }
             (Request::Open(_), Some(_)) => Err(Failure::new(ReasonCode::TOKEN_CRASHED, "the token is open already")),
             (_, None) => Err(Failure::new(ReasonCode::TOKEN_CRASHED, "the token is not open")),
         };

@@ -3,7 +3,7 @@
 mod board;
 mod label;
 mod register;
-mod token;
+pub(super) mod token;
 mod trust;
 
 use std::path::Path;

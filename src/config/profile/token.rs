@@ -121,7 +121,7 @@ fn uid_object(section: &Section<'_>, rule: Option<UidRule>) -> Option<Option<Obj
 }
 
 /// `None` inside: the token wants no login. The value of `pin` is never repeated.
-fn pin(section: &Section<'_>) -> Option<Option<Pin>> {
+pub(in crate::config) fn pin(section: &Section<'_>) -> Option<Option<Pin>> {
     let file = section.optional("pin_file");
     let variable = section.optional("pin_env");
     let literal = section.optional("pin");

@@ -1,6 +1,7 @@
 //! Every mistake with its message, word for word.
 
 mod fixture;
+mod log;
 mod profile;
 mod random;
 mod shipped;

@@ -21,13 +21,16 @@ use crate::ports::{BoardSource, RunLog};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
 use crate::runner::arrivals::Change;
+use crate::runner::custody::Custody;
 use crate::runner::driver::{Order, Outcome, Shared, Updates, go_on, run_board};
 use crate::runner::equipment::Equipment;
 use crate::runner::errands;
+use crate::runner::keeper::Keeper;
 use crate::runner::lanes::LaneTable;
+use crate::runner::rollback;
 use crate::runner::scan::{BoardEvent, Scanner};
 use crate::runner::spool::Spool;
-use crate::runner::view::{BatchView, Command, Health, Snapshot};
+use crate::runner::view::{BatchView, Command, Copies, Health, Snapshot};
 
 /// A running station.
 pub struct StationHandle {
@@ -98,8 +101,15 @@ struct Station {
     clock_is_right: bool,
     /// Runs that report to no lane: recovery, HELD, labels.
     errands: HashMap<RunId, Errand>,
+    custody: Custody,
+    /// Why nothing begins here: the log can't be shown to be what it was.
+    blocked: Option<Failure>,
+    /// Makes checkpoints and copies them, once nothing is blocked.
+    keeper: Option<Keeper>,
     /// Runs that a task is at work on: a second one would write over the first one's story.
     driven: HashSet<RunId>,
+    /// HELD runs that are being finished, and whose slip was scanned meanwhile.
+    slips: HashSet<RunId>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -136,7 +146,11 @@ impl Station {
             scan_for: None,
             newest: None,
             clock_is_right: equipment.clock_is_right,
+            custody: equipment.custody.clone(),
+            blocked: None,
+            keeper: None,
             driven: HashSet::new(),
+            slips: HashSet::new(),
         }
     }
 
@@ -152,9 +166,36 @@ impl Station {
         let latest = log.store.latest(RECENT as u32).await?;
         // Before anything is written by a clock that nobody has looked at yet.
         self.newest = open.iter().chain(&latest).flat_map(|run| &run.events).map(|logged| logged.event.at).max();
+        let passed = rollback::pass(&log, &self.custody).await;
+        if let Err(failure) = &passed
+            && !rollback::blocks(failure)
+        {
+            return Err(failure.clone());
+        }
         log.line(LineEvent::StationStarted { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
         self.view.log = Health::Good;
-        for unfinished in open {
+        match passed {
+            Ok(()) => self.open(&mut updates).await?,
+            Err(failure) => self.block(failure),
+        }
+        let scanner = Scanner::start(boards, self.config.detection.debounce)
+            .map_err(|error| Failure::new(ReasonCode::PORT_FAILED, error.to_string()))?;
+        self.work(scanner, updates, commands).await
+    }
+
+    fn block(&mut self, failure: Failure) {
+        if self.blocked.as_ref() != Some(&failure) {
+            tracing::error!(%failure, "no board is taken");
+        }
+        self.view.log = Health::Bad(failure.clone());
+        self.blocked = Some(failure);
+    }
+
+    /// The log is what it was: what a crash left open is closed, and checkpoints are made from here on.
+    async fn open(&mut self, updates: &mut mpsc::Receiver<(u64, Outcome)>) -> Result<(), Failure> {
+        let log = self.shared.log.clone();
+        self.blocked = None;
+        for unfinished in log.store.unfinished(&log.station).await? {
             let why = Failure::new(ReasonCode::STATION_STOPPED, "the station ended in the middle of the run");
             self.errand(&unfinished, Errand::Recover, Input::Recover(why));
         }
@@ -178,9 +219,31 @@ impl Station {
             self.newest = None;
         }
         self.count().await;
-        let scanner = Scanner::start(boards, self.config.detection.debounce)
-            .map_err(|error| Failure::new(ReasonCode::PORT_FAILED, error.to_string()))?;
-        self.work(scanner, updates, commands).await
+        self.keeper = Some(Keeper::start(log, self.custody.clone(), self.config.log.checkpoint_every));
+        Ok(())
+    }
+
+    /// A blocked station has looked again.
+    async fn looked_again(
+        &mut self,
+        passed: Result<(), Failure>,
+        updates: &mut mpsc::Receiver<(u64, Outcome)>,
+    ) -> Result<(), Failure> {
+        match passed {
+            Err(failure) => self.block(failure),
+            Ok(()) => {
+                tracing::info!("boards are taken again");
+                let refused = self.blocked.take().map(|failure| failure.code);
+                self.view.log = Health::Good;
+                self.open(updates).await?;
+                let waits = |now: &&LaneNow| now.refused.as_ref().map(|failure| failure.code) == refused;
+                let waiting: Vec<u64> = self.shown.values().filter(waits).map(|now| now.arrival).collect();
+                for arrival in waiting {
+                    self.begin_again(arrival).await;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn work(
@@ -193,6 +256,11 @@ impl Station {
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (health_sender, mut health) = mpsc::channel(4);
         let watcher = tokio::spawn(health::watch(self.shared.clone(), self.config.clone(), health_sender));
+        let (looks, mut looked) = mpsc::channel(1);
+        let looking = self
+            .blocked
+            .is_some()
+            .then(|| tokio::spawn(rollback::keep_trying(self.shared.log.clone(), self.custody.clone(), looks)));
         let mut stopping = false;
         loop {
             self.publish();
@@ -210,6 +278,8 @@ impl Station {
                     Some(command) => self.command(command).await,
                 },
                 Some(_) = self.runs.join_next(), if !self.runs.is_empty() => {}
+                Some(passed) = looked.recv(), if !stopping => self.looked_again(passed, &mut updates).await?,
+                copies = changed(&mut self.keeper) => self.view.copies = copies,
                 Some((cloud, printer)) = health.recv() => {
                     self.view.cloud = cloud;
                     self.view.printer = printer;
@@ -218,12 +288,19 @@ impl Station {
             }
         }
         watcher.abort();
+        if let Some(looking) = looking {
+            looking.abort();
+        }
         // What the last runs said on their way out.
         while let Ok((arrival, outcome)) = updates.try_recv() {
             self.take_update(arrival, outcome).await;
         }
         self.publish();
         self.shared.log.line(LineEvent::StationStopped {}).await?;
+        if let Some(keeper) = self.keeper.take() {
+            self.view.copies = keeper.finish().await;
+            self.publish();
+        }
         Ok(())
     }
 
@@ -301,7 +378,7 @@ impl Station {
     /// Starts a run for the board of `arrival`.
     async fn begin(&mut self, arrival: u64, lane: LaneNumber, profile: &str) {
         let Some(profile) = self.profiles.get(profile).cloned() else { return };
-        if let Some(failure) = self.clock_is_behind() {
+        if let Some(failure) = self.blocked.clone().or_else(|| self.clock_is_behind()) {
             return self.refuse(arrival, failure).await;
         }
         let batch = match self.shared.log.store.open_batch(&self.shared.log.station).await {
@@ -380,6 +457,7 @@ impl Station {
             Outcome::Unrecorded(_, failure) => {
                 if let Some(run) = run {
                     self.driven.remove(&run.id);
+                    self.slips.remove(&run.id);
                     self.end_errand(run.id);
                     // Its label, or the question about it, is owed all the same.
                     self.spool.note(&run);
@@ -425,6 +503,9 @@ impl Station {
             // A reader that is slow stops the line rather than lose a record; without a reader (a window
             // has dropped its end) nothing waits.
             let _ = self.finished.send(record).await;
+        }
+        if self.slips.remove(&run.id) {
+            self.print(Run::clone(run));
         }
     }
 
@@ -503,12 +584,20 @@ impl Station {
 
     fn note_log(&mut self, result: Result<(), Failure>) {
         self.view.log = match result {
-            Ok(()) => Health::Good,
+            Ok(()) => self.blocked.clone().map_or(Health::Good, Health::Bad),
             Err(failure) => {
                 tracing::error!(%failure, "the log");
                 Health::Bad(failure)
             }
         };
+    }
+}
+
+/// News of the copies; none where nothing is copied yet.
+async fn changed(keeper: &mut Option<Keeper>) -> Copies {
+    match keeper {
+        Some(keeper) => keeper.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -13,6 +13,11 @@ use crate::runner::{batches, errands};
 
 impl Station {
     pub(super) async fn command(&mut self, command: Command) {
+        let touches_units = matches!(command, Command::Scan(_) | Command::SettleLabel { .. } | Command::ResumeHeld);
+        if let (Some(failure), true) = (&self.blocked, touches_units) {
+            self.view.notice = Some(failure.clone());
+            return;
+        }
         let result = match command {
             Command::Stop => Ok(()),
             Command::Pause => {
@@ -35,6 +40,9 @@ impl Station {
             }
             Command::CloseBatch => {
                 let result = batches::close_batch(&self.shared.log).await.map(|_| ());
+                if let (Ok(()), Some(keeper)) = (&result, &self.keeper) {
+                    keeper.checkpoint_soon();
+                }
                 self.count().await;
                 result
             }
@@ -52,7 +60,7 @@ impl Station {
         self.view.notice = result.err();
     }
 
-    async fn begin_again(&mut self, arrival: u64) {
+    pub(super) async fn begin_again(&mut self, arrival: u64) {
         let Some(board) = self.boards.get(&arrival) else { return };
         let (Some(lane), device) = (board.lane, board.device.clone()) else { return };
         if let Ok(profile) = match_profile(&self.config.profiles, &device) {
@@ -108,11 +116,13 @@ impl Station {
 
     async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
         let run = errands::run_of_slip(&self.shared.log, slip).await?;
-        if self.is_driven(run.id) {
-            // Scanned twice: its label is on the way.
-            return Ok(());
+        if self.errands.get(&run.id) == Some(&Errand::Held) {
+            // Its PASS is in the log, and not yet told: the label follows once it is.
+            self.slips.insert(run.id);
+        } else if !self.is_driven(run.id) {
+            self.print(run);
         }
-        self.print(run);
+        // Else it was scanned twice: its label is on the way.
         Ok(())
     }
 

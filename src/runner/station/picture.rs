@@ -8,7 +8,7 @@ use crate::domain::{Step, Verdict};
 use crate::provisioning::Run;
 use crate::runner::driver::waits_for_scan;
 use crate::runner::equipment::Equipment;
-use crate::runner::view::{FinishedView, Health, LaneState, LaneView, Snapshot};
+use crate::runner::view::{Copies, FinishedView, Health, LaneState, LaneView, Snapshot};
 
 /// Before anything is known.
 pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
@@ -23,6 +23,7 @@ pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
         cloud: Health::Unknown,
         log: Health::Unknown,
         printer: Health::Unknown,
+        copies: Copies::unknown(&equipment.custody),
         paused: false,
         questions: Vec::new(),
         profiles: Vec::new(),

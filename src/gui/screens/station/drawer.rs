@@ -8,7 +8,7 @@ use crate::gui::screens::{View, say};
 use crate::gui::theme::{Paint, Weight, font, size};
 use crate::gui::widgets::button::Button;
 use crate::gui::widgets::text::{Pen, fit_line, place};
-use crate::runner::view::{Command, Health, LaneState};
+use crate::runner::view::{Command, CopyPlace, Health, LaneState};
 use crate::texts::reasons;
 
 use super::{Message, Service, lanes};
@@ -132,10 +132,19 @@ fn health_detail(ui: &mut Ui, view: &View, service: Service, messages: &mut Vec<
     let (name, health) = match service {
         Service::Cloud => (say!(view, "health-cloud"), &view.snapshot.cloud),
         Service::Log => (say!(view, "health-log"), &view.snapshot.log),
+        Service::Copies => (say!(view, "health-copies"), &view.snapshot.copies.health),
         Service::Printer => (say!(view, "health-printer"), &view.snapshot.printer),
     };
     match health {
         Health::Bad(failure) => explain(ui, view, &name, Some(failure), "", messages),
+        _ if service == Service::Copies && view.snapshot.copies.place != CopyPlace::Elsewhere => {
+            head(ui, view, &say!(view, "a11y-copies-none", name = say!(view, "health-no-copies")), messages);
+            let why = match view.snapshot.copies.place {
+                CopyPlace::SameDisk => say!(view, "copies-same-disk"),
+                _ => say!(view, "copies-nowhere"),
+            };
+            paragraph(ui, view, &why);
+        }
         Health::Good => head(ui, view, &say!(view, "a11y-health-good", name = name), messages),
         Health::Unknown => head(ui, view, &say!(view, "a11y-health-unknown", name = name), messages),
     }

@@ -6,7 +6,7 @@ use crate::gui::screens::{View, say};
 use crate::gui::theme::size;
 use crate::gui::widgets::health::{Condition, Pill};
 use crate::gui::widgets::text::{Pen, fit_line, place};
-use crate::runner::view::{BatchView, Health};
+use crate::runner::view::{BatchView, CopyPlace, Health};
 use crate::texts::reasons;
 
 use super::{Message, Service, scale};
@@ -113,6 +113,14 @@ fn progress(painter: &Painter, view: &View, rect: Rect, x: f32, k: f32, batch: &
     bar.right()
 }
 
+/// Copies on the log's own disk are as good as none.
+fn copies_name(view: &View) -> String {
+    match view.snapshot.copies.place {
+        CopyPlace::Elsewhere => say!(view, "health-copies"),
+        CopyPlace::Nowhere | CopyPlace::SameDisk => say!(view, "health-no-copies"),
+    }
+}
+
 /// From the right edge to the left; returns where it begins.
 fn operator_and_health(ui: &mut Ui, view: &View, rect: Rect, k: f32, messages: &mut Vec<Message>) -> f32 {
     let mut right = rect.right();
@@ -124,11 +132,16 @@ fn operator_and_health(ui: &mut Ui, view: &View, rect: Rect, k: f32, messages: &
     }
     let services = [
         (Service::Printer, say!(view, "health-printer"), &view.snapshot.printer),
+        (Service::Copies, copies_name(view), &view.snapshot.copies.health),
         (Service::Log, say!(view, "health-log"), &view.snapshot.log),
         (Service::Cloud, say!(view, "health-cloud"), &view.snapshot.cloud),
     ];
     for (service, name, health) in services {
+        let unproven = service == Service::Copies && view.snapshot.copies.place != CopyPlace::Elsewhere;
         let (condition, text, spoken) = match health {
+            Health::Good | Health::Unknown if unproven => {
+                (Condition::Unknown, name.clone(), say!(view, "a11y-copies-none", name = name.clone()))
+            }
             Health::Good => (Condition::Good, name.clone(), say!(view, "a11y-health-good", name = name.clone())),
             Health::Unknown => {
                 (Condition::Unknown, name.clone(), say!(view, "a11y-health-unknown", name = name.clone()))

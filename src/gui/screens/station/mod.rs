@@ -67,6 +67,7 @@ enum Message {
 enum Service {
     Cloud,
     Log,
+    Copies,
     Printer,
 }
 

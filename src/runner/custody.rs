@@ -1,0 +1,129 @@
+//! What keeps the log's promises outside of its database, and the key that speaks for the log.
+
+use std::sync::Arc;
+
+use super::log::LogWriter;
+use crate::audit::LineEvent;
+use crate::audit::event::LogKeyRole;
+use crate::audit::note::VerifierKey;
+use crate::domain::{Failure, KeyName, ReasonCode, StationName};
+use crate::ports::{CheckpointPlace, Checkpoints, HighWaterMark, History, LogKey, LogSigner};
+
+/// One of each port.
+#[derive(Clone)]
+pub struct Custody {
+    pub history: Arc<dyn History>,
+    pub checkpoints: Arc<dyn Checkpoints>,
+    pub signer: Arc<dyn LogSigner>,
+    pub places: Vec<Arc<dyn CheckpointPlace>>,
+    pub mark: Arc<dyn HighWaterMark>,
+    /// The name that the configuration gives the log.
+    pub origin: Option<KeyName>,
+}
+
+impl Custody {
+    /// The log's name, or the one that a new log gets. L-525 where the configuration says another.
+    pub async fn origin(&self, station: &StationName) -> Result<KeyName, Failure> {
+        let Some(known) = self.history.origin().await? else {
+            return match &self.origin {
+                Some(origin) => Ok(origin.clone()),
+                None => format!("lineseal/{station}").parse().map_err(unusable),
+            };
+        };
+        let known: KeyName = known.parse().map_err(unusable)?;
+        match &self.origin {
+            Some(other) if *other != known => {
+                Err(unusable(format!("this log is named {known}, and \"origin\" in [log] says {other}")))
+            }
+            _ => Ok(known),
+        }
+    }
+
+    /// Every key whose signatures the log ever stood by, replaced ones, too.
+    pub async fn keys(&self) -> Result<Vec<VerifierKey>, Failure> {
+        self.history.keys().await?.iter().map(|known| known.key.parse().map_err(unusable)).collect()
+    }
+}
+
+/// Names a new log and makes this station's key known to it, where that has not been done; says which
+/// key signs. L-525 when it is not the one that the log names: a key that is gone, altered or another
+/// is never replaced without a person's word.
+pub async fn open_log(log: &LogWriter, custody: &Custody) -> Result<VerifierKey, Failure> {
+    let origin = custody.origin(&log.station).await?;
+    let named = match custody.history.origin().await? {
+        Some(_) => None,
+        None => Some(LineEvent::LogOpened { origin: origin.to_string() }),
+    };
+    let known = station_key(&custody.history.keys().await?, &log.station)?;
+    let mut public = custody.signer.public().await?;
+    if let Some(known) = &known
+        && public.as_ref() != Some(known.public())
+        && custody.signer.successor().await?.as_ref() == Some(known.public())
+    {
+        // A rotation ended between the log and the file.
+        custody.signer.succeed().await?;
+        public = Some(*known.public());
+    }
+    let (key, added) = match (known, public) {
+        (Some(known), Some(public)) if *known.public() == public => (known, None),
+        (Some(known), Some(_)) => {
+            let cause =
+                format!("the signing key here is not {}, the one that the log names for this station", id(&known));
+            return Err(unusable(cause));
+        }
+        (Some(known), None) => {
+            let cause = format!("the signing key {} is gone: put it back, or rotate it", id(&known));
+            return Err(unusable(cause));
+        }
+        (None, public) => {
+            let public = match public {
+                Some(public) => public,
+                None => custody.signer.create().await?,
+            };
+            let key = VerifierKey::from_public(origin, public).map_err(unusable)?;
+            let added = LineEvent::LogKeyAdded { key: key.to_string(), role: LogKeyRole::Station, replaces: None };
+            (key, Some(added))
+        }
+    };
+    log.lines(named.into_iter().chain(added).collect()).await?;
+    Ok(key)
+}
+
+/// Puts another key in the place of this station's, as an event. Where the key here is one that the log
+/// never knew (a lost key's successor, the next one of a token), it is that; else a new one is made.
+pub async fn rotate_key(log: &LogWriter, custody: &Custody) -> Result<VerifierKey, Failure> {
+    let origin = custody.origin(&log.station).await?;
+    let keys = custody.history.keys().await?;
+    let old = station_key(&keys, &log.station)?;
+    let Some(old) = old else { return open_log(log, custody).await };
+    let all = custody.keys().await?;
+    let known = |public: &[u8; 32]| all.iter().any(|key| key.public() == public);
+    let (public, waits) = match custody.signer.public().await? {
+        Some(public) if !known(&public) => (public, false),
+        Some(_) => (custody.signer.make_successor().await?, true),
+        None => (custody.signer.create().await?, false),
+    };
+    let key = VerifierKey::from_public(origin, public).map_err(unusable)?;
+    let (text, replaces) = (key.to_string(), Some(old.to_string()));
+    log.line(LineEvent::LogKeyAdded { key: text, role: LogKeyRole::Station, replaces }).await?;
+    if waits {
+        // Should the power fail before this, the next start does it.
+        custody.signer.succeed().await?;
+    }
+    Ok(key)
+}
+
+/// The key that signs for `station` now, as the log has it.
+fn station_key(keys: &[LogKey], station: &StationName) -> Result<Option<VerifierKey>, Failure> {
+    let ours = |key: &&LogKey| key.role == LogKeyRole::Station && key.station == *station && key.replaced_seq.is_none();
+    keys.iter().rev().find(ours).map(|known| known.key.parse().map_err(unusable)).transpose()
+}
+
+/// Short, as it stands in a note's signature lines and `audit key list`.
+fn id(key: &VerifierKey) -> String {
+    format!("{:08x}", key.id())
+}
+
+fn unusable(cause: impl std::fmt::Display) -> Failure {
+    Failure::new(ReasonCode::LOG_KEY, cause.to_string())
+}

@@ -1,0 +1,311 @@
+//! Makes checkpoints while the log grows, keeps them with the log, and copies them to every place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
+
+use super::custody::{Custody, open_log};
+use super::log::LogWriter;
+use super::rollback;
+use super::view::{Copies, CopyPlace, Health};
+use crate::audit::LineEvent;
+use crate::audit::event::LogKeyRole;
+use crate::audit::note::{Checkpoint, NoteKey, SignedCheckpoint};
+use crate::domain::{Failure, ReasonCode, StationName};
+use crate::ports::{CheckpointPlace, StoredCheckpoint};
+
+/// A copy that failed is tried again after this, and later after ever longer pauses.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// At the end every place gets this long for the last copy.
+const FAREWELL: Duration = Duration::from_secs(20);
+
+/// The task beside a station that works.
+pub struct Keeper {
+    orders: mpsc::Sender<Order>,
+    copies: watch::Receiver<Copies>,
+    task: JoinHandle<()>,
+}
+
+enum Order {
+    /// A batch was closed: what is in the log now is worth a checkpoint.
+    Now,
+    Finish(oneshot::Sender<()>),
+}
+
+impl Keeper {
+    /// Begins; `every`: the time between two checkpoints of a log that grows.
+    pub fn start(log: LogWriter, custody: Custody, every: Duration) -> Self {
+        let (orders, order_receiver) = mpsc::channel(4);
+        let (sender, copies) = watch::channel(Copies::unknown(&custody));
+        let task = tokio::spawn(work(log, custody, every, order_receiver, sender));
+        Self { orders, copies, task }
+    }
+
+    pub fn checkpoint_soon(&self) {
+        // A full queue holds this very wish already.
+        let _ = self.orders.try_send(Order::Now);
+    }
+
+    /// How the copies are; resolves when that has changed.
+    pub async fn changed(&mut self) -> Copies {
+        match self.copies.changed().await {
+            Ok(()) => self.copies.borrow_and_update().clone(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The last checkpoint, copied everywhere or as long as that may take; then how the copies are.
+    pub async fn finish(self) -> Copies {
+        let (done, finished) = oneshot::channel();
+        if self.orders.send(Order::Finish(done)).await.is_ok() {
+            let _ = finished.await;
+        }
+        self.task.abort();
+        self.copies.borrow().clone()
+    }
+}
+
+impl Copies {
+    /// Before anything was copied.
+    pub fn unknown(custody: &Custody) -> Self {
+        let place = if custody.places.is_empty() { CopyPlace::Nowhere } else { CopyPlace::Elsewhere };
+        Self { health: Health::Unknown, place }
+    }
+}
+
+/// What a command does after its last event: the station's checkpoint, copied to every place. Returned
+/// are the copies that failed; the next checkpoint's will be tried again.
+pub async fn checkpoint_and_copy(log: &LogWriter, custody: &Custody) -> Result<Vec<Failure>, Failure> {
+    // A log that was put back is not vouched for.
+    if let Some(failure) = rollback::found(&log.station, custody).await?.failure() {
+        return Err(failure);
+    }
+    match checkpoint(log, custody).await? {
+        Some(checkpoint) => Ok(copy(&log.station, custody, &checkpoint).await),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// QA's second signature on the checkpoint of `size` (the newest without one), once the log's own is
+/// right and the log still has that root. The key is made known to the log at its first use.
+pub async fn cosign(
+    log: &LogWriter,
+    custody: &Custody,
+    key: &NoteKey,
+    size: Option<u64>,
+) -> Result<(StoredCheckpoint, Vec<Failure>), Failure> {
+    let stored = match size {
+        Some(size) => custody.history.checkpoints(size, 1).await?.into_iter().find(|stored| stored.size == size),
+        None => custody.history.latest_checkpoint().await?,
+    };
+    let stored = stored.ok_or_else(|| Failure::new(ReasonCode::NOT_NOW, "there is no such checkpoint to cosign"))?;
+    let broken = |cause: String| Failure::new(ReasonCode::LOG_BROKEN, cause);
+    let mut signed: SignedCheckpoint =
+        stored.note.parse().map_err(|error| broken(format!("checkpoint {}: {error}", stored.size)))?;
+    let keys = custody.keys().await?;
+    signed.verify(&keys).map_err(|error| broken(format!("checkpoint {}: {error}", stored.size)))?;
+    let head = signed.checkpoint().head();
+    if rollback::root(&*custody.history, head.size).await? != head.root {
+        return Err(broken(format!("the log's first {} events are not those of the checkpoint", head.size)));
+    }
+    signed.cosign(key).map_err(|error| Failure::new(ReasonCode::LOG_KEY, error.to_string()))?;
+    if !keys.contains(key.verifier()) {
+        let key = key.verifier().to_string();
+        log.line(LineEvent::LogKeyAdded { key, role: LogKeyRole::Cosigner, replaces: None }).await?;
+    }
+    let cosigned = StoredCheckpoint { size: stored.size, note: signed.to_string() };
+    custody.checkpoints.keep(&cosigned).await?;
+    let failed = copy(&log.station, custody, &cosigned).await;
+    Ok((cosigned, failed))
+}
+
+/// The log's newest checkpoint, made and stored where the log has grown since the last one. `None`: the
+/// log is empty.
+async fn checkpoint(log: &LogWriter, custody: &Custody) -> Result<Option<StoredCheckpoint>, Failure> {
+    let key = open_log(log, custody).await?;
+    // Read in this order: a PASS in between raises both.
+    let mark = custody.mark.read().await?;
+    let head = custody.history.tree_head().await?;
+    if let Some(mark) = mark
+        && rollback::contradicts(&*custody.history, head, mark).await?
+    {
+        // Put back while the station ran: whoever signed it would vouch for two logs.
+        let cause = format!("the log has {} events and is not the one that had {}", head.size, mark.size);
+        return Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause));
+    }
+    let latest = custody.history.latest_checkpoint().await?;
+    if let Some(latest) = latest.filter(|latest| latest.size == head.size) {
+        return Ok(Some(latest));
+    }
+    if head.size == 0 {
+        return Ok(None);
+    }
+    let text = Checkpoint::new(key.name().clone(), head);
+    let signature = custody.signer.sign(text.to_string().as_bytes()).await?;
+    let signed = SignedCheckpoint::attach(text, &key, &signature)
+        .map_err(|error| Failure::new(ReasonCode::LOG_KEY, error.to_string()))?;
+    let checkpoint = StoredCheckpoint { size: head.size, note: signed.to_string() };
+    custody.checkpoints.keep(&checkpoint).await?;
+    Ok(Some(checkpoint))
+}
+
+/// To every place at once; what failed.
+async fn copy(station: &StationName, custody: &Custody, checkpoint: &StoredCheckpoint) -> Vec<Failure> {
+    let mut copies = JoinSet::new();
+    for place in &custody.places {
+        let (place, station, checkpoint) = (place.clone(), station.clone(), checkpoint.clone());
+        copies.spawn(async move { place.put(&station, &checkpoint).await });
+    }
+    copies.join_all().await.into_iter().filter_map(Result::err).collect()
+}
+
+async fn work(
+    log: LogWriter,
+    custody: Custody,
+    every: Duration,
+    mut orders: mpsc::Receiver<Order>,
+    out: watch::Sender<Copies>,
+) {
+    let (newest, _) = watch::channel(None);
+    let (told, mut tells) = mpsc::channel(16);
+    let mut copiers = JoinSet::new();
+    for (number, place) in custody.places.iter().cloned().enumerate() {
+        copiers.spawn(copier(number, log.station.clone(), place, newest.subscribe(), told.clone()));
+    }
+    let mut state = State { made: Ok(()), places: vec![None; custody.places.len()] };
+    let mut tick = tokio::time::interval(every);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let farewell = loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            order = orders.recv() => match order {
+                Some(Order::Now) => {}
+                Some(Order::Finish(done)) => break Some(done),
+                None => break None,
+            },
+            Some((number, outcome)) = tells.recv() => {
+                state.places[number] = Some(outcome);
+                out.send_replace(state.picture(&custody));
+                continue;
+            }
+        }
+        state.made = make(&log, &custody, &newest).await;
+        out.send_replace(state.picture(&custody));
+    };
+    state.made = make(&log, &custody, &newest).await;
+    // Each copier tries the last one at least once, and ends.
+    drop((newest, told));
+    let last = async {
+        while let Some((number, outcome)) = tells.recv().await {
+            state.places[number] = Some(outcome);
+        }
+    };
+    if timeout(FAREWELL, last).await.is_err() {
+        state.made = Err(Failure::new(ReasonCode::COPY_FAILED, "a place took the last checkpoint's copy too slowly"));
+    }
+    for failure in state.failures() {
+        tracing::error!(%failure, "the last checkpoint");
+    }
+    out.send_replace(state.picture(&custody));
+    if let Some(done) = farewell {
+        let _ = done.send(());
+    }
+}
+
+async fn make(
+    log: &LogWriter,
+    custody: &Custody,
+    newest: &watch::Sender<Option<Arc<StoredCheckpoint>>>,
+) -> Result<(), Failure> {
+    let made = checkpoint(log, custody).await.inspect_err(|failure| tracing::error!(%failure, "no checkpoint"))?;
+    if let Some(made) = made {
+        newest.send_if_modified(|known| {
+            let new = known.as_ref().is_none_or(|known| **known != made);
+            if new {
+                *known = Some(Arc::new(made));
+            }
+            new
+        });
+    }
+    Ok(())
+}
+
+struct State {
+    /// The last attempt at a checkpoint.
+    made: Result<(), Failure>,
+    /// `None`: nothing was copied there yet. `true`: on another disk than the log.
+    places: Vec<Option<Result<bool, Failure>>>,
+}
+
+impl State {
+    fn failures(&self) -> impl Iterator<Item = &Failure> {
+        let places = self.places.iter().filter_map(|place| place.as_ref()?.as_ref().err());
+        self.made.as_ref().err().into_iter().chain(places)
+    }
+
+    fn picture(&self, custody: &Custody) -> Copies {
+        let health = match self.failures().next() {
+            Some(failure) => Health::Bad(failure.clone()),
+            None if self.places.iter().all(Option::is_some) => Health::Good,
+            None => Health::Unknown,
+        };
+        let on_this_disk = |place: &Option<Result<bool, Failure>>| matches!(place, Some(Ok(false)));
+        let place = match custody.places.as_slice() {
+            [] => CopyPlace::Nowhere,
+            _ if self.places.iter().all(on_this_disk) => CopyPlace::SameDisk,
+            _ => CopyPlace::Elsewhere,
+        };
+        Copies { health, place }
+    }
+}
+
+/// Copies the newest checkpoint to one place, again and again until it is there or a newer one is made.
+async fn copier(
+    number: usize,
+    station: StationName,
+    place: Arc<dyn CheckpointPlace>,
+    mut newest: watch::Receiver<Option<Arc<StoredCheckpoint>>>,
+    told: mpsc::Sender<(usize, Result<bool, Failure>)>,
+) {
+    let mut failed: Option<(Instant, Duration)> = None;
+    loop {
+        let again = async {
+            match failed {
+                Some((at, _)) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let over = tokio::select! {
+            changed = newest.changed() => changed.is_err(),
+            () = again => false,
+        };
+        let checkpoint = newest.borrow_and_update().clone();
+        // After the last one was copied there is nothing more to do.
+        let owed = !over || failed.is_some();
+        if let (Some(checkpoint), true) = (checkpoint, owed) {
+            let copied = async {
+                place.put(&station, &checkpoint).await?;
+                place.is_elsewhere().await
+            };
+            let outcome = copied.await;
+            failed = match &outcome {
+                Ok(_) => None,
+                Err(failure) => {
+                    tracing::error!(place = place.name(), size = checkpoint.size, %failure, "not copied");
+                    let pause = failed.map_or(FIRST_PAUSE, |(_, pause)| (pause * 2).min(LONGEST_PAUSE));
+                    Some((Instant::now() + pause, pause))
+                }
+            };
+            if told.send((number, outcome)).await.is_err() {
+                return;
+            }
+        }
+        if over {
+            return;
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Was the log put back, or rewritten? It is compared with what is known of it elsewhere, before
+//! anything is claimed.
+//!
+//! Evidence is the high-water mark, the newest checkpoint stored with the log, and the newest copies in
+//! each place: a size that the log has not reached, or another root at a size that it has. A copy counts
+//! when a key of the log signed it, or the key that this station holds, which a restored log may not know
+//! yet. Any other note is reported and otherwise passed over: else whoever can write to the share could
+//! stop the line with a forged one. The exception is a log without any key: it is new, and a checkpoint
+//! of its name means that database and key were both put back, or that two logs share a name. Both want
+//! a person.
+//!
+//! A ruling lifts what it names: checkpoints that the log contradicts, for ever; places that could not
+//! be read, until the next run of a board, because what they would have told is not known.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::custody::{Custody, open_log};
+use super::log::LogWriter;
+use crate::audit::event::Ruling;
+use crate::audit::note::{Checkpoint, SignedCheckpoint, VerifierKey};
+use crate::audit::proof::{ProveError, root_at};
+use crate::audit::{Body, LineEvent, TreeHead};
+use crate::domain::{Failure, KeyName, ReasonCode, Sha256, StationName};
+use crate::ports::{History, Logged};
+
+/// Copies that are looked at in each place. An older one tells nothing that a newer one does not, as
+/// long as the log is one; `audit verify` compares all that it is given.
+const NEWEST: usize = 32;
+/// How often a blocked station looks again: a ruling comes, a share is mounted.
+const AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// Events after a ruling among which a run's is looked for.
+const SINCE_RULING: u32 = 256;
+
+/// How the log stands to what is known of it elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The log as it is.
+    pub head: TreeHead,
+    /// Checkpoints that it contradicts, whole; the high-water mark as one without signatures.
+    pub contradicted: BTreeSet<String>,
+    /// What could not be read: L-522 for a place, L-524 for the mark.
+    pub unread: Vec<Failure>,
+    /// What the newest ruling on a rollback covers.
+    ruling: Option<Covered>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Covered {
+    known: BTreeSet<String>,
+    /// No board was run since.
+    fresh: bool,
+}
+
+impl Standing {
+    /// Why nothing may be claimed: L-521, L-522 or L-524. `None`: nothing speaks against the log, or a
+    /// ruling covers all that does.
+    pub fn failure(&self) -> Option<Failure> {
+        let ruled = |note: &&String| self.ruling.as_ref().is_some_and(|ruling| ruling.known.contains(*note));
+        if let Some(note) = self.contradicted.iter().find(|note| !ruled(note)) {
+            let size = self.head.size;
+            let what = match size_of(note) {
+                Some(known) if known > size => format!("the log has {size} events, and had {known}"),
+                Some(known) => format!("the log's first {known} events are not those that were signed"),
+                None => "a checkpoint of the log is contradicted".to_owned(),
+            };
+            let more = self.contradicted.iter().filter(|note| !ruled(note)).count() - 1;
+            let more = if more == 0 { String::new() } else { format!(" ({more} more checkpoints say so)") };
+            return Some(Failure::new(ReasonCode::LOG_ROLLED_BACK, what + &more));
+        }
+        match &self.ruling {
+            Some(ruling) if ruling.fresh => None,
+            _ => self.unread.first().cloned(),
+        }
+    }
+
+    /// What people may rule: the log as it was found, and all that it is known to contradict. `None`:
+    /// there is nothing to rule on.
+    pub fn ruling(&self) -> Option<Ruling> {
+        self.failure()?;
+        let mut known = self.contradicted.clone();
+        // A place that is away today is back tomorrow, and its old copies are still ruled on.
+        known.extend(self.ruling.iter().flat_map(|ruling| ruling.known.iter().cloned()));
+        let (size, root) = (self.head.size, Sha256::from_bytes(self.head.root));
+        Some(Ruling::Rollback { size, root, known: known.into_iter().collect() })
+    }
+}
+
+fn size_of(note: &str) -> Option<u64> {
+    note.lines().nth(1)?.parse().ok()
+}
+
+/// Compares the log with everything that is known of it elsewhere.
+pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing, Failure> {
+    let history = &*custody.history;
+    let head = history.tree_head().await?;
+    let trust = Trust::of(station, custody).await?;
+    let mut evidence = Evidence::default();
+    match custody.mark.read().await {
+        Ok(Some(mark)) => {
+            let checkpoint = Checkpoint::new(trust.origin.clone(), mark);
+            evidence.notes.push((mark, checkpoint.to_string()));
+        }
+        Ok(None) => {}
+        Err(failure) => evidence.unread.push(failure),
+    }
+    if let Some(stored) = history.latest_checkpoint().await? {
+        match stored.note.parse::<SignedCheckpoint>() {
+            Ok(signed) => evidence.notes.push((signed.checkpoint().head(), stored.note)),
+            Err(error) => tracing::warn!(size = stored.size, %error, "the log's newest checkpoint can't be read"),
+        }
+    }
+    copies(custody, head, &trust, &mut evidence).await;
+    let mut contradicted = BTreeSet::new();
+    for (known, note) in evidence.notes {
+        if contradicts(history, head, known).await? {
+            contradicted.insert(note);
+        }
+    }
+    let ruling = match history.rollback_ruling().await? {
+        Some(ruling) => Some(covered(history, &ruling).await?),
+        None => None,
+    };
+    Ok(Standing { head, contradicted, unread: evidence.unread, ruling })
+}
+
+/// Lets the station begin, or says why not: compares, opens the log for signing, and sets the mark.
+pub async fn pass(log: &LogWriter, custody: &Custody) -> Result<(), Failure> {
+    let standing = found(&log.station, custody).await?;
+    if let Some(failure) = standing.failure() {
+        return Err(failure);
+    }
+    open_log(log, custody).await?;
+    let head = custody.history.tree_head().await?;
+    if standing.contradicted.is_empty() && standing.unread.is_empty() {
+        custody.mark.raise(head).await
+    } else {
+        // Ruled on: the mark is the log's as it is from here on.
+        custody.mark.reset(head).await
+    }
+}
+
+/// Is this why a station takes no board until something changes outside of it, as opposed to a log that
+/// can't be read or written at all?
+pub fn blocks(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        ReasonCode::LOG_ROLLED_BACK | ReasonCode::COPIES_UNREADABLE | ReasonCode::MARK_FAILED | ReasonCode::LOG_KEY
+    )
+}
+
+/// Tries to [`pass`] until it can; says why it can't whenever it has looked.
+pub async fn keep_trying(log: LogWriter, custody: Custody, out: mpsc::Sender<Result<(), Failure>>) {
+    loop {
+        tokio::time::sleep(AGAIN_AFTER).await;
+        let passed = pass(&log, &custody).await;
+        let done = passed.is_ok();
+        if out.send(passed).await.is_err() || done {
+            return;
+        }
+    }
+}
+
+/// Whose word counts.
+struct Trust {
+    origin: KeyName,
+    keys: Vec<VerifierKey>,
+    /// The log knows no key at all.
+    new: bool,
+}
+
+impl Trust {
+    async fn of(station: &StationName, custody: &Custody) -> Result<Self, Failure> {
+        let origin = custody.origin(station).await?;
+        let mut keys = custody.keys().await?;
+        let new = keys.is_empty();
+        if let Some(public) = custody.signer.public().await?
+            && let Ok(key) = VerifierKey::from_public(origin.clone(), public)
+            && !keys.contains(&key)
+        {
+            keys.push(key);
+        }
+        Ok(Self { origin, keys, new })
+    }
+
+    /// The head that `note` vouches for; `None`: it is no evidence.
+    fn vouched(&self, place: &str, note: &str) -> Option<TreeHead> {
+        let signed: SignedCheckpoint = match note.parse() {
+            Ok(signed) => signed,
+            Err(error) => {
+                tracing::warn!(place, %error, "a file among the copies is no checkpoint");
+                return None;
+            }
+        };
+        let checkpoint = signed.checkpoint();
+        if *checkpoint.origin() != self.origin {
+            // Several logs may share a place.
+            return None;
+        }
+        match signed.verify(&self.keys) {
+            Ok(_) => Some(checkpoint.head()),
+            Err(_) if self.new => Some(checkpoint.head()),
+            Err(error) => {
+                let size = checkpoint.head().size;
+                tracing::warn!(place, size, %error, "a copy that no key of the log signed: somebody put it there");
+                None
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Evidence {
+    notes: Vec<(TreeHead, String)>,
+    unread: Vec<Failure>,
+}
+
+/// Every place at once: one that is slow holds up no other.
+async fn copies(custody: &Custody, head: TreeHead, trust: &Trust, evidence: &mut Evidence) {
+    let mut looks = JoinSet::new();
+    for place in custody.places.iter().cloned() {
+        looks.spawn(async move { (place.newest(head.size, NEWEST).await, place) });
+    }
+    while let Some(Ok((newest, place))) = looks.join_next().await {
+        match newest {
+            Ok(notes) => {
+                let vouched = |note: String| Some((trust.vouched(place.name(), &note)?, note));
+                evidence.notes.extend(notes.into_iter().filter_map(vouched));
+            }
+            Err(failure) => evidence.unread.push(failure),
+        }
+    }
+}
+
+/// Was the log, which is at `head` now, never at `known`?
+pub async fn contradicts(history: &dyn History, head: TreeHead, known: TreeHead) -> Result<bool, Failure> {
+    Ok(known.size > head.size || root(history, known.size).await? != known.root)
+}
+
+/// The log's root when it had `size` events.
+pub async fn root(history: &dyn History, size: u64) -> Result<[u8; 32], Failure> {
+    // Which hashes are needed is known before any is read; reading waits, and the proof does not.
+    let mut nodes = Vec::new();
+    let asked = root_at(size, |needed| {
+        nodes = needed.to_vec();
+        Err(())
+    });
+    if let Ok(root) = asked {
+        return Ok(root);
+    }
+    let hashes = history.hashes(&nodes).await?;
+    root_at(size, |_| Ok::<_, std::convert::Infallible>(hashes))
+        .map_err(|error: ProveError<_>| Failure::new(ReasonCode::STORE_CORRUPT, error.to_string()))
+}
+
+async fn covered(history: &dyn History, ruling: &Logged) -> Result<Covered, Failure> {
+    let known = match &ruling.event.body {
+        Body::Line(LineEvent::Ruled { ruling: Ruling::Rollback { known, .. }, .. }) => known.iter().cloned().collect(),
+        _ => BTreeSet::new(),
+    };
+    let after = history.events(ruling.receipt.seq + 1, SINCE_RULING).await?;
+    let fresh = after.len() < SINCE_RULING as usize
+        && !after.iter().any(|(logged, _)| matches!(logged.event.body, Body::Run(_)));
+    Ok(Covered { known, fresh })
+}

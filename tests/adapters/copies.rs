@@ -1,0 +1,180 @@
+//! Places for copies of the checkpoints: folders on this and another disk, and S3 as moto has it.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use aws_sdk_s3::primitives::ByteStream;
+use lineseal::adapters::copies::{Bucket, Directory};
+use lineseal::config::S3Copies;
+use lineseal::domain::{ReasonCode, StationName};
+use lineseal::ports::{CheckpointPlace, StoredCheckpoint};
+
+use crate::aws_iot::{Peer, ministack, moto};
+
+fn station(name: &str) -> StationName {
+    name.parse().unwrap()
+}
+
+fn checkpoint(size: u64, note: &str) -> StoredCheckpoint {
+    StoredCheckpoint { size, note: format!("plant\n{size}\n{note}\n\n— plant signature\n") }
+}
+
+fn notes(checkpoints: &[&StoredCheckpoint]) -> Vec<String> {
+    checkpoints.iter().map(|checkpoint| checkpoint.note.clone()).collect()
+}
+
+/// What every place has to do.
+async fn contract(place: &dyn CheckpointPlace) {
+    let (one, two) = (station("L3-ST2"), station("ST"));
+    assert_eq!(place.newest(0, 9).await.unwrap(), Vec::<String>::new());
+    let (small, large, middle) = (checkpoint(9, "a"), checkpoint(1_000_000, "b"), checkpoint(77, "c"));
+    place.put(&one, &small).await.unwrap();
+    place.put(&one, &large).await.unwrap();
+    place.put(&two, &middle).await.unwrap();
+    // By size and not by text or station, and from wherever the log itself ends.
+    for log in [0, 9, 78, 1_000_000, 5_000_000, u64::MAX] {
+        assert_eq!(place.newest(log, 9).await.unwrap(), notes(&[&large, &middle, &small]), "from {log}");
+        assert_eq!(place.newest(log, 2).await.unwrap(), notes(&[&large, &middle]), "from {log}");
+    }
+    // Told twice, kept once.
+    place.put(&one, &large).await.unwrap();
+    assert_eq!(place.newest(0, 9).await.unwrap().len(), 3);
+    // After a rollback the log comes to a size for the second time: the first one's copy stays.
+    let fork = checkpoint(1_000_000, "another root");
+    place.put(&one, &fork).await.unwrap();
+    place.put(&one, &fork).await.unwrap();
+    let mut two_of_a_size = place.newest(0, 2).await.unwrap();
+    two_of_a_size.sort();
+    let mut expected = notes(&[&large, &fork]);
+    expected.sort();
+    assert_eq!(two_of_a_size, expected);
+    assert_eq!(place.newest(0, 9).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_folder_keeps_every_copy_and_finds_the_newest() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(copies.path().join("holiday.jpg"), b"\xff\xd8").unwrap();
+    let place = Directory::new(copies.path(), data.path());
+    contract(&place).await;
+    let name = "L3-ST2-00000000000000000009.checkpoint";
+    assert_eq!(std::fs::read_to_string(copies.path().join(name)).unwrap(), checkpoint(9, "a").note);
+}
+
+#[tokio::test]
+async fn a_folder_on_the_logs_own_disk_counts_as_none() {
+    let data = tempfile::tempdir().unwrap();
+    let copies = data.path().join("copies");
+    std::fs::create_dir(&copies).unwrap();
+    assert!(!Directory::new(&copies, data.path()).is_elsewhere().await.unwrap());
+
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    assert_ne!(elsewhere.path().metadata().unwrap().dev(), data.path().metadata().unwrap().dev(), "two disks");
+    assert!(Directory::new(elsewhere.path(), data.path()).is_elsewhere().await.unwrap());
+    contract(&Directory::new(elsewhere.path(), data.path())).await;
+}
+
+#[tokio::test]
+async fn a_share_that_is_not_mounted_is_a_failure_and_is_not_made() {
+    let data = tempfile::tempdir().unwrap();
+    let share = data.path().join("share");
+    let place = Directory::new(&share, data.path());
+    assert_eq!(place.put(&station("S"), &checkpoint(1, "a")).await.unwrap_err().code, ReasonCode::COPY_FAILED);
+    let failure = place.newest(1, 1).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::COPIES_UNREADABLE);
+    assert!(failure.cause.contains("share"), "{failure}");
+    assert_eq!(place.is_elsewhere().await.unwrap_err().code, ReasonCode::COPIES_UNREADABLE);
+    assert!(!share.exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_takes_nothing_is_a_failure() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::set_permissions(copies.path(), std::fs::Permissions::from_mode(0o500)).unwrap();
+    let place = Directory::new(copies.path(), data.path());
+    let put = place.put(&station("S"), &checkpoint(1, "a")).await;
+    if rustix::process::geteuid().is_root() {
+        // Root may write everywhere; what it may not is make a file below a file.
+        std::fs::write(data.path().join("file"), "").unwrap();
+        let place = Directory::new(data.path().join("file"), data.path());
+        assert_eq!(place.put(&station("S"), &checkpoint(1, "a")).await.unwrap_err().code, ReasonCode::COPY_FAILED);
+    } else {
+        assert_eq!(put.unwrap_err().code, ReasonCode::COPY_FAILED);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_was_altered_under_both_of_its_names_is_not_taken_for_kept() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let place = Directory::new(copies.path(), data.path());
+    let (name, note) = (station("S"), checkpoint(5, "a"));
+    place.put(&name, &checkpoint(5, "b")).await.unwrap();
+    place.put(&name, &note).await.unwrap();
+    spoil(copies.path());
+    assert_eq!(place.put(&name, &note).await.unwrap_err().code, ReasonCode::COPY_FAILED);
+}
+
+fn spoil(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        std::fs::write(entry.unwrap().path(), "spoilt").unwrap();
+    }
+}
+
+async fn bucket(peer: &Peer, name: &str, prefix: &str) -> Bucket {
+    let client = client(peer);
+    client.create_bucket().bucket(name).send().await.unwrap();
+    client.put_object().bucket(name).key("holiday.jpg").body(ByteStream::from_static(b"x")).send().await.unwrap();
+    let stranger = client.put_object().bucket(name).key(format!("{prefix}readme.txt"));
+    stranger.body(ByteStream::from_static(b"x")).send().await.unwrap();
+    Bucket::with_credentials(&plan(peer, name, prefix), peer.station.clone())
+}
+
+fn plan(peer: &Peer, bucket: &str, prefix: &str) -> S3Copies {
+    S3Copies {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        region: peer.region.parse().unwrap(),
+        aws_profile: None,
+        endpoint: Some(peer.endpoint.clone()),
+    }
+}
+
+fn client(peer: &Peer) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        // The one Region where a bucket is made without saying where.
+        .region(aws_config::Region::new("us-east-1"))
+        .credentials_provider(peer.station.clone())
+        .endpoint_url(&peer.endpoint)
+        .force_path_style(true);
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_every_copy_and_finds_the_newest() {
+    contract(&bucket(moto().await, "copies-1", "plant/").await).await;
+    contract(&bucket(moto().await, "copies-2", "").await).await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_or_not_reached_is_a_failure() {
+    let peer = moto().await;
+    let away = Bucket::with_credentials(&plan(peer, "no-such-bucket", ""), peer.station.clone());
+    assert_eq!(away.put(&station("S"), &checkpoint(1, "a")).await.unwrap_err().code, ReasonCode::COPY_FAILED);
+    let failure = away.newest(1, 1).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::COPIES_UNREADABLE);
+    assert!(failure.cause.contains("ListObjectsV2: NoSuchBucket"), "{failure}");
+    // MiniStack has no buckets, and says first of all who may not ask.
+    let guarded = ministack().await;
+    let stranger = Bucket::with_credentials(&plan(guarded, "copies-1", ""), guarded.station.clone());
+    let failure = stranger.newest(1, 1).await.unwrap_err();
+    assert!(failure.cause.contains("AccessDenied"), "{failure}");
+
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let mut plan = plan(peer, "copies", "");
+    plan.endpoint = Some(format!("http://{address}"));
+    let away = Bucket::with_credentials(&plan, peer.station.clone());
+    assert_eq!(away.newest(1, 1).await.unwrap_err().code, ReasonCode::COPIES_UNREADABLE);
+}

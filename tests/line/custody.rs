@@ -1,0 +1,487 @@
+//! What keeps the log's promises outside of its database: the mark before PASS, checkpoints and their
+//! copies, and an old log that is put back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use lineseal::adapters::mark::MarkFile;
+use lineseal::audit::event::FreeText;
+use lineseal::audit::note::{NoteKey, SignedCheckpoint, VerifierKey};
+use lineseal::audit::{LineEvent, TreeHead};
+use lineseal::bootstrap;
+use lineseal::config::Config;
+use lineseal::domain::profile::KeyKind;
+use lineseal::domain::{Failure, ReasonCode};
+use lineseal::ports::HighWaterMark;
+use lineseal::runner::view::{Command, CopyPlace, Health, LaneState, Snapshot};
+use lineseal::runner::{Custody, LogWriter, checkpoint_and_copy, cosign, open_log, rollback, rotate_key};
+use secrecy::SecretBox;
+use tempfile::TempDir;
+
+use crate::bench::Bench;
+use crate::log;
+use crate::peers::Cloud;
+use crate::station::{Station, assert_outcome};
+
+/// A bench whose log is copied to a folder on another disk.
+struct Copied<'a> {
+    bench: Bench<'a>,
+    config: Config,
+    copies: TempDir,
+}
+
+impl<'a> Copied<'a> {
+    async fn new(lanes: u8) -> Copied<'a> {
+        let bench = Bench::new(lanes, Cloud::shared().await).await;
+        let copies = tempfile::tempdir_in("/dev/shm").unwrap();
+        let mut config = bench.config();
+        config.log.copies = vec![copies.path().to_owned()];
+        // Nothing here waits for a clock: what is copied is copied for a reason.
+        config.log.checkpoint_every = Duration::from_secs(3600);
+        Copied { bench, config, copies }
+    }
+
+    async fn start(&self) -> Station {
+        let credentials = SharedCredentialsProvider::new(self.bench.cloud.credentials.clone());
+        Station::start_at(Arc::new(self.config.clone()), self.bench.data_dir(), credentials, |_| {}).await
+    }
+
+    async fn by_hand(&self) -> (LogWriter, Custody) {
+        bootstrap::open_kept_log(&self.config, &self.bench.data_dir(), Some("supervisor")).await.unwrap()
+    }
+
+    fn copies(&self) -> Vec<SignedCheckpoint> {
+        copies_in(self.copies.path())
+    }
+
+    fn database(&self) -> PathBuf {
+        self.bench.data_dir().join("lineseal.db")
+    }
+
+    /// The supervisor's word on the log as it stands, from another process than the station's.
+    async fn rule(&self) {
+        let (log, custody) = self.by_hand().await;
+        let found = rollback::found(&log.station, &custody).await.unwrap();
+        let reason = FreeText { id: uuid::Uuid::nil(), text_sha256: "0".repeat(64) };
+        let ruling = found.ruling().expect("something to rule on");
+        log.line(LineEvent::Ruled { ruling, second: None, reason, evidence: Vec::new() }).await.unwrap();
+    }
+}
+
+/// Smallest first.
+fn copies_in(folder: &Path) -> Vec<SignedCheckpoint> {
+    let mut copies: Vec<SignedCheckpoint> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap().parse().unwrap())
+        .collect();
+    copies.sort_by_key(|copy| copy.checkpoint().head().size);
+    copies
+}
+
+fn refused(snapshot: &Snapshot, code: ReasonCode) -> bool {
+    let is = |state: &LaneState| matches!(state, LaneState::Refused { failure } if failure.code == code);
+    snapshot.lanes.iter().any(|lane| is(&lane.state))
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..1200 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what} was not seen within a minute");
+}
+
+fn labels(bench: &Bench<'_>) -> usize {
+    let zpl = |entry: &std::io::Result<std::fs::DirEntry>| {
+        entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "zpl")
+    };
+    std::fs::read_dir(bench.labels()).map_or(0, |entries| entries.filter(zpl).count())
+}
+
+/// A real mark whose disk is full from a moment on.
+struct Full {
+    mark: MarkFile,
+    full: Arc<AtomicBool>,
+}
+
+#[async_trait::async_trait]
+impl HighWaterMark for Full {
+    async fn read(&self) -> Result<Option<TreeHead>, Failure> {
+        self.mark.read().await
+    }
+    async fn raise(&self, head: TreeHead) -> Result<(), Failure> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(Failure::new(ReasonCode::MARK_FAILED, "no space left on device"));
+        }
+        self.mark.raise(head).await
+    }
+    async fn reset(&self, head: TreeHead) -> Result<(), Failure> {
+        self.mark.reset(head).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_whose_mark_cannot_be_written_is_not_shown_and_has_no_label_until_it_can() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    let full = Arc::new(AtomicBool::new(false));
+    let mark = Full { mark: MarkFile::of(&bench.data_dir()), full: full.clone() };
+    let mut station = Station::start_with(&bench, |equipment| equipment.custody.mark = Arc::new(mark)).await;
+    station.until("the lanes", |snapshot| !snapshot.lanes.is_empty()).await;
+    full.store(true, Ordering::SeqCst);
+    bench.plug(1, "A", &chip);
+    let shown = station.until("the refusal", |snapshot| refused(snapshot, ReasonCode::MARK_FAILED)).await;
+    assert!(shown.recent.is_empty(), "{:?}", shown.recent);
+    assert!(matches!(&shown.log, Health::Bad(failure) if failure.code == ReasonCode::MARK_FAILED));
+    let log = station.stop().await;
+    let sealed = log::all(&log, "sealed");
+    assert_eq!((sealed.len(), &sealed[0]["verdict"]), (1, &"PASS".into()), "it is in the log, and nowhere else");
+    assert_eq!(labels(&bench), 0);
+    bench.unplug(1);
+
+    // With room again the mark comes first, then the label that the log owes.
+    let station = Station::start(&bench).await;
+    until("the label", || labels(&bench) == 1).await;
+    let log = station.stop().await;
+    assert_eq!(log::all(&log, "sealed").len(), 1);
+    let mark = MarkFile::of(&bench.data_dir()).read().await.unwrap().unwrap();
+    assert!(mark.size > 1 && mark.size <= log.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passs_mark_is_on_disk_when_the_pass_is_told() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    let mut station = Station::start(&bench).await;
+    bench.plug(1, "A", &chip);
+    assert_outcome(&station.unit().await, "PASS");
+    let mark = MarkFile::of(&bench.data_dir()).read().await.unwrap().unwrap();
+    let sealed = station.log().iter().find(|event| event.kind() == "sealed").unwrap().seq;
+    assert!(mark.size > sealed, "the mark is at {}, the PASS is event {sealed}", mark.size);
+    station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_are_copied_when_a_batch_closes_and_at_the_end_signed_by_the_key_in_the_log() {
+    let line = Copied::new(1).await;
+    let mut station = line.start().await;
+    let good = |snapshot: &Arc<Snapshot>| snapshot.copies.health == Health::Good;
+    station.until("a first copy", good).await;
+    let profile = line.config.profiles[0].name.clone();
+    station.command(Command::OpenBatch { name: "B1".parse().unwrap(), profile, planned: 1 }).await;
+    station.until("the batch", |snapshot| snapshot.batch.is_some()).await;
+    let before = line.copies().len();
+    station.command(Command::CloseBatch).await;
+    until("the batch's copy", || line.copies().len() > before).await;
+    let closed = line.copies().len();
+    let log = station.stop().await;
+
+    let opened = log::all(&log, "log-opened");
+    let added = log::all(&log, "log-key-added");
+    assert_eq!((opened.len(), added.len()), (1, 1));
+    assert_eq!(opened[0]["origin"], "lineseal/PRACTICE");
+    let key: VerifierKey = added[0]["key"].as_str().unwrap().parse().unwrap();
+    let copies = line.copies();
+    assert!(copies.len() > closed, "{copies:?}");
+    for copy in &copies {
+        copy.verify(std::slice::from_ref(&key)).unwrap();
+    }
+    let last = copies.last().unwrap().checkpoint();
+    assert_eq!((last.head().size, last.origin().as_str()), (log.len() as u64, "lineseal/PRACTICE"));
+    assert_eq!(log.last().unwrap().kind(), "station-stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_log_grows_a_checkpoint_is_made_by_itself() {
+    let mut line = Copied::new(1).await;
+    line.config.log.checkpoint_every = Duration::from_millis(100);
+    let mut station = line.start().await;
+    let profile = line.config.profiles[0].name.clone();
+    station.command(Command::OpenBatch { name: "B1".parse().unwrap(), profile, planned: 1 }).await;
+    station.until("the batch", |snapshot| snapshot.batch.is_some()).await;
+    let size = station.log().len() as u64;
+    let newest = || line.copies().last().map_or(0, |copy| copy.checkpoint().head().size);
+    until("its checkpoint", || newest() >= size).await;
+    // A log that does not grow needs none.
+    assert_eq!(newest(), size);
+    station.stop().await;
+}
+
+/// A database that is put back below a running station (a server's, say).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_goes_back_while_the_station_runs_is_not_vouched_for() {
+    let line = Copied::new(1).await;
+    let (log, custody) = line.by_hand().await;
+    rollback::pass(&log, &custody).await.unwrap();
+    let mark = custody.mark.read().await.unwrap().unwrap();
+    custody.mark.reset(TreeHead { size: mark.size + 1, ..mark }).await.unwrap();
+    let keeper_would = checkpoint_and_copy(&log, &custody).await.unwrap_err();
+    assert_eq!(keeper_would.code, ReasonCode::LOG_ROLLED_BACK);
+    assert_eq!(line.copies().len(), 0);
+}
+
+/// What the station is held to know the log by, after an old one was put back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Witness {
+    Mark,
+    Copies,
+    Both,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_log_that_was_put_back_takes_no_board_until_it_is_ruled_on() {
+    for witness in [Witness::Mark, Witness::Copies, Witness::Both] {
+        put_back(witness).await;
+    }
+}
+
+async fn put_back(witness: Witness) {
+    let mut line = Copied::new(1).await;
+    let chips = [(); 3].map(|()| line.bench.chip(KeyKind::EcP256));
+    let mut station = line.start().await;
+    line.bench.plug(1, "A", &chips[0]);
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+    let backup = std::fs::read(line.database()).unwrap();
+
+    line.bench.unplug(1);
+    let mut station = line.start().await;
+    line.bench.plug(1, "B", &chips[1]);
+    assert_outcome(&station.unit().await, "PASS");
+    let before = station.stop().await.len();
+
+    std::fs::write(line.database(), backup).unwrap();
+    if witness == Witness::Mark {
+        for entry in std::fs::read_dir(line.copies.path()).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+    if witness == Witness::Copies {
+        std::fs::remove_file(line.bench.data_dir().join(MarkFile::FILE)).unwrap();
+    }
+    line.bench.unplug(1);
+    line.bench.plug(1, "C", &chips[2]);
+    let mut station = line.start().await;
+    let blocked = |snapshot: &Arc<Snapshot>| refused(snapshot, ReasonCode::LOG_ROLLED_BACK);
+    let shown = station.until("the refusal", blocked).await;
+    assert!(matches!(&shown.log, Health::Bad(failure) if failure.code == ReasonCode::LOG_ROLLED_BACK), "{witness:?}");
+    assert!(log::all(&station.log(), "claimed").len() == 1, "{witness:?}: nothing is claimed");
+    let copies = line.copies().len();
+
+    // Neither a command nor a new start gets past it, and nobody vouches for such a log.
+    let (log, custody) = line.by_hand().await;
+    let failure = checkpoint_and_copy(&log, &custody).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::LOG_ROLLED_BACK);
+    station.stop().await;
+    let mut station = line.start().await;
+    station.until("the refusal again", blocked).await;
+    assert_eq!(line.copies().len(), copies, "{witness:?}: no new checkpoint");
+
+    line.rule().await;
+    assert_outcome(&station.unit().await, "PASS");
+    let log = station.stop().await;
+    assert!(log.len() < before * 2);
+
+    // What was ruled on stays ruled on, though the old copies are still there.
+    line.bench.unplug(1);
+    let station = line.start().await;
+    let (writer, custody) = line.by_hand().await;
+    let found = rollback::found(&writer.station, &custody).await.unwrap();
+    assert_eq!((found.failure(), found.ruling()), (None, None), "{witness:?}");
+    assert_eq!(found.contradicted.is_empty(), witness == Witness::Mark, "{witness:?}");
+    station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_is_away_at_start_stops_the_line_until_it_is_back_or_ruled_on() {
+    let mut line = Copied::new(1).await;
+    let chip = line.bench.chip(KeyKind::EcP256);
+    let share = line.copies.path().join("share");
+    line.config.log.copies = vec![share.clone()];
+    line.bench.plug(1, "A", &chip);
+    let mut station = line.start().await;
+    let away = |snapshot: &Arc<Snapshot>| refused(snapshot, ReasonCode::COPIES_UNREADABLE);
+    station.until("the refusal", away).await;
+    std::fs::create_dir(&share).unwrap();
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+    assert!(!copies_in(&share).is_empty());
+
+    // Away again, and ruled on: for this time only.
+    let kept = line.copies.path().join("kept");
+    std::fs::rename(&share, &kept).unwrap();
+    let mut station = line.start().await;
+    station.until("the refusal", away).await;
+    line.rule().await;
+    assert_outcome(&station.unit().await, "PASS");
+    let shown = station.until("the failed copy", |snapshot| snapshot.copies.health != Health::Unknown).await;
+    assert!(matches!(&shown.copies.health, Health::Bad(failure) if failure.code == ReasonCode::COPY_FAILED));
+    station.stop().await;
+    let mut station = line.start().await;
+    station.until("the refusal anew", away).await;
+    station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_fails_shows_and_is_made_good() {
+    let mut line = Copied::new(1).await;
+    let share = line.copies.path().join("share");
+    std::fs::create_dir(&share).unwrap();
+    line.config.log.copies = vec![share.clone()];
+    let mut station = line.start().await;
+    let good = |snapshot: &Arc<Snapshot>| snapshot.copies.health == Health::Good;
+    station.until("a first copy", good).await;
+    let kept = line.copies.path().join("kept");
+    std::fs::rename(&share, &kept).unwrap();
+    let profile = line.config.profiles[0].name.clone();
+    station.command(Command::OpenBatch { name: "B1".parse().unwrap(), profile, planned: 1 }).await;
+    station.command(Command::CloseBatch).await;
+    let bad = |snapshot: &Arc<Snapshot>| matches!(&snapshot.copies.health, Health::Bad(f) if f.code == ReasonCode::COPY_FAILED);
+    station.until("the failure", bad).await;
+    std::fs::rename(&kept, &share).unwrap();
+    // By itself, within the pause before the next try.
+    station.until("the copy", good).await;
+    station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_on_the_logs_own_disk_show_as_none() {
+    let mut line = Copied::new(1).await;
+    let mut station = line.start().await;
+    station.until("elsewhere", |snapshot| snapshot.copies.place == CopyPlace::Elsewhere).await;
+    station.stop().await;
+    let here = line.bench.dir.path().join("copies");
+    std::fs::create_dir(&here).unwrap();
+    line.config.log.copies = vec![here];
+    let mut station = line.start().await;
+    station.until("the same disk", |snapshot| snapshot.copies.place == CopyPlace::SameDisk).await;
+    station.stop().await;
+    line.config.log.copies.clear();
+    let mut station = line.start().await;
+    station.until("none", |snapshot| snapshot.copies.place == CopyPlace::Nowhere).await;
+    station.stop().await;
+}
+
+/// Whoever can write to the share must not be able to stop the line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_checkpoint_in_the_share_is_no_evidence() {
+    let line = Copied::new(1).await;
+    let (log, custody) = line.by_hand().await;
+    assert_eq!(rollback::pass(&log, &custody).await, Ok(()));
+    let forger = NoteKey::from_seed("lineseal/PRACTICE".parse().unwrap(), &SecretBox::new(Box::new([7; 32]))).unwrap();
+    let forged = lineseal::audit::note::Checkpoint::new(
+        "lineseal/PRACTICE".parse().unwrap(),
+        TreeHead { size: 1_000_000, root: [7; 32] },
+    );
+    let forged = SignedCheckpoint::sign(forged, &forger).unwrap().to_string();
+    std::fs::write(line.copies.path().join("PRACTICE-00000000000001000000.checkpoint"), &forged).unwrap();
+    std::fs::write(line.copies.path().join("PRACTICE-00000000000001000001.checkpoint"), b"\xff nonsense").unwrap();
+    assert_eq!(rollback::pass(&log, &custody).await, Ok(()));
+
+    // To a log that is new to this folder it is: then database and key were put back together.
+    let fresh = Copied::new(1).await;
+    std::fs::write(fresh.copies.path().join("PRACTICE-00000000000001000000.checkpoint"), &forged).unwrap();
+    let (log, custody) = fresh.by_hand().await;
+    assert_eq!(rollback::pass(&log, &custody).await.unwrap_err().code, ReasonCode::LOG_ROLLED_BACK);
+    fresh.rule().await;
+    assert_eq!(rollback::pass(&log, &custody).await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_mark_is_said_and_ruled_on() {
+    let line = Copied::new(1).await;
+    let (log, custody) = line.by_hand().await;
+    rollback::pass(&log, &custody).await.unwrap();
+    let path = line.bench.data_dir().join(MarkFile::FILE);
+    std::fs::write(&path, "7\n").unwrap();
+    assert_eq!(rollback::pass(&log, &custody).await.unwrap_err().code, ReasonCode::MARK_FAILED);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "7\n");
+    line.rule().await;
+    rollback::pass(&log, &custody).await.unwrap();
+    let mark = custody.mark.read().await.unwrap().unwrap();
+    assert_eq!(mark, custody.history.tree_head().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_gone_is_never_replaced_without_a_persons_word() {
+    let line = Copied::new(1).await;
+    let (log, custody) = line.by_hand().await;
+    let first = open_log(&log, &custody).await.unwrap();
+    assert_eq!(open_log(&log, &custody).await.unwrap(), first, "named once");
+    assert_eq!(checkpoint_and_copy(&log, &custody).await, Ok(Vec::new()));
+    let key = line.bench.data_dir().join("log.key");
+    std::fs::remove_file(&key).unwrap();
+    for _ in 0..2 {
+        assert_eq!(open_log(&log, &custody).await.unwrap_err().code, ReasonCode::LOG_KEY);
+        assert_eq!(rollback::pass(&log, &custody).await.unwrap_err().code, ReasonCode::LOG_KEY);
+        assert!(!key.exists());
+    }
+    let second = rotate_key(&log, &custody).await.unwrap();
+    assert_ne!(first, second);
+    let third = rotate_key(&log, &custody).await.unwrap();
+    assert_eq!(open_log(&log, &custody).await.unwrap(), third);
+    assert_eq!(checkpoint_and_copy(&log, &custody).await, Ok(Vec::new()));
+    let keys = custody.history.keys().await.unwrap();
+    let replaced: Vec<bool> = keys.iter().map(|key| key.replaced_seq.is_some()).collect();
+    assert_eq!(replaced, [true, true, false]);
+    let copies = line.copies();
+    copies.first().unwrap().verify(std::slice::from_ref(&first)).unwrap();
+    copies.last().unwrap().verify(std::slice::from_ref(&third)).unwrap();
+    assert_eq!(rollback::pass(&log, &custody).await, Ok(()), "old copies verify by old keys");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_lost_its_power_between_log_and_file_is_ended_at_the_next_start() {
+    let line = Copied::new(1).await;
+    let (log, custody) = line.by_hand().await;
+    open_log(&log, &custody).await.unwrap();
+    let key = line.bench.data_dir().join("log.key");
+    let old = std::fs::read(&key).unwrap();
+    let new = rotate_key(&log, &custody).await.unwrap();
+    std::fs::rename(&key, key.with_file_name("log.key.next")).unwrap();
+    std::fs::write(&key, old).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    assert_eq!(open_log(&log, &custody).await.unwrap(), new);
+    assert_eq!(custody.signer.public().await.unwrap().as_ref(), Some(new.public()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn qas_key_cosigns_what_the_log_still_is() {
+    let line = Copied::new(1).await;
+    let (log, custody) = line.by_hand().await;
+    assert_eq!(checkpoint_and_copy(&log, &custody).await, Ok(Vec::new()));
+    let qa = NoteKey::from_seed("qa.example".parse().unwrap(), &SecretBox::new(Box::new([9; 32]))).unwrap();
+    let (cosigned, failed) = cosign(&log, &custody, &qa, None).await.unwrap();
+    assert_eq!(failed, []);
+    let keys = custody.keys().await.unwrap();
+    assert_eq!(keys.len(), 2);
+    let signed: SignedCheckpoint = cosigned.note.parse().unwrap();
+    assert_eq!(signed.verify(&keys).unwrap().len(), 2);
+    let stored = custody.history.checkpoints(cosigned.size, 1).await.unwrap();
+    assert_eq!(stored[0].note, cosigned.note);
+    let both = line.copies().iter().filter(|copy| copy.verify(&keys).unwrap().len() == 2).count();
+    assert_eq!(both, 1, "the cosigned copy stands beside the first one");
+    assert_eq!(cosign(&log, &custody, &qa, Some(999)).await.unwrap_err().code, ReasonCode::NOT_NOW);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_keeps_its_name() {
+    let mut line = Copied::new(1).await;
+    line.config.log.origin = Some("plant.example/1".parse().unwrap());
+    let (log, custody) = line.by_hand().await;
+    let key = open_log(&log, &custody).await.unwrap();
+    assert_eq!(key.name().as_str(), "plant.example/1");
+    line.config.log.origin = Some("plant.example/2".parse().unwrap());
+    let (log, custody) = line.by_hand().await;
+    let failure = rollback::pass(&log, &custody).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::LOG_KEY);
+    assert!(failure.cause.contains("plant.example/1") && failure.cause.contains("plant.example/2"), "{failure}");
+    line.config.log.origin = None;
+    let (log, custody) = line.by_hand().await;
+    assert_eq!(open_log(&log, &custody).await.unwrap(), key);
+}
