@@ -53,7 +53,7 @@ impl HighWaterMark for MarkFile {
         std::str::from_utf8(&text).ok().and_then(parse).map(Some).ok_or_else(damaged)
     }
 
-    async fn raise(&self, head: TreeHead) -> Result<(), Failure> {
+    async fn raise(&self, head: TreeHead) -> Result<TreeHead, Failure> {
         let larger = |known: &TreeHead| known.size >= head.size;
         {
             let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,14 +70,14 @@ impl HighWaterMark for MarkFile {
                 let cause = format!("the log has two stories of its first {} events", head.size);
                 return Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause));
             }
-            Some(stood) if larger(stood) => return Ok(()),
+            Some(stood) if larger(stood) => return Ok(*stood),
             _ => {}
         }
         let wanted = *self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let highest = wanted.filter(larger).unwrap_or(head);
         self.write(highest).await?;
         *stands = Some(highest);
-        Ok(())
+        Ok(highest)
     }
 
     async fn reset(&self, head: TreeHead) -> Result<(), Failure> {

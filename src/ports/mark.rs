@@ -8,8 +8,9 @@ pub trait HighWaterMark: Send + Sync {
     /// `None`: there is none. A damaged one is a failure.
     async fn read(&self) -> Result<Option<TreeHead>, Failure>;
 
-    /// The mark is at `head` or beyond, and on disk, when this returns. It is never lowered.
-    async fn raise(&self, head: TreeHead) -> Result<(), Failure>;
+    /// The mark is at `head` or beyond, and on disk, when this returns; where it stands comes back. It is
+    /// never lowered.
+    async fn raise(&self, head: TreeHead) -> Result<TreeHead, Failure>;
 
     /// Sets the mark whatever it was: after a ruling.
     async fn reset(&self, head: TreeHead) -> Result<(), Failure>;

@@ -50,6 +50,18 @@ impl Shared {
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
         }
     }
+
+    /// The mark is at the log's head, and on disk.
+    async fn raise_the_mark(&self) -> Result<(), Failure> {
+        let head = self.log.store.head().await?;
+        let stands = self.mark.raise(head).await?;
+        // Another lane may have marked a later head; a log that is still shorter was put back meanwhile.
+        if stands.size > head.size && self.log.store.head().await?.size < stands.size {
+            let cause = format!("the log has {} events, and had {} before", head.size, stands.size);
+            return Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause));
+        }
+        Ok(())
+    }
 }
 
 /// What the station tells a run.
@@ -260,8 +272,7 @@ impl Driver {
             drop(sealing.take());
             // No database that is put back later takes back what was shown: the mark is on disk before
             // this run, and whoever draws it, knows of its PASS.
-            let head = self.shared.log.store.head().await?;
-            self.shared.mark.raise(head).await?;
+            self.shared.raise_the_mark().await?;
         }
         for logged in recorded {
             self.run.apply(&logged).map_err(defect)?;

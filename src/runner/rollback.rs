@@ -136,7 +136,7 @@ pub async fn pass(log: &LogWriter, custody: &Custody) -> Result<(), Failure> {
     open_log(log, custody).await?;
     let head = custody.history.tree_head().await?;
     if standing.contradicted.is_empty() && standing.unread.is_empty() {
-        custody.mark.raise(head).await
+        custody.mark.raise(head).await.map(drop)
     } else {
         // Ruled on: the mark is the log's as it is from here on.
         custody.mark.reset(head).await

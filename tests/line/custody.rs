@@ -114,7 +114,7 @@ impl HighWaterMark for Full {
     async fn read(&self) -> Result<Option<TreeHead>, Failure> {
         self.mark.read().await
     }
-    async fn raise(&self, head: TreeHead) -> Result<(), Failure> {
+    async fn raise(&self, head: TreeHead) -> Result<TreeHead, Failure> {
         if self.full.load(Ordering::SeqCst) {
             return Err(Failure::new(ReasonCode::MARK_FAILED, "no space left on device"));
         }
