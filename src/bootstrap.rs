@@ -19,10 +19,15 @@ use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::config::{Config, LogKey};
 use crate::domain::{Failure, ReasonCode};
-use crate::ports::{BoardSource, CheckpointPlace, Checkpoints, Entropy, History, Imports, LogSigner, People, Verifier};
+use crate::ports::{
+    Archiving, BoardSource, CheckpointPlace, Checkpoints, Entropy, History, Imports, LogSigner, People,
+};
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
+mod safekeeping;
+
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
+pub use safekeeping::{Restoring, archives_of, back_up, restore, size_of_log, verifier, verifier_of_copy, witnesses};
 
 /// Where a station's files are.
 #[derive(Debug, Clone)]
@@ -156,19 +161,25 @@ pub struct Records {
     pub history: Arc<dyn History>,
     pub checkpoints: Arc<dyn Checkpoints>,
     pub imports: Arc<dyn Imports>,
+    pub archiving: Arc<dyn Archiving>,
     pub custody: Custody,
 }
 
 /// The station's log, and the people behind it.
 pub async fn open_records(config: &Config, data_dir: &Path) -> Result<Records, Failure> {
-    let bucket = match &config.log.s3 {
-        Some(plan) => {
-            aws_iot::root_certificates()?;
-            Some(Bucket::new(plan).await)
-        }
-        None => None,
-    };
-    records_with(config, data_dir, bucket)
+    records_with(config, data_dir, bucket(config).await?)
+}
+
+async fn bucket(config: &Config) -> Result<Option<Bucket>, Failure> {
+    let Some(plan) = &config.log.s3 else { return Ok(None) };
+    aws_iot::root_certificates()?;
+    Ok(Some(Bucket::new(plan).await))
+}
+
+/// Where copies of the checkpoints go.
+fn places(config: &Config, data_dir: &Path, bucket: Option<Bucket>) -> Vec<Arc<dyn CheckpointPlace>> {
+    let folders = copies::directories(&config.log, data_dir).into_iter().map(|folder| Arc::new(folder) as _);
+    folders.chain(bucket.map(|bucket| Arc::new(bucket) as _)).collect()
 }
 
 fn records_with(config: &Config, data_dir: &Path, bucket: Option<Bucket>) -> Result<Records, Failure> {
@@ -187,7 +198,8 @@ fn records_with(config: &Config, data_dir: &Path, bucket: Option<Bucket>) -> Res
         people: store.clone(),
         history: store.clone(),
         checkpoints: store.clone(),
-        imports: store,
+        imports: store.clone(),
+        archiving: store,
         custody,
     })
 }
@@ -197,21 +209,14 @@ fn custody(config: &Config, data_dir: &Path, store: &Arc<LogStore>, bucket: Opti
         LogKey::File(path) => Arc::new(KeyFile::new(path.clone().unwrap_or_else(|| data_dir.join(KeyFile::FILE)))),
         LogKey::Token(token) => Arc::new(TokenSigner::new(WorkerTokens::of_this_program(), token)),
     };
-    let folders = copies::directories(&config.log, data_dir).into_iter().map(|folder| Arc::new(folder) as _);
-    let places: Vec<Arc<dyn CheckpointPlace>> = folders.chain(bucket.map(|bucket| Arc::new(bucket) as _)).collect();
     Custody {
         history: store.clone(),
         checkpoints: store.clone(),
         signer,
-        places,
+        places: places(config, data_dir, bucket),
         mark: Arc::new(MarkFile::of(data_dir)),
         origin: config.log.origin.clone(),
     }
-}
-
-/// Reads the station's whole log again, without writing to it.
-pub fn verifier(data_dir: &Path) -> Result<Box<dyn Verifier>, Failure> {
-    Ok(Box::new(sqlite::verifier(&data_dir.join(sqlite::FILE), data_dir)?))
 }
 
 /// Practice data and a real station's never share a folder: the first log made in it decides.

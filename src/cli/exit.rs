@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use super::output;
 use crate::domain::{Failure, ReasonCode, Verdict};
 use crate::provisioning::UnitRecord;
+use crate::texts::Language;
 
 /// Usage or configuration.
 pub const USAGE: u8 = 2;
@@ -14,8 +16,20 @@ pub const BROKEN: u8 = 1;
 /// For a command that could not do its work at all.
 pub fn of_failure(failure: &Failure) -> u8 {
     match failure.code {
+        ReasonCode::LOG_BROKEN => BROKEN,
         ReasonCode::CONFIG_INVALID | ReasonCode::CONFIG_VALUE | ReasonCode::NOT_NOW => USAGE,
         _ => 3,
+    }
+}
+
+/// For a command that says itself what it did.
+pub fn report(result: Result<(), Failure>, language: &Language) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::failure(&failure, language);
+            ExitCode::from(of_failure(&failure))
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::{Global, pin};
 use crate::bootstrap::Records;
 use crate::domain::{Failure, ReasonCode, Role};
+use crate::ports::People;
+use crate::runner::LogWriter;
 use crate::runner::people::{self, SignedIn};
 
 /// The person named with `--as`.
@@ -27,12 +29,23 @@ pub struct Second {
 }
 
 impl Acting {
-    pub async fn sign_in(&self, global: &Global, records: &Records, roles: &[Role]) -> Result<SignedIn, Failure> {
+    /// To a log that is not in its place yet.
+    pub async fn sign_in_to(
+        &self,
+        global: &Global,
+        log: &LogWriter,
+        people: &dyn People,
+        roles: &[Role],
+    ) -> Result<SignedIn, Failure> {
         let Some(name) = &global.operator else {
             return Err(Failure::new(ReasonCode::CONFIG_INVALID, "say who acts: --as OPERATOR"));
         };
         let pin = pin::known(name, self.pin_file.as_deref())?;
-        people::sign_in(&records.log, &*records.people, name, &pin, roles).await
+        people::sign_in(log, people, name, &pin, roles).await
+    }
+
+    pub async fn sign_in(&self, global: &Global, records: &Records, roles: &[Role]) -> Result<SignedIn, Failure> {
+        self.sign_in_to(global, &records.log, &*records.people, roles).await
     }
 }
 

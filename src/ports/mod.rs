@@ -2,6 +2,7 @@
 //!
 //! A refusal is a [`Failure`](crate::domain::Failure): its reason code decides the verdict.
 
+mod archiving;
 mod boards;
 mod cloud;
 mod copies;
@@ -16,6 +17,7 @@ mod system;
 mod token;
 mod verification;
 
+pub use archiving::Archiving;
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Refusal, Registration};
 pub use copies::CheckpointPlace;

@@ -42,8 +42,7 @@ impl LogWriter {
     }
 
     pub async fn line(&self, event: LineEvent) -> Result<Receipt, Failure> {
-        let event = self.envelope(None, Body::Line(event))?;
-        let receipts = self.store.append(vec![event]).await?;
+        let receipts = self.store.append(vec![self.line_event(event)?]).await?;
         receipts.first().copied().ok_or_else(no_receipt)
     }
 
@@ -54,6 +53,11 @@ impl LogWriter {
         }
         let events = events.into_iter().map(|event| self.envelope(None, Body::Line(event)));
         self.append(events.collect::<Result<_, _>>()?).await.map(drop)
+    }
+
+    /// The same, for a store that writes it together with something else.
+    pub fn line_event(&self, event: LineEvent) -> Result<Event, Failure> {
+        self.envelope(None, Body::Line(event))
     }
 
     /// Events of one run, in one transaction.

@@ -30,10 +30,6 @@ pub fn back_up(path: &Path, to: &Path) -> Result<Copy, Failure> {
 }
 
 fn copy(path: &Path, to: &Path) -> Result<Copy, StoreError> {
-    let failed = |doing, path: &Path| {
-        let path = path.to_owned();
-        move |source| StoreError::File { doing, path, source }
-    };
     if to.exists() {
         let source = std::io::ErrorKind::AlreadyExists.into();
         return Err(failed("make a copy there", to)(source));
@@ -77,12 +73,12 @@ fn look(path: &Path) -> Result<Copy, StoreError> {
 }
 
 fn hash(path: &Path) -> Result<Sha256, StoreError> {
-    let failed = |source| StoreError::File { doing: "read the copy", path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
+    let failed = || failed("read the copy", path);
+    let mut file = File::open(path).map_err(failed())?;
     let mut context = Context::new(&SHA256);
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match file.read(&mut buffer).map_err(failed)? {
+        match file.read(&mut buffer).map_err(failed())? {
             0 => break,
             count => context.update(&buffer[..count]),
         }
@@ -92,43 +88,33 @@ fn hash(path: &Path) -> Result<Sha256, StoreError> {
     Ok(Sha256::from_bytes(hash))
 }
 
-/// A backup in the log's place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PutBack {
-    pub copy: Copy,
-    /// Where the log that was there before is kept.
-    pub before: Option<PathBuf>,
-}
-
-/// Puts a copy of `backup` in the place of the log `path`. What is there is kept beside it, under the
-/// name `lineseal.db.before-<first hexadecimal digits of the backup's hash>`. The caller holds the
-/// station's lock.
-pub fn put_back(backup: &Path, path: &Path) -> Result<PutBack, Failure> {
-    Ok(replace(backup, path)?)
-}
-
-fn replace(backup: &Path, path: &Path) -> Result<PutBack, StoreError> {
-    let failed = |doing, path: &Path| {
-        let path = path.to_owned();
-        move |source| StoreError::File { doing, path, source }
-    };
+/// A copy of `backup` beside the log `path`, for the caller to open, write to, close and
+/// [`take_in`]. An earlier one that was left there goes.
+pub fn bring_in(backup: &Path, path: &Path) -> Result<(PathBuf, Copy), Failure> {
     let incoming = beside(path, ".incoming");
-    remove_with_companions(&incoming).map_err(failed("remove an unfinished copy", &incoming))?;
+    let removed = remove_with_companions(&incoming);
+    removed.map_err(failed("remove an unfinished copy", &incoming))?;
     open::create_directory(&directory_of(path))?;
     let taken = copy(backup, &incoming)?;
+    Ok((incoming, taken))
+}
+
+/// Puts what was brought in, and is closed again, in the place of the log `path`. The log that is
+/// there is kept beside it, under the name that is returned. The caller holds the station's lock.
+pub fn take_in(incoming: &Path, path: &Path, taken: &Copy) -> Result<Option<PathBuf>, Failure> {
     let mut before = None;
     if path.exists() {
         let name = beside(path, &format!(".before-{}", &taken.file.to_string()[..12]));
         if name.exists() {
             let source = std::io::ErrorKind::AlreadyExists.into();
-            return Err(failed("keep the log that is there", &name)(source));
+            return Err(failed("keep the log that is there", &name)(source).into());
         }
-        // Its write-ahead log belongs to it, and must never be read with another file.
+        // Its write-ahead log belongs to it, and must never be read with another file: it goes first.
         for companion in ["-wal", "-shm"] {
             let (from, to) = (beside(path, companion), beside(&name, companion));
             match std::fs::rename(&from, &to) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(failed("keep the log that is there", &from)(error));
+                    return Err(failed("keep the log that is there", &from)(error).into());
                 }
                 _ => {}
             }
@@ -136,9 +122,13 @@ fn replace(backup: &Path, path: &Path) -> Result<PutBack, StoreError> {
         std::fs::rename(path, &name).map_err(failed("keep the log that is there", path))?;
         before = Some(name);
     }
-    std::fs::rename(&incoming, path).map_err(failed("put the backup in its place", path))?;
+    std::fs::rename(incoming, path).map_err(failed("put the backup in its place", path))?;
     sync_directory(&directory_of(path))?;
-    Ok(PutBack { copy: taken, before })
+    Ok(before)
+}
+
+fn failed<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> StoreError + 'p {
+    move |source| StoreError::File { doing, path: path.to_owned(), source }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -10,7 +10,7 @@ mod station_lock;
 
 use std::path::Path;
 
-pub use backup::{Copy, PutBack, back_up, put_back};
+pub use backup::{Copy, back_up, bring_in, take_in};
 pub use open::{Durability, Limits};
 pub use station_lock::StationLock;
 

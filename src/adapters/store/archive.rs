@@ -10,9 +10,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::log::{self, Appender};
+use super::project::nanoseconds;
 use super::session::{Session, stored, values};
 use super::sql;
 use crate::audit::{Body, Event, LineEvent};
@@ -112,10 +114,18 @@ pub fn begin(session: &mut dyn Session) -> Result<u64, StoreError> {
     Ok(archived.into_iter().max().unwrap_or(0))
 }
 
-/// The first event that was not written before this time, by the station's clock.
-pub fn first_since(session: &mut dyn Session, from: u64, nanoseconds: i64, limit: u64) -> Result<u64, StoreError> {
-    let started = session.one(sql::FIRST_RUN_SINCE, values![stored(from)?, nanoseconds], |row| row.opt_count(0))?;
-    Ok(started.unwrap_or(limit).min(limit))
+/// What may be archived now: all of it, or what was written before a time by the station's clock.
+pub fn range(session: &mut dyn Session, before: Option<Timestamp>) -> Result<(u64, u64), StoreError> {
+    let (first, limit) = (begin(session)?, limit(session)?);
+    let past = match before {
+        None => limit,
+        Some(before) => {
+            let since = values![stored(first)?, nanoseconds(before)];
+            let started = session.one(sql::FIRST_RUN_SINCE, since, |row| row.opt_count(0))?;
+            started.unwrap_or(limit).min(limit)
+        }
+    };
+    Ok((first, past.max(first)))
 }
 
 /// Writes leaves `first..past` to a new file in `folder` (mode 0600), on disk when this returns.

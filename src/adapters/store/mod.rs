@@ -22,6 +22,8 @@ mod words;
 
 pub use verify::LogVerifier;
 
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -30,10 +32,11 @@ use session::Session;
 
 use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Event, Node, TreeHead};
-use crate::domain::{BatchName, Failure, OperatorRef, ReasonCode, RunId, StationName, Unit};
+use crate::domain::{BatchName, Failure, OperatorRef, ReasonCode, RunId, Sha256, StationName, Unit};
 use crate::ports::{
-    AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Credential, Cursor, Found, History, ImportedRow,
-    Imports, Lock, LogKey, Logged, Page, People, Person, Receipt, RunLog, Search, StoredCheckpoint, UnitHistory,
+    Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Credential, Cursor, Found, History,
+    ImportedRow, Imports, Lock, LogKey, Logged, Page, People, Person, Receipt, RunLog, Search, StoredCheckpoint,
+    UnitHistory,
 };
 
 /// An open log.
@@ -275,6 +278,22 @@ impl Checkpoints for LogStore {
     async fn keep(&self, checkpoint: &StoredCheckpoint) -> Result<(), Failure> {
         let checkpoint = checkpoint.clone();
         self.write(move |session, _| history::keep_checkpoint(session, &checkpoint)).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Archiving for LogStore {
+    async fn range(&self, before: Option<Timestamp>) -> Result<(u64, u64), Failure> {
+        self.read(move |session| archive::range(session, before)).await
+    }
+
+    async fn write(&self, first: u64, past: u64, folder: &Path) -> Result<(PathBuf, Sha256), Failure> {
+        let folder = folder.to_owned();
+        self.read(move |session| archive::write(session, first, past, &folder)).await
+    }
+
+    async fn let_go(&self, archived: Event) -> Result<u64, Failure> {
+        self.write(move |session, appender| archive::let_go(session, appender, &archived)).await
     }
 }
 

@@ -1,5 +1,8 @@
 //! `lineseal audit …`: reading the log, proving it, correcting it. One file a subcommand.
 
+mod archive;
+mod backup;
+mod restore;
 mod verify;
 
 use std::process::ExitCode;
@@ -11,10 +14,19 @@ use crate::config::Config;
 pub enum Command {
     /// Reads the whole log again: is it what was written?
     Verify(verify::Options),
+    /// Copies the log while the station works, and verifies the copy.
+    Backup(backup::Options),
+    /// Puts a backup in the log's place.
+    Restore(restore::Options),
+    /// Moves old events' bytes to a file; their hashes stay, and all proofs go on working.
+    Archive(archive::Options),
 }
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     match command {
         Command::Verify(options) => verify::main(global, config, &options),
+        Command::Backup(options) => backup::main(global, config, &options),
+        Command::Restore(options) => restore::main(global, config, &options),
+        Command::Archive(options) => archive::main(global, config, &options),
     }
 }

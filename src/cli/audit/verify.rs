@@ -12,6 +12,7 @@ use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{Broken, Progress, Stage, Verification, Verified, Witness};
+use crate::texts::Language;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -21,11 +22,14 @@ pub struct Options {
     /// Bytes, tree and checkpoints only: derived tables are not derived again.
     #[arg(long)]
     fast: bool,
+    /// An archive of old events that is at hand. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    archive: Vec<PathBuf>,
 }
 
 pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
-    match perform(global, options) {
+    match perform(global, config, options, &language) {
         Ok(Ok(verified)) => {
             tell(&verified, global.json);
             ExitCode::SUCCESS
@@ -47,11 +51,20 @@ pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
     }
 }
 
-fn perform(global: &Global, options: &Options) -> Result<Result<Verified, Broken>, Failure> {
-    let witnesses = options.since.iter().map(witness).collect::<Result<_, _>>()?;
+fn perform(
+    global: &Global,
+    config: &Config,
+    options: &Options,
+    language: &Language,
+) -> Result<Result<Verified, Broken>, Failure> {
+    let data_dir = places(global).data_dir;
+    let mut witnesses: Vec<Witness> = options.since.iter().map(witness).collect::<Result<_, _>>()?;
+    let (copies, unread) = bootstrap::block_on(bootstrap::witnesses(config, &data_dir))?;
+    unread.iter().for_each(|failure| output::failure(failure, language));
+    witnesses.extend(copies);
     let what = Verification { witnesses, projections: !options.fast };
     let mut told = 0;
-    let mut verifier = bootstrap::verifier(&places(global).data_dir)?;
+    let mut verifier = bootstrap::verifier(&data_dir, &options.archive)?;
     verifier.verify(&what, &mut |progress| {
         let Progress { stage, done, total } = progress;
         // Every tenth of the way is a word; a terminal is no film.
