@@ -15,13 +15,18 @@ mod faults;
 mod gate;
 mod killed;
 mod log;
+mod office;
 mod peers;
 mod people;
 mod program;
+mod safekeeping;
 mod secrets;
 mod serial;
 mod sixteen;
 mod station;
+#[path = "../adapters/store_contract.rs"]
+#[allow(dead_code, unused_macros, reason = "its stories belong to the stores; its words are used here")]
+mod store_contract;
 mod substitution;
 mod swaps;
 mod tokens;

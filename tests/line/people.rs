@@ -3,93 +3,14 @@
 use std::fs::{File, Permissions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 
-use lineseal::practice::setup;
-use lineseal::practice::vendor::VendorCa;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 
 use crate::log::{self, all};
-use crate::program::{Ended, Program};
-
-/// A station's folder, and PINs in files beside it.
-struct Office {
-    dir: TempDir,
-    config: PathBuf,
-}
-
-impl Office {
-    fn new() -> Office {
-        let dir = tempfile::tempdir().unwrap();
-        VendorCa::create(&dir.path().join(setup::VENDOR)).unwrap();
-        let config = setup::write(&setup::Wiring {
-            dir: dir.path(),
-            module: Path::new("/nowhere/module.so"),
-            endpoint: "http://127.0.0.1:9",
-            region: &"us-east-1".parse().unwrap(),
-            printer: ([127, 0, 0, 1], 9).into(),
-            lanes: 1,
-        })
-        .unwrap();
-        Office { dir, config }
-    }
-
-    /// With `Root` as its administrator, whose PIN file is `root`.
-    fn with_administrator() -> Office {
-        let office = Self::new();
-        let root = office.pin("root", "root's own pin");
-        office.run(&["add", "Root", "--role", "administrator", "--new-pin-file", &root], 0);
-        office
-    }
-
-    fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
-    /// The path of a file with this PIN.
-    fn pin(&self, name: &str, pin: &str) -> String {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, format!("{pin}\n")).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        path.display().to_string()
-    }
-
-    fn program(&self, args: &[&str]) -> Program {
-        let args = std::iter::once("operator").chain(args.iter().copied());
-        Program::new(args).config(&self.config).data_dir(&self.data())
-    }
-
-    fn run(&self, args: &[&str], status: i32) -> Ended {
-        self.program(args).start().wait().expect(status)
-    }
-
-    /// As `Root`, with the right PIN.
-    fn root(&self, args: &[&str], status: i32) -> Ended {
-        let file = self.dir.path().join("root").display().to_string();
-        self.run(&[args, &["--as", "Root", "--pin-file", &file]].concat(), status)
-    }
-
-    /// `name role state`, by name.
-    fn list(&self) -> Vec<String> {
-        let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-        let lines = self.run(&["list", "--json"], 0).json();
-        lines.iter().map(|one| ["name", "role", "state"].map(|field| word(&one[field])).join(" ")).collect()
-    }
-
-    /// Every file of the data directory.
-    fn files(&self) -> Vec<Vec<u8>> {
-        let files = std::fs::read_dir(self.data()).unwrap();
-        files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
-    }
-
-    fn events(&self) -> Vec<String> {
-        log::read(&self.data()).iter().map(|logged| logged.kind().to_owned()).collect()
-    }
-}
+use crate::office::Office;
 
 #[test]
 fn people_are_added_listed_disabled_taken_back_and_forgotten() {

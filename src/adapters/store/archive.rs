@@ -14,7 +14,6 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::log::{self, Appender};
-use super::project::nanoseconds;
 use super::session::{Session, stored, values};
 use super::sql;
 use crate::audit::{Body, Event, LineEvent};
@@ -114,18 +113,20 @@ pub fn begin(session: &mut dyn Session) -> Result<u64, StoreError> {
     Ok(archived.into_iter().max().unwrap_or(0))
 }
 
-/// What may be archived now: all of it, or what was written before a time by the station's clock.
+/// What may be archived now: all of it, or what stands before the first event of this time or later.
 pub fn range(session: &mut dyn Session, before: Option<Timestamp>) -> Result<(u64, u64), StoreError> {
-    let (first, limit) = (begin(session)?, limit(session)?);
-    let past = match before {
-        None => limit,
-        Some(before) => {
-            let since = values![stored(first)?, nanoseconds(before)];
-            let started = session.one(sql::FIRST_RUN_SINCE, since, |row| row.opt_count(0))?;
-            started.unwrap_or(limit).min(limit)
+    let (first, limit) = (begin(session)?, limit(session)?.max(begin(session)?));
+    let Some(before) = before else { return Ok((first, limit)) };
+    let mut past = first;
+    while past < limit {
+        let page = log::events(session, sql::EVENTS_FROM, values![stored(past)?, 1000])?;
+        let old = page.iter().take_while(|logged| logged.event.at < before).count() as u64;
+        past += old;
+        if old == 0 || old < page.len() as u64 {
+            break;
         }
-    };
-    Ok((first, past.max(first)))
+    }
+    Ok((first, past.min(limit)))
 }
 
 /// Writes leaves `first..past` to a new file in `folder` (mode 0600), on disk when this returns.

@@ -105,7 +105,6 @@ statements! {
             UNION ALL SELECT min(first_seq) FROM runs WHERE verdict IS NULL) AS open_runs";
     OLDEST_UNSETTLED = "SELECT min(r.first_seq) FROM labels l JOIN runs r ON r.run = l.run
         WHERE l.state NOT IN ('printed', 'none')";
-    FIRST_RUN_SINCE = "SELECT min(seq) FROM records WHERE kind = 'run' AND seq >= ?1 AND started_ns >= ?2";
 
     CHECKPOINTS_FROM = "SELECT size, note FROM checkpoints WHERE size >= ?1 ORDER BY size LIMIT ?2";
     CHECKPOINT = "SELECT size, note FROM checkpoints WHERE size = ?1";
@@ -346,7 +345,7 @@ mod tests {
                         ["SCAN (subquery", "SCAN latest", "SCAN first"].iter().any(|own| line.starts_with(own))
                     }
                     // An administrator's, once a year.
-                    "OLDEST_OPEN_RUN" | "OLDEST_UNSETTLED" | "FIRST_RUN_SINCE" => true,
+                    "OLDEST_OPEN_RUN" | "OLDEST_UNSETTLED" => true,
                     "HASH_COUNT" => line.starts_with("SCAN"),
                     // One row each, or one row a person, key, archive.
                     "ORIGIN" | "LOG_KEYS" | "ARCHIVES" => line.starts_with("SCAN"),
