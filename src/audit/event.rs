@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use crate::domain::profile::{CertificateStatus, KeyKind};
 use crate::domain::{
-    AccountId, BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef,
-    Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
+    AccountId, BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
+    OperatorRef, Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit,
+    Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -94,9 +95,9 @@ pub enum RunEvent {
         /// The ruling that opened this run; the claim uses it up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ruling: Option<EventId>,
-        /// The certificate that the unit had before the ruling.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        replaces: Option<Fingerprint>,
+        /// Certificates that rulings took from the unit: none of them may be left on its thing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        replaces: Vec<Fingerprint>,
     },
     /// Before register: certificate and UID were read again and are the same.
     ReadAgain {
@@ -302,7 +303,7 @@ pub enum Ruling {
     /// After a repair: the unit's binding moves from the old identity to the new one.
     Rebind {
         unit: Unit,
-        old: Identity,
+        old: KnownIdentity,
         new: Identity,
         /// The run that proved the new identity and was refused.
         run: RunId,
@@ -484,6 +485,9 @@ pub struct TargetRecord {
     /// `certificate`, `thing`, …: made by this run, as opposed to found and adopted.
     pub created: Vec<String>,
     pub adopted: Vec<String>,
+    /// Certificates of this unit's past that this run took off the thing and its policy, or set INACTIVE.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Fingerprint>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -20,6 +20,7 @@ mod peers;
 mod people;
 mod program;
 mod safekeeping;
+mod rulings;
 mod secrets;
 mod serial;
 mod sixteen;

@@ -1,0 +1,156 @@
+//! Corrections: what people who answer for it decide about a unit. Each is one more event. Nothing before
+//! it changes; least of all does a finished run become anything else: a ruling opens the unit to one new
+//! run, and the claim of that run uses it up.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::LogWriter;
+use super::people::{Signatories, SignedIn, commit_text};
+use crate::audit::LineEvent;
+use crate::audit::event::{Evidence, Ruling};
+use crate::domain::{
+    Failure, Identity, KnownIdentity, OperatorRef, Persons, ReasonCode, Role, RulingReason, RunId, Unit, Verdict,
+};
+use crate::ports::{CollisionRule, History, People, UnitHistory};
+use crate::provisioning::Run;
+
+/// Who may rule on a unit.
+pub const RULE_ON_UNITS: [Role; 2] = [Role::Qa, Role::Administrator];
+
+/// Who wants a ruling, and how many persons it takes.
+#[derive(Debug, Clone)]
+pub struct Panel {
+    pub first: SignedIn,
+    pub second: Option<SignedIn>,
+    pub needed: Persons,
+}
+
+/// What it rests on.
+#[derive(Debug, Clone)]
+pub struct Grounds {
+    pub reason: RulingReason,
+    pub evidence: Vec<Evidence>,
+}
+
+/// A ruling as it stands in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ruled {
+    pub seq: u64,
+    pub ruling: Ruling,
+    pub first: OperatorRef,
+    pub second: Option<OperatorRef>,
+}
+
+/// The log that is corrected, and those it is corrected by.
+pub struct Rulings<'a> {
+    pub log: &'a LogWriter,
+    pub people: &'a dyn People,
+    pub history: &'a dyn History,
+    pub panel: Panel,
+    pub grounds: Grounds,
+}
+
+/// O-612 where the log holds nothing that the ruling could apply to; O-610 and O-611 as in
+/// [`Signatories::new`].
+impl Rulings<'_> {
+    /// A locked unit may be tried once more.
+    pub async fn release(self, unit: &Unit) -> Result<Ruled, Failure> {
+        let history = self.known(unit).await?;
+        let signatories = self.signatories(&history).await?;
+        if history.locks.is_empty() {
+            return Err(refused(unit, format!("{unit} is not locked: there is nothing to release it from")));
+        }
+        self.rule(signatories, Ruling::Release { unit: unit.clone() }).await
+    }
+
+    /// The unit is never taken again.
+    pub async fn scrap(self, unit: &Unit) -> Result<Ruled, Failure> {
+        let history = self.known(unit).await?;
+        let signatories = self.signatories(&history).await?;
+        self.rule(signatories, Ruling::Scrap { unit: unit.clone() }).await
+    }
+
+    /// After a repair, the unit's binding moves to the identity that `run` proved, and was refused with.
+    pub async fn rebind(self, unit: &Unit, run: RunId) -> Result<Ruled, Failure> {
+        let history = self.known(unit).await?;
+        let signatories = self.signatories(&history).await?;
+        let new = self.proven(unit, run).await?;
+        let old = self.freed(unit, &new).await?;
+        self.rule(signatories, Ruling::Rebind { unit: unit.clone(), old, new, run }).await
+    }
+
+    async fn known(&self, unit: &Unit) -> Result<UnitHistory, Failure> {
+        let history = self.history.unit(unit).await?;
+        history.ok_or_else(|| refused(unit, format!("the log knows no {unit}")))
+    }
+
+    /// Whoever operated a run of the unit, or did anything in one, does not rule on it.
+    async fn signatories(&self, history: &UnitHistory) -> Result<Signatories, Failure> {
+        let mut operated: BTreeSet<Uuid> = self.history.operators_of(&history.unit).await?.into_iter().collect();
+        let events = history.runs.iter().flat_map(|run| &run.events);
+        operated.extend(events.filter_map(|logged| logged.event.operator.as_ref()).map(|operator| operator.id));
+        let Panel { first, second, needed } = self.panel.clone();
+        Signatories::new(first, second, needed, &RULE_ON_UNITS, &operated)
+    }
+
+    /// What the run proved, where it failed for nothing but the unit's being bound to something else.
+    async fn proven(&self, unit: &Unit, run: RunId) -> Result<Identity, Failure> {
+        let logged = self.log.store.run(run).await?;
+        let logged = logged.ok_or_else(|| refused(unit, format!("the log knows no run {run}")))?;
+        let folded = Run::fold(&logged.events)
+            .map_err(|error| Failure::new(ReasonCode::STORE_CORRUPT, format!("run {run} makes no sense: {error}")))?;
+        if folded.unit.as_ref() != Some(unit) {
+            let other = folded.unit.as_ref().map_or("a board that told no serial number".to_owned(), Unit::to_string);
+            return Err(refused(unit, format!("run {run} was of {other}")));
+        }
+        let end = folded.sealed.as_ref().map(|sealed| (sealed.verdict, sealed.reason.as_ref().map(|why| why.code)));
+        if end != Some((Verdict::Fail, Some(ReasonCode::UNIT_BOUND))) {
+            let ended = match end {
+                Some((verdict, Some(code))) => format!("ended {} {code}", verdict.as_str()),
+                Some((verdict, None)) => format!("ended {}", verdict.as_str()),
+                None => "has not ended".to_owned(),
+            };
+            let cause = format!("run {run} {ended}; a rebind takes one that ended FAIL {}", ReasonCode::UNIT_BOUND);
+            return Err(refused(unit, cause));
+        }
+        folded.proven_identity().ok_or_else(|| refused(unit, format!("run {run} proved nothing")))
+    }
+
+    /// What the unit is bound to, and `new` would take the place of. `new` has to be nobody's, and never
+    /// have been anybody's: this unit's own past is burned, too.
+    async fn freed(&self, unit: &Unit, new: &Identity) -> Result<KnownIdentity, Failure> {
+        let collisions = self.history.collisions(unit, new).await?;
+        if let Some(burned) = collisions.iter().find(|collision| collision.rule != CollisionRule::Unit) {
+            let what = match burned.rule {
+                CollisionRule::Certificate => "certificate",
+                CollisionRule::Key => "key",
+                CollisionRule::Uid => "chip UID",
+                CollisionRule::Unit => "identity",
+            };
+            let since = format!("bound to {} (event {})", burned.unit, burned.seq);
+            return Err(refused(unit, format!("the new chip's {what} is burned: {since}")));
+        }
+        let bound_elsewhere = collisions.iter().any(|collision| collision.rule == CollisionRule::Unit);
+        let old = self.history.binding(unit).await?.filter(|_| bound_elsewhere);
+        old.ok_or_else(|| refused(unit, format!("{unit} is bound to no other chip now")))
+    }
+
+    async fn rule(self, signatories: Signatories, ruling: Ruling) -> Result<Ruled, Failure> {
+        let reason = commit_text(self.log, self.people, self.grounds.reason.as_str()).await?;
+        let second = signatories.second().cloned();
+        let event = LineEvent::Ruled {
+            ruling: ruling.clone(),
+            second: second.clone(),
+            reason,
+            evidence: self.grounds.evidence,
+        };
+        let receipt = self.log.by(signatories.first()).line(event).await?;
+        Ok(Ruled { seq: receipt.seq, ruling, first: signatories.first().operator().clone(), second })
+    }
+}
+
+fn refused(unit: &Unit, cause: String) -> Failure {
+    Failure::new(ReasonCode::RULING_REFUSED, cause).with("unit", &unit.serial)
+}
