@@ -2,7 +2,6 @@
 //! run or scrapped, a repaired one moves to its new chip. And nobody else may, nor anything more.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_sdk_iot::Client;

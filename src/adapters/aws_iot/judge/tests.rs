@@ -207,22 +207,36 @@ fn a_certificate_of_the_units_past_is_taken_off_before_anything_is_made() {
     let made = ["certificate", "policy-attachment", "thing-attachment"];
     assert_eq!(new, Ok([&[thing, policy, status], made.as_slice()].concat()));
 
-    // Each of the two lists is a reading of its own.
-    let off =
-        |seen: &mut Seen| (seen.replaced[0].policies, seen.replaced[0].status) = (vec![], Some(AwsStatus::Inactive));
-    assert_eq!(repaired(|seen| off(seen)), Ok(vec![thing]));
-    assert_eq!(repaired(|seen| (off(seen), seen.replaced[0].things.clear()).1), Ok(vec![thing]));
-    assert_eq!(repaired(|seen| (off(seen), drop(seen.principals.pop())).1), Ok(vec![thing]));
-    let gone = |seen: &mut Seen| {
-        off(seen);
-        seen.replaced[0].things.clear();
-        seen.principals.pop();
+}
+
+#[test]
+fn a_certificate_of_the_units_past_is_off_when_both_lists_say_so() {
+    let but_for_the_thing = |change: fn(&mut Seen)| {
+        repaired(|seen| {
+            seen.replaced[0].policies.clear();
+            seen.replaced[0].status = Some(AwsStatus::Inactive);
+            change(seen);
+        })
     };
-    assert_eq!(repaired(|seen| gone(seen)), Ok(vec![]));
-    assert_eq!(repaired(|seen| (gone(seen), seen.replaced.clear()).1), Ok(vec![]));
+    let off_thing = |seen: &mut Seen| drop(seen.principals.pop());
+    let off_certificate = |seen: &mut Seen| seen.replaced[0].things.clear();
+    assert_eq!(but_for_the_thing(|_| {}), Ok(vec!["replaced-thing-attachment"]));
+    assert_eq!(but_for_the_thing(off_thing), Ok(vec!["replaced-thing-attachment"]));
+    assert_eq!(but_for_the_thing(off_certificate), Ok(vec!["replaced-thing-attachment"]));
+    let off = |change: fn(&mut Seen)| {
+        repaired(|seen| {
+            off_thing(seen);
+            off_certificate(seen);
+            seen.replaced[0].policies.clear();
+            seen.replaced[0].status = Some(AwsStatus::Inactive);
+            change(seen);
+        })
+    };
+    assert_eq!(off(|_| {}), Ok(vec![]));
+    assert_eq!(off(|seen| seen.replaced.clear()), Ok(vec![]), "the cloud does not know it any more");
     // What others gave it, and what cannot connect anyhow, is not ours to change.
-    assert_eq!(repaired(|seen| (gone(seen), seen.replaced[0].policies.push("admin".into())).1), Ok(vec![]));
-    assert_eq!(repaired(|seen| (gone(seen), seen.replaced[0].status = Some(AwsStatus::Revoked)).1), Ok(vec![]));
+    assert_eq!(off(|seen| seen.replaced[0].policies.push("admin".into())), Ok(vec![]));
+    assert_eq!(off(|seen| seen.replaced[0].status = Some(AwsStatus::Revoked)), Ok(vec![]));
 }
 
 #[test]
