@@ -298,6 +298,8 @@ async fn a_repaired_unit_moves_to_its_new_chip_and_the_old_one_is_burned() {
     // The repaired board goes on.
     assert_eq!(line.run("A", &new).await.0, "PASS");
     has_moved(&line.bench, &cloud.witness(), &old, &new);
+    // And every claim follows from the rulings before it.
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
 }
 
 /// The new chip passed on another board between its failure and the ruling.
