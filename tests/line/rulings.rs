@@ -240,7 +240,7 @@ fn has_moved(bench: &Bench<'_>, seen: &Witness, old: &Chip, new: &Chip) {
     assert_eq!((old.status.as_str(), old.things.len(), old.policies.len()), ("INACTIVE", 0, 0));
     let new = &seen.certificates[&new.fingerprint()];
     assert_eq!((new.status.as_str(), new.things.as_slice()), ("ACTIVE", [thing.clone()].as_slice()));
-    assert_eq!(seen.things[&thing].principals, [new.arn.clone()]);
+    assert_eq!(seen.things[&thing].principals, std::slice::from_ref(&new.arn));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -206,7 +206,6 @@ fn a_certificate_of_the_units_past_is_taken_off_before_anything_is_made() {
     });
     let made = ["certificate", "policy-attachment", "thing-attachment"];
     assert_eq!(new, Ok([&[thing, policy, status], made.as_slice()].concat()));
-
 }
 
 #[test]
