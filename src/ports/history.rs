@@ -178,6 +178,9 @@ pub trait History: Send + Sync {
     /// `None`: the log does not know the unit.
     async fn unit(&self, unit: &Unit) -> Result<Option<UnitHistory>, Failure>;
 
+    /// What keeps the unit from being claimed now.
+    async fn locks(&self, unit: &Unit) -> Result<Vec<Lock>, Failure>;
+
     /// The identity that the unit is bound to.
     async fn binding(&self, unit: &Unit) -> Result<Option<KnownIdentity>, Failure>;
 

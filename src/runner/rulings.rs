@@ -13,7 +13,7 @@ use crate::audit::event::{Evidence, Ruling};
 use crate::domain::{
     Failure, Identity, KnownIdentity, OperatorRef, Persons, ReasonCode, Role, RulingReason, RunId, Unit, Verdict,
 };
-use crate::ports::{CollisionRule, History, People, UnitHistory};
+use crate::ports::{CollisionRule, History, People};
 use crate::provisioning::Run;
 
 /// Who may rule on a unit.
@@ -57,9 +57,8 @@ pub struct Rulings<'a> {
 impl Rulings<'_> {
     /// A locked unit may be tried once more.
     pub async fn release(self, unit: &Unit) -> Result<Ruled, Failure> {
-        let history = self.known(unit).await?;
-        let signatories = self.signatories(&history).await?;
-        if history.locks.is_empty() {
+        let signatories = self.signatories(unit).await?;
+        if self.history.locks(unit).await?.is_empty() {
             return Err(refused(unit, format!("{unit} is not locked: there is nothing to release it from")));
         }
         self.rule(signatories, Ruling::Release { unit: unit.clone() }).await
@@ -67,30 +66,33 @@ impl Rulings<'_> {
 
     /// The unit is never taken again.
     pub async fn scrap(self, unit: &Unit) -> Result<Ruled, Failure> {
-        let history = self.known(unit).await?;
-        let signatories = self.signatories(&history).await?;
+        let signatories = self.signatories(unit).await?;
         self.rule(signatories, Ruling::Scrap { unit: unit.clone() }).await
     }
 
     /// After a repair, the unit's binding moves to the identity that `run` proved, and was refused with.
     pub async fn rebind(self, unit: &Unit, run: RunId) -> Result<Ruled, Failure> {
-        let history = self.known(unit).await?;
-        let signatories = self.signatories(&history).await?;
+        let signatories = self.signatories(unit).await?;
         let new = self.proven(unit, run).await?;
         let old = self.freed(unit, &new).await?;
         self.rule(signatories, Ruling::Rebind { unit: unit.clone(), old, new, run }).await
     }
 
-    async fn known(&self, unit: &Unit) -> Result<UnitHistory, Failure> {
-        let history = self.history.unit(unit).await?;
-        history.ok_or_else(|| refused(unit, format!("the log knows no {unit}")))
-    }
-
     /// Whoever operated a run of the unit, or did anything in one, does not rule on it.
-    async fn signatories(&self, history: &UnitHistory) -> Result<Signatories, Failure> {
-        let mut operated: BTreeSet<Uuid> = self.history.operators_of(&history.unit).await?.into_iter().collect();
-        let events = history.runs.iter().flat_map(|run| &run.events);
-        operated.extend(events.filter_map(|logged| logged.event.operator.as_ref()).map(|operator| operator.id));
+    async fn signatories(&self, unit: &Unit) -> Result<Signatories, Failure> {
+        if !self.history.units(unit.serial.as_str()).await?.contains(unit) {
+            return Err(refused(unit, format!("the log knows no {unit}")));
+        }
+        let mut operated: BTreeSet<Uuid> = self.history.operators_of(unit).await?.into_iter().collect();
+        match self.history.unit(unit).await {
+            Ok(history) => {
+                let events = history.iter().flat_map(|history| &history.runs).flat_map(|run| &run.events);
+                operated.extend(events.filter_map(|logged| logged.event.operator.as_ref()).map(|who| who.id));
+            }
+            // Who started its runs is known all the same; a unit must not need its archive to be repaired.
+            Err(failure) if failure.code == ReasonCode::LOG_ARCHIVED => {}
+            Err(failure) => return Err(failure),
+        }
         let Panel { first, second, needed } = self.panel.clone();
         Signatories::new(first, second, needed, &RULE_ON_UNITS, &operated)
     }

@@ -708,12 +708,14 @@ pub async fn a_failed_unit_is_locked_until_a_ruling_opens_one_run(peer: &dyn Pee
     assert!(claimed.iter().any(|logged| names_it(&logged.event)), "the claim says which ruling it used up");
     let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
     assert_eq!(lock.run, Some(second.run), "one ruling, one run");
+    assert_eq!(store.locks(&unit("A1")).await.unwrap(), [lock]);
 
     store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
     let history = store.unit(&unit("A1")).await.unwrap().unwrap();
     assert_eq!((history.runs.len(), history.rulings.len(), history.locks.len()), (7, 2, 0));
+    assert_eq!(store.locks(&unit("A1")).await.unwrap(), []);
     assert_eq!(store.locked(None, 10).await.unwrap().items, []);
 }
 

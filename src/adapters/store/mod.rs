@@ -231,6 +231,11 @@ impl History for LogStore {
         self.read(move |session| history::unit(session, &unit)).await
     }
 
+    async fn locks(&self, unit: &Unit) -> Result<Vec<Lock>, Failure> {
+        let unit = unit.clone();
+        self.read(move |session| history::locks(session, &unit)).await
+    }
+
     async fn binding(&self, unit: &Unit) -> Result<Option<KnownIdentity>, Failure> {
         let unit = unit.clone();
         self.read(move |session| claim::held(session, &unit)).await
