@@ -1,13 +1,13 @@
-//! Corrections: what people who answer for it decide about a unit. Each is one more event. Nothing before
-//! it changes; least of all does a finished run become anything else: a ruling opens the unit to one new
+//! Corrections: what people who answer for it decide about a unit, or about the log itself. Each is one
+//! more event. Nothing before it changes; least of all does a finished run become anything else: a ruling opens the unit to one new
 //! run, and the claim of that run uses it up.
 
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::LogWriter;
 use super::people::{Signatories, SignedIn, commit_text};
+use super::{Custody, LogWriter, rollback};
 use crate::audit::LineEvent;
 use crate::audit::event::{Evidence, Ruling};
 use crate::domain::{
@@ -18,6 +18,8 @@ use crate::provisioning::Run;
 
 /// Who may rule on a unit.
 pub const RULE_ON_UNITS: [Role; 2] = [Role::Qa, Role::Administrator];
+/// Who may rule on the log itself.
+pub const RULE_ON_THE_LOG: [Role; 2] = [Role::Supervisor, Role::Administrator];
 
 /// Who wants a ruling, and how many persons it takes.
 #[derive(Debug, Clone)]
@@ -78,6 +80,18 @@ impl Rulings<'_> {
         self.rule(signatories, Ruling::Rebind { unit: unit.clone(), old, new, run }).await
     }
 
+    /// The log is known to be behind what is known of it elsewhere, or could not be compared: the station
+    /// may claim again. It is nobody's run, so nobody operated it.
+    pub async fn rollback(self, custody: &Custody) -> Result<Ruled, Failure> {
+        let signatories = self.sign(&RULE_ON_THE_LOG, &BTreeSet::new())?;
+        let standing = rollback::found(&self.log.station, custody).await?;
+        let ruling = standing.ruling().ok_or_else(|| {
+            let cause = "nothing speaks against the log as it is: there is no rollback to rule on";
+            Failure::new(ReasonCode::RULING_REFUSED, cause)
+        })?;
+        self.rule(signatories, ruling).await
+    }
+
     /// Whoever operated a run of the unit, or did anything in one, does not rule on it.
     async fn signatories(&self, unit: &Unit) -> Result<Signatories, Failure> {
         if !self.history.units(unit.serial.as_str()).await?.contains(unit) {
@@ -93,8 +107,12 @@ impl Rulings<'_> {
             Err(failure) if failure.code == ReasonCode::LOG_ARCHIVED => {}
             Err(failure) => return Err(failure),
         }
+        self.sign(&RULE_ON_UNITS, &operated)
+    }
+
+    fn sign(&self, roles: &[Role], operated: &BTreeSet<Uuid>) -> Result<Signatories, Failure> {
         let Panel { first, second, needed } = self.panel.clone();
-        Signatories::new(first, second, needed, &RULE_ON_UNITS, &operated)
+        Signatories::new(first, second, needed, roles, operated)
     }
 
     /// What the run proved, where it failed for nothing but the unit's being bound to something else.

@@ -400,3 +400,62 @@ async fn a_released_unit_passes_over_what_its_failed_run_had_set_inactive() {
     let created: Vec<_> = all(&log, "registered").iter().map(|event| event["target"]["created"].clone()).collect();
     assert_eq!(created[1], json!(["certificate-status"]));
 }
+
+/// Somebody puts an old backup in the log's place: a supervisor and another have to say that they know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_put_back_is_ruled_on_by_two_supervisors_while_the_station_waits() {
+    let mut line = Line::new(Cloud::shared().await).await;
+    let root = line.pin("Root");
+    for name in ["Sora", "Saki"] {
+        line.operator(name, "supervisor", &["--as", "Root", "--pin-file", &root]).await;
+    }
+    let [a, b, c] = [(); 3].map(|()| line.bench.chip(KeyKind::EcP256));
+    assert_eq!(line.run("A", &a).await.0, "PASS");
+    let nothing = line.rule(&["rollback"], "Sora", Some("Saki")).await.expect(3);
+    assert!(nothing.err.contains("O-612") && nothing.err.contains("nothing speaks against"), "{}", nothing.err);
+
+    let database = line.bench.data_dir().join("lineseal.db");
+    let backup = std::fs::read(&database).unwrap();
+    assert_eq!(line.run("B", &b).await.0, "PASS");
+    std::fs::write(&database, backup).unwrap();
+    line.bench.plug(1, "C", &c);
+    let station = Program::on(&line.bench, ["run", "--json", "--units", "1", "--as", "Tomo"]).start();
+    station.until_said("L-521");
+
+    let refused = async |first: &str, second: Option<&str>, code: &str| {
+        let ended = line.rule(&["rollback"], first, second).await.expect(3);
+        assert!(ended.err.contains(code), "{first} {second:?}: {}", ended.err);
+    };
+    refused("Aiko", Some("Ben"), "O-610").await;
+    refused("Sora", Some("Ben"), "O-610").await;
+    refused("Sora", None, "O-611").await;
+    refused("Sora", Some("Sora"), "O-611").await;
+    assert_eq!(all(&line.log(), "claimed").len(), 1);
+
+    let ruled = line.rule(&["rollback"], "Sora", Some("Saki")).await.expect(0).json().remove(0);
+    let ended = tokio::task::spawn_blocking(move || station.wait()).await.unwrap().expect(0);
+    assert_eq!(ended.json()[0]["verdict"], "PASS");
+    let log = line.log();
+    let event = &log[ruled["seq"].as_u64().unwrap() as usize].event;
+    assert_eq!((&event["ruling"], &event["size"]), (&json!("rollback"), &ruled["ruled"]["size"]));
+    assert_eq!(event["known"].as_array().unwrap().len(), 1, "{event}");
+    assert_eq!(all(&log, "claimed").len(), 2, "B is not known any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_is_enough_where_the_configuration_says_so() {
+    let mut line = Line::new(Cloud::shared().await).await;
+    let chip = line.bench.chip(KeyKind::EcP256);
+    assert_eq!(line.run("A", &chip).await.0, "PASS");
+    let serial = line.bench.serial("A");
+    let scrap = ["scrap", serial.as_str()];
+    let ended = line.rule(&scrap, "Aiko", None).await.expect(3);
+    assert!(ended.err.contains("O-611"), "{}", ended.err);
+    let text = std::fs::read_to_string(&line.bench.config_file).unwrap();
+    std::fs::write(&line.bench.config_file, text + "\n[log]\npersons = 1\n").unwrap();
+    // One who operated it is still not enough.
+    let ended = line.rule(&scrap, "Tomo", None).await.expect(3);
+    assert!(ended.err.contains("O-611"), "{}", ended.err);
+    let ruled = line.rule(&scrap, "Aiko", None).await.expect(0).json().remove(0);
+    assert_eq!(ruled["second"], Value::Null);
+}

@@ -1,4 +1,4 @@
-//! `lineseal audit rule release|scrap|rebind`
+//! `lineseal audit rule release|scrap|rebind|rollback`
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use crate::audit::event::{Evidence, Ruling};
 use crate::bootstrap::{self, Records};
 use crate::cli::output::{self, say};
 use crate::cli::sign_in::{Acting, Second};
-use crate::cli::{Global, exit, places};
+use crate::cli::{Global, checkpoint, exit, places};
 use crate::config::Config;
-use crate::domain::{Failure, Persons, Product, ReasonCode, RulingReason, RunId, Sha256, Unit};
-use crate::runner::people::SignedIn;
-use crate::runner::rulings::{Grounds, Panel, RULE_ON_UNITS, Ruled, Rulings};
+use crate::domain::{Failure, Persons, Product, ReasonCode, Role, RulingReason, RunId, Sha256, Unit};
+use crate::runner::rulings::{Grounds, Panel, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruled, Rulings};
+use crate::texts::Language;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -39,6 +39,12 @@ pub enum Command {
         /// The run that proved the new chip.
         #[arg(long)]
         run: RunId,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// The log was put back, or could not be compared with its copies, and is known to be: the station may
+    /// claim again. Takes supervisors.
+    Rollback {
         #[command(flatten)]
         why: Why,
     },
@@ -74,7 +80,7 @@ pub struct Why {
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
-    match bootstrap::block_on(perform(global, config, command)) {
+    match bootstrap::block_on(perform(global, config, command, &language)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::failure(&failure, &language);
@@ -83,34 +89,33 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     }
 }
 
-async fn perform(global: &Global, config: &Config, command: Command) -> Result<(), Failure> {
+async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
-    let (name, why) = match &command {
+    let (name, why, roles) = match &command {
         Command::Release { unit, why } | Command::Scrap { unit, why } | Command::Rebind { unit, why, .. } => {
-            (unit, why)
+            (Some(unit), why, &RULE_ON_UNITS)
         }
+        Command::Rollback { why } => (None, why, &RULE_ON_THE_LOG),
     };
-    let unit = name.find(&records).await?;
+    // Before anybody is asked for a PIN.
+    let unit = match name {
+        Some(name) => Some(name.find(&records).await?),
+        None => None,
+    };
     let grounds = why.grounds()?;
-    let (first, second) = why.sign_in(global, &records).await?;
-    let rulings = Rulings {
-        log: &records.log,
-        people: &*records.people,
-        history: &*records.history,
-        panel: Panel { first, second, needed: persons(config) },
-        grounds,
+    let panel = why.panel(global, config, &records, roles).await?;
+    let Records { log, people, history, custody, .. } = &records;
+    let rulings = Rulings { log, people: &**people, history: &**history, panel, grounds };
+    let ruled = match (&command, &unit) {
+        (Command::Release { .. }, Some(unit)) => rulings.release(unit).await?,
+        (Command::Scrap { .. }, Some(unit)) => rulings.scrap(unit).await?,
+        (Command::Rebind { run, .. }, Some(unit)) => rulings.rebind(unit, *run).await?,
+        // The mark is still ahead of the log: the station moves it, and signs, when it begins.
+        _ => return show(&rulings.rollback(custody).await?, global.json),
     };
-    let ruled = match &command {
-        Command::Release { .. } => rulings.release(&unit).await?,
-        Command::Scrap { .. } => rulings.scrap(&unit).await?,
-        Command::Rebind { run, .. } => rulings.rebind(&unit, *run).await?,
-    };
-    show(&ruled, global.json)
-}
-
-/// How many persons a ruling takes here.
-fn persons(_config: &Config) -> Persons {
-    Persons::default()
+    show(&ruled, global.json)?;
+    checkpoint(log, custody, language).await;
+    Ok(())
 }
 
 impl UnitName {
@@ -135,7 +140,6 @@ impl UnitName {
 }
 
 impl Why {
-    /// Before anybody is asked for a PIN.
     fn grounds(&self) -> Result<Grounds, Failure> {
         let invalid = |cause: String| Failure::new(ReasonCode::CONFIG_INVALID, cause);
         let text = match (&self.reason, &self.reason_file) {
@@ -151,10 +155,17 @@ impl Why {
         Ok(Grounds { reason, evidence })
     }
 
-    async fn sign_in(&self, global: &Global, records: &Records) -> Result<(SignedIn, Option<SignedIn>), Failure> {
-        let first = self.acting.sign_in(global, records, &RULE_ON_UNITS).await?;
-        let second = self.second.sign_in(records, &RULE_ON_UNITS).await?;
-        Ok((first, second))
+    async fn panel(
+        &self,
+        global: &Global,
+        config: &Config,
+        records: &Records,
+        roles: &[Role],
+    ) -> Result<Panel, Failure> {
+        let first = self.acting.sign_in(global, records, roles).await?;
+        let second = self.second.sign_in(records, roles).await?;
+        let needed = if config.log.persons == 1 { Persons::One } else { Persons::Two };
+        Ok(Panel { first, second, needed })
     }
 }
 
