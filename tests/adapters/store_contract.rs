@@ -807,7 +807,9 @@ pub async fn a_unit_that_is_rebound_twice_names_both_its_pasts(peer: &dyn Peer) 
     for chip in [2, 3] {
         let unit = unit("A1");
         let (old, new) = (identity(chip - 1).into(), identity(chip));
-        store.append(vec![ruled(Ruling::Rebind { unit, old, new, run: run_id() })]).await.unwrap();
+        let rebind = ruled(Ruling::Rebind { unit, old, new, run: run_id() });
+        // Said twice, it is one past.
+        store.append(vec![Event { id: EventId::from_random(rand::random()), ..rebind.clone() }, rebind]).await.unwrap();
         assert_eq!(bound(store.claim(claim("A1", identity(chip))).await).1, Standing::Rebound);
     }
     // A ruling that nobody used took nothing from anybody.

@@ -1,5 +1,7 @@
 //! The claim: which identity belongs to which unit, decided and written in one transaction.
 
+use std::collections::BTreeSet;
+
 use super::error::StoreError;
 use super::log::{self, Appender};
 use super::read::{parse, run_id};
@@ -125,9 +127,12 @@ fn free(
 /// What rulings took from the unit. Every later claim names it: the run that a ruling opened may have
 /// ended before it reached the cloud.
 fn replaced(session: &mut dyn Session, unit: &Unit) -> Result<Vec<Fingerprint>, StoreError> {
-    session.rows(sql::REPLACED, values![unit.product.as_str(), unit.serial.as_str()], |row| {
+    let mut replaced = session.rows(sql::REPLACED, values![unit.product.as_str(), unit.serial.as_str()], |row| {
         row.array(0).map(Fingerprint::from_bytes)
-    })
+    })?;
+    let mut seen = BTreeSet::new();
+    replaced.retain(|fingerprint| seen.insert(*fingerprint));
+    Ok(replaced)
 }
 
 /// Every rule that the claim breaks. A closed binding still burns its identity, for its own unit as
