@@ -36,9 +36,9 @@ use crate::domain::{
     BatchName, Failure, Identity, KnownIdentity, OperatorRef, ReasonCode, RunId, Sha256, StationName, Unit,
 };
 use crate::ports::{
-    Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found, History,
-    ImportedRow, Imports, Lock, LogKey, Logged, Page, People, Person, Receipt, RunLog, Search, StoredCheckpoint,
-    UnitHistory,
+    Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found,
+    History, ImportedRow, Imports, Lock, LogKey, Logged, Page, People, Person, Receipt, RunLog, Search,
+    StoredCheckpoint, UnitHistory,
 };
 
 /// An open log.
