@@ -41,6 +41,8 @@ STATION_ACTIONS = [
     "iot:DescribeEndpoint",
     "iot:DescribeThing",
     "iot:DescribeThingType",
+    "iot:DetachPolicy",
+    "iot:DetachThingPrincipal",
     "iot:GetPolicy",
     "iot:ListAttachedPolicies",
     "iot:ListPrincipalThings",

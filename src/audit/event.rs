@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use crate::domain::profile::{CertificateStatus, KeyKind};
 use crate::domain::{
-    AccountId, BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef,
-    Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
+    AccountId, BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
+    OperatorRef, Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit,
+    Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -94,9 +95,9 @@ pub enum RunEvent {
         /// The ruling that opened this run; the claim uses it up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ruling: Option<EventId>,
-        /// The certificate that the unit had before the ruling.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        replaces: Option<Fingerprint>,
+        /// Certificates that rulings took from the unit: none of them may be left on its thing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        replaces: Vec<Fingerprint>,
     },
     /// Before register: certificate and UID were read again and are the same.
     ReadAgain {
@@ -302,9 +303,10 @@ pub enum Ruling {
     /// After a repair: the unit's binding moves from the old identity to the new one.
     Rebind {
         unit: Unit,
-        old: Identity,
+        old: KnownIdentity,
         new: Identity,
-        /// The run that proved the new identity and was refused.
+        /// The run that proved the new identity and was refused. `run` is the envelope's word.
+        #[serde(rename = "proven_by")]
         run: RunId,
     },
     /// The log is known to be behind these checkpoints, or could not be compared with their copies;
@@ -484,6 +486,9 @@ pub struct TargetRecord {
     /// `certificate`, `thing`, …: made by this run, as opposed to found and adopted.
     pub created: Vec<String>,
     pub adopted: Vec<String>,
+    /// Certificates of this unit's past that this run took off the thing and its policy, or set INACTIVE.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Fingerprint>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -505,4 +510,46 @@ pub enum LabelStatus {
     Failed,
     /// None is owed.
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An event lies flat in its envelope: a field that has the name of one of the envelope's could be
+    /// written and never be read again.
+    #[test]
+    fn every_ruling_is_read_back_as_it_was_written() {
+        let unit = || Unit { product: "gateway".parse().unwrap(), serial: "A1".parse().unwrap() };
+        let new = |text: &[u8]| Identity { fingerprint: Fingerprint::of(text), spki: SpkiHash::of(text), uid: None };
+        let run = RunId::from_random([7; 16]);
+        let imported = KnownIdentity { fingerprint: Fingerprint::of(b"old"), spki: None, uid: None };
+        let known = KnownIdentity { uid: Some("00112233".parse().unwrap()), ..new(b"older").into() };
+        let note = "origin\n1\n".to_owned();
+        for ruling in [
+            Ruling::Release { unit: unit() },
+            Ruling::Scrap { unit: unit() },
+            Ruling::Rebind { unit: unit(), old: imported, new: new(b"new"), run },
+            Ruling::Rebind { unit: unit(), old: known, new: new(b"new"), run },
+            Ruling::Rollback { size: 1, root: Sha256::of(b""), known: vec![note] },
+        ] {
+            let person = |id: u128| OperatorRef { id: uuid::Uuid::from_u128(id), name_sha256: "0".repeat(64) };
+            let event = Event {
+                v: VERSION,
+                id: EventId::from_random([1; 16]),
+                at: Timestamp::UNIX_EPOCH,
+                station: "L1".parse().unwrap(),
+                operator: Some(person(1)),
+                run: None,
+                body: Body::Line(LineEvent::Ruled {
+                    ruling,
+                    second: Some(person(2)),
+                    reason: FreeText { id: uuid::Uuid::from_u128(3), text_sha256: "0".repeat(64) },
+                    evidence: vec![Evidence { name: "photo.jpg".to_owned(), sha256: Sha256::of(b"photo") }],
+                }),
+            };
+            let bytes = event.encode().unwrap();
+            assert_eq!(Event::decode(&bytes).unwrap(), event, "{}", String::from_utf8_lossy(&bytes));
+        }
+    }
 }

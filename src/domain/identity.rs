@@ -105,3 +105,19 @@ pub struct Identity {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub uid: Option<ChipUid>,
 }
+
+/// An identity as far as the log knows it: of an imported one, perhaps the certificate alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct KnownIdentity {
+    pub fingerprint: Fingerprint,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spki: Option<SpkiHash>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub uid: Option<ChipUid>,
+}
+
+impl From<Identity> for KnownIdentity {
+    fn from(Identity { fingerprint, spki, uid }: Identity) -> Self {
+        Self { fingerprint, spki: Some(spki), uid }
+    }
+}

@@ -19,8 +19,8 @@ mod wire;
 
 pub use aws::{AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName};
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
-pub use identity::{ChipUid, Fingerprint, Identity, Sha256, SpkiHash};
-pub use log::KeyName;
+pub use identity::{ChipUid, Fingerprint, Identity, KnownIdentity, Sha256, SpkiHash};
+pub use log::{KeyName, RulingReason};
 pub use operator::{InvalidPin, OperatorRef, PersonName, Persons, Pin, Role};
 pub use reason::{Failure, ReasonCode};
 pub use run::{BatchName, EventId, RunId, StationName, Step, Verdict};

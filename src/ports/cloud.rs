@@ -18,8 +18,8 @@ pub struct Registration {
     pub thing_type: Option<ThingTypeName>,
     pub attributes: BTreeMap<AttributeName, AttributeValue>,
     pub policy: PolicyPlan,
-    /// The certificate that a ruling took from this unit: it comes off the thing and is set INACTIVE.
-    pub replaces: Option<Fingerprint>,
+    /// Certificates that rulings took from this unit: they come off the thing and are set INACTIVE.
+    pub replaces: Vec<Fingerprint>,
     /// For all of it, retries and read-back included.
     pub deadline: Duration,
 }

@@ -3,10 +3,10 @@ use jiff::Timestamp;
 use crate::audit::event::{FreeText, ImportConflict, ImportSource, LogKeyRole};
 use crate::audit::{Event, Node, TreeHead};
 use crate::domain::{
-    BatchName, ChipUid, Failure, Fingerprint, OperatorRef, Product, ReasonCode, RunId, StationName, ThingName, Unit,
-    Verdict,
+    BatchName, ChipUid, Failure, Fingerprint, Identity, KnownIdentity, OperatorRef, Product, ReasonCode, RunId,
+    StationName, ThingName, Unit, Verdict,
 };
-use crate::ports::{Logged, RunLog};
+use crate::ports::{Collision, Logged, RunLog};
 
 /// What to look for. Everything given must hold; nothing given: everything, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -177,6 +177,15 @@ pub trait History: Send + Sync {
 
     /// `None`: the log does not know the unit.
     async fn unit(&self, unit: &Unit) -> Result<Option<UnitHistory>, Failure>;
+
+    /// What keeps the unit from being claimed now.
+    async fn locks(&self, unit: &Unit) -> Result<Vec<Lock>, Failure>;
+
+    /// The identity that the unit is bound to.
+    async fn binding(&self, unit: &Unit) -> Result<Option<KnownIdentity>, Failure>;
+
+    /// What a claim of `identity` for the unit would collide with, were it made now.
+    async fn collisions(&self, unit: &Unit, identity: &Identity) -> Result<Vec<Collision>, Failure>;
 
     /// Who operated runs of the unit.
     async fn operators_of(&self, unit: &Unit) -> Result<Vec<uuid::Uuid>, Failure>;

@@ -345,7 +345,7 @@ fn registration(
         thing_type: plan.thing_type.clone(),
         attributes: values.attributes,
         policy: plan.policy.clone(),
-        replaces: run.replaces,
+        replaces: run.replaces.clone(),
         deadline: plan.deadline,
     })))
 }

@@ -34,8 +34,8 @@ pub struct Run {
     pub claim: Option<(Identity, Standing)>,
     /// The ruling that opened this run again, and that its claim used up.
     pub ruling: Option<EventId>,
-    /// The certificate that the unit had before that ruling.
-    pub replaces: Option<Fingerprint>,
+    /// Certificates that this or earlier rulings took from the unit.
+    pub replaces: Vec<Fingerprint>,
     pub intent: Option<RegisterIntent>,
     pub registered: Vec<TargetRecord>,
     /// Targets whose certificate is to be set INACTIVE before the run may be sealed.
@@ -160,7 +160,7 @@ impl Run {
                 decision: None,
                 claim: None,
                 ruling: None,
-                replaces: None,
+                replaces: Vec::new(),
                 intent: None,
                 registered: Vec::new(),
                 deactivate: Vec::new(),
@@ -203,7 +203,7 @@ impl Run {
             }
             RunEvent::Claimed { identity, standing, ruling, replaces, .. } => {
                 self.claim = Some((identity.clone(), *standing));
-                (self.ruling, self.replaces) = (*ruling, *replaces);
+                (self.ruling, self.replaces) = (*ruling, replaces.clone());
                 self.end_step(at, false);
             }
             RunEvent::RegisterIntended { fingerprint, thing, targets } => {
@@ -263,6 +263,14 @@ impl Run {
         let Some(intent) = &self.intent else { return Vec::new() };
         let done = |name: &TargetName| self.registered.iter().any(|record| record.target == *name);
         intent.targets.iter().filter(|name| !done(name)).cloned().collect()
+    }
+
+    /// What the first proof proved.
+    pub fn proven_identity(&self) -> Option<Identity> {
+        let (reading, decision) = (self.reading.as_ref()?, self.decision.as_ref()?);
+        // Where both named one, they are the same: the UID rule saw to it.
+        let uid = reading.uid.as_ref().or(decision.uid_in_certificate.as_ref()).cloned();
+        Some(Identity { fingerprint: Fingerprint::of(&reading.certificate), spki: decision.spki, uid })
     }
 
     /// The step that is under way, or was last.

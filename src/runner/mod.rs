@@ -18,6 +18,7 @@ pub mod view;
 pub mod arrivals;
 pub mod lanes;
 pub mod people;
+pub mod rulings;
 
 pub use batches::{close_batch, open_batch};
 pub use custody::{Custody, open_log, rotate_key};

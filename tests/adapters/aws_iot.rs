@@ -15,6 +15,8 @@
 mod faults;
 #[path = "aws_iot_practice.rs"]
 mod practice;
+#[path = "aws_iot_replaced.rs"]
+mod replaced;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,13 @@ use lineseal::ports::{Cloud, Refusal, Registration};
 use lineseal::practice::cloud::{MiniStack, MiniStackPlan, PythonServer};
 use lineseal::practice::proxy::Proxy;
 use tokio::sync::OnceCell;
+
+use replaced::{
+    a_certificate_of_a_units_past_that_another_thing_uses_is_foreign, a_unit_repaired_twice_loses_both_certificates,
+    after_a_crash_while_a_certificate_comes_off_the_rest_is_done, any_other_certificate_on_the_thing_stays_foreign,
+    the_certificate_of_a_units_past_comes_off_and_the_new_one_takes_its_place,
+    what_others_gave_a_certificate_of_a_units_past_is_left_on_it,
+};
 
 /// A running peer and the keys that a station has there.
 pub struct Peer {
@@ -130,7 +139,7 @@ fn unit(key: Key) -> Registration {
         thing_type: Some(format!("type-{name}").parse().unwrap()),
         attributes: BTreeMap::from([("serial".parse().unwrap(), name.parse().unwrap())]),
         policy: PolicyPlan { name: format!("policy-{name}").parse().unwrap(), document: POLICY.to_owned() },
-        replaces: None,
+        replaces: Vec::new(),
         deadline: Duration::from_secs(20),
     }
 }
@@ -586,4 +595,10 @@ on_each_peer! {
     sixteen_lanes_at_once_share_type_and_policy,
     two_stations_with_the_same_unit_make_it_once,
     a_cloud_that_is_down_is_told_within_the_deadline_and_is_there_again_after,
+    the_certificate_of_a_units_past_comes_off_and_the_new_one_takes_its_place,
+    after_a_crash_while_a_certificate_comes_off_the_rest_is_done,
+    a_unit_repaired_twice_loses_both_certificates,
+    any_other_certificate_on_the_thing_stays_foreign,
+    a_certificate_of_a_units_past_that_another_thing_uses_is_foreign,
+    what_others_gave_a_certificate_of_a_units_past_is_left_on_it,
 }

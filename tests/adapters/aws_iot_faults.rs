@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use super::*;
 
 /// What happens to one request.
-enum Do {
+pub(super) enum Do {
     Pass,
     Answer {
         status: u16,
@@ -26,23 +26,23 @@ enum Do {
     Hang,
 }
 
-fn error(status: u16, error: &'static str) -> Do {
+pub(super) fn error(status: u16, error: &'static str) -> Do {
     Do::Answer { status, error, body: r#"{"message":"made by the test"}"#.to_owned() }
 }
 
-fn found(body: String) -> Do {
+pub(super) fn found(body: String) -> Do {
     Do::Answer { status: 200, error: "", body }
 }
 
 /// Counts the requests of each action, from 1, and does what the rule says.
-struct Responder {
+pub(super) struct Responder {
     address: SocketAddr,
     counts: Arc<Mutex<HashMap<&'static str, u32>>>,
     task: AbortHandle,
 }
 
 impl Responder {
-    async fn before(peer: &Peer, rule: impl Fn(&'static str, u32) -> Do + Send + Sync + 'static) -> Self {
+    pub(super) async fn before(peer: &Peer, rule: impl Fn(&'static str, u32) -> Do + Send + Sync + 'static) -> Self {
         let upstream: SocketAddr = peer.endpoint.strip_prefix("http://").unwrap().parse().unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -57,11 +57,11 @@ impl Responder {
         Self { address, counts, task: tokio::spawn(accept).abort_handle() }
     }
 
-    fn endpoint(&self) -> String {
+    pub(super) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    fn count(&self, action: &str) -> u32 {
+    pub(super) fn count(&self, action: &str) -> u32 {
         self.counts.lock().unwrap().get(action).copied().unwrap_or_default()
     }
 }
@@ -152,6 +152,7 @@ fn action_of(head: &str) -> &'static str {
         ("PUT", path) if path.starts_with("/certificates/") => "UpdateCertificate",
         ("GET", path) if path.starts_with("/things/") && path.ends_with("/principals") => "ListThingPrincipals",
         ("PUT", path) if path.starts_with("/things/") && path.ends_with("/principals") => "AttachThingPrincipal",
+        ("DELETE", path) if path.starts_with("/things/") && path.ends_with("/principals") => "DetachThingPrincipal",
         ("GET", path) if path.starts_with("/things/") => "DescribeThing",
         ("POST", path) if path.starts_with("/things/") => "CreateThing",
         ("GET", path) if path.starts_with("/thing-types/") => "DescribeThingType",
@@ -160,6 +161,7 @@ fn action_of(head: &str) -> &'static str {
         ("POST", path) if path.starts_with("/policies/") => "CreatePolicy",
         ("POST", path) if path.starts_with("/attached-policies/") => "ListAttachedPolicies",
         ("PUT", path) if path.starts_with("/target-policies/") => "AttachPolicy",
+        ("POST", path) if path.starts_with("/target-policies/") => "DetachPolicy",
         other => panic!("{other:?} is no request that the adapter makes"),
     }
 }

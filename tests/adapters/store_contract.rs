@@ -12,8 +12,8 @@ use lineseal::audit::event::{
 use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeState};
 use lineseal::domain::profile::KeyKind;
 use lineseal::domain::{
-    BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, Role, RunId,
-    Sha256, SpkiHash, StationName, Step, Unit, Variables, Verdict,
+    BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ReasonCode,
+    Role, RunId, Sha256, SpkiHash, StationName, Step, Unit, Variables, Verdict,
 };
 use lineseal::ports::{
     AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Found,
@@ -70,6 +70,8 @@ macro_rules! store_contract {
             a_board_that_fails_under_anothers_serial_locks_nobody_out
             a_scrapped_unit_stays_scrapped_until_another_ruling
             a_rebind_moves_the_binding_once_and_burns_the_old_chip
+            a_unit_that_is_rebound_twice_names_both_its_pasts
+            a_binding_and_what_stands_against_another_are_told
             an_imported_history_protects_and_is_completed_by_a_claim
             contradictions_of_an_import_bind_nothing_and_lock_both
             stored_hashes_are_those_of_the_tree
@@ -206,7 +208,7 @@ pub async fn a_free_identity_is_bound(peer: &dyn Peer) {
         identity: claim.identity.clone(),
         standing: Standing::New,
         ruling: None,
-        replaces: None,
+        replaces: Vec::new(),
     };
     assert_eq!(event.body, Body::Run(body));
     assert_eq!(store.run(claim.run).await.unwrap().unwrap().events[0].event, event);
@@ -340,7 +342,7 @@ pub async fn a_claim_event_that_breaks_uniqueness_is_refused(peer: &dyn Peer) {
             identity: identity(1),
             standing: Standing::New,
             ruling: None,
-            replaces: None,
+            replaces: Vec::new(),
         },
     );
     store.append(vec![forged]).await.unwrap_err();
@@ -706,12 +708,14 @@ pub async fn a_failed_unit_is_locked_until_a_ruling_opens_one_run(peer: &dyn Pee
     assert!(claimed.iter().any(|logged| names_it(&logged.event)), "the claim says which ruling it used up");
     let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
     assert_eq!(lock.run, Some(second.run), "one ruling, one run");
+    assert_eq!(store.locks(&unit("A1")).await.unwrap(), [lock]);
 
     store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
     let history = store.unit(&unit("A1")).await.unwrap().unwrap();
     assert_eq!((history.runs.len(), history.rulings.len(), history.locks.len()), (7, 2, 0));
+    assert_eq!(store.locks(&unit("A1")).await.unwrap(), []);
     assert_eq!(store.locked(None, 10).await.unwrap().items, []);
 }
 
@@ -770,7 +774,7 @@ pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn P
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
     let repaired = attempt(&*store, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
     let rebind = |old: u32, new: u32, run: RunId| {
-        ruled(Ruling::Rebind { unit: unit("A1"), old: identity(old), new: identity(new), run })
+        ruled(Ruling::Rebind { unit: unit("A1"), old: identity(old).into(), new: identity(new), run })
     };
     // A ruling that names another chip than the one that is there moves nothing.
     store.append(vec![rebind(3, 2, repaired.run)]).await.unwrap();
@@ -782,15 +786,65 @@ pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn P
     let (event, standing, _) = bound(store.claim(moved.clone()).await);
     assert_eq!(standing, Standing::Rebound);
     let Body::Run(RunEvent::Claimed { ruling: Some(_), replaces, .. }) = event.body else { panic!("{event:?}") };
-    assert_eq!(replaces, Some(identity(1).fingerprint));
+    assert_eq!(replaces, [identity(1).fingerprint]);
     // The answer that was lost is given again, and uses nothing up.
     assert_eq!(bound(store.claim(moved).await).1, Standing::Rebound);
-    assert_eq!(bound(store.claim(claim("A1", identity(2))).await).1, Standing::Known);
+    let (event, standing, _) = bound(store.claim(claim("A1", identity(2))).await);
+    assert_eq!(standing, Standing::Known);
+    // The run that was opened may have ended before it came to the cloud: every later one goes on.
+    let Body::Run(RunEvent::Claimed { ruling: None, replaces, .. }) = event.body else { panic!("{event:?}") };
+    assert_eq!(replaces, [identity(1).fingerprint]);
     // The old chip is burned for everyone, its own board among them.
     for serial in ["A1", "A2"] {
         let collisions = collides(store.claim(claim(serial, identity(1))).await);
         assert_eq!(rules(&collisions)[..3], [CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid]);
     }
+}
+
+pub async fn a_unit_that_is_rebound_twice_names_both_its_pasts(peer: &dyn Peer) {
+    let store = peer.open().await;
+    bound(store.claim(claim("A1", identity(1))).await);
+    for chip in [2, 3] {
+        let unit = unit("A1");
+        let (old, new) = (identity(chip - 1).into(), identity(chip));
+        let rebind = ruled(Ruling::Rebind { unit, old, new, run: run_id() });
+        // Said twice, it is one past.
+        store.append(vec![Event { id: EventId::from_random(rand::random()), ..rebind.clone() }, rebind]).await.unwrap();
+        assert_eq!(bound(store.claim(claim("A1", identity(chip))).await).1, Standing::Rebound);
+    }
+    // A ruling that nobody used took nothing from anybody.
+    let unused = Ruling::Rebind { unit: unit("A1"), old: identity(3).into(), new: identity(4), run: run_id() };
+    store.append(vec![ruled(unused)]).await.unwrap();
+    let (event, ..) = bound(store.claim(claim("A1", identity(3))).await);
+    let Body::Run(RunEvent::Claimed { replaces, .. }) = event.body else { panic!("{event:?}") };
+    assert_eq!(replaces, [identity(1).fingerprint, identity(2).fingerprint]);
+    // The neighbour has no past.
+    let (event, ..) = bound(store.claim(claim("A2", identity(5))).await);
+    let Body::Run(RunEvent::Claimed { replaces, .. }) = event.body else { panic!("{event:?}") };
+    assert_eq!(replaces, []);
+}
+
+/// What a ruling on a repair is checked against.
+pub async fn a_binding_and_what_stands_against_another_are_told(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let told = async |serial: &str, chip: u32| rules(&store.collisions(&unit(serial), &identity(chip)).await.unwrap());
+    assert_eq!(store.binding(&unit("A1")).await.unwrap(), None);
+    assert_eq!(told("A1", 1).await, []);
+    bound(store.claim(claim("A1", identity(1))).await);
+    assert_eq!(store.binding(&unit("A1")).await.unwrap(), Some(identity(1).into()));
+    assert_eq!(told("A1", 1).await, []);
+    assert_eq!(told("A1", 2).await, [CollisionRule::Unit]);
+    assert_eq!(told("A2", 1).await, [CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid]);
+    // Of an imported history, what it told.
+    store.import(vec![imported(2, "A3", 3)]).await.unwrap();
+    let known = KnownIdentity { fingerprint: identity(3).fingerprint, spki: None, uid: None };
+    assert_eq!(store.binding(&unit("A3")).await.unwrap(), Some(known.clone()));
+    let rebind = Ruling::Rebind { unit: unit("A3"), old: known, new: identity(4), run: run_id() };
+    store.append(vec![ruled(rebind)]).await.unwrap();
+    bound(store.claim(claim("A3", identity(4))).await);
+    assert_eq!(store.binding(&unit("A3")).await.unwrap(), Some(identity(4).into()));
+    // Its own past is burned for it, too.
+    assert_eq!(told("A3", 3).await, [CollisionRule::Certificate, CollisionRule::Unit]);
 }
 
 pub async fn an_imported_history_protects_and_is_completed_by_a_claim(peer: &dyn Peer) {

@@ -409,7 +409,7 @@ async fn a_claim_that_could_not_have_been_made_is_found() {
         identity: identity(0),
         standing: lineseal::audit::event::Standing::Known,
         ruling: None,
-        replaces: None,
+        replaces: Vec::new(),
     };
     // A0 failed and was released, and that release is used up by this claim; a second one is a lie.
     let head_before = store.head().await.unwrap();

@@ -6,14 +6,18 @@ use aws_sdk_iot::types::CertificateStatus as AwsStatus;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::look::{Seen, SeenCertificate, SeenThing, SeenThingType};
+use super::look::{Seen, SeenCertificate, SeenReplaced, SeenThing, SeenThingType};
 use crate::domain::profile::CertificateStatus;
-use crate::domain::{Failure, ReasonCode};
+use crate::domain::{Failure, Fingerprint, ReasonCode};
 use crate::ports::Registration;
 
 /// What a registration consists of, in the order in which it can be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
+    /// A certificate of the unit's past is still on the thing, has our policy, or is not INACTIVE.
+    ReplacedOnThing(Fingerprint),
+    ReplacedPolicy(Fingerprint),
+    ReplacedStatus(Fingerprint),
     ThingType,
     Certificate,
     /// Our certificate is there, INACTIVE, and shall be ACTIVE.
@@ -28,6 +32,9 @@ impl Part {
     /// As it stands in the log.
     pub(super) fn as_str(self) -> &'static str {
         match self {
+            Part::ReplacedOnThing(_) => "replaced-thing-attachment",
+            Part::ReplacedPolicy(_) => "replaced-policy-attachment",
+            Part::ReplacedStatus(_) => "replaced-certificate-status",
             Part::ThingType => "thing-type",
             Part::Certificate => "certificate",
             Part::CertificateStatus => "certificate-status",
@@ -35,6 +42,14 @@ impl Part {
             Part::Policy => "policy",
             Part::PolicyAttachment => "policy-attachment",
             Part::ThingAttachment => "thing-attachment",
+        }
+    }
+
+    /// The certificate of the unit's past that it is about.
+    pub(super) fn replaced(self) -> Option<Fingerprint> {
+        match self {
+            Part::ReplacedOnThing(old) | Part::ReplacedPolicy(old) | Part::ReplacedStatus(old) => Some(old),
+            _ => None,
         }
     }
 }
@@ -49,19 +64,25 @@ pub(super) fn judge(
     document: &serde_json::Value,
 ) -> Result<BTreeSet<Part>, Failure> {
     let mut missing = BTreeSet::new();
-    let ours = |principal: &&String| is_certificate(principal, wanted);
+    let ours = |principal: &&String| is_certificate(principal, &wanted.fingerprint);
+    let past = |principal: &&String| wanted.replaces.iter().any(|old| is_certificate(principal, old));
 
     if let Some(other) = seen.things.iter().find(|thing| thing.as_str() != wanted.thing.as_str()) {
         let cause = format!("certificate {} is attached to thing {other:?}", wanted.fingerprint);
         return Err(named(ReasonCode::CERTIFICATE_FOREIGN, wanted, cause).with("other", other));
     }
-    if let Some(other) = seen.principals.iter().find(|principal| !ours(principal)) {
+    if let Some(other) = seen.principals.iter().find(|principal| !ours(principal) && !past(principal)) {
         let cause = format!("thing {} has the principal {other:?}", wanted.thing);
         return Err(named(ReasonCode::THING_FOREIGN, wanted, cause).with("other", other));
     }
-    let attached = !seen.principals.is_empty();
+    for old in &seen.replaced {
+        missing.extend(judge_replaced(old, wanted)?);
+    }
+    let on_thing = |old: &&Fingerprint| seen.principals.iter().any(|principal| is_certificate(principal, old));
+    missing.extend(wanted.replaces.iter().filter(on_thing).map(|old| Part::ReplacedOnThing(*old)));
+    let attached = seen.principals.iter().any(|principal| ours(&principal));
     match &seen.thing {
-        Some(thing) => judge_thing(thing, attached, wanted)?,
+        Some(thing) => judge_thing(thing, !seen.principals.is_empty(), wanted)?,
         None => {
             missing.insert(Part::Thing);
             match seen.thing_type {
@@ -106,6 +127,36 @@ pub(super) fn judge(
     Ok(missing)
 }
 
+/// What is left of a certificate that the unit had before. Other policies on it are not ours, and do no
+/// harm where it is INACTIVE.
+fn judge_replaced(old: &SeenReplaced, wanted: &Registration) -> Result<Vec<Part>, Failure> {
+    let SeenReplaced { fingerprint, things, policies, .. } = old;
+    if let Some(other) = things.iter().find(|thing| thing.as_str() != wanted.thing.as_str()) {
+        let cause = format!("certificate {fingerprint}, which this unit had before, is attached to thing {other:?}");
+        return Err(named(ReasonCode::CERTIFICATE_FOREIGN, wanted, cause).with("other", other));
+    }
+    let ours = |name: &String| name.as_str() == wanted.policy.name.as_str();
+    let parts = [
+        (!things.is_empty(), Part::ReplacedOnThing(*fingerprint)),
+        (policies.iter().any(ours), Part::ReplacedPolicy(*fingerprint)),
+        (status_to_change(old, wanted)?, Part::ReplacedStatus(*fingerprint)),
+    ];
+    Ok(parts.into_iter().filter_map(|(left, part)| left.then_some(part)).collect())
+}
+
+fn status_to_change(old: &SeenReplaced, wanted: &Registration) -> Result<bool, Failure> {
+    match &old.status {
+        Some(AwsStatus::Active) => Ok(true),
+        // What is revoked connects as little, and is not ours to undo.
+        Some(AwsStatus::Inactive | AwsStatus::Revoked) => Ok(false),
+        status => {
+            let status = status.as_ref().map_or("of no known status", AwsStatus::as_str);
+            let cause = format!("certificate {}, which this unit had before, is {status}", old.fingerprint);
+            Err(named(ReasonCode::CLOUD_STATUS, wanted, cause).with("other", status))
+        }
+    }
+}
+
 /// All parts that `wanted` consists of, for the record of what was found.
 pub(super) fn parts(wanted: &Registration) -> BTreeSet<Part> {
     let mut all =
@@ -116,7 +167,7 @@ pub(super) fn parts(wanted: &Registration) -> BTreeSet<Part> {
     all
 }
 
-/// A thing without our certificate on it is ours only if it is exactly what we would have made.
+/// A thing without a certificate of the unit on it is ours only if it is exactly what we would have made.
 fn judge_thing(thing: &SeenThing, attached: bool, wanted: &Registration) -> Result<(), Failure> {
     let wanted_attributes: BTreeMap<String, String> =
         wanted.attributes.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned())).collect();
@@ -158,9 +209,9 @@ fn holds(pem: &str, der: &[u8]) -> bool {
     matches!(certificates.next(), Some(Ok(first)) if first.as_ref() == der) && certificates.next().is_none()
 }
 
-/// Is the principal (an ARN) this registration's certificate? Account and Region are the client's own.
-fn is_certificate(principal: &str, wanted: &Registration) -> bool {
-    principal.rsplit_once(":cert/").is_some_and(|(_, id)| id == wanted.fingerprint.to_string())
+/// Is the principal (an ARN) this certificate? Account and Region are the client's own.
+fn is_certificate(principal: &str, certificate: &Fingerprint) -> bool {
+    principal.rsplit_once(":cert/").is_some_and(|(_, id)| id == certificate.to_string())
 }
 
 fn type_of(wanted: &Registration) -> Option<&str> {

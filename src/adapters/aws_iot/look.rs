@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::call::{Link, Refused};
 use super::quota::Action;
-use crate::domain::{Failure, ReasonCode};
+use crate::domain::{Failure, Fingerprint, ReasonCode};
 use crate::ports::Registration;
 
 /// What was seen of a policy or thing type is believed for so long: they are shared by thousands of
@@ -30,6 +30,8 @@ pub(super) struct Seen {
     pub things: Vec<String>,
     /// Names of the policies attached to the certificate.
     pub attached_policies: Vec<String>,
+    /// What is there of the certificates that rulings took from the unit.
+    pub replaced: Vec<SeenReplaced>,
     /// Host name (and port, with local stand-ins) of the data endpoint.
     pub endpoint: String,
 }
@@ -40,6 +42,16 @@ pub(super) struct SeenCertificate {
     pub id: String,
     pub status: Option<CertificateStatus>,
     pub pem: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SeenReplaced {
+    pub fingerprint: Fingerprint,
+    pub arn: String,
+    pub status: Option<CertificateStatus>,
+    /// Names of the things and policies that it is still attached to.
+    pub things: Vec<String>,
+    pub policies: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -99,19 +111,21 @@ pub(super) async fn look(
     by: Instant,
 ) -> Result<Seen, Failure> {
     let thing_name = wanted.thing.as_str();
-    let certificate = fetch_certificate(link, wanted, by);
+    let certificate = fetch_certificate(link, &wanted.fingerprint, by);
     let thing = fetch_thing(link, thing_name, by);
     let thing_type = fetch_thing_type(link, wanted, by);
     let policy = fetch_policy(link, wanted.policy.name.as_str(), by);
     let endpoint = cached_endpoint(link, by);
+    let replaced = look_at_replaced(link, wanted, by);
 
     if let Some(arn) = certificate_arn {
-        let (certificate, thing, thing_type, policy, endpoint, principals, things, attached_policies) = tokio::join!(
+        let (certificate, thing, thing_type, policy, endpoint, replaced, principals, things, attached_policies) = tokio::join!(
             certificate,
             thing,
             thing_type,
             policy,
             endpoint,
+            replaced,
             list_principals(link, thing_name, by),
             list_things(link, arn, by),
             list_policies(link, arn, by),
@@ -122,14 +136,15 @@ pub(super) async fn look(
             thing_type: thing_type?,
             policy: policy?,
             endpoint: endpoint?,
+            replaced: replaced?,
             principals: principals?,
             things: things?,
             attached_policies: attached_policies?,
         });
     }
 
-    let (certificate, thing, thing_type, policy, endpoint) =
-        tokio::join!(certificate, thing, thing_type, policy, endpoint);
+    let (certificate, thing, thing_type, policy, endpoint, replaced) =
+        tokio::join!(certificate, thing, thing_type, policy, endpoint, replaced);
     let (certificate, thing) = (certificate?, thing?);
     let of_thing = async {
         match &thing {
@@ -154,6 +169,7 @@ pub(super) async fn look(
         thing_type: thing_type?,
         policy: policy?,
         endpoint: endpoint?,
+        replaced: replaced?,
         principals: principals?,
         things,
         attached_policies,
@@ -177,12 +193,26 @@ async fn cached_endpoint(link: &Link, by: Instant) -> Result<String, Failure> {
     }
 }
 
+/// One after the other: a unit has been repaired once, if at all.
+async fn look_at_replaced(link: &Link, wanted: &Registration, by: Instant) -> Result<Vec<SeenReplaced>, Failure> {
+    let mut replaced = Vec::new();
+    for fingerprint in &wanted.replaces {
+        let Some(SeenCertificate { arn, status, .. }) = fetch_certificate(link, fingerprint, by).await? else {
+            continue;
+        };
+        let (things, policies) = tokio::join!(list_things(link, &arn, by), list_policies(link, &arn, by));
+        let (things, policies) = (things?, policies?);
+        replaced.push(SeenReplaced { fingerprint: *fingerprint, arn, status, things, policies });
+    }
+    Ok(replaced)
+}
+
 async fn fetch_certificate(
     link: &Link,
-    wanted: &Registration,
+    fingerprint: &Fingerprint,
     by: Instant,
 ) -> Result<Option<SeenCertificate>, Failure> {
-    let id = wanted.fingerprint.to_string();
+    let id = fingerprint.to_string();
     let send = || link.client.describe_certificate().certificate_id(&id).send();
     let answer = link.call(Action::DescribeCertificate, by, send).await;
     let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {

@@ -7,7 +7,8 @@
 //!
 //! What is missing is only ever a modelled `ResourceNotFoundException`; any other answer is an
 //! error. What is missing after a write is AWS being eventually consistent: it is polled to the
-//! deadline. What is there and not ours is never touched.
+//! deadline. What is there and not ours is never touched. Certificates that a ruling took from the
+//! unit are taken off first, and off they stay.
 //!
 //! Credentials come from the SDK's default chain when a call needs them; nothing here keeps, logs
 //! or shows them.

@@ -18,6 +18,8 @@ pub(super) enum Action {
     DescribeEndpoint,
     DescribeThing,
     DescribeThingType,
+    DetachPolicy,
+    DetachThingPrincipal,
     GetPolicy,
     ListAttachedPolicies,
     ListPrincipalThings,
@@ -39,6 +41,8 @@ impl Action {
             Action::DescribeEndpoint => "iot:DescribeEndpoint",
             Action::DescribeThing => "iot:DescribeThing",
             Action::DescribeThingType => "iot:DescribeThingType",
+            Action::DetachPolicy => "iot:DetachPolicy",
+            Action::DetachThingPrincipal => "iot:DetachThingPrincipal",
             Action::GetPolicy => "iot:GetPolicy",
             Action::ListAttachedPolicies => "iot:ListAttachedPolicies",
             Action::ListPrincipalThings => "iot:ListPrincipalThings",
@@ -53,8 +57,8 @@ impl Action {
     fn rate(self) -> u32 {
         match self {
             Action::DescribeThing => 280,
-            Action::CreateThing | Action::AttachThingPrincipal => 80,
-            Action::AttachPolicy => 12,
+            Action::CreateThing | Action::AttachThingPrincipal | Action::DetachThingPrincipal => 80,
+            Action::AttachPolicy | Action::DetachPolicy => 12,
             Action::CreatePolicy
             | Action::CreateThingType
             | Action::DescribeCertificate

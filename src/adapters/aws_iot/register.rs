@@ -46,7 +46,7 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         let tried = progress.tried.len();
         let todo: BTreeSet<Part> = missing.difference(&progress.tried).copied().collect();
         if !todo.is_empty() {
-            write(link, wanted, &todo, progress, by).await?;
+            write(link, wanted, &todo, &seen.replaced, progress, by).await?;
         }
         if progress.tried.len() > tried {
             fruitless = 0;
@@ -86,7 +86,10 @@ fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -
         let cause = format!("the certificate's ARN {:?} names no account", certificate.arn);
         Failure::new(ReasonCode::CLOUD_FAILED, cause).with("target", &wanted.target)
     })?;
-    let names = |parts: &BTreeSet<Part>| parts.iter().map(|part| part.as_str().to_owned()).collect();
+    let names = |parts: &BTreeSet<Part>| {
+        parts.iter().filter(|part| part.replaced().is_none()).map(|part| part.as_str().to_owned()).collect()
+    };
+    let replaced: BTreeSet<Fingerprint> = progress.made.iter().filter_map(|part| part.replaced()).collect();
     let adopted: BTreeSet<Part> = parts(wanted).difference(&progress.made).copied().collect();
     Ok(TargetRecord {
         target: wanted.target.clone(),
@@ -99,6 +102,7 @@ fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -
         status: wanted.certificate_status,
         created: names(&progress.made),
         adopted: names(&adopted),
+        replaced: replaced.into_iter().collect(),
     })
 }
 

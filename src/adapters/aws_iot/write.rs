@@ -1,4 +1,4 @@
-//! Making what is missing, and nothing else.
+//! Making what is missing, and taking off what the unit no longer is; nothing else.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::call::{Link, Refused, pause_after};
 use super::judge::Part;
-use super::look::incomplete;
+use super::look::{SeenReplaced, incomplete};
 use super::quota::Action;
 use crate::domain::profile::CertificateStatus;
 use crate::domain::{Failure, Fingerprint, ReasonCode};
@@ -40,9 +40,23 @@ pub(super) async fn write(
     link: &Link,
     wanted: &Registration,
     parts: &BTreeSet<Part>,
+    replaced: &[SeenReplaced],
     progress: &mut Progress,
     by: Instant,
 ) -> Result<(), Failure> {
+    // The old one first: a unit that is cut off here has no certificate, never two.
+    for old in replaced {
+        let fingerprint = old.fingerprint;
+        let all = [Part::ReplacedOnThing, Part::ReplacedPolicy, Part::ReplacedStatus].map(|part| part(fingerprint));
+        let [thing, policy, status] = all.map(|part| parts.contains(&part));
+        let (off_thing, off_policy, inactive) = tokio::join!(
+            when(thing, detach_thing(link, wanted, &old.arn, by)),
+            when(policy, detach_policy(link, wanted, &old.arn, by)),
+            when(status, retire(link, &fingerprint, by)),
+        );
+        let [thing, policy, status] = all;
+        progress.note_all([(thing, off_thing), (policy, off_policy), (status, inactive)])?;
+    }
     if parts.contains(&Part::ThingType) {
         let wrote = create_thing_type(link, wanted, by).await;
         progress.note(Part::ThingType, wrote)?;
@@ -237,6 +251,24 @@ async fn attach_thing(link: &Link, wanted: &Registration, arn: &str, by: Instant
     let send = || link.client.attach_thing_principal().thing_name(wanted.thing.as_str()).principal(arn).send();
     let answer = link.call(Action::AttachThingPrincipal, by, send).await;
     wrote(answer, |_| false, |error| error.is_resource_not_found_exception())
+}
+
+async fn detach_policy(link: &Link, wanted: &Registration, arn: &str, by: Instant) -> Result<Wrote, Failure> {
+    let send = || link.client.detach_policy().policy_name(wanted.policy.name.as_str()).target(arn).send();
+    let answer = link.call(Action::DetachPolicy, by, send).await;
+    wrote(answer, |_| false, |_| false)
+}
+
+async fn detach_thing(link: &Link, wanted: &Registration, arn: &str, by: Instant) -> Result<Wrote, Failure> {
+    let send = || link.client.detach_thing_principal().thing_name(wanted.thing.as_str()).principal(arn).send();
+    let answer = link.call(Action::DetachThingPrincipal, by, send).await;
+    // Not found: somebody was faster.
+    wrote(answer, |error| error.is_resource_not_found_exception(), |_| false)
+}
+
+async fn retire(link: &Link, certificate: &Fingerprint, by: Instant) -> Result<Wrote, Failure> {
+    let answer = update_status(link, certificate, AwsStatus::Inactive, by).await;
+    answer.map(|()| Wrote::Made).map_err(|refused| refused.failure)
 }
 
 fn wrote<T, E>(

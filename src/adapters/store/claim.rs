@@ -1,5 +1,7 @@
 //! The claim: which identity belongs to which unit, decided and written in one transaction.
 
+use std::collections::BTreeSet;
+
 use super::error::StoreError;
 use super::log::{self, Appender};
 use super::read::{parse, run_id};
@@ -7,7 +9,7 @@ use super::session::{Row, Session, stored, values};
 use super::sql;
 use crate::audit::event::{LabelStatus, Standing, VERSION};
 use crate::audit::{Body, Event, RunEvent};
-use crate::domain::{ChipUid, EventId, Fingerprint, Identity, ReasonCode, RunId, SpkiHash, Unit};
+use crate::domain::{ChipUid, EventId, Fingerprint, Identity, KnownIdentity, ReasonCode, RunId, SpkiHash, Unit};
 use crate::ports::{Bound, Claim, ClaimAnswer, Collision, CollisionRule, Lock, LockKind, Logged};
 
 /// Binds, or says what stands against it. A claim whose event the log holds already is answered from
@@ -62,7 +64,7 @@ pub enum Judgement {
     Free {
         standing: Standing,
         ruling: Option<EventId>,
-        replaces: Option<Fingerprint>,
+        replaces: Vec<Fingerprint>,
     },
     /// In the order of [`CollisionRule`].
     Collides(Vec<Collision>),
@@ -81,7 +83,7 @@ pub fn judge(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Res
 
     // What only a ruling could open is asked for only then: it costs every other claim nothing.
     if collisions.is_empty() && lock.is_none() {
-        return Ok(free(held, known, None));
+        return free(session, unit, held, known, None);
     }
     let rulings = rulings(session, unit)?;
     if collisions.iter().any(|collision| collision.rule != CollisionRule::Unit) {
@@ -90,28 +92,47 @@ pub fn judge(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Res
     match (held, lock) {
         // Another identity on a known board: only a ruling that names both moves the binding.
         (Some(held), _) if !collisions.is_empty() => match rulings.iter().find(|ruling| ruling.moves(held, identity)) {
-            Some(ruling) => Ok(Judgement::Free {
-                standing: Standing::Rebound,
-                ruling: Some(ruling.id),
-                replaces: Some(held.fingerprint),
-            }),
+            Some(ruling) => {
+                let mut replaces = replaced(session, unit)?;
+                replaces.push(held.fingerprint);
+                Ok(Judgement::Free { standing: Standing::Rebound, ruling: Some(ruling.id), replaces })
+            }
             None => Ok(Judgement::Collides(collisions)),
         },
         (held, Some(lock)) => match rulings.iter().find(|ruling| ruling.releases) {
-            Some(ruling) => Ok(free(held, known, Some(ruling.id))),
+            Some(ruling) => free(session, unit, held, known, Some(ruling.id)),
             None => Ok(Judgement::Locked(lock)),
         },
-        (held, None) => Ok(free(held, known, None)),
+        (held, None) => free(session, unit, held, known, None),
     }
 }
 
-fn free(held: Option<&Binding>, known: bool, ruling: Option<EventId>) -> Judgement {
+fn free(
+    session: &mut dyn Session,
+    unit: &Unit,
+    held: Option<&Binding>,
+    known: bool,
+    ruling: Option<EventId>,
+) -> Result<Judgement, StoreError> {
     let standing = match held {
         Some(held) if held.imported => Standing::Completed,
         _ if known => Standing::Known,
         _ => Standing::New,
     };
-    Judgement::Free { standing, ruling, replaces: None }
+    // Only a unit that holds something can have held something else before.
+    let replaces = if held.is_some() { replaced(session, unit)? } else { Vec::new() };
+    Ok(Judgement::Free { standing, ruling, replaces })
+}
+
+/// What rulings took from the unit. Every later claim names it: the run that a ruling opened may have
+/// ended before it reached the cloud.
+fn replaced(session: &mut dyn Session, unit: &Unit) -> Result<Vec<Fingerprint>, StoreError> {
+    let mut replaced = session.rows(sql::REPLACED, values![unit.product.as_str(), unit.serial.as_str()], |row| {
+        row.array(0).map(Fingerprint::from_bytes)
+    })?;
+    let mut seen = BTreeSet::new();
+    replaced.retain(|fingerprint| seen.insert(*fingerprint));
+    Ok(replaced)
 }
 
 /// Every rule that the claim breaks. A closed binding still burns its identity, for its own unit as
@@ -157,6 +178,23 @@ impl Binding {
         let Binding { unit, fingerprint, run, claimed_seq, .. } = self;
         Collision { rule, unit: unit.clone(), fingerprint: *fingerprint, run: *run, seq: *claimed_seq }
     }
+}
+
+/// What a claim would collide with now.
+pub fn collisions_of(
+    session: &mut dyn Session,
+    unit: &Unit,
+    identity: &Identity,
+) -> Result<Vec<Collision>, StoreError> {
+    Ok(collisions(&holders(session, unit, identity)?, unit, identity))
+}
+
+/// What the unit holds now.
+pub fn held(session: &mut dyn Session, unit: &Unit) -> Result<Option<KnownIdentity>, StoreError> {
+    session.row(sql::BINDING_OF_UNIT, values![unit.product.as_str(), unit.serial.as_str()], |row| {
+        let Binding { fingerprint, spki, uid, .. } = binding_of(row)?;
+        Ok(KnownIdentity { fingerprint, spki, uid })
+    })
 }
 
 /// Bindings that share any part with the identity, and the unit's own.

@@ -320,11 +320,15 @@ pub fn unit(session: &mut dyn Session, unit: &Unit) -> Result<Option<UnitHistory
     let runs = run_logs(session, sql::RUNS_OF_UNIT, key)?;
     let rulings = session.rows(sql::RULINGS_OF_UNIT, key, log::logged)?;
     let imported = session.rows(sql::IMPORTED_OF_UNIT, key, log::logged)?;
-    let locks = session.rows(sql::LOCKS, key, lock_of)?;
+    let locks = locks(session, unit)?;
     if runs.is_empty() && rulings.is_empty() && imported.is_empty() {
         return Ok(None);
     }
     Ok(Some(UnitHistory { unit: unit.clone(), runs, rulings, imported, locks }))
+}
+
+pub fn locks(session: &mut dyn Session, unit: &Unit) -> Result<Vec<Lock>, StoreError> {
+    session.rows(sql::LOCKS, values![unit.product.as_str(), unit.serial.as_str()], lock_of)
 }
 
 pub fn events(session: &mut dyn Session, seq: u64, limit: u32) -> Result<Vec<(Logged, Vec<u8>)>, StoreError> {

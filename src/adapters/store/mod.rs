@@ -32,11 +32,13 @@ use session::Session;
 
 use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Event, Node, TreeHead};
-use crate::domain::{BatchName, Failure, OperatorRef, ReasonCode, RunId, Sha256, StationName, Unit};
+use crate::domain::{
+    BatchName, Failure, Identity, KnownIdentity, OperatorRef, ReasonCode, RunId, Sha256, StationName, Unit,
+};
 use crate::ports::{
-    Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Credential, Cursor, Found, History,
-    ImportedRow, Imports, Lock, LogKey, Logged, Page, People, Person, Receipt, RunLog, Search, StoredCheckpoint,
-    UnitHistory,
+    Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found,
+    History, ImportedRow, Imports, Lock, LogKey, Logged, Page, People, Person, Receipt, RunLog, Search,
+    StoredCheckpoint, UnitHistory,
 };
 
 /// An open log.
@@ -227,6 +229,21 @@ impl History for LogStore {
     async fn unit(&self, unit: &Unit) -> Result<Option<UnitHistory>, Failure> {
         let unit = unit.clone();
         self.read(move |session| history::unit(session, &unit)).await
+    }
+
+    async fn locks(&self, unit: &Unit) -> Result<Vec<Lock>, Failure> {
+        let unit = unit.clone();
+        self.read(move |session| history::locks(session, &unit)).await
+    }
+
+    async fn binding(&self, unit: &Unit) -> Result<Option<KnownIdentity>, Failure> {
+        let unit = unit.clone();
+        self.read(move |session| claim::held(session, &unit)).await
+    }
+
+    async fn collisions(&self, unit: &Unit, identity: &Identity) -> Result<Vec<Collision>, Failure> {
+        let (unit, identity) = (unit.clone(), identity.clone());
+        self.read(move |session| claim::collisions_of(session, &unit, &identity)).await
     }
 
     async fn operators_of(&self, unit: &Unit) -> Result<Vec<Uuid>, Failure> {

@@ -140,6 +140,13 @@ statements! {
         UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE uid = ?3
         UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE product = ?4 AND serial = ?5 AND open = 1");
     BINDING_OF = "SELECT claimed_seq FROM bindings WHERE product = ?1 AND serial = ?2 AND open = 1 AND fingerprint = ?3";
+    BINDING_OF_UNIT = concat!(
+        "SELECT ", binding_columns!(), " FROM bindings WHERE product = ?1 AND serial = ?2 AND open = 1");
+    /// Certificates that rebinds took from the unit, oldest first; twice, where two named it.
+    REPLACED = "SELECT b.fingerprint FROM rulings r JOIN bindings b ON b.fingerprint = r.old_fingerprint
+        WHERE r.product = ?1 AND r.serial = ?2 AND r.ruling = 'rebind'
+            AND b.product = ?1 AND b.serial = ?2 AND b.open = 0
+        ORDER BY r.seq";
     LOCKS = "SELECT kind, fingerprint, run, reason, seq FROM locks WHERE product = ?1 AND serial = ?2";
     LOCKED = "SELECT kind, fingerprint, run, reason, seq, product, serial FROM locks
         WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";

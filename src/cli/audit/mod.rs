@@ -3,6 +3,7 @@
 mod archive;
 mod backup;
 mod restore;
+mod rule;
 mod verify;
 
 use std::process::ExitCode;
@@ -20,6 +21,9 @@ pub enum Command {
     Restore(restore::Options),
     /// Moves old events' bytes to a file; their hashes stay, and all proofs go on working.
     Archive(archive::Options),
+    /// Corrections by two persons who answer for them; each is one more event.
+    #[command(subcommand)]
+    Rule(rule::Command),
 }
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
@@ -28,5 +32,6 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
         Command::Backup(options) => backup::main(global, config, &options),
         Command::Restore(options) => restore::main(global, config, &options),
         Command::Archive(options) => archive::main(global, config, &options),
+        Command::Rule(command) => rule::main(global, config, command),
     }
 }

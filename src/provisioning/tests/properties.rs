@@ -56,7 +56,7 @@ static POOL: LazyLock<Vec<RunEvent>> = LazyLock::new(|| {
                 identity: identity.clone(),
                 standing: Standing::Known,
                 ruling: None,
-                replaces: None,
+                replaces: Vec::new(),
             });
         }
     }

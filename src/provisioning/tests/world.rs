@@ -277,7 +277,7 @@ impl World {
                     identity: identity.clone(),
                     standing: Standing::New,
                     ruling: None,
-                    replaces: None,
+                    replaces: Vec::new(),
                 };
                 self.told.push(format!("  {}", tell(&claimed)));
                 self.append(claimed).unwrap();
@@ -350,6 +350,7 @@ pub fn record_of(target: &TargetName, fingerprint: Fingerprint, thing: &impl std
         status: CertificateStatus::Active,
         created: vec!["certificate".into()],
         adopted: vec![],
+        replaced: vec![],
     }
 }
 

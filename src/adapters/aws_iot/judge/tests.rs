@@ -17,7 +17,7 @@ fn wanted() -> Registration {
         thing_type: Some("gateway".parse().unwrap()),
         attributes: BTreeMap::from([("serial".parse().unwrap(), "1".parse().unwrap())]),
         policy: PolicyPlan { name: "device".parse().unwrap(), document: r#"{"a":1,"b":[2]}"#.into() },
-        replaces: None,
+        replaces: Vec::new(),
         deadline: Duration::from_secs(1),
     }
 }
@@ -47,6 +47,7 @@ fn whole() -> Seen {
         principals: vec![arn()],
         things: vec!["gw-1".into()],
         attached_policies: vec!["device".into()],
+        replaced: vec![],
         endpoint: "abc-ats.iot.eu-west-1.amazonaws.com".into(),
     }
 }
@@ -80,6 +81,7 @@ fn what_is_missing_is_named_in_the_order_in_which_it_can_be_made() {
         principals: vec![],
         things: vec![],
         attached_policies: vec![],
+        replaced: vec![],
         endpoint: String::new(),
     };
     let all = ["thing-type", "certificate", "thing", "policy", "policy-attachment", "thing-attachment"];
@@ -166,4 +168,86 @@ fn a_deprecated_type_stops_new_things_only() {
 fn a_policy_beside_ours_is_an_error() {
     assert_eq!(changed(|seen| seen.attached_policies.push("admin".into())), Err(ReasonCode::CLOUD_STATUS));
     assert_eq!(changed(|seen| seen.attached_policies = vec!["admin".into()]), Err(ReasonCode::CLOUD_STATUS));
+}
+
+const PAST: &[u8] = b"the certificate of the unit's past";
+
+/// The whole, and all that is left of the certificate that it had before.
+fn repaired(change: impl FnOnce(&mut Seen)) -> Result<Vec<&'static str>, ReasonCode> {
+    let past = Fingerprint::of(PAST);
+    let wanted = Registration { replaces: vec![past], ..wanted() };
+    let arn = arn().replace(&wanted.fingerprint.to_string(), &past.to_string());
+    let mut seen = whole();
+    seen.principals.push(arn.clone());
+    seen.replaced.push(SeenReplaced {
+        fingerprint: past,
+        arn,
+        status: Some(AwsStatus::Active),
+        things: vec!["gw-1".into()],
+        policies: vec!["device".into()],
+    });
+    change(&mut seen);
+    let document = serde_json::from_str(&wanted.policy.document).unwrap();
+    judge(&seen, &wanted, &document)
+        .map(|missing| missing.into_iter().map(Part::as_str).collect())
+        .map_err(|failure| failure.code)
+}
+
+#[test]
+fn a_certificate_of_the_units_past_is_taken_off_before_anything_is_made() {
+    let [thing, policy, status] =
+        ["replaced-thing-attachment", "replaced-policy-attachment", "replaced-certificate-status"];
+    assert_eq!(repaired(|_| {}), Ok(vec![thing, policy, status]));
+    let new = repaired(|seen| {
+        seen.certificate = None;
+        seen.principals.remove(0);
+        seen.things.clear();
+        seen.attached_policies.clear();
+    });
+    let made = ["certificate", "policy-attachment", "thing-attachment"];
+    assert_eq!(new, Ok([&[thing, policy, status], made.as_slice()].concat()));
+}
+
+#[test]
+fn a_certificate_of_the_units_past_is_off_when_both_lists_say_so() {
+    let but_for_the_thing = |change: fn(&mut Seen)| {
+        repaired(|seen| {
+            seen.replaced[0].policies.clear();
+            seen.replaced[0].status = Some(AwsStatus::Inactive);
+            change(seen);
+        })
+    };
+    let off_thing = |seen: &mut Seen| drop(seen.principals.pop());
+    let off_certificate = |seen: &mut Seen| seen.replaced[0].things.clear();
+    assert_eq!(but_for_the_thing(|_| {}), Ok(vec!["replaced-thing-attachment"]));
+    assert_eq!(but_for_the_thing(off_thing), Ok(vec!["replaced-thing-attachment"]));
+    assert_eq!(but_for_the_thing(off_certificate), Ok(vec!["replaced-thing-attachment"]));
+    let off = |change: fn(&mut Seen)| {
+        repaired(|seen| {
+            off_thing(seen);
+            off_certificate(seen);
+            seen.replaced[0].policies.clear();
+            seen.replaced[0].status = Some(AwsStatus::Inactive);
+            change(seen);
+        })
+    };
+    assert_eq!(off(|_| {}), Ok(vec![]));
+    assert_eq!(off(|seen| seen.replaced.clear()), Ok(vec![]), "the cloud does not know it any more");
+    // What others gave it, and what cannot connect anyhow, is not ours to change.
+    assert_eq!(off(|seen| seen.replaced[0].policies.push("admin".into())), Ok(vec![]));
+    assert_eq!(off(|seen| seen.replaced[0].status = Some(AwsStatus::Revoked)), Ok(vec![]));
+}
+
+#[test]
+fn only_exactly_the_certificates_that_rulings_took_are_taken_off() {
+    let stranger = "arn:aws:iot:eu-west-1:123456789012:cert/00";
+    assert_eq!(repaired(|seen| seen.principals.push(stranger.into())), Err(ReasonCode::THING_FOREIGN));
+    let elsewhere = repaired(|seen| seen.replaced[0].things.push("gw-2".into()));
+    assert_eq!(elsewhere, Err(ReasonCode::CERTIFICATE_FOREIGN));
+    let given_away = repaired(|seen| seen.replaced[0].status = Some(AwsStatus::PendingTransfer));
+    assert_eq!(given_away, Err(ReasonCode::CLOUD_STATUS));
+    // The same thing without a ruling.
+    let past = Fingerprint::of(PAST);
+    let unruled = changed(|seen| seen.principals.push(format!("arn:aws:iot:eu-west-1:123456789012:cert/{past}")));
+    assert_eq!(unruled, Err(ReasonCode::THING_FOREIGN));
 }

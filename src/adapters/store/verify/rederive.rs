@@ -25,7 +25,8 @@ impl Rederived {
         match &logged.event.body {
             Body::Run(RunEvent::Claimed { unit, identity, standing, ruling, replaces }) => {
                 let judged = claim::judge(scratch, unit, identity)?;
-                let expected = claim::Judgement::Free { standing: *standing, ruling: *ruling, replaces: *replaces };
+                let expected =
+                    claim::Judgement::Free { standing: *standing, ruling: *ruling, replaces: replaces.clone() };
                 if judged != expected {
                     let found = format!("{unit} could not claim that chip then: {judged:?}");
                     return Err(broken(Promise::Claims, place(), found));

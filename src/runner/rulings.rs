@@ -1,0 +1,176 @@
+//! Corrections: what people who answer for it decide about a unit, or about the log itself. Each is one
+//! more event. Nothing before it changes; least of all does a finished run become anything else: a ruling opens the unit to one new
+//! run, and the claim of that run uses it up.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::people::{Signatories, SignedIn, commit_text};
+use super::{Custody, LogWriter, rollback};
+use crate::audit::LineEvent;
+use crate::audit::event::{Evidence, Ruling};
+use crate::domain::{
+    Failure, Identity, KnownIdentity, OperatorRef, Persons, ReasonCode, Role, RulingReason, RunId, Unit, Verdict,
+};
+use crate::ports::{CollisionRule, History, People};
+use crate::provisioning::Run;
+
+/// Who may rule on a unit.
+pub const RULE_ON_UNITS: [Role; 2] = [Role::Qa, Role::Administrator];
+/// Who may rule on the log itself.
+pub const RULE_ON_THE_LOG: [Role; 2] = [Role::Supervisor, Role::Administrator];
+
+/// Who wants a ruling, and how many persons it takes.
+#[derive(Debug, Clone)]
+pub struct Panel {
+    pub first: SignedIn,
+    pub second: Option<SignedIn>,
+    pub needed: Persons,
+}
+
+/// What it rests on.
+#[derive(Debug, Clone)]
+pub struct Grounds {
+    pub reason: RulingReason,
+    pub evidence: Vec<Evidence>,
+}
+
+/// A ruling as it stands in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ruled {
+    pub seq: u64,
+    pub ruling: Ruling,
+    pub first: OperatorRef,
+    pub second: Option<OperatorRef>,
+}
+
+/// The log that is corrected, and those it is corrected by.
+pub struct Rulings<'a> {
+    pub log: &'a LogWriter,
+    pub people: &'a dyn People,
+    pub history: &'a dyn History,
+    pub panel: Panel,
+    pub grounds: Grounds,
+}
+
+/// O-612 where the log holds nothing that the ruling could apply to; O-610 and O-611 as in
+/// [`Signatories::new`].
+impl Rulings<'_> {
+    /// A locked unit may be tried once more.
+    pub async fn release(self, unit: &Unit) -> Result<Ruled, Failure> {
+        let signatories = self.signatories(unit).await?;
+        if self.history.locks(unit).await?.is_empty() {
+            return Err(refused(unit, format!("{unit} is not locked: there is nothing to release it from")));
+        }
+        self.rule(signatories, Ruling::Release { unit: unit.clone() }).await
+    }
+
+    /// The unit is never taken again.
+    pub async fn scrap(self, unit: &Unit) -> Result<Ruled, Failure> {
+        let signatories = self.signatories(unit).await?;
+        self.rule(signatories, Ruling::Scrap { unit: unit.clone() }).await
+    }
+
+    /// After a repair, the unit's binding moves to the identity that `run` proved, and was refused with.
+    pub async fn rebind(self, unit: &Unit, run: RunId) -> Result<Ruled, Failure> {
+        let signatories = self.signatories(unit).await?;
+        let new = self.proven(unit, run).await?;
+        let old = self.freed(unit, &new).await?;
+        self.rule(signatories, Ruling::Rebind { unit: unit.clone(), old, new, run }).await
+    }
+
+    /// The log is known to be behind what is known of it elsewhere, or could not be compared: the station
+    /// may claim again. It is nobody's run, so nobody operated it.
+    pub async fn rollback(self, custody: &Custody) -> Result<Ruled, Failure> {
+        let signatories = self.sign(&RULE_ON_THE_LOG, &BTreeSet::new())?;
+        let standing = rollback::found(&self.log.station, custody).await?;
+        let ruling = standing.ruling().ok_or_else(|| {
+            let cause = "nothing speaks against the log as it is: there is no rollback to rule on";
+            Failure::new(ReasonCode::RULING_REFUSED, cause)
+        })?;
+        self.rule(signatories, ruling).await
+    }
+
+    /// Whoever operated a run of the unit, or did anything in one, does not rule on it.
+    async fn signatories(&self, unit: &Unit) -> Result<Signatories, Failure> {
+        if !self.history.units(unit.serial.as_str()).await?.contains(unit) {
+            return Err(refused(unit, format!("the log knows no {unit}")));
+        }
+        let mut operated: BTreeSet<Uuid> = self.history.operators_of(unit).await?.into_iter().collect();
+        match self.history.unit(unit).await {
+            Ok(history) => {
+                let events = history.iter().flat_map(|history| &history.runs).flat_map(|run| &run.events);
+                operated.extend(events.filter_map(|logged| logged.event.operator.as_ref()).map(|who| who.id));
+            }
+            // Who started its runs is known all the same; a unit must not need its archive to be repaired.
+            Err(failure) if failure.code == ReasonCode::LOG_ARCHIVED => {}
+            Err(failure) => return Err(failure),
+        }
+        self.sign(&RULE_ON_UNITS, &operated)
+    }
+
+    fn sign(&self, roles: &[Role], operated: &BTreeSet<Uuid>) -> Result<Signatories, Failure> {
+        let Panel { first, second, needed } = self.panel.clone();
+        Signatories::new(first, second, needed, roles, operated)
+    }
+
+    /// What the run proved, where it failed for nothing but the unit's being bound to something else.
+    async fn proven(&self, unit: &Unit, run: RunId) -> Result<Identity, Failure> {
+        let logged = self.log.store.run(run).await?;
+        let logged = logged.ok_or_else(|| refused(unit, format!("the log knows no run {run}")))?;
+        let folded = Run::fold(&logged.events)
+            .map_err(|error| Failure::new(ReasonCode::STORE_CORRUPT, format!("run {run} makes no sense: {error}")))?;
+        if folded.unit.as_ref() != Some(unit) {
+            let other = folded.unit.as_ref().map_or("a board that told no serial number".to_owned(), Unit::to_string);
+            return Err(refused(unit, format!("run {run} was of {other}")));
+        }
+        let end = folded.sealed.as_ref().map(|sealed| (sealed.verdict, sealed.reason.as_ref().map(|why| why.code)));
+        if end != Some((Verdict::Fail, Some(ReasonCode::UNIT_BOUND))) {
+            let ended = match end {
+                Some((verdict, Some(code))) => format!("ended {} {code}", verdict.as_str()),
+                Some((verdict, None)) => format!("ended {}", verdict.as_str()),
+                None => "has not ended".to_owned(),
+            };
+            let cause = format!("run {run} {ended}; a rebind takes one that ended FAIL {}", ReasonCode::UNIT_BOUND);
+            return Err(refused(unit, cause));
+        }
+        folded.proven_identity().ok_or_else(|| refused(unit, format!("run {run} proved nothing")))
+    }
+
+    /// What the unit is bound to, and `new` would take the place of. `new` has to be nobody's, and never
+    /// have been anybody's: this unit's own past is burned, too.
+    async fn freed(&self, unit: &Unit, new: &Identity) -> Result<KnownIdentity, Failure> {
+        let collisions = self.history.collisions(unit, new).await?;
+        if let Some(burned) = collisions.iter().find(|collision| collision.rule != CollisionRule::Unit) {
+            let what = match burned.rule {
+                CollisionRule::Certificate => "certificate",
+                CollisionRule::Key => "key",
+                CollisionRule::Uid => "chip UID",
+                CollisionRule::Unit => "identity",
+            };
+            let since = format!("bound to {} (event {})", burned.unit, burned.seq);
+            return Err(refused(unit, format!("the new chip's {what} is burned: {since}")));
+        }
+        let bound_elsewhere = collisions.iter().any(|collision| collision.rule == CollisionRule::Unit);
+        let old = self.history.binding(unit).await?.filter(|_| bound_elsewhere);
+        old.ok_or_else(|| refused(unit, format!("{unit} is bound to no other chip now")))
+    }
+
+    async fn rule(self, signatories: Signatories, ruling: Ruling) -> Result<Ruled, Failure> {
+        let reason = commit_text(self.log, self.people, self.grounds.reason.as_str()).await?;
+        let second = signatories.second().cloned();
+        let event = LineEvent::Ruled {
+            ruling: ruling.clone(),
+            second: second.clone(),
+            reason,
+            evidence: self.grounds.evidence,
+        };
+        let receipt = self.log.by(signatories.first()).line(event).await?;
+        Ok(Ruled { seq: receipt.seq, ruling, first: signatories.first().operator().clone(), second })
+    }
+}
+
+fn refused(unit: &Unit, cause: String) -> Failure {
+    Failure::new(ReasonCode::RULING_REFUSED, cause).with("unit", &unit.serial)
+}
