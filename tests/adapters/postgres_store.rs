@@ -182,16 +182,14 @@ async fn a_server_killed_and_restarted_in_a_run_keeps_what_was_acknowledged() {
     let working = {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
-            let mut acknowledged = 0;
             for _ in 0..40 {
                 let step = event(run, RunEvent::StepBegan { step: Step::Read });
-                match store.append(vec![step]).await {
-                    Ok(_) => acknowledged += 1,
-                    Err(lost) => eprintln!("{lost}"),
+                // A server may take longer to come back than a store has patience for: the same event, again.
+                while let Err(away) = store.append(vec![step.clone()]).await {
+                    assert_eq!(away.code, ReasonCode::STORE_AWAY, "{away}");
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            acknowledged
         })
     };
     let _server = tokio::task::spawn_blocking(move || {
@@ -202,9 +200,7 @@ async fn a_server_killed_and_restarted_in_a_run_keeps_what_was_acknowledged() {
     })
     .await
     .unwrap();
-    let acknowledged = working.await.unwrap();
-    // The kill fell into the connection's patience: it was sought anew.
-    assert_eq!(acknowledged, 40);
+    working.await.unwrap();
     store.append(vec![sealed(run, Verdict::Pass, None)]).await.unwrap();
     assert_eq!(store.run(run).await.unwrap().unwrap().events.len(), 43);
 }

@@ -143,7 +143,8 @@ pub fn search(
             values.extend([Value::Text(&match_text), before.into(), wanted.into()]);
         }
         Lead::Time => {
-            let time = after_key.map_or(Ok(i64::MAX), |value| value.parse().map_err(|_| no_cursor()))?;
+            let newest = search.until.map_or(i64::MAX, nanoseconds);
+            let time = after_key.map_or(Ok(newest), |value| value.parse().map_err(|_| no_cursor()))?;
             sql = sql::RECORDS_BY_TIME;
             values.extend([Value::Int(time), before.into(), wanted.into()]);
         }
