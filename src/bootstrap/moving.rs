@@ -68,14 +68,14 @@ impl Move {
     }
 
     fn copy(self, log: LogWriter, progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Copied, Failure> {
-        let mut from = sqlite::session(&self.file)?;
+        let mut from = sqlite::source(&self.file)?;
         let Self { into, moved, file, .. } = &self;
         let address = into.to_string();
         let mut moving = Moving { log, from: file.display().to_string(), moved, address: &address, progress };
         let copied = std::thread::scope(|scope| {
             // The client's own runtime must not sit inside another one.
             let copying = scope.spawn(|| {
-                let mut to = postgres::session(into.clone())?;
+                let mut to = postgres::target(into.clone())?;
                 copy::copy(from.as_mut(), to.as_mut(), &mut moving).map_err(Failure::from)
             });
             copying.join().unwrap_or_else(|_| Err(Failure::new(ReasonCode::STORE_FAILED, "the copy ended in a defect")))

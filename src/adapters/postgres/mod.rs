@@ -48,10 +48,14 @@ pub fn open_reader(connection: impl Into<Connection>) -> Result<LogStore, Failur
     apart(move || Ok((PostgresSession::open(&Server::new(connection)?, Access::Look)?, None)))
 }
 
-/// A connection for copying a log into here. Not from within a runtime: it has one of its own.
-pub fn session(connection: impl Into<Connection>) -> Result<Box<dyn Session>, Failure> {
-    let server = Server::new(connection.into())?;
-    Ok(Box::new(PostgresSession::open(&server, Access::Write)?))
+/// The plant's log, to be copied. Not from within a runtime: the client has one of its own.
+pub fn source(connection: impl Into<Connection>) -> Result<Box<dyn Session>, Failure> {
+    Ok(Box::new(PostgresSession::open(&Server::new(connection.into())?, Access::Look)?))
+}
+
+/// Where a log is copied to. Not from within a runtime, either.
+pub fn target(connection: impl Into<Connection>) -> Result<Box<dyn Session>, Failure> {
+    Ok(Box::new(PostgresSession::open(&Server::new(connection.into())?, Access::Write)?))
 }
 
 /// Verifies the plant's log without writing to it. `folder` takes the scratch database, which grows to

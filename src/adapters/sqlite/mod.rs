@@ -62,10 +62,16 @@ pub(super) fn scratch(folder: &Path) -> Result<Box<dyn Session>, Failure> {
     Ok(Box::new(open::scratch(folder)?))
 }
 
-/// A connection for copying the log from here.
-pub fn session(path: &Path) -> Result<Box<dyn Session>, Failure> {
+/// The log in `path`, to be copied.
+pub fn source(path: &Path) -> Result<Box<dyn Session>, Failure> {
     let reader = open::reader(path, Limits::default());
     Ok(Box::new(reader.map_err(|error| Failure::from(error).with("path", path.display()))?))
+}
+
+/// Where a log is copied to: made when absent.
+pub fn target(path: &Path) -> Result<Box<dyn Session>, Failure> {
+    let writer = open::writer(path, Limits::default());
+    Ok(Box::new(writer.map_err(|error| Failure::from(error).with("path", path.display()))?))
 }
 
 /// What the writing connection (the reading one, when opened to read only) reports about itself.
