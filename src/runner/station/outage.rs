@@ -39,7 +39,7 @@ pub(super) enum Look {
     Answers,
     /// Does it take this event? Whatever was asked of the log before and given up has been done by then,
     /// or never will be.
-    Takes(LineEvent),
+    Takes(Box<LineEvent>),
     /// Is it what it was?
     Passes,
 }
@@ -73,7 +73,7 @@ async fn look(look: Look, after: Duration, log: LogWriter, custody: Custody) -> 
         }
         Look::Takes(event) => {
             timeout(ANSWERS_WITHIN, log.store.head()).await.map_err(silent)??;
-            timeout(ANSWERS_WITHIN, log.line(event.clone())).await.map_err(silent)??;
+            timeout(ANSWERS_WITHIN, log.line(LineEvent::clone(event))).await.map_err(silent)??;
         }
         Look::Passes => rollback::pass(&log, &custody).await?,
     }
@@ -100,7 +100,7 @@ impl Station {
         let next = match &self.outage {
             _ if !self.started => Look::Answers,
             Some(Outage { since, failure }) => {
-                Look::Takes(LineEvent::LogReturned { since: *since, failure: failure.clone() })
+                Look::Takes(Box::new(LineEvent::LogReturned { since: *since, failure: failure.clone() }))
             }
             None => Look::Passes,
         };
