@@ -13,20 +13,23 @@ use crate::adapters::copies::{self, Bucket};
 use crate::adapters::log_key::KeyFile;
 use crate::adapters::mark::MarkFile;
 use crate::adapters::pkcs11::{TokenSigner, WorkerTokens};
+use crate::adapters::postgres::{self, Connection};
 use crate::adapters::printer;
-use crate::adapters::sqlite::{self, StationLock};
+use crate::adapters::sqlite::{self, Moved, StationLock};
 use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
-use crate::config::{Config, LogKey};
+use crate::config::{Config, LogKey, Postgres};
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{
     Archiving, BoardSource, CheckpointPlace, Checkpoints, Entropy, History, Imports, LogSigner, People,
 };
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
+mod moving;
 mod safekeeping;
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
+pub use moving::{Migrated, Move};
 pub use safekeeping::{Restoring, archives_of, back_up, restore, size_of_log, verifier, verifier_of_copy, witnesses};
 
 /// Where a station's files are.
@@ -96,6 +99,7 @@ pub async fn equip_with_credentials(
     equip_with(config, data_dir, operator, cloud, bucket).await
 }
 
+/// The log is not asked for the operator yet: its database may be away.
 async fn equip_with(
     config: &Config,
     data_dir: &Path,
@@ -105,8 +109,7 @@ async fn equip_with(
 ) -> Result<(Equipment, StationLock), Failure> {
     refuse_practice_roots(config)?;
     let lock = StationLock::take(data_dir)?;
-    let Records { log, custody, .. } = records_with(config, data_dir, bucket)?;
-    let log = named(log, operator).await?;
+    let Records { log, custody, .. } = records_with(config, data_dir, bucket, postgres::open_or_wait)?;
     let equipment = Equipment {
         boards: boards(config),
         dialogue: Arc::new(SerialDialogue),
@@ -167,7 +170,7 @@ pub struct Records {
 
 /// The station's log, and the people behind it.
 pub async fn open_records(config: &Config, data_dir: &Path) -> Result<Records, Failure> {
-    records_with(config, data_dir, bucket(config).await?)
+    records_with(config, data_dir, bucket(config).await?, postgres::open)
 }
 
 async fn bucket(config: &Config) -> Result<Option<Bucket>, Failure> {
@@ -182,9 +185,25 @@ fn places(config: &Config, data_dir: &Path, bucket: Option<Bucket>) -> Vec<Arc<d
     folders.chain(bucket.map(|bucket| Arc::new(bucket) as _)).collect()
 }
 
-fn records_with(config: &Config, data_dir: &Path, bucket: Option<Bucket>) -> Result<Records, Failure> {
+/// `plants`: how the plant's database is opened.
+fn records_with(
+    config: &Config,
+    data_dir: &Path,
+    bucket: Option<Bucket>,
+    plants: fn(Connection) -> Result<LogStore, Failure>,
+) -> Result<Records, Failure> {
     keep_practice_apart(config, data_dir)?;
-    let store = Arc::new(sqlite::open(&data_dir.join(sqlite::FILE))?);
+    let store = Arc::new(match &config.log.postgres {
+        Some(database) => plants(connection(config, database)?)?,
+        None => {
+            Moved::of(data_dir).refuse()?;
+            sqlite::open(&data_dir.join(sqlite::FILE))?
+        }
+    });
+    Ok(records_of(config, data_dir, store, bucket))
+}
+
+fn records_of(config: &Config, data_dir: &Path, store: Arc<LogStore>, bucket: Option<Bucket>) -> Records {
     let log = LogWriter {
         store: store.clone(),
         clock: Arc::new(SystemClock),
@@ -193,7 +212,7 @@ fn records_with(config: &Config, data_dir: &Path, bucket: Option<Bucket>) -> Res
         operator: None,
     };
     let custody = custody(config, data_dir, &store, bucket);
-    Ok(Records {
+    Records {
         log,
         people: store.clone(),
         history: store.clone(),
@@ -201,7 +220,12 @@ fn records_with(config: &Config, data_dir: &Path, bucket: Option<Bucket>) -> Res
         imports: store.clone(),
         archiving: store,
         custody,
-    })
+    }
+}
+
+fn connection(config: &Config, database: &Postgres) -> Result<Connection, Failure> {
+    let connection = postgres::connection(&database.connection, database.password_file.as_deref())?;
+    Ok(connection.of_practice(config.station.practice))
 }
 
 fn custody(config: &Config, data_dir: &Path, store: &Arc<LogStore>, bucket: Option<Bucket>) -> Custody {

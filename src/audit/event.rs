@@ -164,6 +164,11 @@ pub enum LineEvent {
         version: String,
     },
     StationStopped {},
+    /// The log could not be written by this station, and can be again: boards were left waiting.
+    LogReturned {
+        since: Timestamp,
+        failure: Failure,
+    },
     /// A person vouched for the computer's clock although the log was ahead of it.
     ClockAccepted {
         ahead: Timestamp,

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::keep_practice_apart;
+use super::{connection, keep_practice_apart};
+use crate::adapters::postgres;
 use crate::adapters::sqlite::{self, StationLock};
+use crate::adapters::store::LogVerifier;
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::audit::TreeHead;
 use crate::audit::note::SignedCheckpoint;
@@ -13,20 +15,37 @@ use crate::domain::{Failure, Sha256};
 use crate::ports::{AuditStore, History as _, People, Verifier, Witness};
 use crate::runner::LogWriter;
 
-/// Reads the station's whole log again, without writing to it. `archives`: those that are at hand
-/// besides the ones beside the log.
-pub fn verifier(data_dir: &Path, archives: &[PathBuf]) -> Result<Box<dyn Verifier>, Failure> {
-    let mut verifier = sqlite::verifier(&data_dir.join(sqlite::FILE), data_dir)?;
+/// Reads the whole log again, without writing to it; what it notes meanwhile goes to the data directory.
+/// `archives`: those that are at hand besides the ones in their folder.
+pub fn verifier(config: &Config, data_dir: &Path, archives: &[PathBuf]) -> Result<Box<dyn Verifier>, Failure> {
+    let mut verifier = match &config.log.postgres {
+        Some(database) => {
+            let mut verifier = postgres::verifier(connection(config, database)?, data_dir)?;
+            add_archives(&mut verifier, data_dir);
+            verifier
+        }
+        None => sqlite::verifier(&data_dir.join(sqlite::FILE), data_dir)?,
+    };
     for archive in archives {
         verifier.add_archive(archive)?;
     }
     Ok(Box::new(verifier))
 }
 
+fn add_archives(verifier: &mut LogVerifier, data_dir: &Path) {
+    for entry in std::fs::read_dir(archives_of(data_dir)).into_iter().flatten().filter_map(Result::ok) {
+        // What is no archive is passed over.
+        let _ = verifier.add_archive(&entry.path());
+    }
+}
+
 /// The newest checkpoint of this log in every place that is on another disk or in a bucket, and what
 /// could not be read.
 pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<(Vec<Witness>, Vec<Failure>), Failure> {
-    let store = sqlite::open_reader(&data_dir.join(sqlite::FILE))?;
+    let store = match &config.log.postgres {
+        Some(database) => postgres::open_reader(connection(config, database)?)?,
+        None => sqlite::open_reader(&data_dir.join(sqlite::FILE))?,
+    };
     let (size, origin) = (store.tree_head().await?.size, store.origin().await?);
     let (mut found, mut unread) = (Vec::new(), Vec::new());
     for place in super::places(config, data_dir, super::bucket(config).await?) {
@@ -67,10 +86,7 @@ pub fn back_up(data_dir: &Path, to: &Path) -> Result<(TreeHead, Sha256), Failure
 pub fn verifier_of_copy(copy: &Path, data_dir: &Path) -> Result<Box<dyn Verifier>, Failure> {
     let folder = copy.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut verifier = sqlite::verifier(copy, folder)?;
-    for entry in std::fs::read_dir(archives_of(data_dir)).into_iter().flatten().filter_map(Result::ok) {
-        // What is no archive is passed over.
-        let _ = verifier.add_archive(&entry.path());
-    }
+    add_archives(&mut verifier, data_dir);
     Ok(Box::new(verifier))
 }
 

@@ -13,7 +13,7 @@ use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode};
 use crate::runner::StationHandle;
-use crate::runner::view::Command;
+use crate::runner::view::{Command, Health};
 use crate::texts::Language;
 
 #[derive(clap::Args)]
@@ -58,6 +58,7 @@ pub async fn follow(
     let mut asked = std::collections::BTreeSet::new();
     let mut notice = None;
     let mut unread = None;
+    let mut log = Health::Unknown;
     scan_from_stdin(handle.commands.clone());
     loop {
         tokio::select! {
@@ -85,10 +86,18 @@ pub async fn follow(
                 if changed.is_err() {
                     continue;
                 }
-                let (questions, said) = {
+                let (questions, said, health) = {
                     let snapshot = handle.snapshots.borrow_and_update();
-                    (snapshot.questions.clone(), snapshot.notice.clone())
+                    (snapshot.questions.clone(), snapshot.notice.clone(), snapshot.log.clone())
                 };
+                if health != log {
+                    match (&log, &health) {
+                        (_, Health::Bad(failure)) => output::failure(failure, language),
+                        (Health::Bad(_), Health::Good) => say("the log can be written again: the station goes on"),
+                        _ => {}
+                    }
+                    log = health;
+                }
                 if said != notice {
                     notice = said;
                     if let Some(failure) = &notice {

@@ -13,7 +13,7 @@ pub struct Equipment {
     pub tokens: Arc<dyn Tokens>,
     pub cloud: Arc<dyn Cloud>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
-    /// Writes in this station's and its operator's name.
+    /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,
     /// Keeps that log's promises outside of it.
     pub custody: Custody,

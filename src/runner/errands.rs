@@ -30,7 +30,10 @@ pub enum Errand {
 
 /// Does the errand and returns the runs that it touched.
 pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Errand) -> Result<Vec<UnitRecord>, Failure> {
-    let shared = Shared::new(&config, &equipment);
+    let mut shared = Shared::new(&config, &equipment);
+    if let (Some(name), None) = (&equipment.operator_name, &shared.log.operator) {
+        shared.log = shared.log.named(name).await?;
+    }
     let log = &shared.log;
     let custody = equipment.custody;
     rollback::pass(log, &custody).await?;

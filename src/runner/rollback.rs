@@ -13,9 +13,7 @@
 //! be read, until the next run of a board, because what they would have told is not known.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::custody::{Custody, open_log};
@@ -30,8 +28,6 @@ use crate::ports::{History, Logged};
 /// Copies that are looked at in each place. An older one tells nothing that a newer one does not, as
 /// long as the log is one; `audit verify` compares all that it is given.
 const NEWEST: usize = 32;
-/// How often a blocked station looks again: a ruling comes, a share is mounted.
-const AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// Events after a ruling among which a run's is looked for.
 const SINCE_RULING: u32 = 256;
 
@@ -150,18 +146,6 @@ pub fn blocks(failure: &Failure) -> bool {
         failure.code,
         ReasonCode::LOG_ROLLED_BACK | ReasonCode::COPIES_UNREADABLE | ReasonCode::MARK_FAILED | ReasonCode::LOG_KEY
     )
-}
-
-/// Tries to [`pass`] until it can; says why it can't whenever it has looked.
-pub async fn keep_trying(log: LogWriter, custody: Custody, out: mpsc::Sender<Result<(), Failure>>) {
-    loop {
-        tokio::time::sleep(AGAIN_AFTER).await;
-        let passed = pass(&log, &custody).await;
-        let done = passed.is_ok();
-        if out.send(passed).await.is_err() || done {
-            return;
-        }
-    }
 }
 
 /// Whose word counts.

@@ -30,6 +30,12 @@ impl Spool {
         }
     }
 
+    /// Before it is noted anew from the log.
+    pub fn reset(&mut self) {
+        self.owed.clear();
+        self.questions.clear();
+    }
+
     /// The oldest label to try, unless one is being tried. A run that somebody is at work on is left
     /// alone: two writers would tell two stories of it.
     pub fn next(&self, is_driven: impl Fn(RunId) -> bool) -> Option<Arc<Run>> {

@@ -16,3 +16,4 @@ mod postgres_server;
 mod postgres_store;
 mod printer;
 mod sqlite;
+mod store_copy;

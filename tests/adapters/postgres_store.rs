@@ -205,6 +205,205 @@ async fn a_server_killed_and_restarted_in_a_run_keeps_what_was_acknowledged() {
     assert_eq!(store.run(run).await.unwrap().unwrap().events.len(), 43);
 }
 
+/// A new log on a server that comes up later is as good as one that was there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_was_opened_while_the_server_was_away_is_used_once_it_is_there() {
+    let plant = Plant::new();
+    let proxy = Proxy::before(Postgres::shared());
+    let way = plant.database.through(&proxy);
+    proxy.cut();
+    let store = postgres::open_or_wait(way.config()).unwrap();
+    assert_eq!(store.head().await.unwrap_err().code, ReasonCode::STORE_AWAY);
+    assert_eq!(store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap_err().code, ReasonCode::STORE_AWAY);
+    proxy.mend();
+    assert_eq!(store.head().await.unwrap().size, 0);
+    assert_eq!(store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap()[0].seq, 0);
+}
+
+/// While it was away, somebody else brought the database to a schema that this program does not know.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_comes_back_newer_is_not_written_to() {
+    let plant = Plant::new();
+    let proxy = Proxy::before(Postgres::shared());
+    let store = postgres::open(plant.database.through(&proxy).config()).unwrap();
+    store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    proxy.cut();
+    plant.raw(|client| client.batch_execute("UPDATE projection SET number = 99").unwrap());
+    proxy.mend();
+    assert_eq!(store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap_err().code, ReasonCode::STORE_NEWER);
+    assert_eq!(plant.raw(|client| client.query_one("SELECT size FROM tree_head", &[]).unwrap().get::<_, i64>(0)), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_turned_read_only_is_said_to_be_and_used_again_when_it_is_not() {
+    let plant = Plant::new();
+    let store = plant.store();
+    store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    let name = plant.database.name.clone();
+    let set = |on: &str| {
+        Postgres::shared().administer(&format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only TO {on};
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        ));
+    };
+    set("on");
+    let refused = store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap_err();
+    assert_eq!(refused.code, ReasonCode::STORE_AWAY, "a standby is not the server: {refused}");
+    set("off");
+    assert_eq!(store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap()[0].seq, 1);
+}
+
+/// All lanes at once: the pieces of one transaction, of which one is refused on its own account and one
+/// collides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_sixteen_lanes_in_one_batch_only_those_that_are_wrong_are_refused() {
+    let plant = Plant::new();
+    let proxy = Proxy::before(Postgres::shared());
+    let store = Arc::new(postgres::open(plant.database.through(&proxy).config()).unwrap());
+    bound(store.claim(claim("taken", identity(7))).await);
+    let before = store.head().await.unwrap().size;
+    // Whoever comes while a commit takes its time waits for the next one, together.
+    proxy.delay_commits(Duration::from_millis(100));
+    let first = line(LineEvent::StationStopped {});
+    let opening = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.append(vec![first]).await })
+    };
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let claims: Vec<_> = (0..16)
+        .map(|lane| {
+            let (store, claim) = (Arc::clone(&store), claim(&format!("L{lane}"), identity(lane)));
+            tokio::spawn(async move { store.claim(claim).await.unwrap() })
+        })
+        .collect();
+    // A run that never started can't be sealed.
+    let illegal = store.append(vec![sealed(run_id(), Verdict::Pass, None)]).await;
+    assert_eq!(illegal.unwrap_err().code, ReasonCode::STORE_FAILED);
+    opening.await.unwrap().unwrap();
+    for (lane, claimed) in claims.into_iter().enumerate() {
+        match claimed.await.unwrap() {
+            ClaimAnswer::Bound(_) => assert_ne!(lane, 7),
+            ClaimAnswer::Collides(collisions) => assert_eq!((lane, collisions.len()), (7, 3)),
+            ClaimAnswer::Locked(lock) => panic!("{lock:?}"),
+        }
+    }
+    assert_eq!(store.head().await.unwrap().size, before + 1 + 15);
+    assert_whole(&plant);
+}
+
+/// One station's line is cut a few times in the middle of its batches, its answers are lost, and
+/// another station claims the same chips meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_stations_that_race_while_one_is_cut_one_wins_each_chip() {
+    const CHIPS: u32 = 120;
+    let plant = Plant::new();
+    let proxy = Arc::new(Proxy::before(Postgres::shared()));
+    let near = Arc::new(plant.store());
+    let far = Arc::new(postgres::open(plant.database.through(&proxy).config()).unwrap());
+    let cutting = {
+        let proxy = Arc::clone(&proxy);
+        std::thread::spawn(move || {
+            for round in 0..9 {
+                match round % 3 {
+                    0 => proxy.lose_next_commit_answer(),
+                    1 => proxy.lose_next_commit(),
+                    _ => {
+                        proxy.cut();
+                        proxy.mend();
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(60));
+            }
+        })
+    };
+    let race = |store: &Arc<LogStore>, name: &'static str| {
+        let tasks: Vec<_> = (0..CHIPS)
+            .map(|chip| {
+                let (store, claim) = (Arc::clone(store), claim(&format!("{name}{chip}"), identity(chip)));
+                tokio::spawn(async move {
+                    loop {
+                        // What is refused because the database is away is asked again, under the same id.
+                        match store.claim(claim.clone()).await {
+                            Err(failure) if failure.code == ReasonCode::STORE_AWAY => {}
+                            answer => return matches!(answer.unwrap(), ClaimAnswer::Bound(_)),
+                        }
+                    }
+                })
+            })
+            .collect();
+        tasks
+    };
+    let (far_tasks, near_tasks) = (race(&far, "F"), race(&near, "N"));
+    for (chip, (one, two)) in far_tasks.into_iter().zip(near_tasks).enumerate() {
+        let (one, two) = (one.await.unwrap(), two.await.unwrap());
+        assert!(one != two, "chip {chip}: {one} {two}");
+    }
+    tokio::task::spawn_blocking(move || cutting.join().unwrap()).await.unwrap();
+    assert_eq!(near.head().await.unwrap().size, u64::from(CHIPS));
+    assert_whole(&plant);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_killed_in_the_middle_of_batches_loses_nothing_and_writes_nothing_twice() {
+    let server = Postgres::start();
+    let database = server.fresh_database();
+    let store = Arc::new(postgres::open(database.config()).unwrap());
+    let lanes: Vec<_> = (0..8)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut acknowledged = Vec::new();
+                for _ in 0..40 {
+                    let event = line(LineEvent::StationStopped {});
+                    let id = event.id;
+                    // A station asks again for what it could not record; so does this.
+                    while store.append(vec![event.clone()]).await.is_err() {}
+                    acknowledged.push(id.as_uuid().as_bytes().to_vec());
+                }
+                acknowledged
+            })
+        })
+        .collect();
+    let _server = tokio::task::spawn_blocking(move || {
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(60));
+            server.kill_9();
+            server.restart();
+        }
+        server
+    })
+    .await
+    .unwrap();
+    let mut acknowledged = Vec::new();
+    for lane in lanes {
+        acknowledged.extend(lane.await.unwrap());
+    }
+    let plant = Plant { database };
+    let mut stored: Vec<Vec<u8>> = plant.raw(|client| {
+        client.query("SELECT id FROM events ORDER BY seq", &[]).unwrap().iter().map(|row| row.get(0)).collect()
+    });
+    assert_eq!(stored.len(), 320);
+    stored.sort();
+    acknowledged.sort();
+    assert_eq!(stored, acknowledged);
+    assert_whole(&plant);
+}
+
+/// Counted without the store: numbers without a gap, as many as the head says, each id once.
+fn assert_whole(plant: &Plant) {
+    let counts = plant.raw(|client| {
+        let row = client
+            .query_one(
+                "SELECT count(*), count(DISTINCT id), coalesce(max(seq) + 1, 0), (SELECT size FROM tree_head)
+                 FROM events",
+                &[],
+            )
+            .unwrap();
+        [0, 1, 2, 3].map(|column| row.get::<_, i64>(column))
+    });
+    assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_stations_that_claim_one_chip_at_the_same_moment_one_wins() {
     let plant = Plant::new();

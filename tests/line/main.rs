@@ -18,6 +18,9 @@ mod log;
 mod office;
 mod peers;
 mod people;
+mod plant;
+#[path = "../peers/postgres.rs"]
+mod postgres_server;
 mod program;
 mod rulings;
 mod safekeeping;

@@ -93,6 +93,11 @@ impl Program {
         self
     }
 
+    pub fn env(mut self, name: &str, value: &str) -> Program {
+        self.command.env(name, value);
+        self
+    }
+
     /// With this text to read from standard input.
     pub fn input(self, text: &str) -> Program {
         let mut file = tempfile::tempfile().unwrap();

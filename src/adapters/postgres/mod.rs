@@ -4,38 +4,66 @@
 //! once, whichever station asks. A connection that is lost is sought anew; what was under way is done
 //! again, and finds what it had already written by its event's id.
 
+mod connection;
 mod open;
 mod session;
 
-use postgres::Config;
+pub use connection::{Connection, connection};
 
 use super::store::error::StoreError;
 use super::store::session::Session;
 use super::store::{LogStore, LogVerifier};
 use crate::domain::{Failure, ReasonCode};
-use open::Server;
+use open::{Access, Server};
 use session::PostgresSession;
 
 /// Opens the plant's log for reading and writing and brings an older schema up to date. Blocks on the
 /// network. L-507 when the server is away or lets nobody in.
-pub fn open(config: Config) -> Result<LogStore, Failure> {
+pub fn open(connection: impl Into<Connection>) -> Result<LogStore, Failure> {
+    let connection = connection.into();
     apart(move || {
-        let server = Server::new(config)?;
-        let writer = open::writer(&server)?;
-        Ok((open::reader(&server)?, Some(writer)))
+        let server = Server::new(connection)?;
+        let writer = PostgresSession::open(&server, Access::Write)?;
+        Ok((PostgresSession::open(&server, Access::Read)?, Some(writer)))
+    })
+}
+
+/// As [`open`], but a server that is away is no reason to fail: whatever is asked of the log answers
+/// L-507 until it is there. For a station, which waits.
+pub fn open_or_wait(connection: impl Into<Connection>) -> Result<LogStore, Failure> {
+    let connection = connection.into();
+    apart(move || {
+        let server = Server::new(connection)?;
+        let writer = match PostgresSession::open(&server, Access::Write) {
+            Err(error) if error.is_away() => PostgresSession::waiting(&server, Access::Write),
+            opened => opened?,
+        };
+        Ok((PostgresSession::waiting(&server, Access::Read), Some(writer)))
     })
 }
 
 /// Opens the plant's log only to look.
-pub fn open_reader(config: Config) -> Result<LogStore, Failure> {
-    apart(move || Ok((open::reader(&Server::new(config)?)?, None)))
+pub fn open_reader(connection: impl Into<Connection>) -> Result<LogStore, Failure> {
+    let connection = connection.into();
+    apart(move || Ok((PostgresSession::open(&Server::new(connection)?, Access::Look)?, None)))
+}
+
+/// The plant's log, to be copied. Not from within a runtime: the client has one of its own.
+pub fn source(connection: impl Into<Connection>) -> Result<Box<dyn Session>, Failure> {
+    Ok(Box::new(PostgresSession::open(&Server::new(connection.into())?, Access::Look)?))
+}
+
+/// Where a log is copied to. Not from within a runtime, either.
+pub fn target(connection: impl Into<Connection>) -> Result<Box<dyn Session>, Failure> {
+    Ok(Box::new(PostgresSession::open(&Server::new(connection.into())?, Access::Write)?))
 }
 
 /// Verifies the plant's log without writing to it. `folder` takes the scratch database, which grows to
 /// about half of the log's size and is gone afterwards.
-pub fn verifier(config: Config, folder: &std::path::Path) -> Result<LogVerifier, Failure> {
+pub fn verifier(connection: impl Into<Connection>, folder: &std::path::Path) -> Result<LogVerifier, Failure> {
     let scratch = super::sqlite::scratch(folder)?;
-    let opened = std::thread::spawn(move || open::reader(&Server::new(config)?));
+    let connection = connection.into();
+    let opened = std::thread::spawn(move || PostgresSession::open(&Server::new(connection)?, Access::Look));
     let ended = |_| Failure::new(ReasonCode::STORE_FAILED, "connecting to the database ended in a defect");
     Ok(LogVerifier::new(Box::new(opened.join().map_err(ended)??), scratch))
 }

@@ -1,12 +1,17 @@
 //! Connecting to the plant's server, and its schema.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postgres::config::SslMode;
+use postgres::config::{SslMode, TargetSessionAttrs};
+use postgres::error::SqlState;
 use postgres::{Client, Config, NoTls};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::connection::Connection;
 use super::session::PostgresSession;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::{Mode, Session as _};
@@ -25,30 +30,58 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// nothing sent is acknowledged.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Write,
+    /// The reading side of one that writes: on the same server, so that it sees what was written.
+    Read,
+    /// Only looks: any server that has the log will do.
+    Look,
+}
+
 /// How to reach the server; connections are made from it again and again.
 #[derive(Clone)]
 pub(super) struct Server {
     config: Config,
     tls: Option<MakeRustlsConnect>,
+    practice: Option<bool>,
 }
 
 impl Server {
-    pub(super) fn new(mut config: Config) -> Result<Self, StoreError> {
+    pub(super) fn new(connection: Connection) -> Result<Self, StoreError> {
+        let Connection { mut config, roots, practice } = connection;
         config.connect_timeout(CONNECT_WITHIN).tcp_user_timeout(SILENCE).keepalives(true).keepalives_idle(SILENCE);
         if config.get_application_name().is_none() {
             config.application_name("lineseal");
         }
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
-            _ => Some(tls()?),
+            _ => Some(tls(roots.as_deref())?),
         };
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, practice })
     }
 
-    pub(super) fn connect(&self) -> Result<Client, StoreError> {
+    /// A connection to a log that is found to be as this program expects it: whatever happened to the
+    /// server since the last one.
+    pub(super) fn connect(&self, access: Access) -> Result<Client, StoreError> {
+        let client = self.dial(access)?;
+        match access {
+            Access::Write => self.writer(client),
+            Access::Read => reader(self.writer(client)?),
+            Access::Look => reader(client),
+        }
+    }
+
+    fn dial(&self, access: Access) -> Result<Client, StoreError> {
+        let mut config = self.config.clone();
+        if access != Access::Look {
+            // While a standby takes over, its log is not yet the one that is written.
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         let mut client = match &self.tls {
-            Some(tls) => self.config.connect(tls.clone()),
-            None => self.config.connect(NoTls),
+            Some(tls) => config.connect(tls.clone()),
+            None => config.connect(NoTls),
         }
         .map_err(|error| away(&error))?;
         // On this server an answer to COMMIT means that it is on its disk, whatever its own default is; and
@@ -58,6 +91,32 @@ impl Server {
         )?;
         Ok(client)
     }
+
+    /// The schema is brought up to date first.
+    fn writer(&self, mut client: Client) -> Result<Client, StoreError> {
+        if !is_current(&mut client)? {
+            client.batch_execute(MIGRATING).map_err(|error| match error.code() {
+                Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                    StoreError::Away("another station is bringing it up to date".to_owned())
+                }
+                _ => error.into(),
+            })?;
+            client = migrate(client)?;
+            client.batch_execute(MIGRATED)?;
+        }
+        if let Some(practice) = self.practice {
+            settle_purpose(&mut client, practice)?;
+        }
+        Ok(client)
+    }
+}
+
+/// A log without events takes the purpose of the first that comes.
+fn settle_purpose(client: &mut Client, practice: bool) -> Result<(), StoreError> {
+    let said = i64::from(practice);
+    client.execute("INSERT INTO purpose (one, practice) VALUES (1, $1) ON CONFLICT (one) DO NOTHING", &[&said])?;
+    let known: i64 = client.query_one("SELECT practice FROM purpose WHERE one = 1", &[])?.try_get(0)?;
+    if known == said { Ok(()) } else { Err(StoreError::Practice { log: known == 1 }) }
 }
 
 /// Whatever keeps a connection from coming about: the server is away for this station.
@@ -71,9 +130,13 @@ fn away(error: &postgres::Error) -> StoreError {
     StoreError::Away(cause)
 }
 
-fn tls() -> Result<MakeRustlsConnect, StoreError> {
+fn tls(own: Option<&Path>) -> Result<MakeRustlsConnect, StoreError> {
     let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let certificates = match own {
+        Some(path) => pem_certificates(path)?,
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    roots.add_parsable_certificates(certificates);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -83,38 +146,38 @@ fn tls() -> Result<MakeRustlsConnect, StoreError> {
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// A connection that writes: the schema is brought up to date first.
-pub(super) fn writer(server: &Server) -> Result<PostgresSession, StoreError> {
-    let mut client = server.connect()?;
-    client.batch_execute(MIGRATING)?;
-    let migrated = migrate(server, client)?;
-    Ok(migrated)
+fn pem_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StoreError> {
+    let unreadable = |cause: String| StoreError::Settings(format!("sslrootcert {}: {cause}", path.display()));
+    let read: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?.collect();
+    match read {
+        Ok(certificates) if certificates.is_empty() => Err(unreadable("holds no certificate".to_owned())),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
 }
 
-/// A connection that only reads. The schema must be this program's.
-pub(super) fn reader(server: &Server) -> Result<PostgresSession, StoreError> {
-    let mut client = server.connect()?;
+/// The schema must be this program's.
+fn reader(mut client: Client) -> Result<Client, StoreError> {
     if !is_current(&mut client)? {
         return Err(StoreError::Older);
     }
     client.batch_execute("SET default_transaction_read_only TO on")?;
-    Ok(PostgresSession::new(server.clone(), client))
+    Ok(client)
 }
 
-fn migrate(server: &Server, mut client: Client) -> Result<PostgresSession, StoreError> {
-    let current = is_current(&mut client)?;
-    if !current {
-        schema::migrations::runner().run(&mut client)?;
+fn migrate(mut client: Client) -> Result<Client, StoreError> {
+    // Another station may have been faster.
+    if is_current(&mut client)? {
+        return Ok(client);
     }
-    let mut session = PostgresSession::new(server.clone(), client);
-    if !current {
-        session.begin(Mode::Write)?;
-        log::fill_hashes(&mut session)?;
-        project::rebuild(&mut session)?;
-        session.commit()?;
-    }
-    session.script(MIGRATED)?;
-    Ok(session)
+    schema::migrations::runner().run(&mut client)?;
+    let mut session = PostgresSession::over(client);
+    session.begin(Mode::Write)?;
+    log::fill_hashes(&mut session)?;
+    project::rebuild(&mut session)?;
+    session.commit()?;
+    session.into_client()
 }
 
 /// Compares what was applied with what this program embeds, by version, name and checksum.

@@ -9,44 +9,78 @@ use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Statement};
 
-use super::open::Server;
+use super::open::{Access, Server};
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
 use crate::audit::Node;
 
 pub(super) struct PostgresSession {
-    server: Server,
-    client: Client,
+    /// `None`: there is this one connection and no other.
+    server: Option<(Server, Access)>,
+    /// `None`: there was no connection yet.
+    client: Option<Client>,
     /// By the text as it is written for both databases.
     prepared: HashMap<&'static str, Statement>,
     archives: Archives,
 }
 
 impl PostgresSession {
-    pub(super) fn new(server: Server, client: Client) -> Self {
-        Self { server, client, prepared: HashMap::new(), archives: Archives::default() }
+    pub(super) fn open(server: &Server, access: Access) -> Result<Self, StoreError> {
+        let client = server.connect(access)?;
+        Ok(Self {
+            server: Some((server.clone(), access)),
+            client: Some(client),
+            prepared: HashMap::new(),
+            archives: Archives::default(),
+        })
+    }
+
+    /// Not connected: whoever uses it first seeks the server, and again whenever it is away.
+    pub(super) fn waiting(server: &Server, access: Access) -> Self {
+        Self {
+            server: Some((server.clone(), access)),
+            client: None,
+            prepared: HashMap::new(),
+            archives: Archives::default(),
+        }
+    }
+
+    pub(super) fn over(client: Client) -> Self {
+        Self { server: None, client: Some(client), prepared: HashMap::new(), archives: Archives::default() }
+    }
+
+    pub(super) fn into_client(self) -> Result<Client, StoreError> {
+        self.client.ok_or_else(not_connected)
+    }
+
+    fn client(&mut self) -> Result<&mut Client, StoreError> {
+        self.client.as_mut().ok_or_else(not_connected)
     }
 
     fn prepared(&mut self, text: &'static str) -> Result<Statement, StoreError> {
         if let Some(statement) = self.prepared.get(text) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(&text.replace('?', "$"))?;
+        let statement = self.client()?.prepare(&text.replace('?', "$"))?;
         self.prepared.insert(text, statement.clone());
         Ok(statement)
     }
 
     fn command(&mut self, text: &'static str) -> Result<(), StoreError> {
-        Ok(self.client.batch_execute(text)?)
+        Ok(self.client()?.batch_execute(text)?)
     }
+}
+
+fn not_connected() -> StoreError {
+    StoreError::Away("there was no connection to it yet".to_owned())
 }
 
 impl Session for PostgresSession {
     /// What waits for the tree's head sees, once it has it, all that was committed before: a writing
     /// transaction takes a new snapshot for every statement.
     fn begin(&mut self, mode: Mode) -> Result<(), StoreError> {
-        if self.client.is_closed() {
+        if self.client()?.is_closed() {
             return Err(StoreError::Away("the connection was closed".to_owned()));
         }
         match mode {
@@ -60,7 +94,7 @@ impl Session for PostgresSession {
     }
 
     fn roll_back(&mut self) {
-        if !self.client.is_closed()
+        if self.client.as_ref().is_some_and(|client| !client.is_closed())
             && let Err(error) = self.command("ROLLBACK")
         {
             tracing::debug!(%error, "a transaction was lost with its connection");
@@ -75,6 +109,11 @@ impl Session for PostgresSession {
         self.command("RELEASE SAVEPOINT piece")
     }
 
+    /// One round trip for both.
+    fn release_and_save(&mut self) -> Result<(), StoreError> {
+        self.command("RELEASE SAVEPOINT piece; SAVEPOINT piece")
+    }
+
     fn roll_back_to_save(&mut self) -> Result<(), StoreError> {
         self.command("ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece")
     }
@@ -84,7 +123,7 @@ impl Session for PostgresSession {
             return Ok(0);
         }
         let statement = self.prepared(sql.postgres)?;
-        Ok(self.client.execute(&statement, &parameters(values))?)
+        Ok(self.client()?.execute(&statement, &parameters(values))?)
     }
 
     fn query(&mut self, sql: Sql, values: &[Value<'_>], each: EachRow<'_>) -> Result<(), StoreError> {
@@ -92,7 +131,7 @@ impl Session for PostgresSession {
             return Ok(());
         }
         let statement = self.prepared(sql.postgres)?;
-        let mut rows = self.client.query_raw(&statement, parameters(values))?;
+        let mut rows = self.client()?.query_raw(&statement, parameters(values))?;
         while let Some(row) = rows.next()? {
             each(&row)?;
         }
@@ -116,7 +155,7 @@ impl Session for PostgresSession {
             hashes.extend_from_slice(hash);
         }
         let statement = self.prepared(INSERT)?;
-        self.client.execute(&statement, &[&positions, &hashes])?;
+        self.client()?.execute(&statement, &[&positions, &hashes])?;
         Ok(())
     }
 
@@ -128,7 +167,7 @@ impl Session for PostgresSession {
 
     fn ask(&mut self, sql: &str, each: EachRow<'_>) -> Result<(), StoreError> {
         let none: [&(dyn ToSql + Sync); 0] = [];
-        let mut rows = self.client.query_raw(sql, none)?;
+        let mut rows = self.client()?.query_raw(sql, none)?;
         while let Some(row) = rows.next()? {
             each(&row)?;
         }
@@ -140,29 +179,22 @@ impl Session for PostgresSession {
     }
 
     fn script(&mut self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.client.batch_execute(sql)?)
+        Ok(self.client()?.batch_execute(sql)?)
     }
 
-    fn reconnect(&mut self) -> bool {
-        match self.server.connect() {
-            Ok(client) => {
-                self.client = client;
-                self.prepared.clear();
-                true
-            }
-            Err(error) => {
-                tracing::debug!(%error, "the database is away");
-                false
-            }
-        }
+    fn reconnect(&mut self) -> Result<(), StoreError> {
+        let (server, access) = self.server.as_ref().ok_or_else(not_connected)?;
+        self.client = Some(server.connect(*access)?);
+        self.prepared.clear();
+        Ok(())
     }
 
     fn projection(&mut self) -> Result<i64, StoreError> {
-        Ok(self.client.query_one("SELECT number FROM projection WHERE one = 1", &[])?.try_get(0)?)
+        Ok(self.client()?.query_one("SELECT number FROM projection WHERE one = 1", &[])?.try_get(0)?)
     }
 
     fn set_projection(&mut self, number: i64) -> Result<(), StoreError> {
-        self.client.execute("UPDATE projection SET number = $1 WHERE one = 1", &[&number])?;
+        self.client()?.execute("UPDATE projection SET number = $1 WHERE one = 1", &[&number])?;
         Ok(())
     }
 

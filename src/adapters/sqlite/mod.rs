@@ -4,6 +4,7 @@
 //! number of the log and a claim are given once.
 
 mod backup;
+mod moved;
 mod open;
 mod session;
 mod station_lock;
@@ -11,6 +12,7 @@ mod station_lock;
 use std::path::Path;
 
 pub use backup::{Copy, back_up, bring_in, take_in};
+pub use moved::Moved;
 pub use open::{Durability, Limits};
 pub use station_lock::StationLock;
 
@@ -58,6 +60,18 @@ pub fn verifier(path: &Path, folder: &Path) -> Result<LogVerifier, Failure> {
 /// An empty log in a file of its own that is gone with the session: nothing in it has to last.
 pub(super) fn scratch(folder: &Path) -> Result<Box<dyn Session>, Failure> {
     Ok(Box::new(open::scratch(folder)?))
+}
+
+/// The log in `path`, to be copied.
+pub fn source(path: &Path) -> Result<Box<dyn Session>, Failure> {
+    let reader = open::reader(path, Limits::default());
+    Ok(Box::new(reader.map_err(|error| Failure::from(error).with("path", path.display()))?))
+}
+
+/// Where a log is copied to: made when absent.
+pub fn target(path: &Path) -> Result<Box<dyn Session>, Failure> {
+    let writer = open::writer(path, Limits::default());
+    Ok(Box::new(writer.map_err(|error| Failure::from(error).with("path", path.display()))?))
 }
 
 /// What the writing connection (the reading one, when opened to read only) reports about itself.

@@ -23,6 +23,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 /// A piece of work that can be tried again: a connection may be lost in the middle of a commit.
 trait Work: Send {
     fn attempt(&mut self, session: &mut dyn Session, appender: Option<&mut Appender>) -> Result<(), StoreError>;
+    /// Before it is attempted again.
+    fn forget(&mut self);
     /// Tells whoever asked. `failure`: what happened to the transaction as a whole.
     fn answer(self: Box<Self>, failure: Option<&Failure>);
 }
@@ -51,6 +53,9 @@ impl<T: Send, F: Reading<T>> Work for Piece<T, ReadPiece<F>> {
     fn attempt(&mut self, session: &mut dyn Session, _: Option<&mut Appender>) -> Result<(), StoreError> {
         settle(&mut self.outcome, (self.work.0)(session))
     }
+    fn forget(&mut self) {
+        self.outcome = None;
+    }
     fn answer(self: Box<Self>, failure: Option<&Failure>) {
         tell(self.asker, self.outcome, failure);
     }
@@ -60,6 +65,9 @@ impl<T: Send, F: Writing<T>> Work for Piece<T, WritePiece<F>> {
     fn attempt(&mut self, session: &mut dyn Session, appender: Option<&mut Appender>) -> Result<(), StoreError> {
         let Some(appender) = appender else { return Err(StoreError::Ended) };
         settle(&mut self.outcome, (self.work.0)(session, appender))
+    }
+    fn forget(&mut self) {
+        self.outcome = None;
     }
     fn answer(self: Box<Self>, failure: Option<&Failure>) {
         tell(self.asker, self.outcome, failure);
@@ -162,24 +170,32 @@ impl Drop for Actor {
     }
 }
 
-/// Tries until it is done, refused, or the connection stays lost.
+/// Tries until it is done, refused, or the connection stays lost. A second try is always made, however
+/// long the first one took to fail: it finds what the first one did after all.
 fn persist(
     session: &mut dyn Session,
     mut attempt: impl FnMut(&mut dyn Session) -> Result<(), StoreError>,
 ) -> Option<Failure> {
     let began = Instant::now();
+    let mut tries = 0;
     loop {
         let error = match attempt(session) {
             Ok(()) => return None,
             Err(error) => error,
         };
+        tries += 1;
         session.roll_back();
-        if !error.is_away() {
+        // A server that lets everybody in and then does nothing is away, too.
+        if !error.is_away() || (tries > 1 && began.elapsed() > PATIENCE) {
             return Some(error.into());
         }
-        while !session.reconnect() {
+        while let Err(unreached) = session.reconnect() {
+            if !unreached.is_away() {
+                return Some(unreached.into());
+            }
+            tracing::debug!(error = %unreached, "the database is away");
             if began.elapsed() > PATIENCE {
-                return Some(error.into());
+                return Some(unreached.into());
             }
             std::thread::sleep(BETWEEN_TRIES);
         }
@@ -199,21 +215,32 @@ fn write(session: &mut dyn Session, mut pieces: Vec<Box<dyn Work>>) {
     let failure = persist(session, |session| {
         session.begin(Mode::Write)?;
         let mut appender = Appender::begin(session)?;
-        let alone = pieces.len() == 1;
-        for piece in &mut pieces {
-            if alone {
-                piece.attempt(session, Some(&mut appender))?;
-                continue;
-            }
-            session.save()?;
-            let before = appender.clone();
-            match piece.attempt(session, Some(&mut appender)) {
-                Ok(()) => session.release()?,
-                Err(error) if error.is_of_one_piece() => {
-                    session.roll_back_to_save()?;
-                    appender = before;
+        // What was said of a piece in a transaction that is lost is not so.
+        pieces.iter_mut().for_each(|piece| piece.forget());
+        if let [alone] = pieces.as_mut_slice() {
+            alone.attempt(session, Some(&mut appender))?;
+        } else {
+            let mut saved = false;
+            for piece in &mut pieces {
+                if saved {
+                    session.release_and_save()?
+                } else {
+                    session.save()?
+                };
+                let before = appender.clone();
+                let attempted = piece.attempt(session, Some(&mut appender));
+                saved = attempted.is_ok();
+                match attempted {
+                    Ok(()) => {}
+                    Err(error) if error.is_of_one_piece() => {
+                        session.roll_back_to_save()?;
+                        appender = before;
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
+            }
+            if saved {
+                session.release()?;
             }
         }
         appender.finish(session)?;

@@ -32,6 +32,12 @@ pub enum StoreError {
     /// The server is not there, or does not let this station in.
     #[error("the database server cannot be reached: {0}")]
     Away(String),
+    /// How to reach the server is configured wrongly.
+    #[error("{0}")]
+    Settings(String),
+    #[error("the database holds {}, and this station is {}",
+        if *log { "the practice line's log" } else { "a plant's log" }, if *log { "a real one" } else { "the practice line" })]
+    Practice { log: bool },
     /// What is stored contradicts itself.
     #[error("{0}")]
     Corrupt(String),
@@ -61,6 +67,8 @@ impl StoreError {
             StoreError::ReadOnly { .. } => ReasonCode::STORE_READ_ONLY,
             StoreError::Held { .. } => ReasonCode::STORE_BUSY,
             StoreError::Away(_) => ReasonCode::STORE_AWAY,
+            StoreError::Settings(_) => ReasonCode::CONFIG_INVALID,
+            StoreError::Practice { .. } => ReasonCode::PRACTICE_MIXED,
             StoreError::Corrupt(_) => ReasonCode::STORE_CORRUPT,
             StoreError::Archived { .. } => ReasonCode::LOG_ARCHIVED,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
@@ -140,6 +148,7 @@ fn postgres_code(error: &postgres::Error) -> ReasonCode {
         };
     };
     match state.code().get(..2) {
+        _ if *state == SqlState::QUERY_CANCELED => ReasonCode::STORE_BUSY,
         // Connection, operator intervention (shutdown, crash), authorisation, resources but the disk.
         Some("08" | "57" | "28" | "3D") => ReasonCode::STORE_AWAY,
         _ if *state == SqlState::DISK_FULL => ReasonCode::STORE_FULL,

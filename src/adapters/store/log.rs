@@ -55,6 +55,11 @@ impl Appender {
         self.tree.head()
     }
 
+    /// Stores the nodes that are complete, so that a long transaction does not gather them all.
+    pub fn spill(&mut self, session: &mut dyn Session) -> Result<(), StoreError> {
+        session.insert_hashes(&std::mem::take(&mut self.completed))
+    }
+
     /// Stores the completed nodes and the tree's new head, once for all leaves.
     pub fn finish(self, session: &mut dyn Session) -> Result<(), StoreError> {
         if self.tree.size() == self.size_before {

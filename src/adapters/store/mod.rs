@@ -8,6 +8,7 @@
 mod actor;
 pub mod archive;
 mod claim;
+pub mod copy;
 pub mod error;
 mod history;
 mod import;

@@ -211,6 +211,7 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         LineEvent::Ruled { ruling, reason, .. } => ruled(session, seq, event, ruling, reason.id.as_bytes())?,
         LineEvent::Imported { .. } => imported(session, seq, event, happened)?,
         LineEvent::StationStarted { .. }
+        | LineEvent::LogReturned { .. }
         | LineEvent::ClockAccepted { .. }
         | LineEvent::StationStopped {}
         | LineEvent::OperatorNamed {}

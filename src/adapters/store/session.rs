@@ -150,6 +150,11 @@ pub trait Session: Send {
 
     fn save(&mut self) -> Result<(), StoreError>;
     fn release(&mut self) -> Result<(), StoreError>;
+    /// Keeps the piece that ends, and saves for the next.
+    fn release_and_save(&mut self) -> Result<(), StoreError> {
+        self.release()?;
+        self.save()
+    }
     /// Undoes everything since `save`; an error means that the whole transaction is lost.
     fn roll_back_to_save(&mut self) -> Result<(), StoreError>;
 
@@ -174,9 +179,9 @@ pub trait Session: Send {
     /// Statements that are used once, without parameters.
     fn script(&mut self, sql: &str) -> Result<(), StoreError>;
 
-    /// Makes a connection that was lost anew; `false`: it was not lost, or cannot be made.
-    fn reconnect(&mut self) -> bool {
-        false
+    /// Makes a connection that was lost anew. Only called after an error that says so.
+    fn reconnect(&mut self) -> Result<(), StoreError> {
+        Err(StoreError::Away("this database has no connection that could be made anew".to_owned()))
     }
 
     /// The database's own mark of the projections' meaning.

@@ -112,6 +112,14 @@ statements! {
     KEEP_CHECKPOINT = "INSERT INTO checkpoints (size, note) VALUES (?1, ?2)
         ON CONFLICT (size) DO UPDATE SET note = excluded.note";
 
+    PEOPLE_FROM = "SELECT id, name, salt, name_sha256 FROM people WHERE id > ?1 ORDER BY id LIMIT ?2";
+    CREDENTIALS_FROM = "SELECT id, pin_hash, failures, locked_until_ns FROM credentials
+        WHERE id > ?1 ORDER BY id LIMIT ?2";
+    TEXTS_FROM = "SELECT id, salt, words FROM texts WHERE id > ?1 ORDER BY id LIMIT ?2";
+    /// Whatever is copied into it has to be there alone.
+    ANYTHING = "SELECT 1 FROM tree_head WHERE size > 0 UNION ALL SELECT 1 FROM people
+        UNION ALL SELECT 1 FROM credentials UNION ALL SELECT 1 FROM texts UNION ALL SELECT 1 FROM checkpoints LIMIT 1";
+
     UNFINISHED = "SELECT run FROM runs WHERE station = ?1 AND verdict IS NULL ORDER BY first_seq";
     HELD_COUNT = "SELECT count(*) FROM runs WHERE verdict = 'HELD'";
     HELD = "SELECT run FROM runs WHERE verdict = 'HELD' ORDER BY first_seq";

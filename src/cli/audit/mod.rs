@@ -2,6 +2,7 @@
 
 mod archive;
 mod backup;
+mod migrate;
 mod restore;
 mod rule;
 mod verify;
@@ -13,6 +14,8 @@ use crate::config::Config;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Moves a station's own log into the plant's database, which has to be empty.
+    Migrate(migrate::Options),
     /// Reads the whole log again: is it what was written?
     Verify(verify::Options),
     /// Copies the log while the station works, and verifies the copy.
@@ -28,6 +31,7 @@ pub enum Command {
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     match command {
+        Command::Migrate(options) => migrate::main(global, config, options),
         Command::Verify(options) => verify::main(global, config, &options),
         Command::Backup(options) => backup::main(global, config, &options),
         Command::Restore(options) => restore::main(global, config, &options),

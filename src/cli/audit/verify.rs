@@ -64,7 +64,7 @@ fn perform(
     witnesses.extend(copies);
     let what = Verification { witnesses, projections: !options.fast };
     let mut told = 0;
-    let mut verifier = bootstrap::verifier(&data_dir, &options.archive)?;
+    let mut verifier = bootstrap::verifier(config, &data_dir, &options.archive)?;
     verifier.verify(&what, &mut |progress| {
         let Progress { stage, done, total } = progress;
         // Every tenth of the way is a word; a terminal is no film.

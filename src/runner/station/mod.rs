@@ -3,6 +3,7 @@
 
 mod health;
 mod orders;
+mod outage;
 mod picture;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -27,10 +28,11 @@ use crate::runner::equipment::Equipment;
 use crate::runner::errands;
 use crate::runner::keeper::Keeper;
 use crate::runner::lanes::LaneTable;
-use crate::runner::rollback;
 use crate::runner::scan::{BoardEvent, Scanner};
 use crate::runner::spool::Spool;
 use crate::runner::view::{BatchView, Command, Copies, Health, Snapshot};
+
+use outage::{Look, Outage};
 
 /// A running station.
 pub struct StationHandle {
@@ -102,8 +104,19 @@ struct Station {
     /// Runs that report to no lane: recovery, HELD, labels.
     errands: HashMap<RunId, Errand>,
     custody: Custody,
-    /// Why nothing begins here: the log can't be shown to be what it was.
+    /// Why nothing begins here: the log can't be written, or can't be shown to be what it was.
     blocked: Option<Failure>,
+    /// Looks whether that is over.
+    looking: Option<JoinHandle<Result<Look, Failure>>>,
+    /// The log could not be written from then on, and has not been since.
+    outage: Option<Outage>,
+    /// The log knows that this station has started.
+    started: bool,
+    operator_name: Option<String>,
+    /// Arrivals whose run may be in the log and is not known here yet.
+    starting: HashSet<u64>,
+    /// Runs without a verdict that nobody drives any more, because the log could not be written.
+    cut: HashMap<RunId, u64>,
     /// Makes checkpoints and copies them, once nothing is blocked.
     keeper: Option<Keeper>,
     /// Runs that a task is at work on: a second one would write over the first one's story.
@@ -148,6 +161,12 @@ impl Station {
             clock_is_right: equipment.clock_is_right,
             custody: equipment.custody.clone(),
             blocked: None,
+            looking: None,
+            outage: None,
+            started: false,
+            operator_name: equipment.operator_name.clone(),
+            starting: HashSet::new(),
+            cut: HashMap::new(),
             keeper: None,
             driven: HashSet::new(),
             slips: HashSet::new(),
@@ -161,57 +180,37 @@ impl Station {
         commands: mpsc::Receiver<Command>,
         boards: Box<dyn BoardSource>,
     ) -> Result<(), Failure> {
-        let log = self.shared.log.clone();
-        let open = log.store.unfinished(&log.station).await?;
-        let latest = log.store.latest(RECENT as u32).await?;
-        // Before anything is written by a clock that nobody has looked at yet.
-        self.newest = open.iter().chain(&latest).flat_map(|run| &run.events).map(|logged| logged.event.at).max();
-        let passed = rollback::pass(&log, &self.custody).await;
-        if let Err(failure) = &passed
-            && !rollback::blocks(failure)
-        {
-            return Err(failure.clone());
-        }
-        log.line(LineEvent::StationStarted { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
-        self.view.log = Health::Good;
-        match passed {
-            Ok(()) => self.open(&mut updates).await?,
-            Err(failure) => self.block(failure),
+        match self.begin_log(&mut updates).await {
+            Err(failure) if failure.code == ReasonCode::STORE_AWAY => self.block(failure),
+            begun => begun?,
         }
         let scanner = Scanner::start(boards, self.config.detection.debounce)
             .map_err(|error| Failure::new(ReasonCode::PORT_FAILED, error.to_string()))?;
         self.work(scanner, updates, commands).await
     }
 
-    fn block(&mut self, failure: Failure) {
-        if self.blocked.as_ref() != Some(&failure) {
-            tracing::error!(%failure, "no board is taken");
-        }
-        self.view.log = Health::Bad(failure.clone());
-        self.blocked = Some(failure);
-    }
-
-    /// The log is what it was: what a crash left open is closed, and checkpoints are made from here on.
-    async fn open(&mut self, updates: &mut mpsc::Receiver<(u64, Outcome)>) -> Result<(), Failure> {
+    /// The log is what it was: what a crash or an outage left open is closed, and checkpoints are made
+    /// from here on.
+    async fn open(&mut self, updates: &mut mpsc::Receiver<(u64, Outcome)>, why: Failure) -> Result<(), Failure> {
         let log = self.shared.log.clone();
         self.blocked = None;
-        for unfinished in log.store.unfinished(&log.station).await? {
-            let why = Failure::new(ReasonCode::STATION_STOPPED, "the station ended in the middle of the run");
-            self.errand(&unfinished, Errand::Recover, Input::Recover(why));
+        self.view.log = Health::Good;
+        self.close_runs(updates, why).await?;
+        if self.blocked.is_some() {
+            return Ok(());
         }
-        while !self.errands.is_empty() {
-            let Some((arrival, outcome)) = updates.recv().await else { break };
-            self.take_update(arrival, outcome).await;
-        }
+        self.spool.reset();
         for log in log.store.unsettled_labels(&log.station).await? {
-            if let Some(run) = self.fold(&log) {
+            if let (false, Some(run)) = (self.is_driven(log.run), self.fold(&log)) {
                 self.spool.note(&Arc::new(run));
             }
         }
-        for log in log.store.latest(RECENT as u32).await? {
-            if let Some(run) = self.fold(&log) {
+        self.view.recent.clear();
+        for latest in log.store.latest(RECENT as u32).await? {
+            let ours = latest.events.first().is_some_and(|first| first.event.station == log.station);
+            if let Some(run) = self.fold(&latest) {
                 self.see_time(&run);
-                self.view.recent.extend(picture::finished_view(&run));
+                self.view.recent.extend(picture::finished_view(&run).filter(|_| ours));
             }
         }
         if let (true, Some(ahead), Some(_)) = (self.clock_is_right, self.newest, self.clock_is_behind()) {
@@ -219,29 +218,8 @@ impl Station {
             self.newest = None;
         }
         self.count().await;
-        self.keeper = Some(Keeper::start(log, self.custody.clone(), self.config.log.checkpoint_every));
-        Ok(())
-    }
-
-    /// A blocked station has looked again.
-    async fn looked_again(
-        &mut self,
-        passed: Result<(), Failure>,
-        updates: &mut mpsc::Receiver<(u64, Outcome)>,
-    ) -> Result<(), Failure> {
-        match passed {
-            Err(failure) => self.block(failure),
-            Ok(()) => {
-                tracing::info!("boards are taken again");
-                let refused = self.blocked.take().map(|failure| failure.code);
-                self.view.log = Health::Good;
-                self.open(updates).await?;
-                let waits = |now: &&LaneNow| now.refused.as_ref().map(|failure| failure.code) == refused;
-                let waiting: Vec<u64> = self.shown.values().filter(waits).map(|now| now.arrival).collect();
-                for arrival in waiting {
-                    self.begin_again(arrival).await;
-                }
-            }
+        if self.keeper.is_none() {
+            self.keeper = Some(Keeper::start(log, self.custody.clone(), self.config.log.checkpoint_every));
         }
         Ok(())
     }
@@ -256,11 +234,6 @@ impl Station {
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (health_sender, mut health) = mpsc::channel(4);
         let watcher = tokio::spawn(health::watch(self.shared.clone(), self.config.clone(), health_sender));
-        let (looks, mut looked) = mpsc::channel(1);
-        let looking = self
-            .blocked
-            .is_some()
-            .then(|| tokio::spawn(rollback::keep_trying(self.shared.log.clone(), self.custody.clone(), looks)));
         let mut stopping = false;
         loop {
             self.publish();
@@ -278,17 +251,17 @@ impl Station {
                     Some(command) => self.command(command).await,
                 },
                 Some(_) = self.runs.join_next(), if !self.runs.is_empty() => {}
-                Some(passed) = looked.recv(), if !stopping => self.looked_again(passed, &mut updates).await?,
+                looked = outage::looked(&mut self.looking), if !stopping => self.looked_again(looked, &mut updates).await?,
                 copies = changed(&mut self.keeper) => self.view.copies = copies,
                 Some((cloud, printer)) = health.recv() => {
                     self.view.cloud = cloud;
                     self.view.printer = printer;
                 }
-                _ = retry.tick(), if self.spool.waiting() && !stopping => self.print_next(),
+                _ = retry.tick(), if self.spool.waiting() && self.blocked.is_none() && !stopping => self.print_next(),
             }
         }
         watcher.abort();
-        if let Some(looking) = looking {
+        if let Some(looking) = self.looking.take() {
             looking.abort();
         }
         // What the last runs said on their way out.
@@ -296,6 +269,10 @@ impl Station {
             self.take_update(arrival, outcome).await;
         }
         self.publish();
+        if !self.started {
+            // Nobody was told that it had.
+            return Ok(());
+        }
         self.shared.log.line(LineEvent::StationStopped {}).await?;
         if let Some(keeper) = self.keeper.take() {
             self.view.copies = keeper.finish().await;
@@ -371,6 +348,10 @@ impl Station {
             }
             None => board.refusal = Some(failure),
         }
+        if self.log_is_away() {
+            // Said on the screen; the log says how long it was away.
+            return;
+        }
         let recorded = self.shared.log.line(event).await.map(|_| ());
         self.note_log(recorded);
     }
@@ -405,6 +386,7 @@ impl Station {
             batch: batch.map(|batch| batch.name),
         };
         self.shown.insert(lane, LaneNow { arrival, run: None, refused: None });
+        self.starting.insert(arrival);
         self.runs.spawn(run_board(self.shared.clone(), profile, started, arrival, orders, self.updates.clone()));
     }
 
@@ -437,6 +419,7 @@ impl Station {
     }
 
     async fn take_update(&mut self, arrival: u64, outcome: Outcome) {
+        self.starting.remove(&arrival);
         let run = match &outcome {
             Outcome::Progress(run) | Outcome::Done(run) => Some(run.clone()),
             Outcome::Unrecorded(run, _) => run.clone(),
@@ -459,6 +442,9 @@ impl Station {
                     self.driven.remove(&run.id);
                     self.slips.remove(&run.id);
                     self.end_errand(run.id);
+                    if run.stage != Stage::Sealed {
+                        self.cut.insert(run.id, arrival);
+                    }
                     // Its label, or the question about it, is owed all the same.
                     self.spool.note(&run);
                 }
@@ -484,6 +470,7 @@ impl Station {
 
     async fn done(&mut self, run: &Arc<Run>) {
         self.note_log(Ok(()));
+        self.cut.remove(&run.id);
         self.see_time(run);
         self.spool.note(run);
         let errand = self.end_errand(run.id);
@@ -583,13 +570,14 @@ impl Station {
     }
 
     fn note_log(&mut self, result: Result<(), Failure>) {
-        self.view.log = match result {
-            Ok(()) => self.blocked.clone().map_or(Health::Good, Health::Bad),
+        match result {
+            Ok(()) => self.view.log = self.blocked.clone().map_or(Health::Good, Health::Bad),
+            Err(failure) if outage::is_watched(&failure) => self.block(failure),
             Err(failure) => {
                 tracing::error!(%failure, "the log");
-                Health::Bad(failure)
+                self.view.log = Health::Bad(failure);
             }
-        };
+        }
     }
 }
 

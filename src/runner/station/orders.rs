@@ -14,7 +14,8 @@ use crate::runner::{batches, errands};
 impl Station {
     pub(super) async fn command(&mut self, command: Command) {
         let touches_units = matches!(command, Command::Scan(_) | Command::SettleLabel { .. } | Command::ResumeHeld);
-        if let (Some(failure), true) = (&self.blocked, touches_units) {
+        let writes = touches_units || matches!(command, Command::OpenBatch { .. } | Command::CloseBatch);
+        if let (Some(failure), true) = (&self.blocked, touches_units || (writes && self.log_is_away())) {
             self.view.notice = Some(failure.clone());
             return;
         }

@@ -1,0 +1,261 @@
+//! Stations of a plant: one log in PostgreSQL, which goes away and comes back; and the way there from a
+//! station's own file.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lineseal::domain::profile::KeyKind;
+use lineseal::practice::setup;
+use serde_json::Value;
+
+use crate::bench::Bench;
+use crate::log::{self, Logged};
+use crate::peers::Cloud;
+use crate::postgres_server::{Database, Postgres};
+use crate::program::{Ended, Program};
+
+/// The bench's station writes to this database from here on, under a name of its own.
+fn join(bench: &Bench<'_>, database: &Database, station: &str) {
+    let password = bench.dir.path().join("db-password");
+    private(&password, "of-a-test\n");
+    let own = std::fs::read_to_string(&bench.config_file).unwrap();
+    let Database { name, port } = database;
+    let joined = format!(
+        "{}\n[log]\npostgres = \"host=127.0.0.1 port={port} user=lineseal dbname={name}\"\n\
+         password_file = {password:?}\n",
+        own.replace("name = \"PRACTICE\"", &format!("name = \"{station}\"")),
+    );
+    std::fs::write(&bench.config_file, joined).unwrap();
+}
+
+fn private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    mode(path, 0o600);
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// As `psql` would read it; nothing before a station has laid it out.
+fn events(database: &Database) -> Vec<Logged> {
+    let database = database.clone();
+    let read = move || {
+        let mut client = database.connect();
+        let known = client.query_one("SELECT to_regclass('hashes') IS NOT NULL", &[]).unwrap();
+        if !known.get::<_, bool>(0) {
+            return Vec::new();
+        }
+        let rows = client.query("SELECT seq, bytes, leaf_hash FROM events ORDER BY seq", &[]).unwrap();
+        let logged = |row: &::postgres::Row| {
+            let bytes: Vec<u8> = row.get(1);
+            let event = serde_json::from_slice(&bytes).unwrap();
+            Logged { seq: u64::try_from(row.get::<_, i64>(0)).unwrap(), bytes, leaf_hash: row.get(2), event }
+        };
+        rows.iter().map(logged).collect()
+    };
+    std::thread::spawn(read).join().unwrap()
+}
+
+fn outcomes(ended: &Ended) -> Vec<String> {
+    let outcome = |record: Value| {
+        let word = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
+        format!("{} {}", word("verdict"), word("reason")).trim().to_owned()
+    };
+    let mut outcomes: Vec<String> = ended.json().into_iter().map(outcome).collect();
+    outcomes.sort();
+    outcomes
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let by = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < by, "{what}: not within a minute");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_dies_in_a_run_is_waited_for_and_the_board_is_taken_again_by_itself() {
+    let mut bench = Bench::new(2, Cloud::shared().await).await;
+    let server = Postgres::start();
+    let database = server.fresh_database();
+    join(&bench, &database, "ST-1");
+    let chips = [(); 2].map(|()| bench.chip(KeyKind::EcP256));
+    // So that the run is in the middle of something for a while.
+    bench.proxy.down().await;
+    bench.plug(1, "A", &chips[0]);
+    let station = Program::on(&bench, ["run", "--json", "--units", "2"]).start();
+    until("the registration's intent", || !log::all(&events(&database), "register-intended").is_empty()).await;
+    server.kill_9();
+    station.until_said("L-507");
+    // This one comes while there is no log to write to.
+    bench.plug(2, "B", &chips[1]);
+    bench.proxy.up().await.unwrap();
+    server.restart();
+    let ended = tokio::task::spawn_blocking(move || station.wait()).await.unwrap().expect(3);
+    assert!(ended.err.contains("the station goes on"), "{}", ended.err);
+    assert_eq!(outcomes(&ended), ["ABORTED L-511", "PASS", "PASS"], "{}", ended.err);
+
+    let log = events(&database);
+    assert!(log.iter().enumerate().all(|(index, logged)| logged.seq == index as u64));
+    assert_eq!(log::all(&log, "run-started").len(), 3);
+    let returned = log::all(&log, "log-returned");
+    assert_eq!(returned.len(), 1, "{returned:?}");
+    assert_eq!(returned[0]["failure"]["code"], "L-507");
+    assert_eq!(log::all(&log, "sealed").len(), 3);
+    assert_eq!(log::all(&log, "registered").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_station_that_starts_before_its_database_waits_and_a_command_does_not() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let server = Postgres::start();
+    let database = server.fresh_database();
+    join(&bench, &database, "ST-1");
+    server.stop();
+    let listed = Program::on(&bench, ["batch", "list"]).run().await.expect(3);
+    assert!(listed.err.contains("L-507"), "{}", listed.err);
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let station = Program::on(&bench, ["run", "--json", "--units", "1", "--as", "A. Sato"]).start();
+    station.until_said("L-507");
+    server.restart();
+    let ended = tokio::task::spawn_blocking(move || station.wait()).await.unwrap().expect(0);
+    assert_eq!(outcomes(&ended), ["PASS"]);
+    let log = events(&database);
+    assert_eq!(log::all(&log, "operator-named").len(), 1);
+    assert!(log::all(&log, "run-started")[0]["operator"]["id"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_chip_at_two_stations_at_once_passes_at_one_and_fails_at_the_other() {
+    let cloud = Cloud::shared().await;
+    let (mut first, mut second) = (Bench::new(1, cloud).await, Bench::new(1, cloud).await);
+    // The boards come from one vendor.
+    copy_files(&first.dir.path().join(setup::VENDOR), &second.dir.path().join(setup::VENDOR));
+    let database = Postgres::shared().fresh_database();
+    join(&first, &database, "ST-1");
+    join(&second, &database, "ST-2");
+    let chip = first.chip(KeyKind::EcP256);
+    first.plug(1, "A", &chip);
+    second.plug(1, "B", &chip);
+    let run = |bench: &Bench<'_>| Program::on(bench, ["run", "--json", "--units", "1"]).run();
+    let (one, two) = tokio::join!(run(&first), run(&second));
+    let mut seen = [outcomes(&one), outcomes(&two)].concat();
+    seen.sort();
+    assert_eq!(seen, ["FAIL S-105", "PASS"], "{}\n{}", one.err, two.err);
+    let log = events(&database);
+    assert_eq!(log::all(&log, "claimed").len(), 1);
+    // One log with one name, and a key for each that signs it.
+    assert_eq!((log::all(&log, "log-opened").len(), log::all(&log, "log-key-added").len()), (1, 2));
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_practice_station_writes_to_no_plants_database_nor_a_plants_to_its() {
+    let cloud = Cloud::shared().await;
+    for real_first in [true, false] {
+        let database = Postgres::shared().fresh_database();
+        let (practice, real) = (Bench::new(1, cloud).await, Bench::new(1, cloud).await);
+        join(&practice, &database, "ST-1");
+        join(&real, &database, "ST-2");
+        let text = std::fs::read_to_string(&real.config_file).unwrap();
+        std::fs::write(&real.config_file, text.replace("practice = true", "practice = false")).unwrap();
+        let (first, second) = if real_first { (&real, &practice) } else { (&practice, &real) };
+        Program::on(first, ["batch", "list"]).run().await.expect(0);
+        let refused = Program::on(second, ["batch", "list"]).run().await.expect(3);
+        assert!(refused.err.contains("K-704"), "{}", refused.err);
+        assert!(events(&database).is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_others_may_read_is_refused_and_the_environments_will_do() {
+    let bench = Bench::new(1, Cloud::shared().await).await;
+    join(&bench, &Postgres::shared().fresh_database(), "ST-1");
+    mode(&bench.dir.path().join("db-password"), 0o644);
+    let refused = Program::on(&bench, ["batch", "list"]).run().await.expect(2);
+    assert!(refused.err.contains("K-701") && refused.err.contains("chmod 600"), "{}", refused.err);
+    let text = std::fs::read_to_string(&bench.config_file).unwrap();
+    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("password_file")).collect();
+    std::fs::write(&bench.config_file, without.join("\n")).unwrap();
+    let refused = Program::on(&bench, ["batch", "list"]).run().await.expect(3);
+    assert!(refused.err.contains("L-507"), "{}", refused.err);
+    Program::on(&bench, ["batch", "list"]).env("PGPASSWORD", "of-a-test").run().await.expect(0);
+}
+
+/// A station that was on its own joins the plant, and what its log proved before stays proven.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stations_log_moves_into_the_plants_database_and_is_written_there_alone() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    Program::on(&bench, ["run", "--json", "--units", "1"]).run().await.expect(0);
+    let pin = bench.dir.path().join("pin");
+    private(&pin, "73509182645");
+    let pin = pin.to_str().unwrap().to_owned();
+    let add = ["operator", "add", "Root", "--role", "administrator", "--new-pin-file", &pin];
+    Program::on(&bench, add).run().await.expect(0);
+    let before = log::read(&bench.data_dir());
+    let checkpoint = newest_checkpoint(&bench.data_dir());
+
+    let alone = std::fs::read_to_string(&bench.config_file).unwrap();
+    let database = Postgres::shared().fresh_database();
+    join(&bench, &database, "PRACTICE");
+    let data_dir = bench.data_dir().to_str().unwrap().to_owned();
+    let unsigned = Program::on(&bench, ["audit", "migrate", "--from", &data_dir]).run().await.expect(2);
+    assert!(unsigned.err.contains("--as"), "{}", unsigned.err);
+    let migrate = ["audit", "migrate", "--from", &data_dir, "--as", "Root", "--pin-file", &pin];
+    let moved = Program::on(&bench, migrate).run().await.expect(0);
+    assert!(moved.err.contains(&format!("{} events", before.len())), "{}", moved.err);
+    let after = events(&database);
+    assert_eq!(after.len(), before.len() + 1);
+    for (old, new) in before.iter().zip(&after) {
+        assert_eq!((old.seq, &old.bytes, &old.leaf_hash), (new.seq, &new.bytes, &new.leaf_hash));
+    }
+    let last = &after.last().unwrap().event;
+    assert_eq!((&last["event"], &last["size"]), (&"log-migrated".into(), &before.len().into()));
+    assert!(last["operator"]["id"].is_string());
+
+    // Once more finds it done; another log finds the place taken.
+    let again = Program::on(&bench, migrate).run().await.expect(0);
+    assert!(again.err.contains("already"), "{}", again.err);
+    let other = Bench::new(1, bench.cloud).await;
+    Program::on(&other, ["batch", "list"]).run().await.expect(0);
+    join(&other, &database, "ST-2");
+    let other_dir = other.data_dir().to_str().unwrap().to_owned();
+    let taken = Program::on(&other, ["audit", "migrate", "--from", &other_dir]).run().await.expect(3);
+    assert!(taken.err.contains("only into an empty one"), "{}", taken.err);
+    assert!(!other.data_dir().join("MIGRATED").exists());
+    assert_eq!(events(&database).len(), after.len());
+
+    // The old file is left as it was, and nobody goes on in it.
+    let plant = std::fs::read_to_string(&bench.config_file).unwrap();
+    std::fs::write(&bench.config_file, alone).unwrap();
+    let refused = Program::on(&bench, ["run", "--units", "1"]).run().await.expect(2);
+    assert!(refused.err.contains("K-701") && refused.err.contains("moved to PostgreSQL"), "{}", refused.err);
+    assert_eq!(log::read(&bench.data_dir()).len(), before.len());
+
+    // The board is known where the log is now, and the checkpoint from before is one of this log.
+    std::fs::write(&bench.config_file, plant).unwrap();
+    let ended = Program::on(&bench, ["run", "--json", "--units", "1"]).run().await.expect(0);
+    assert_eq!(outcomes(&ended), ["PASS"]);
+    let standings: Vec<_> = log::all(&events(&database), "claimed").iter().map(|c| c["standing"].clone()).collect();
+    assert_eq!(standings, ["new", "known"]);
+    let kept = bench.dir.path().join("kept.checkpoint");
+    std::fs::write(&kept, checkpoint).unwrap();
+    let verify = ["audit", "verify", "--since", kept.to_str().unwrap()];
+    Program::on(&bench, verify).run().await.expect(0);
+}
+
+fn newest_checkpoint(data_dir: &Path) -> String {
+    let connection = rusqlite::Connection::open(data_dir.join("lineseal.db")).unwrap();
+    connection.query_row("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1", [], |row| row.get(0)).unwrap()
+}
