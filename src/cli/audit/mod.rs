@@ -2,8 +2,16 @@
 
 mod archive;
 mod backup;
+mod found;
+mod labels;
+mod list;
+mod paging;
+mod reader;
 mod restore;
 mod rule;
+mod search;
+mod show;
+mod table;
 mod verify;
 
 use std::process::ExitCode;
@@ -13,6 +21,12 @@ use crate::config::Config;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// What happened, newest first.
+    List(list::Options),
+    /// Finds runs, rulings and imported rows.
+    Search(search::Options),
+    /// A unit's whole history, one run, or one event.
+    Show(show::Options),
     /// Reads the whole log again: is it what was written?
     Verify(verify::Options),
     /// Copies the log while the station works, and verifies the copy.
@@ -28,6 +42,9 @@ pub enum Command {
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     match command {
+        Command::List(options) => list::main(global, config, options),
+        Command::Search(options) => search::main(global, config, options),
+        Command::Show(options) => show::main(global, config, options),
         Command::Verify(options) => verify::main(global, config, &options),
         Command::Backup(options) => backup::main(global, config, &options),
         Command::Restore(options) => restore::main(global, config, &options),
