@@ -1,13 +1,14 @@
 //! A run, a ruling or an imported row as a line, for people and for programs.
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::super::output;
 use super::labels::time;
 use super::reader::Reader;
 use super::table::{self, Column, left, right};
-use crate::domain::{Failure, Unit};
-use crate::ports::{Found, ImportedRow, RulingSummary, RunSummary};
+use crate::domain::{Failure, ReasonCode, Unit};
+use crate::ports::{Found, ImportedRow, Logged, RulingSummary, RunSummary};
 
 const COLUMNS: [Column; 7] = [
     right("event"),
@@ -117,4 +118,24 @@ pub fn imported_json(row: &ImportedRow) -> Value {
         "certificate_sha256": row.fingerprint, "thing": row.thing, "date": row.date, "file": row.source.file,
         "line": row.source.line, "conflicts": conflicts,
     })
+}
+
+/// An event as a program gets it: its bytes are those of the leaf.
+#[derive(serde::Serialize)]
+struct Written<'a> {
+    seq: u64,
+    leaf: String,
+    operator: Value,
+    event: &'a RawValue,
+}
+
+pub async fn print_event(reader: &mut Reader, logged: &Logged, bytes: &[u8]) -> Result<(), Failure> {
+    let Logged { receipt, event } = logged;
+    let unreadable =
+        |error: serde_json::Error| Failure::new(ReasonCode::STORE_CORRUPT, format!("event {}: {error}", receipt.seq));
+    let operator = reader.who_json(event.operator.as_ref().map(|operator| operator.id)).await?;
+    let raw = serde_json::from_slice(bytes).map_err(unreadable)?;
+    let written = Written { seq: receipt.seq, leaf: receipt.leaf.to_hex(), operator, event: raw };
+    output::json(&written).unwrap_or_default();
+    Ok(())
 }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::super::{Global, exit, output};
 use super::found;
@@ -176,21 +175,15 @@ async fn events_page(
     }
     let mut rows = Vec::new();
     for (logged, bytes) in &events {
-        let (what, about) = about(logged);
-        let who = logged.event.operator.as_ref().map(|operator| operator.id);
         if as_json {
-            let raw = std::str::from_utf8(bytes).ok().and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
-            let listed = json!({
-                "seq": logged.receipt.seq, "leaf": logged.receipt.leaf.to_hex(),
-                "operator": reader.who_json(who).await?, "event": raw,
-            });
-            output::json(&listed).unwrap_or_default();
+            found::print_event(reader, logged, bytes).await?;
             continue;
         }
-        let name = match who {
-            Some(id) => reader.who(id).await?.to_string(),
+        let name = match &logged.event.operator {
+            Some(operator) => reader.who(operator.id).await?.to_string(),
             None => "-".to_owned(),
         };
+        let (what, about) = about(logged);
         rows.push([
             logged.receipt.seq.to_string(),
             time(logged.event.at),

@@ -24,7 +24,7 @@ pub enum Command {
     /// What happened, newest first.
     List(list::Options),
     /// Finds runs, rulings and imported rows.
-    Search(search::Options),
+    Search(Box<search::Options>),
     /// A unit's whole history, one run, or one event.
     Show(show::Options),
     /// Reads the whole log again: is it what was written?
@@ -43,7 +43,7 @@ pub enum Command {
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     match command {
         Command::List(options) => list::main(global, config, options),
-        Command::Search(options) => search::main(global, config, options),
+        Command::Search(options) => search::main(global, config, &options),
         Command::Show(options) => show::main(global, config, options),
         Command::Verify(options) => verify::main(global, config, &options),
         Command::Backup(options) => backup::main(global, config, &options),

@@ -54,10 +54,10 @@ pub struct Options {
     paging: Paging,
 }
 
-pub fn main(global: &Global, config: &Config, options: Options) -> ExitCode {
+pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
     reader::perform(global, config, async |reader, _| {
         let Paging { limit, after } = &options.paging;
-        let search = search(reader, &options).await?;
+        let search = search(reader, options).await?;
         let Page { items, next } = reader.history.search(&search, after.as_ref(), *limit).await?;
         found::print(reader, &items, global.json).await?;
         if items.is_empty() {
@@ -121,7 +121,7 @@ fn verdict(text: &str) -> Result<Verdict, String> {
 }
 
 fn from(text: &str) -> Result<Timestamp, String> {
-    time(text, |day| start_of(day))
+    time(text, start_of)
 }
 
 fn until(text: &str) -> Result<Timestamp, String> {

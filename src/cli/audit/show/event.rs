@@ -1,10 +1,10 @@
 //! One event, as it was written.
 
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::super::super::exit;
 use super::super::super::output::{self, data};
+use super::super::found;
 use super::super::labels::{field, time};
 use super::super::reader::Reader;
 use super::super::table::plain;
@@ -41,25 +41,20 @@ pub async fn show(reader: &mut Reader, seq: u64, telling: &Telling<'_>) -> Resul
         };
         return Ok(print_certificates(&[], &certificate.map(|bytes| &**bytes).into_iter().collect::<Vec<_>>()));
     }
-    let unreadable = |error: String| Failure::new(ReasonCode::STORE_CORRUPT, format!("event {seq}: {error}"));
-    let text = std::str::from_utf8(&bytes).map_err(|error| unreadable(error.to_string()))?;
-    let operator = logged.event.operator.as_ref().map(|operator| operator.id);
     if telling.json {
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
-        let operator = reader.who_json(operator).await?;
-        let shown = json!({ "seq": seq, "leaf": leaf, "operator": operator, "event": raw });
-        output::json(&shown).unwrap_or_default();
-        return Ok(exit::DONE);
+        return found::print_event(reader, &logged, &bytes).await.map(|()| exit::DONE);
     }
+    // It was decoded: it is UTF-8.
+    let text = String::from_utf8_lossy(&bytes);
     data(&format!("event {seq}"));
     field("leaf hash", leaf);
     field("time", format!("{} UTC", time(logged.event.at)));
     field("station", &logged.event.station);
-    if let Some(id) = operator {
-        field("operator", reader.who(id).await?);
+    if let Some(operator) = &logged.event.operator {
+        field("operator", reader.who(operator.id).await?);
     }
     data("");
-    indented(text).lines().for_each(|line| data(&plain(line)));
+    indented(&text).lines().for_each(|line| data(&plain(line)));
     Ok(exit::DONE)
 }
 
