@@ -7,7 +7,6 @@
 mod bundle;
 mod by_hand;
 mod independent;
-mod reading;
 mod sample;
 #[path = "../adapters/store_contract.rs"]
 #[allow(dead_code, unused_macros, reason = "its stories belong to the stores; its words are used here")]

@@ -19,6 +19,7 @@ mod office;
 mod peers;
 mod people;
 mod program;
+mod reading;
 mod rulings;
 mod safekeeping;
 mod secrets;

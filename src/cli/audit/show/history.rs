@@ -12,11 +12,11 @@ use super::super::table::plain;
 use super::{Telling, print_certificates, run, unknown};
 use crate::audit::event::Ruling;
 use crate::audit::{Body, LineEvent};
-use crate::domain::{Failure, Fingerprint, Identity, ReasonCode, Unit};
+use crate::domain::{Failure, Fingerprint, KnownIdentity, ReasonCode, Unit};
 use crate::ports::{Cursor, Found, ImportedRow, Lock, Logged, Page, RulingSummary, RunLog, RunSummary, Search};
 use crate::texts::Language;
 
-/// How many records or locks are asked for at a time.
+/// How many records are asked for at a time.
 const PAGE: u32 = 500;
 
 enum Item {
@@ -40,7 +40,7 @@ pub async fn show(reader: &mut Reader, unit: &Unit, telling: &Telling<'_>) -> Re
         let (claimed, read) = certificates(&items);
         return Ok(print_certificates(&claimed, &read).max(code));
     }
-    let locks = locks_of(reader, unit).await?;
+    let locks = reader.history.locks(unit).await?;
     if telling.json {
         for item in &items {
             output::json(&item_json(reader, item).await?).unwrap_or_default();
@@ -52,6 +52,9 @@ pub async fn show(reader: &mut Reader, unit: &Unit, telling: &Telling<'_>) -> Re
     }
     data(&plain(&unit.to_string()));
     tell_locks(&locks, telling.language);
+    if let Some(binding) = reader.history.binding(unit).await? {
+        identity("bound to", &binding);
+    }
     for item in &items {
         match item {
             Item::Run(log) => run::tell(reader, log, telling.language).await?,
@@ -124,24 +127,6 @@ fn unit_of(found: &Found) -> Option<&Unit> {
         Found::Run(run) => run.unit.as_ref(),
         Found::Ruling(ruling) => ruling.unit.as_ref(),
         Found::Imported(row) => Some(&row.unit),
-    }
-}
-
-async fn locks_of(reader: &Reader, unit: &Unit) -> Result<Vec<Lock>, Failure> {
-    match reader.history.unit(unit).await {
-        Ok(history) => return Ok(history.map(|history| history.locks).unwrap_or_default()),
-        Err(failure) if failure.code != ReasonCode::LOG_ARCHIVED => return Err(failure),
-        Err(_) => {}
-    }
-    // The locks are derived, and at hand all the same.
-    let (mut locks, mut after) = (Vec::new(), None);
-    loop {
-        let Page { items, next } = reader.history.locked(after.as_ref(), PAGE).await?;
-        locks.extend(items.into_iter().filter(|(locked, _)| locked == unit).map(|(_, lock)| lock));
-        after = next;
-        if after.is_none() {
-            return Ok(locks);
-        }
     }
 }
 
@@ -237,7 +222,7 @@ async fn tell_ruling(reader: &mut Reader, summary: &RulingSummary, logged: &Logg
     if let Body::Line(LineEvent::Ruled { ruling, evidence, .. }) = &logged.event.body {
         if let Ruling::Rebind { old, new, run, .. } = ruling {
             identity("from the chip", old);
-            identity("to the chip", new);
+            identity("to the chip", &new.clone().into());
             field("proven by run", run);
         }
         for file in evidence {
@@ -252,10 +237,12 @@ async fn tell_ruling(reader: &mut Reader, summary: &RulingSummary, logged: &Logg
     Ok(())
 }
 
-fn identity(label: &str, identity: &Identity) {
-    field(label, identity.fingerprint);
-    field("  SPKI SHA-256", identity.spki);
-    if let Some(uid) = &identity.uid {
+fn identity(label: &str, KnownIdentity { fingerprint, spki, uid }: &KnownIdentity) {
+    field(label, fingerprint);
+    if let Some(spki) = spki {
+        field("  SPKI SHA-256", spki);
+    }
+    if let Some(uid) = uid {
         field("  chip UID", uid);
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::labels::{bytes, field, fields, heading, reason, time, word};
 use super::super::reader::Reader;
-use crate::audit::event::{Decision, Purpose, Standing, TargetRecord};
+use crate::audit::event::{Decision, Purpose, Standing, TargetRecord, TokenFacts};
 use crate::audit::{Body, RunEvent};
 use crate::domain::{Failure, Fingerprint, OperatorRef, ReasonCode, Verdict};
 use crate::ports::{Logged, RunLog};
@@ -166,12 +166,11 @@ fn chip(log: &RunLog, run: &Run) {
         if let Some(uid) = &reading.uid {
             field("chip UID", uid);
         }
-        let token = &reading.token;
-        field(
-            "token",
-            [&*token.manufacturer, &token.token_model, &token.token_serial, &token.token_label].join(" ").trim(),
-        );
-        field("  module", format!("{} {}", token.module, token.module_version).trim());
+        let TokenFacts { manufacturer, token_model, token_serial, token_label, module, module_version, .. } =
+            &reading.token;
+        let token = [&**manufacturer, token_model, token_serial, token_label].join(" ");
+        let said = [token, format!("{module} {module_version}")].map(|facts| facts.trim().to_owned());
+        fields("token", said.into_iter().filter(|facts| !facts.is_empty()));
     }
     for event in run_events(log) {
         match event {
@@ -220,9 +219,7 @@ fn claim(log: &RunLog, run: &Run) {
         Standing::Rebound => "a ruling moved the unit to this chip",
     };
     field("claim", format!("event {seq}: {standing}"));
-    if let Some(replaced) = &run.replaces {
-        field("  before", replaced);
-    }
+    fields("  before", run.replaces.iter().map(ToString::to_string));
     if let Some(ruling) = &run.ruling {
         field("  by ruling", ruling);
     }
@@ -259,4 +256,5 @@ fn target(target: &TargetRecord) {
             field(label, parts.join(", "));
         }
     }
+    fields("  replaced", target.replaced.iter().map(ToString::to_string));
 }

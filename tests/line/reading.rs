@@ -1,8 +1,5 @@
 //! `lineseal audit list|search|show`: what QA and programs read of a log, through the real program.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use lineseal::adapters::sqlite;
 use lineseal::adapters::store::{LogStore, archive};
 use lineseal::audit::event::{Evidence, LabelKind, LabelStatus, Purpose, Ruling, SignatureScheme, TargetRecord};
@@ -10,87 +7,28 @@ use lineseal::audit::{Body, Event, LineEvent, RunEvent};
 use lineseal::domain::profile::CertificateStatus;
 use lineseal::domain::{Bytes, Failure, Fingerprint, OperatorRef, ReasonCode, RunId, Sha256, Step, Unit, Verdict};
 use lineseal::ports::{AuditStore as _, Checkpoints as _, Imports as _, People as _, StoredCheckpoint};
-use lineseal::practice::setup;
-use lineseal::practice::vendor::VendorCa;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::office::Office;
+use crate::program::Ended;
 use crate::store_contract::{
     bound, claim, event, failed, identity, imported, line, proven, run_id, sealed, typed, unit,
 };
 
-struct Office {
-    dir: TempDir,
-    config: PathBuf,
+/// What stands behind a label, and in the lines below that have none.
+fn field(ended: &Ended, label: &str) -> String {
+    let start = format!("  {label} ");
+    let mut lines = ended.out.lines().skip_while(|line| !line.starts_with(&start));
+    let first = lines.next().unwrap_or_else(|| panic!("no {label:?}:\n{}", ended.out));
+    let more = lines.take_while(|line| line.starts_with(&" ".repeat(18)));
+    let values: Vec<&str> = std::iter::once(&first[start.len()..]).chain(more).map(str::trim).collect();
+    values.join("\n")
 }
 
-struct Ended {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-impl Ended {
-    fn json(&self) -> Vec<Value> {
-        self.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
-    }
-
-    /// What stands behind a label, and in the lines below that have none.
-    fn field(&self, label: &str) -> String {
-        let start = format!("  {label} ");
-        let mut lines = self.out.lines().skip_while(|line| !line.starts_with(&start));
-        let first = lines.next().unwrap_or_else(|| panic!("no {label:?}:\n{}", self.out));
-        let more = lines.take_while(|line| line.starts_with(&" ".repeat(18)));
-        let values: Vec<&str> = std::iter::once(&first[start.len()..]).chain(more).map(str::trim).collect();
-        values.join("\n")
-    }
-}
-
-impl Office {
-    fn new() -> Office {
-        let dir = tempfile::tempdir().unwrap();
-        VendorCa::create(&dir.path().join(setup::VENDOR)).unwrap();
-        let config = setup::write(&setup::Wiring {
-            dir: dir.path(),
-            module: Path::new("/nowhere/module.so"),
-            endpoint: "http://127.0.0.1:9",
-            region: &"us-east-1".parse().unwrap(),
-            printer: ([127, 0, 0, 1], 9).into(),
-            lanes: 1,
-        })
-        .unwrap();
-        Office { dir, config }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
-    fn store(&self) -> LogStore {
-        sqlite::open(&self.data().join(sqlite::FILE)).unwrap()
-    }
-
-    /// `lineseal audit …`
-    fn run(&self, arguments: &[&str], status: i32) -> Ended {
-        let output = Command::new(env!("CARGO_BIN_EXE_lineseal"))
-            .arg("audit")
-            .args(arguments)
-            .arg("--config")
-            .arg(&self.config)
-            .arg("--data-dir")
-            .arg(self.data())
-            .env_clear()
-            .env("HOME", self.dir.path())
-            .env("LANG", "C.UTF-8")
-            .output()
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let ended = Ended { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
-        assert_eq!(ended.status, status, "{arguments:?}\nstdout:\n{}\nstderr:\n{}", ended.out, ended.err);
-        ended
-    }
+fn store(office: &Office) -> LogStore {
+    sqlite::open(&office.data().join(sqlite::FILE)).unwrap()
 }
 
 /// A person whom events may name.
@@ -145,6 +83,7 @@ async fn passed(store: &LogStore, serial: &str, chip: u32, operator: Option<&Ope
         status: CertificateStatus::Active,
         created: vec!["certificate".to_owned(), "thing".to_owned()],
         adopted: Vec::new(),
+        replaced: Vec::new(),
     };
     let kind = LabelKind::Unit;
     let bodies = [
@@ -208,7 +147,7 @@ fn page(ended: &Ended) -> (Vec<u64>, Option<Value>) {
 async fn a_folder_without_a_log_is_told_and_stays_empty() {
     let office = Office::new();
     for command in [&["list"][..], &["search", "solder"], &["show", "A1"]] {
-        let ended = office.run(command, 3);
+        let ended = office.audit(command, 3);
         assert!(ended.err.contains("there is no log in"), "{}", ended.err);
         assert_eq!(ended.out, "");
     }
@@ -218,7 +157,7 @@ async fn a_folder_without_a_log_is_told_and_stays_empty() {
 #[tokio::test]
 async fn the_list_is_newest_first_and_its_pages_meet() {
     let office = Office::new();
-    let store = office.store();
+    let store = store(&office);
     let (sato, mori) = (person(&store, "佐藤").await, person(&store, "Mori").await);
     for n in 0..7 {
         passed(&store, &format!("GW4-000{n}"), n, Some(&sato)).await;
@@ -227,14 +166,14 @@ async fn the_list_is_newest_first_and_its_pages_meet() {
     released(&store, "GW4-0090", &mori, &sato, "solder bridge removed").await;
     store.import(vec![imported(2, "I1", 900)]).await.unwrap();
 
-    let (all, next) = page(&office.run(&["list", "--json"], 0));
+    let (all, next) = page(&office.audit(&["list", "--json"], 0));
     assert_eq!((all.len(), next), (10, None));
     assert!(all.is_sorted_by(|earlier, later| earlier > later), "{all:?}");
     let (mut gathered, mut arguments) = (Vec::new(), vec!["list".to_owned()]);
     loop {
         let mut command: Vec<&str> = arguments.iter().map(String::as_str).collect();
         command.extend(["--json", "--limit", "4"]);
-        let ended = office.run(&command, 0);
+        let ended = office.audit(&command, 0);
         let (part, next) = page(&ended);
         gathered.extend(part);
         let Some(next) = next else { break };
@@ -244,80 +183,80 @@ async fn the_list_is_newest_first_and_its_pages_meet() {
     }
     assert_eq!(gathered, all);
 
-    let shown = office.run(&["list"], 0);
+    let shown = office.audit(&["list"], 0);
     let lines: Vec<&str> = shown.out.lines().collect();
     assert!(shown.out.lines().chain(shown.err.lines()).all(|line| line.chars().count() <= 100), "{}", shown.out);
     assert!(shown.err.contains("event") && shown.err.contains("verdict"), "the heading is no data: {}", shown.err);
     assert!(lines[1].contains("release") && lines[1].ends_with("solder bridge removed"), "{}", lines[1]);
     assert!(lines[2].contains("GW4-0090") && lines[2].contains("FAIL      S-111"), "{}", lines[2]);
     assert!(lines[3].contains("PASS") && lines[3].ends_with("gw-GW4-0006"), "{}", lines[3]);
-    let run = &office.run(&["list", "--json"], 0).json()[2];
+    let run = &office.audit(&["list", "--json"], 0).json()[2];
     assert_eq!((&run["kind"], &run["run"]), (&json!("run"), &json!(failing)));
     assert_eq!(run["operator"], json!({ "id": sato.id, "name": "佐藤", "forgotten": false }));
 
-    assert!(office.run(&["list", "--after", "yesterday"], 2).err.contains("a page's end is a number"));
-    office.run(&["list", "--limit", "0"], 2);
-    office.run(&["list", "--locked", "--events"], 2);
-    office.run(&["list", "--from", "3"], 2);
+    assert!(office.audit(&["list", "--after", "yesterday"], 2).err.contains("a page's end is a number"));
+    office.audit(&["list", "--limit", "0"], 2);
+    office.audit(&["list", "--locked", "--events"], 2);
+    office.audit(&["list", "--from", "3"], 2);
 }
 
 #[tokio::test]
 async fn units_that_wait_and_rows_that_contradict_are_listed_with_both_sides() {
     let office = Office::new();
-    let store = office.store();
-    assert!(office.run(&["list"], 0).err.contains("nothing is in the log yet"));
-    assert!(office.run(&["list", "--locked"], 0).err.contains("no unit waits"));
-    assert!(office.run(&["list", "--conflicts"], 0).err.contains("no imported row contradicts"));
+    let store = store(&office);
+    assert!(office.audit(&["list"], 0).err.contains("nothing is in the log yet"));
+    assert!(office.audit(&["list", "--locked"], 0).err.contains("no unit waits"));
+    assert!(office.audit(&["list", "--conflicts"], 0).err.contains("no imported row contradicts"));
     let run = refused(&store, "A1", 1, None).await;
     store.import(vec![imported(2, "I1", 900), imported(3, "I2", 900)]).await.unwrap();
 
-    let locked = office.run(&["list", "--locked"], 0);
+    let locked = office.audit(&["list", "--locked"], 0);
     assert!(locked.out.lines().any(|line| line.contains("A1") && line.contains("FAIL S-111")), "{}", locked.out);
     assert!(locked.out.lines().any(|line| line.contains("I2") && line.contains("S-115")), "{}", locked.out);
-    let japanese = office.run(&["list", "--locked", "--language", "ja"], 0);
+    let japanese = office.audit(&["list", "--locked", "--language", "ja"], 0);
     assert!(japanese.out.contains("S-111") && !japanese.out.is_ascii(), "{}", japanese.out);
-    let locks = office.run(&["list", "--locked", "--json"], 0).json();
+    let locks = office.audit(&["list", "--locked", "--json"], 0).json();
     let of_a1 = locks.iter().find(|lock| lock["serial"] == "A1").unwrap();
     assert_eq!((&of_a1["lock"], &of_a1["run"], &of_a1["reason"]), (&json!("failed"), &json!(run), &json!("S-111")));
 
-    let conflicts = office.run(&["list", "--conflicts", "--json"], 0).json();
+    let conflicts = office.audit(&["list", "--conflicts", "--json"], 0).json();
     assert_eq!(conflicts.len(), 1);
     assert_eq!((&conflicts[0]["serial"], &conflicts[0]["line"]), (&json!("I2"), &json!(3)));
     let other = &conflicts[0]["conflicts"][0];
     assert_eq!((&other["serial"], &other["rule"]), (&json!("I1"), &json!("certificate")));
-    let told = office.run(&["list", "--conflicts"], 0).out;
+    let told = office.audit(&["list", "--conflicts"], 0).out;
     assert!(told.contains("I2") && told.trim_end().ends_with("I1"), "{told}");
 }
 
 #[tokio::test]
 async fn events_go_back_from_the_end_or_on_from_a_number() {
     let office = Office::new();
-    let store = office.store();
+    let store = store(&office);
     let sato = person(&store, "佐藤").await;
     passed(&store, "A1", 1, Some(&sato)).await;
     let size = store.head().await.unwrap().size;
-    let (back, next) = page(&office.run(&["list", "--events", "--json", "--limit", "5"], 0));
+    let (back, next) = page(&office.audit(&["list", "--events", "--json", "--limit", "5"], 0));
     assert_eq!(back, (size - 5..size).rev().collect::<Vec<_>>());
     let after = next.unwrap()["after"].as_str().unwrap().to_owned();
-    let (more, _) = page(&office.run(&["list", "--events", "--json", "--limit", "3", "--after", &after], 0));
+    let (more, _) = page(&office.audit(&["list", "--events", "--json", "--limit", "3", "--after", &after], 0));
     assert_eq!(more, (size - 8..size - 5).rev().collect::<Vec<_>>());
 
-    let on = office.run(&["list", "--events", "--from", "0", "--json", "--limit", "5"], 0);
+    let on = office.audit(&["list", "--events", "--from", "0", "--json", "--limit", "5"], 0);
     assert_eq!(page(&on), ((0..5).collect(), Some(json!({ "from": "5" }))));
     assert!(on.err.contains("--from 5"), "{}", on.err);
     assert_eq!(on.json()[0]["event"]["event"], "run-started");
-    let rest = office.run(&["list", "--events", "--from", "5", "--json"], 0);
+    let rest = office.audit(&["list", "--events", "--from", "5", "--json"], 0);
     assert_eq!(page(&rest), ((5..size).collect(), None));
-    let told = office.run(&["list", "--events", "--from", "0"], 0);
+    let told = office.audit(&["list", "--events", "--from", "0"], 0);
     let identified = told.out.lines().nth(2).unwrap();
     assert!(["identified", "佐藤", "A1"].iter().all(|word| identified.contains(word)), "{identified}");
-    assert!(office.run(&["list", "--events", "--from", "999"], 0).err.contains("no such events"));
+    assert!(office.audit(&["list", "--events", "--from", "999"], 0).err.contains("no such events"));
 }
 
 #[tokio::test]
 async fn a_search_takes_what_people_have_at_hand() {
     let office = Office::new();
-    let store = office.store();
+    let store = store(&office);
     let (sato, mori) = (person(&store, "佐藤").await, person(&store, "Mori").await);
     let runs = [
         passed(&store, "GW4-0001", 1, Some(&sato)).await,
@@ -326,7 +265,7 @@ async fn a_search_takes_what_people_have_at_hand() {
     ];
     released(&store, "GW4-0003", &mori, &sato, "はんだ不良のため再加工した").await;
     let found = |arguments: &[&str]| {
-        let ended = office.run(&[&["search", "--json"], arguments].concat(), 0);
+        let ended = office.audit(&[&["search", "--json"], arguments].concat(), 0);
         let name = |line: &Value| match runs.iter().position(|run| line["run"] == json!(run)) {
             Some(at) => at.to_string(),
             None => line["ruling"].as_str().unwrap().to_owned(),
@@ -357,40 +296,41 @@ async fn a_search_takes_what_people_have_at_hand() {
     for (arguments, expected) in cases {
         assert_eq!(found(arguments), *expected, "{arguments:?}");
     }
-    let nothing = office.run(&["search", "--serial", "GW5"], 0);
+    let nothing = office.audit(&["search", "--serial", "GW5"], 0);
     assert_eq!((nothing.out.as_str(), nothing.err.trim()), ("", "nothing in the log is like that"));
-    let first = office.run(&["search", "--serial", "GW4", "--limit", "1", "--json"], 0);
+    let first = office.audit(&["search", "--serial", "GW4", "--limit", "1", "--json"], 0);
     let (_, next) = page(&first);
     let after = next.unwrap()["after"].as_str().unwrap().to_owned();
-    let second = office.run(&["search", "--serial", "GW4", "--limit", "1", "--json", "--after", &after], 0);
+    let second = office.audit(&["search", "--serial", "GW4", "--limit", "1", "--json", "--after", &after], 0);
     assert_eq!(second.json()[0]["serial"], "GW4-0002");
 
-    assert!(office.run(&["search", "--operator", "Nobody"], 3).err.contains("O-607"));
+    assert!(office.audit(&["search", "--operator", "Nobody"], 3).err.contains("O-607"));
     for bad in [["--fingerprint", "xyz"], ["--reason", "S-999"], ["--verdict", "GOOD"], ["--from", "yesterday"]] {
-        office.run(&[&["search"], &bad[..]].concat(), 2);
+        office.audit(&[&["search"], &bad[..]].concat(), 2);
     }
 }
 
 #[tokio::test]
 async fn a_units_history_is_whole_for_people_and_for_programs() {
     let office = Office::new();
-    let store = office.store();
+    let store = store(&office);
     let (sato, mori) = (person(&store, "佐藤").await, person(&store, "Mori").await);
     store.import(vec![imported(2, "A1", 1)]).await.unwrap();
     let first = refused(&store, "A1", 1, Some(&sato)).await;
-    assert!(office.run(&["show", "A1"], 0).field("locked").starts_with("FAIL S-111"));
+    assert!(field(&office.audit(&["show", "A1"], 0), "locked").starts_with("FAIL S-111"));
     let ruling = released(&store, "A1", &mori, &sato, "solder bridge removed").await;
     let second = passed(&store, "A1", 1, Some(&sato)).await;
     // The next serial number begins like this one.
     passed(&store, "A11", 11, None).await;
 
-    let told = office.run(&["show", "A1"], 0);
+    let told = office.audit(&["show", "A1"], 0);
     let headings: Vec<&str> = told.out.lines().filter(|line| !line.starts_with(' ') && !line.is_empty()).collect();
     let (failed, passing) = (format!("run {first}  FAIL"), format!("run {second}  PASS"));
     assert_eq!(headings, ["gateway A1", "imported row", &failed, "ruling: release", &passing]);
     let fingerprint = identity(1).fingerprint;
     for (label, value) in [
         ("locked", "no"),
+        ("bound to", &fingerprint.to_string()),
         ("operator", "佐藤"),
         ("cause", "held by another"),
         ("challenge", "to prove the chip"),
@@ -406,14 +346,14 @@ async fn a_units_history_is_whole_for_people_and_for_programs() {
         ("evidence", "x-ray.png"),
         ("target", "production: account 123456789012, eu-central-1"),
     ] {
-        assert!(told.field(label).contains(value), "{label}: {}", told.field(label));
+        assert!(field(&told, label).contains(value), "{label}: {}", field(&told, label));
     }
     assert!(told.out.contains("solder bridge removed") && told.out.contains("  used up         by event "));
     assert!(told.out.contains("  label           printed") && !told.out.contains("out of order"), "{}", told.out);
     let last_steps = told.out.rsplit("  steps ").next().unwrap();
     assert!(last_steps.contains("register  ") && last_steps.contains("print  "), "{last_steps}");
 
-    let lines = office.run(&["show", "A1", "--json"], 0).json();
+    let lines = office.audit(&["show", "A1", "--json"], 0).json();
     assert_eq!(
         lines.iter().map(|line| line["kind"].as_str().unwrap()).collect::<Vec<_>>(),
         ["imported", "run", "ruling", "run"]
@@ -434,60 +374,60 @@ async fn a_units_history_is_whole_for_people_and_for_programs() {
     let at = events.iter().find(|event| event["event"]["event"] == "sealed").unwrap();
     assert_eq!((&at["seq"], &at["leaf"]), (&run["log"]["seq"], &run["log"]["leaf"]));
 
-    let one = office.run(&["show", &first.to_string()], 0);
+    let one = office.audit(&["show", &first.to_string()], 0);
     assert!(one.out.contains(&failed) && !one.out.contains("ruling"), "{}", one.out);
-    assert_eq!(office.run(&["show", &second.to_string(), "--json"], 0).json()[0], *run);
+    assert_eq!(office.audit(&["show", &second.to_string(), "--json"], 0).json()[0], *run);
 }
 
 #[tokio::test]
 async fn the_reason_is_told_in_the_readers_language() {
     let office = Office::new();
-    let run = refused(&office.store(), "A1", 1, None).await;
-    let told = office.run(&["show", &run.to_string(), "--language", "ja"], 0);
+    let run = refused(&store(&office), "A1", 1, None).await;
+    let told = office.audit(&["show", &run.to_string(), "--language", "ja"], 0);
     let texts = lineseal::texts::reasons()
         .text(&"ja".parse().unwrap(), &Failure::new(ReasonCode::THING_FOREIGN, "").with("thing", "gw-other"));
-    assert_eq!(told.field("reason"), format!("S-111 {}", texts.title));
-    assert_eq!(told.field("for QA"), texts.qa);
+    assert_eq!(field(&told, "reason"), format!("S-111 {}", texts.title));
+    assert_eq!(field(&told, "for QA"), texts.qa);
 }
 
 #[tokio::test]
 async fn a_serial_number_of_two_products_has_to_be_said_more_closely() {
     let office = Office::new();
-    let store = office.store();
+    let store = store(&office);
     passed(&store, "A1", 1, None).await;
     let sensor = Unit { product: "sensor".parse().unwrap(), ..unit("A1") };
     store.append(vec![typed(&store, "broken", Ruling::Scrap { unit: sensor }).await]).await.unwrap();
-    let several = office.run(&["show", "A1"], 2);
+    let several = office.audit(&["show", "A1"], 2);
     assert!(
         ["--product", "  gateway\n", "  sensor\n"].iter().all(|part| several.err.contains(part)),
         "{}",
         several.err
     );
     assert_eq!(several.out, "");
-    let told = office.run(&["show", "A1", "--product", "sensor"], 0);
-    assert!(told.out.starts_with("sensor A1\n") && told.field("locked").contains("S-114"), "{}", told.out);
+    let told = office.audit(&["show", "A1", "--product", "sensor"], 0);
+    assert!(told.out.starts_with("sensor A1\n") && field(&told, "locked").contains("S-114"), "{}", told.out);
     for unknown in [&["A2"][..], &["A1", "--product", "lamp"], &["#9999"], &["#x"], &["A 1"]] {
-        assert!(office.run(&[&["show"], unknown].concat(), 2).err.contains("O-606"), "{unknown:?}");
+        assert!(office.audit(&[&["show"], unknown].concat(), 2).err.contains("O-606"), "{unknown:?}");
     }
 }
 
 #[tokio::test]
 async fn who_and_what_was_forgotten_is_told_as_forgotten() {
     let office = Office::new();
-    let store = office.store();
+    let store = store(&office);
     let (sato, mori) = (person(&store, "佐藤").await, person(&store, "Mori").await);
     refused(&store, "A1", 1, Some(&sato)).await;
     let ruling = released(&store, "A1", &mori, &sato, "Sato's mistake").await;
     let Body::Line(LineEvent::Ruled { reason, .. }) = &ruling.body else { panic!() };
     assert!(store.forget(sato.id).await.unwrap() && store.forget_text(reason.id).await.unwrap());
-    let told = office.run(&["show", "A1"], 0);
+    let told = office.audit(&["show", "A1"], 0);
     assert_eq!(
-        (told.field("operator"), told.field("second"), told.field("by")),
+        (field(&told, "operator"), field(&told, "second"), field(&told, "by")),
         ("forgotten".to_owned(), "forgotten".to_owned(), "Mori".to_owned())
     );
     assert!(told.out.contains("  reason          forgotten"), "{}", told.out);
-    assert!(office.run(&["list"], 0).out.lines().next().unwrap().ends_with("forgotten"));
-    let lines = office.run(&["show", "A1", "--json"], 0).json();
+    assert!(office.audit(&["list"], 0).out.lines().next().unwrap().ends_with("forgotten"));
+    let lines = office.audit(&["show", "A1", "--json"], 0).json();
     assert_eq!(lines[0]["people"][0], json!({ "id": sato.id, "name": null, "forgotten": true }));
     assert_eq!((&lines[1]["reason"]["forgotten"], &lines[1]["reason"]["text"]), (&json!(true), &Value::Null));
 }
@@ -495,24 +435,27 @@ async fn who_and_what_was_forgotten_is_told_as_forgotten() {
 #[tokio::test]
 async fn one_event_is_shown_as_it_was_written() {
     let office = Office::new();
-    let store = office.store();
+    let store = store(&office);
     let sato = person(&store, "佐藤").await;
     passed(&store, "A1", 1, Some(&sato)).await;
     let (logged, bytes) = lineseal::ports::History::events(&store, 2, 1).await.unwrap().remove(0);
-    let told = office.run(&["show", "#2"], 0);
-    assert_eq!((told.field("leaf hash"), told.field("operator")), (logged.receipt.leaf.to_hex(), "佐藤".to_owned()));
+    let told = office.audit(&["show", "#2"], 0);
+    assert_eq!(
+        (field(&told, "leaf hash"), field(&told, "operator")),
+        (logged.receipt.leaf.to_hex(), "佐藤".to_owned())
+    );
     let text = told.out.split_once("\n\n").unwrap().1;
     let written: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(serde_json::from_str::<Value>(text).unwrap(), written);
     assert!(text.lines().count() > 5, "{text}");
-    let exact = office.run(&["show", "#2", "--json"], 0);
+    let exact = office.audit(&["show", "#2", "--json"], 0);
     assert!(exact.out.contains(std::str::from_utf8(&bytes).unwrap()), "{}", exact.out);
 }
 
 #[tokio::test]
 async fn certificates_come_as_pem_and_nothing_else() {
     let office = Office::new();
-    let store = office.store();
+    let store = store(&office);
     passed(&store, "A1", 1, None).await;
     // Somebody else's certificate, seen on this board and refused: it is not the unit's.
     let run = run_id();
@@ -521,19 +464,19 @@ async fn certificates_come_as_pem_and_nothing_else() {
     let of = |ended: &Ended| -> Vec<Fingerprint> {
         CertificateDer::pem_slice_iter(ended.out.as_bytes()).map(|der| Fingerprint::of(&der.unwrap())).collect()
     };
-    let unit = office.run(&["show", "A1", "--certificate"], 0);
+    let unit = office.audit(&["show", "A1", "--certificate"], 0);
     assert_eq!(of(&unit), [identity(1).fingerprint]);
     assert!(unit.out.starts_with("-----BEGIN") && unit.out.ends_with("CERTIFICATE-----\n"), "{}", unit.out);
-    assert_eq!(of(&office.run(&["show", &run.to_string(), "--certificate"], 0)), [identity(2).fingerprint]);
-    assert_eq!(of(&office.run(&["show", "#4", "--certificate"], 0)), [identity(1).fingerprint]);
-    let none = office.run(&["show", "#0", "--certificate"], 3);
+    assert_eq!(of(&office.audit(&["show", &run.to_string(), "--certificate"], 0)), [identity(2).fingerprint]);
+    assert_eq!(of(&office.audit(&["show", "#4", "--certificate"], 0)), [identity(1).fingerprint]);
+    let none = office.audit(&["show", "#0", "--certificate"], 3);
     assert!(none.out.is_empty() && none.err.contains("no certificate"), "{}", none.err);
 }
 
 #[tokio::test]
 async fn of_archived_events_what_is_still_known_is_told() {
     let office = Office::new();
-    let store = office.store();
+    let store = store(&office);
     let sato = person(&store, "佐藤").await;
     let run = passed(&store, "A1", 1, Some(&sato)).await;
     let scrap = typed(&store, "dropped", Ruling::Scrap { unit: unit("A1") }).await;
@@ -546,20 +489,20 @@ async fn of_archived_events_what_is_still_known_is_told() {
     let event = line(LineEvent::Archived { first: 0, end: past, file });
     store.write(move |session, appender| archive::let_go(session, appender, &event)).await.unwrap();
 
-    let told = office.run(&["show", "A1"], 3);
+    let told = office.audit(&["show", "A1"], 3);
     assert!(told.err.contains("L-527"), "{}", told.err);
     assert!(told.out.contains(&format!("run {run}  PASS")), "{}", told.out);
-    assert_eq!((told.field("thing"), told.field("operator")), ("gw-A1".to_owned(), "佐藤".to_owned()));
-    assert!(told.field("locked").contains("S-114") && told.out.contains("dropped"), "{}", told.out);
-    let lines = office.run(&["show", "A1", "--json"], 3).json();
+    assert_eq!((field(&told, "thing"), field(&told, "operator")), ("gw-A1".to_owned(), "佐藤".to_owned()));
+    assert!(field(&told, "locked").contains("S-114") && told.out.contains("dropped"), "{}", told.out);
+    let lines = office.audit(&["show", "A1", "--json"], 3).json();
     assert_eq!((&lines[0]["archived"], &lines[0]["verdict"]), (&json!(true), &json!("PASS")));
-    assert!(office.run(&["show", &run.to_string()], 3).err.contains("L-527"));
-    let one = office.run(&["show", "#2", "--json"], 3);
+    assert!(office.audit(&["show", &run.to_string()], 3).err.contains("L-527"));
+    let one = office.audit(&["show", "#2", "--json"], 3);
     assert_eq!((&one.json()[0]["archived"], one.json()[0]["leaf"].as_str().unwrap().len()), (&json!(true), 64));
-    assert!(office.run(&["list", "--events", "--from", "0"], 3).err.contains("L-527"));
-    assert_eq!(page(&office.run(&["list", "--json"], 0)).0.len(), 2, "the list needs no bytes of theirs");
+    assert!(office.audit(&["list", "--events", "--from", "0"], 3).err.contains("L-527"));
+    assert_eq!(page(&office.audit(&["list", "--json"], 0)).0.len(), 2, "the list needs no bytes of theirs");
 
     // Where the archive is beside the log, everything is as it was.
     std::fs::rename(folder, office.data().join(sqlite::ARCHIVES)).unwrap();
-    assert!(office.run(&["show", "A1"], 0).field("  scheme").contains("ecdsa"));
+    assert!(field(&office.audit(&["show", "A1"], 0), "  scheme").contains("ecdsa"));
 }
