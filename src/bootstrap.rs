@@ -21,7 +21,7 @@ use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::config::{Config, LogKey, Postgres};
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{
-    Archiving, BoardSource, CheckpointPlace, Checkpoints, Entropy, History, Imports, LogSigner, People,
+    Archiving, AuditStore, BoardSource, CheckpointPlace, Checkpoints, Entropy, History, Imports, LogSigner, People,
 };
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
@@ -226,6 +226,23 @@ fn records_of(config: &Config, data_dir: &Path, store: Arc<LogStore>, bucket: Op
 fn connection(config: &Config, database: &Postgres) -> Result<Connection, Failure> {
     let connection = postgres::connection(&database.connection, database.password_file.as_deref())?;
     Ok(connection.of_practice(config.station.practice))
+}
+
+/// The log and its people, only to be looked at.
+pub struct Reading {
+    pub store: Arc<dyn AuditStore>,
+    pub history: Arc<dyn History>,
+    pub people: Arc<dyn People>,
+}
+
+/// Opens the station's log to read: nothing is created, migrated or locked. `None`: there is none yet.
+pub fn open_reading(data_dir: &Path) -> Result<Option<Reading>, Failure> {
+    let path = data_dir.join(sqlite::FILE);
+    if matches!(path.try_exists(), Ok(false)) {
+        return Ok(None);
+    }
+    let store = Arc::new(sqlite::open_reader(&path)?);
+    Ok(Some(Reading { store: store.clone(), history: store.clone(), people: store }))
 }
 
 fn custody(config: &Config, data_dir: &Path, store: &Arc<LogStore>, bucket: Option<Bucket>) -> Custody {

@@ -8,17 +8,20 @@ use crate::domain::{Failure, ReasonCode, Verdict};
 use crate::provisioning::UnitRecord;
 use crate::texts::Language;
 
+pub const DONE: u8 = 0;
 /// Usage or configuration.
 pub const USAGE: u8 = 2;
 /// A verification found a broken promise.
 pub const BROKEN: u8 = 1;
+/// The command could not do its work.
+pub const NOTHING_DONE: u8 = 3;
 
 /// For a command that could not do its work at all.
 pub fn of_failure(failure: &Failure) -> u8 {
     match failure.code {
         ReasonCode::LOG_BROKEN => BROKEN,
         ReasonCode::CONFIG_INVALID | ReasonCode::CONFIG_VALUE | ReasonCode::NOT_NOW => USAGE,
-        _ => 3,
+        _ => NOTHING_DONE,
     }
 }
 

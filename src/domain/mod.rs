@@ -26,7 +26,7 @@ pub use reason::{Failure, ReasonCode};
 pub use run::{BatchName, EventId, RunId, StationName, Step, Verdict};
 pub use template::{Template, TemplateError, Variables};
 pub use unit::{BoardSerial, Product, Unit};
-pub use wire::Bytes;
+pub use wire::{Bytes, certificate_pem};
 
 /// Why a text is not a value of the domain. `what` is the domain word, `rule` says what would be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -39,3 +39,28 @@ impl std::fmt::Debug for Bytes {
         write!(f, "Bytes({})", STANDARD.encode(&self.0))
     }
 }
+
+/// A certificate as other tools read it (RFC 7468 §5), in lines of 64 characters (§2).
+pub fn certificate_pem(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
+    format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", lines.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_as_pem_is_the_same_certificate() {
+        use rustls_pki_types::CertificateDer;
+        use rustls_pki_types::pem::PemObject as _;
+        // A line and a half, a whole line, and nothing but padding left over.
+        for length in [0, 1, 48, 72, 95, 96] {
+            let der = vec![7; length];
+            let pem = certificate_pem(&der);
+            assert!(pem.lines().all(|line| line.len() <= 64), "{pem}");
+            assert_eq!(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().as_ref(), der);
+        }
+    }
+}

@@ -22,6 +22,7 @@ mod plant;
 #[path = "../peers/postgres.rs"]
 mod postgres_server;
 mod program;
+mod reading;
 mod rulings;
 mod safekeeping;
 mod secrets;

@@ -10,7 +10,7 @@ use super::judge::Part;
 use super::look::{SeenReplaced, incomplete};
 use super::quota::Action;
 use crate::domain::profile::CertificateStatus;
-use crate::domain::{Failure, Fingerprint, ReasonCode};
+use crate::domain::{Failure, Fingerprint, ReasonCode, certificate_pem};
 use crate::ports::Registration;
 
 /// What this registration has written so far.
@@ -153,7 +153,7 @@ struct Registered {
 }
 
 async fn register_certificate(link: &Link, wanted: &Registration, by: Instant) -> Registered {
-    let pem = pem_of(&wanted.certificate);
+    let pem = certificate_pem(&wanted.certificate);
     let status = match wanted.certificate_status {
         CertificateStatus::Active => AwsStatus::Active,
         CertificateStatus::Inactive => AwsStatus::Inactive,
@@ -288,19 +288,4 @@ fn wrote<T, E>(
 
 async fn when<T>(asked: bool, write: impl Future<Output = T>) -> Option<T> {
     if asked { Some(write.await) } else { None }
-}
-
-fn pem_of(der: &[u8]) -> String {
-    use base64::Engine as _;
-    // RFC 7468 §2: lines of 64 characters.
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    for (at, c) in text.chars().enumerate() {
-        if at > 0 && at % 64 == 0 {
-            pem.push('\n');
-        }
-        pem.push(c);
-    }
-    pem.push_str("\n-----END CERTIFICATE-----\n");
-    pem
 }

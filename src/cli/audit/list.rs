@@ -1,0 +1,224 @@
+//! `lineseal audit list`: what happened, newest first.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::super::{Global, exit, output};
+use super::found;
+use super::labels::{time, word};
+use super::paging::{self, Next, Paging};
+use super::reader::{self, Reader};
+use super::table::{self, left, right};
+use crate::audit::{Body, LineEvent, RunEvent};
+use crate::config::Config;
+use crate::domain::{Failure, ReasonCode, RunId, Unit};
+use crate::ports::{Cursor, ImportedRow, Lock, LockKind, Logged, Page, Search};
+use crate::texts::{Language, reasons};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Units that wait for a ruling, and why.
+    #[arg(long, conflicts_with_all = ["conflicts", "events"])]
+    locked: bool,
+    /// Imported rows that contradict something, and what.
+    #[arg(long, conflicts_with = "events")]
+    conflicts: bool,
+    /// Every single event.
+    #[arg(long)]
+    events: bool,
+    /// Events from this number on, oldest first.
+    #[arg(long, value_name = "SEQ", requires = "events", conflicts_with = "after")]
+    from: Option<u64>,
+    #[command(flatten)]
+    paging: Paging,
+}
+
+pub fn main(global: &Global, config: &Config, options: Options) -> ExitCode {
+    reader::perform(global, config, async |reader, language| {
+        let Options { locked, conflicts, events, from, paging: Paging { limit, after } } = options;
+        let after = after.as_ref();
+        let next = match (locked, conflicts, events) {
+            (true, ..) => {
+                let Page { items, next } = reader.history.locked(after, limit).await?;
+                print_locked(&items, global.json, language);
+                next.map(Next::After)
+            }
+            (_, true, _) => {
+                let Page { items, next } = reader.history.conflicts(after, limit).await?;
+                print_conflicts(&items, global.json);
+                next.map(Next::After)
+            }
+            (.., true) => events_page(reader, from, after, limit, global.json).await?,
+            _ => {
+                let Page { items, next } = reader.history.search(&Search::default(), after, limit).await?;
+                found::print(reader, &items, global.json).await?;
+                if items.is_empty() {
+                    nothing("nothing is in the log yet");
+                }
+                next.map(Next::After)
+            }
+        };
+        paging::tell(next.as_ref(), global.json);
+        Ok(exit::DONE)
+    })
+}
+
+fn nothing(text: &str) {
+    output::say(text);
+}
+
+fn print_locked(items: &[(Unit, Lock)], as_json: bool, language: &Language) {
+    if items.is_empty() {
+        return nothing("no unit waits for a ruling");
+    }
+    if as_json {
+        for (unit, lock) in items {
+            output::json(&lock_json(unit, lock, language)).unwrap_or_default();
+        }
+        return;
+    }
+    let columns = [right("event"), left("product", 20), left("serial", 24), left("why", 0)];
+    let row = |(unit, lock): &(Unit, Lock)| {
+        [lock.seq.to_string(), unit.product.to_string(), unit.serial.to_string(), why(lock, language)]
+    };
+    table::print(&columns, &items.iter().map(row).collect::<Vec<_>>());
+}
+
+pub fn lock_json(unit: &Unit, lock: &Lock, language: &Language) -> serde_json::Value {
+    let kind = match lock.kind {
+        LockKind::Failed => "failed",
+        LockKind::Scrapped => "scrapped",
+        LockKind::Conflict => "conflict",
+    };
+    json!({
+        "kind": "lock", "seq": lock.seq, "product": unit.product, "serial": unit.serial, "lock": kind,
+        "run": lock.run, "reason": lock.reason, "why": why(lock, language),
+    })
+}
+
+pub fn why(lock: &Lock, language: &Language) -> String {
+    let titled = |code: ReasonCode| format!("{code} {}", reasons().text(language, &Failure::new(code, "")).title);
+    match (lock.kind, lock.reason) {
+        (LockKind::Failed, Some(code)) => format!("FAIL {}", titled(code)),
+        (LockKind::Failed, None) => "FAIL".to_owned(),
+        (LockKind::Scrapped, _) => titled(ReasonCode::UNIT_SCRAPPED),
+        (LockKind::Conflict, _) => titled(ReasonCode::IMPORT_CONFLICT),
+    }
+}
+
+fn print_conflicts(items: &[ImportedRow], as_json: bool) {
+    if items.is_empty() {
+        return nothing("no imported row contradicts anything");
+    }
+    if as_json {
+        items.iter().for_each(|row| output::json(&found::imported_json(row)).unwrap_or_default());
+        return;
+    }
+    let columns = [
+        right("event"),
+        right("line"),
+        left("serial", 20),
+        left("certificate", 12),
+        left("differs in", 11),
+        right("from event"),
+        left("of certificate", 14),
+        left("of unit", 0),
+    ];
+    let rows = items.iter().flat_map(|row| {
+        row.conflicts.iter().map(|other| {
+            [
+                row.seq.to_string(),
+                row.source.line.to_string(),
+                row.unit.serial.to_string(),
+                row.fingerprint.to_string(),
+                word(&other.rule),
+                other.seq.to_string(),
+                other.fingerprint.to_string(),
+                other.unit.serial.to_string(),
+            ]
+        })
+    });
+    table::print(&columns, &rows.collect::<Vec<_>>());
+}
+
+/// Raw events: back from the end of the log, or on from a number.
+async fn events_page(
+    reader: &mut Reader,
+    from: Option<u64>,
+    after: Option<&Cursor>,
+    limit: u32,
+    as_json: bool,
+) -> Result<Option<Next>, Failure> {
+    let size = reader.history.tree_head().await?.size;
+    let (first, past) = match from {
+        Some(from) => (from.min(size), from.saturating_add(u64::from(limit)).min(size)),
+        None => {
+            let past = after.map_or(size, |cursor| cursor.seq.min(size));
+            (past.saturating_sub(u64::from(limit)), past)
+        }
+    };
+    let count = u32::try_from(past - first).unwrap_or(limit);
+    let mut events = match count {
+        0 => Vec::new(),
+        _ => reader.history.events(first, count).await?,
+    };
+    let next = match from {
+        Some(_) => (past < size).then_some(Next::From(past)),
+        None => {
+            events.reverse();
+            (first > 0).then_some(Next::After(Cursor { value: None, seq: first }))
+        }
+    };
+    if events.is_empty() {
+        nothing("there are no such events");
+    }
+    let mut rows = Vec::new();
+    for (logged, bytes) in &events {
+        if as_json {
+            found::print_event(reader, logged, bytes).await?;
+            continue;
+        }
+        let name = match &logged.event.operator {
+            Some(operator) => reader.who(operator.id).await?.to_string(),
+            None => "-".to_owned(),
+        };
+        let (what, about) = about(logged);
+        rows.push([
+            logged.receipt.seq.to_string(),
+            time(logged.event.at),
+            logged.event.station.to_string(),
+            what,
+            name,
+            about,
+        ]);
+    }
+    let columns = [
+        right("event"),
+        left("time (UTC)", 19),
+        left("station", 12),
+        left("what", 18),
+        left("operator", 14),
+        left("unit, or run", 0),
+    ];
+    table::print(&columns, &rows);
+    Ok(next)
+}
+
+/// The event's name, and the unit or run that it is about.
+fn about(logged: &Logged) -> (String, String) {
+    let named = match &logged.event.body {
+        Body::Run(event) => serde_json::to_value(event),
+        Body::Line(event) => serde_json::to_value(event),
+    };
+    let name = named.ok().and_then(|value| value["event"].as_str().map(str::to_owned)).unwrap_or_default();
+    let unit = match &logged.event.body {
+        Body::Run(RunEvent::Identified { unit, .. } | RunEvent::Claimed { unit, .. }) => Some(unit),
+        Body::Line(LineEvent::Imported { unit, .. }) => Some(unit),
+        Body::Line(LineEvent::Ruled { ruling, .. }) => ruling.unit(),
+        _ => None,
+    };
+    let run = || logged.event.run.as_ref().map(RunId::to_string);
+    let about = unit.map(|unit| unit.serial.to_string()).or_else(run).unwrap_or_else(|| "-".to_owned());
+    (name, about)
+}

@@ -1,0 +1,111 @@
+//! `lineseal audit show`: a unit's whole history, one run, or one event.
+
+mod event;
+mod history;
+mod run;
+
+use std::process::ExitCode;
+
+use super::super::output::{self, data, say};
+use super::super::{Global, exit};
+use super::reader::{self, Reader};
+use crate::config::Config;
+use crate::domain::{BoardSerial, Failure, Fingerprint, Product, ReasonCode, RunId, Unit, certificate_pem};
+use crate::ports::RunLog;
+use crate::texts::Language;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// A board's serial number, a run's id, or # and an event's number ('#123').
+    #[arg(value_name = "UNIT|RUN|#SEQ")]
+    what: String,
+    /// Where boards of several products have the serial number.
+    #[arg(long)]
+    product: Option<Product>,
+    /// Nothing but the certificates that are its own, as PEM: those that were claimed, or, where none
+    /// was, those that were read.
+    #[arg(long)]
+    certificate: bool,
+}
+
+/// How it is told.
+struct Telling<'a> {
+    language: &'a Language,
+    json: bool,
+    certificate: bool,
+}
+
+pub fn main(global: &Global, config: &Config, options: Options) -> ExitCode {
+    reader::perform(global, config, async |reader, language| {
+        let telling = Telling { language, json: global.json, certificate: options.certificate };
+        if let Some(number) = options.what.strip_prefix('#') {
+            let seq = number.parse().map_err(|_| unknown(format!("{number:?} is no event's number")))?;
+            return event::show(reader, seq, &telling).await;
+        }
+        // A serial number may look like a run's id; the run comes first.
+        if let Ok(id) = options.what.parse::<RunId>()
+            && let Some(log) = reader.store.run(id).await?
+        {
+            return show_run(reader, &log, &telling).await;
+        }
+        match unit(reader, &options.what, options.product).await? {
+            Some(unit) => history::show(reader, &unit, &telling).await,
+            None => Ok(exit::USAGE),
+        }
+    })
+}
+
+fn unknown(cause: String) -> Failure {
+    Failure::new(ReasonCode::NOT_NOW, cause)
+}
+
+/// `None`: there are several, and they were told.
+async fn unit(reader: &Reader, serial: &str, product: Option<Product>) -> Result<Option<Unit>, Failure> {
+    let missing = || unknown(format!("the log knows no unit and no run {serial:?}"));
+    if let Some(product) = product {
+        let serial: BoardSerial = serial.parse().map_err(|_| missing())?;
+        return Ok(Some(Unit { product, serial }));
+    }
+    let mut units = reader.history.units(serial).await?;
+    match (units.pop(), units.is_empty()) {
+        (None, _) => Err(missing()),
+        (Some(unit), true) => Ok(Some(unit)),
+        (Some(last), false) => {
+            say(&format!("boards of several products are numbered {serial}; say which with --product:"));
+            units.iter().chain([&last]).for_each(|unit| say(&format!("  {}", unit.product)));
+            Ok(None)
+        }
+    }
+}
+
+async fn show_run(reader: &mut Reader, log: &RunLog, telling: &Telling<'_>) -> Result<u8, Failure> {
+    match telling {
+        Telling { certificate: true, .. } => {
+            let (mut claimed, mut read) = (Vec::new(), Vec::new());
+            run::certificates(log, &mut claimed, &mut read);
+            Ok(print_certificates(&claimed, &read))
+        }
+        Telling { json: true, .. } => {
+            output::json(&run::json_of(reader, log).await?).unwrap_or_default();
+            Ok(exit::DONE)
+        }
+        _ => run::tell(reader, log, telling.language).await.map(|()| exit::DONE),
+    }
+}
+
+/// Of those that were read, the claimed ones, each once.
+fn print_certificates(claimed: &[Fingerprint], read: &[&[u8]]) -> u8 {
+    let mut printed: Vec<Fingerprint> = Vec::new();
+    for certificate in read {
+        let fingerprint = Fingerprint::of(certificate);
+        if (claimed.is_empty() || claimed.contains(&fingerprint)) && !printed.contains(&fingerprint) {
+            data(certificate_pem(certificate).trim_end());
+            printed.push(fingerprint);
+        }
+    }
+    if printed.is_empty() {
+        say("no certificate of it is in the log");
+        return exit::NOTHING_DONE;
+    }
+    exit::DONE
+}

@@ -1,0 +1,260 @@
+//! One run: what was read, proven, claimed and registered, and how it ended.
+
+use serde_json::{Value, json};
+
+use super::super::labels::{bytes, field, fields, heading, reason, time, word};
+use super::super::reader::Reader;
+use crate::audit::event::{Decision, Purpose, Standing, TargetRecord, TokenFacts};
+use crate::audit::{Body, RunEvent};
+use crate::domain::{Failure, Fingerprint, OperatorRef, ReasonCode, Verdict};
+use crate::ports::{Logged, RunLog};
+use crate::provisioning::{Run, UnitRecord};
+use crate::texts::{Language, reasons};
+
+pub async fn tell(reader: &mut Reader, log: &RunLog, language: &Language) -> Result<(), Failure> {
+    let (run, refused) = folded(log)?;
+    let verdict = run.verdict().map_or("open", Verdict::as_str);
+    heading(&format!("run {}  {verdict}", run.id));
+    place(reader, log, &run).await?;
+    steps(&run);
+    outcome(&run, language);
+    chip(log, &run);
+    claim(log, &run);
+    targets(log, &run);
+    if let Some(slip) = run.slip {
+        field("slip", slip);
+    }
+    field("label", word(&run.label.status()));
+    if let Some(sealed) = &run.sealed {
+        field("log", format!("event {}, leaf hash {}", sealed.receipt.seq, sealed.receipt.leaf.to_hex()));
+    }
+    if !refused.is_empty() {
+        let numbers: Vec<String> = refused.iter().map(u64::to_string).collect();
+        field("out of order", format!("events {}", numbers.join(", ")));
+    }
+    Ok(())
+}
+
+/// The record of a finished unit, with all events; of a run without a verdict, what is known of it.
+pub async fn json_of(reader: &mut Reader, log: &RunLog) -> Result<Value, Failure> {
+    let (run, _) = folded(log)?;
+    let mut people = Vec::new();
+    for operator in operators(log) {
+        people.push(reader.who_json(Some(operator.id)).await?);
+    }
+    let events: Vec<Value> = log
+        .events
+        .iter()
+        .map(|logged| json!({ "seq": logged.receipt.seq, "leaf": logged.receipt.leaf.to_hex(), "event": logged.event }))
+        .collect();
+    let more = json!({ "kind": "run", "people": people, "events": events });
+    let record = UnitRecord::of(&run).and_then(|record| serde_json::to_value(record).ok());
+    let mut object = record.unwrap_or_else(|| {
+        json!({
+            "run": run.id, "station": run.station, "lane": run.lane.get(), "batch": run.batch, "product": run.product,
+            "board": { "serial": run.unit.as_ref().map(|unit| &unit.serial), "port": run.device.path },
+            "verdict": null, "started": run.started,
+        })
+    });
+    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+        object.extend(more);
+    }
+    Ok(object)
+}
+
+/// Adds the fingerprints that the run claimed, and the certificates that it read.
+pub fn certificates<'a>(log: &'a RunLog, claimed: &mut Vec<Fingerprint>, read: &mut Vec<&'a [u8]>) {
+    for event in run_events(log) {
+        match event {
+            RunEvent::Claimed { identity, .. } => claimed.push(identity.fingerprint),
+            RunEvent::ChipRead { reading } => read.push(&reading.certificate),
+            _ => {}
+        }
+    }
+}
+
+/// The run, and the numbers of events that cannot follow on what was before them: a log that was
+/// written over may hold such, and is shown as far as it goes.
+fn folded(log: &RunLog) -> Result<(Run, Vec<u64>), Failure> {
+    let corrupt = |cause: String| Failure::new(ReasonCode::STORE_CORRUPT, cause);
+    let (first, rest) = log.events.split_first().ok_or_else(|| corrupt(format!("run {} has no events", log.run)))?;
+    let mut run = Run::begin(first).map_err(|illegal| corrupt(format!("run {}: {illegal}", log.run)))?;
+    let refused = rest.iter().filter(|logged| run.apply(logged).is_err()).map(|logged| logged.receipt.seq);
+    let refused = refused.collect();
+    Ok((run, refused))
+}
+
+fn run_events(log: &RunLog) -> impl Iterator<Item = &RunEvent> {
+    log.events.iter().filter_map(|logged| match &logged.event.body {
+        Body::Run(event) => Some(event),
+        Body::Line(_) => None,
+    })
+}
+
+/// Everybody in whose name something of the run was written.
+fn operators(log: &RunLog) -> Vec<&OperatorRef> {
+    let mut all: Vec<&OperatorRef> = Vec::new();
+    for operator in log.events.iter().filter_map(|logged| logged.event.operator.as_ref()) {
+        if !all.contains(&operator) {
+            all.push(operator);
+        }
+    }
+    all
+}
+
+async fn place(reader: &mut Reader, log: &RunLog, run: &Run) -> Result<(), Failure> {
+    let last = log.events.last().map_or(run.first_seq, |logged| logged.receipt.seq);
+    field("events", format!("{} to {last}", run.first_seq));
+    let board = match &run.unit {
+        Some(unit) => format!("{} {}", run.product, unit.serial),
+        None => format!("{}, its serial number was not told", run.product),
+    };
+    field("board", board);
+    field("station", format!("{}, lane {}, profile {}", run.station, run.lane, run.profile));
+    match run.device.usb {
+        Some(usb) => field("port", format!("{} (USB {usb})", run.device.path)),
+        None => field("port", &run.device.path),
+    }
+    for operator in operators(log) {
+        field("operator", reader.who(operator.id).await?);
+    }
+    if let Some(batch) = &run.batch {
+        field("batch", batch);
+    }
+    field("started", format!("{} UTC", time(run.started)));
+    if let Some(sealed) = &run.sealed {
+        field("finished", format!("{} UTC", time(sealed.at)));
+    }
+    Ok(())
+}
+
+fn steps(run: &Run) {
+    let step = |step: &crate::provisioning::StepRecord| {
+        let outcome = match (step.ended, step.failed) {
+            (None, _) => "open",
+            (Some(_), true) => "failed",
+            (Some(_), false) => "ok",
+        };
+        let took = step
+            .ended
+            .map_or_else(String::new, |ended| format!("{:>7} ms", ended.duration_since(step.began).as_millis()));
+        format!("{:<9} {} {outcome:<6} {took}", step.step.as_str(), time(step.began)).trim_end().to_owned()
+    };
+    fields("steps", run.steps.iter().map(step));
+}
+
+fn outcome(run: &Run, language: &Language) {
+    let Some(sealed) = &run.sealed else { return field("verdict", "none yet") };
+    field("verdict", sealed.verdict.as_str());
+    if let Some(failure) = &sealed.reason {
+        field("reason", reason(failure, language));
+        field("for QA", reasons().text(language, failure).qa);
+        field("cause", &failure.cause);
+    }
+}
+
+fn chip(log: &RunLog, run: &Run) {
+    if let Some(reading) = &run.reading {
+        let fingerprint = Fingerprint::of(&reading.certificate);
+        match &run.decision {
+            Some(decision) => certificate(&fingerprint, decision),
+            None => {
+                field("certificate", "read, and not proven");
+                field("  SHA-256", fingerprint);
+            }
+        }
+        if let Some(uid) = &reading.uid {
+            field("chip UID", uid);
+        }
+        let TokenFacts { manufacturer, token_model, token_serial, token_label, module, module_version, .. } =
+            &reading.token;
+        let token = [&**manufacturer, token_model, token_serial, token_label].join(" ");
+        let said = [token, format!("{module} {module_version}")].map(|facts| facts.trim().to_owned());
+        fields("token", said.into_iter().filter(|facts| !facts.is_empty()));
+    }
+    for event in run_events(log) {
+        match event {
+            RunEvent::ChallengeMade { purpose, challenge } => {
+                field("challenge", purpose_of(*purpose));
+                bytes("  bytes", challenge);
+            }
+            RunEvent::ChallengeAnswered { signature, scheme, .. } => {
+                bytes("  signature", signature);
+                field("  scheme", word(scheme));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn certificate(fingerprint: &Fingerprint, decision: &Decision) {
+    field("certificate", &decision.subject);
+    field("  issuer", &decision.issuer);
+    field("  serial", &decision.serial);
+    field("  valid", format!("{} to {}", decision.not_before, decision.not_after));
+    field("  SHA-256", fingerprint);
+    field("  key", word(&decision.key));
+    field("  SPKI SHA-256", decision.spki);
+    if let Some(uid) = &decision.uid_in_certificate {
+        field("  UID in it", uid);
+    }
+    // Leaf first, the pinned CA last.
+    fields("  path", decision.path.iter().map(ToString::to_string));
+}
+
+fn purpose_of(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::First => "to prove the chip",
+        Purpose::BeforeRegister => "once more, before registering",
+    }
+}
+
+fn claim(log: &RunLog, run: &Run) {
+    let Some((_, standing)) = &run.claim else { return };
+    let seq = log.events.iter().find(|logged| is_claim(logged)).map_or(run.first_seq, |logged| logged.receipt.seq);
+    let standing = match standing {
+        Standing::New => "the chip is bound to this unit from here on",
+        Standing::Known => "the chip was bound to this unit before",
+        Standing::Completed => "the unit is known from the imported history; key and UID are bound, too, from here on",
+        Standing::Rebound => "a ruling moved the unit to this chip",
+    };
+    field("claim", format!("event {seq}: {standing}"));
+    fields("  before", run.replaces.iter().map(ToString::to_string));
+    if let Some(ruling) = &run.ruling {
+        field("  by ruling", ruling);
+    }
+}
+
+fn is_claim(logged: &Logged) -> bool {
+    matches!(&logged.event.body, Body::Run(RunEvent::Claimed { .. }))
+}
+
+fn targets(log: &RunLog, run: &Run) {
+    if let Some(intent) = &run.intent {
+        field("thing", &intent.thing);
+    }
+    run.registered.iter().for_each(target);
+    for event in run_events(log) {
+        if let RunEvent::Deactivated { target, failure } = event {
+            let outcome = match failure {
+                None => "certificate set INACTIVE".to_owned(),
+                Some(failure) => format!("certificate could not be set INACTIVE: {} {}", failure.code, failure.cause),
+            };
+            field("taken back", format!("{target}: {outcome}"));
+        }
+    }
+}
+
+fn target(target: &TargetRecord) {
+    field("target", format!("{}: account {}, {}", target.target, target.account, target.region));
+    field("  certificate", format!("{} {}", word(&target.status), target.certificate_arn));
+    field("  thing", &target.thing_arn);
+    field("  policy", &target.policy);
+    field("  endpoint", &target.endpoint);
+    for (label, parts) in [("  made", &target.created), ("  found", &target.adopted)] {
+        if !parts.is_empty() {
+            field(label, parts.join(", "));
+        }
+    }
+    fields("  replaced", target.replaced.iter().map(ToString::to_string));
+}
