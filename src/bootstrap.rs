@@ -24,9 +24,11 @@ use crate::ports::{
 };
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
+mod handing_over;
 mod safekeeping;
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
+pub use handing_over::{cosigner, new_cosigner, read_bundle, write_bundle, write_text};
 pub use safekeeping::{Restoring, archives_of, back_up, restore, size_of_log, verifier, verifier_of_copy, witnesses};
 
 /// Where a station's files are.

@@ -16,9 +16,11 @@ mod station;
 pub mod view;
 
 pub mod arrivals;
+pub mod import;
 pub mod lanes;
 pub mod people;
 pub mod rulings;
+pub mod prove;
 
 pub use batches::{close_batch, open_batch};
 pub use custody::{Custody, open_log, rotate_key};
