@@ -25,10 +25,12 @@ use crate::ports::{
 };
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
+mod handing_over;
 mod moving;
 mod safekeeping;
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
+pub use handing_over::{cosigner, new_cosigner, read_bundle, write_bundle, write_text};
 pub use moving::{Migrated, Move};
 pub use safekeeping::{Restoring, archives_of, back_up, restore, size_of_log, verifier, verifier_of_copy, witnesses};
 

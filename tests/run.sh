@@ -65,6 +65,7 @@ command -v git >/dev/null || die "git is missing: apt-get install git"
 strangers=(openssl=openssl)
 tokens=(softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit p11-kit-modules ss=iproute2
     setpriv=util-linux)
+readers=(sqlite3=sqlite3)
 databases=(postgres=postgresql initdb=postgresql setpriv=util-linux)
 windows=(Xvfb=xvfb xdotool=xdotool import=imagemagick convert=imagemagick "${window_libraries[@]}")
 machine=(qemu-system-x86_64=qemu-system-x86 cpio=cpio modprobe=kmod strip=binutils)
@@ -76,12 +77,12 @@ peers=
 for suite in "${suites[@]}"; do
     case $suite in
     architecture | lib) ;;
-    audit) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
+    audit) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
     adapters) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
     line | crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;
-    *) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
+    *) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${databases[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
     esac
 done
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}

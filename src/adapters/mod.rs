@@ -2,6 +2,7 @@
 
 pub mod aws_iot;
 pub mod boards;
+pub mod bundles;
 pub mod copies;
 mod durable;
 pub mod log_key;

@@ -223,6 +223,10 @@ pub enum LineEvent {
     PersonForgotten {
         person: uuid::Uuid,
     },
+    /// A text that somebody typed, and its salt, were deleted; the event that commits to it stays.
+    TextForgotten {
+        text: uuid::Uuid,
+    },
     /// A correction by people who answer for it. Nothing before it changes.
     Ruled {
         #[serde(flatten)]

@@ -19,8 +19,10 @@ pub const NOTHING_DONE: u8 = 3;
 /// For a command that could not do its work at all.
 pub fn of_failure(failure: &Failure) -> u8 {
     match failure.code {
+        ReasonCode::CONFIG_INVALID | ReasonCode::CONFIG_VALUE | ReasonCode::NOT_NOW | ReasonCode::IMPORT_REFUSED => {
+            USAGE
+        }
         ReasonCode::LOG_BROKEN => BROKEN,
-        ReasonCode::CONFIG_INVALID | ReasonCode::CONFIG_VALUE | ReasonCode::NOT_NOW => USAGE,
         _ => NOTHING_DONE,
     }
 }

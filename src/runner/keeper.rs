@@ -112,6 +112,11 @@ pub async fn cosign(
     if rollback::root(&*custody.history, head.size).await? != head.root {
         return Err(broken(format!("the log's first {} events are not those of the checkpoint", head.size)));
     }
+    if key.verifier().name() == signed.checkpoint().origin() {
+        // Its signature would pass for the log's own.
+        let cause = format!("a cosigner has a name of its own, not {}, the log's", key.verifier().name());
+        return Err(Failure::new(ReasonCode::LOG_KEY, cause));
+    }
     signed.cosign(key).map_err(|error| Failure::new(ReasonCode::LOG_KEY, error.to_string()))?;
     if !keys.contains(key.verifier()) {
         let key = key.verifier().to_string();

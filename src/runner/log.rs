@@ -73,6 +73,11 @@ impl LogWriter {
         self.envelope(Some(run), Body::Run(event))
     }
 
+    /// With an id of the caller's: written once, however often it is tried.
+    pub fn line_event_as(&self, id: EventId, event: LineEvent) -> Event {
+        self.enveloped(id, None, Body::Line(event))
+    }
+
     pub fn new_run(&self) -> Result<RunId, Failure> {
         Ok(RunId::from_random(self.random()?))
     }
@@ -88,15 +93,19 @@ impl LogWriter {
     }
 
     fn envelope(&self, run: Option<RunId>, body: Body) -> Result<Event, Failure> {
-        Ok(Event {
+        Ok(self.enveloped(self.new_event()?, run, body))
+    }
+
+    fn enveloped(&self, id: EventId, run: Option<RunId>, body: Body) -> Event {
+        Event {
             v: event::VERSION,
-            id: self.new_event()?,
+            id,
             at: self.clock.now(),
             station: self.station.clone(),
             operator: self.operator.clone(),
             run,
             body,
-        })
+        }
     }
 }
 

@@ -16,8 +16,10 @@ mod station;
 pub mod view;
 
 pub mod arrivals;
+pub mod import;
 pub mod lanes;
 pub mod people;
+pub mod prove;
 pub mod rulings;
 
 pub use batches::{close_batch, open_batch};

@@ -149,7 +149,7 @@ fn refused_by_verify_py(honest: &[File], files: &[File], name: &str) {
     assert!(errors.is_empty(), "{name}: {errors}");
 }
 
-fn folder(files: &[File]) -> tempfile::TempDir {
+pub fn folder(files: &[File]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in files {
         let path = folder.path().join(&file.name);
@@ -164,7 +164,7 @@ fn content<'f>(files: &'f [File], name: &str) -> &'f [u8] {
 }
 
 /// The honest script, from elsewhere, without anything that is installed beside Python's own library.
-fn verify_py(honest: &[File], folder: &Path, arguments: &[&str]) -> Output {
+pub fn verify_py(honest: &[File], folder: &Path, arguments: &[&str]) -> Output {
     let elsewhere = tempfile::tempdir().unwrap();
     let script = elsewhere.path().join("verify.py");
     std::fs::write(&script, content(honest, "verify.py")).unwrap();

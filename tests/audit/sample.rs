@@ -155,7 +155,8 @@ fn imported() -> Value {
     })
 }
 
-fn run(chip: &Chip) -> Vec<Value> {
+/// What happens in a run, from the serial number on.
+pub fn run(chip: &Chip) -> Vec<Value> {
     let token = json!({
         "module": "libsss_pkcs11.so", "module_version": "1", "manufacturer": "NXP", "token_label": "SSS",
         "token_model": "SE05x", "token_serial": "0001", "certificate_found_as": "sss:F0000111", "open_ms": 1,
@@ -184,14 +185,14 @@ fn run(chip: &Chip) -> Vec<Value> {
 
 type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
-struct Chip {
+pub struct Chip {
     certificate: Vec<u8>,
     scheme: &'static str,
     sign: Sign,
 }
 
 impl Chip {
-    fn p256() -> Self {
+    pub fn p256() -> Self {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         Self::ecdsa(&key, &ECDSA_P256_SHA256_FIXED_SIGNING, "ecdsa_secp256r1_sha256")
     }

@@ -218,6 +218,7 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::OperatorReset { .. }
         | LineEvent::SignInRefused { .. }
         | LineEvent::PersonForgotten { .. }
+        | LineEvent::TextForgotten { .. }
         | LineEvent::BoardRefused { .. }
         | LineEvent::ImportEnded { .. }
         | LineEvent::LogMigrated { .. }

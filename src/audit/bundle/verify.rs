@@ -69,6 +69,14 @@ pub enum BundleError {
     NotOfUnit(Unit),
 }
 
+impl BundleError {
+    /// With everything below it, in one line.
+    pub fn in_full(&self) -> String {
+        let below = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        std::iter::once(self.to_string()).chain(below.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
+    }
+}
+
 /// Checks a bundle's files, all of them. `trusted` are keys that the caller has from elsewhere.
 pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleReport, BundleError> {
     let files = Files::of(files)?;

@@ -2,11 +2,16 @@
 
 mod archive;
 mod backup;
-mod migrate;
+mod checkpoint;
+mod forget_text;
 mod found;
+mod import;
+mod key;
 mod labels;
 mod list;
+mod migrate;
 mod paging;
+mod prove;
 mod reader;
 mod restore;
 mod rule;
@@ -14,11 +19,14 @@ mod search;
 mod show;
 mod table;
 mod verify;
+mod verify_bundle;
 
 use std::process::ExitCode;
 
-use super::Global;
+use super::output;
+use super::{Global, exit};
 use crate::config::Config;
+use crate::domain::Failure;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -41,6 +49,28 @@ pub enum Command {
     /// Corrections by two persons who answer for them; each is one more event.
     #[command(subcommand)]
     Rule(rule::Command),
+    /// Packs what the log holds of a unit, so that a stranger can check it.
+    Prove(prove::Options),
+    /// Checks a bundle that somebody handed over. Needs neither a log nor a configuration.
+    VerifyBundle(verify_bundle::Options),
+    /// The newest signed checkpoint of the log.
+    Checkpoint(checkpoint::Options),
+    /// The keys whose signatures vouch for the log.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Takes in a history that was made elsewhere.
+    Import(import::Options),
+    /// Deletes the words of a ruling's reason; the ruling stays.
+    ForgetText(forget_text::Options),
+}
+
+/// What is done where nobody has a station; any other command comes back.
+pub fn without_config(global: &Global, command: Command) -> Result<ExitCode, Command> {
+    match command {
+        Command::VerifyBundle(options) => Ok(verify_bundle::main(global, &options)),
+        Command::Key(key::Command::New(options)) => Ok(key::new(global, &options)),
+        other => Err(other),
+    }
 }
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
@@ -54,5 +84,20 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
         Command::Restore(options) => restore::main(global, config, &options),
         Command::Archive(options) => archive::main(global, config, &options),
         Command::Rule(command) => rule::main(global, config, command),
+        Command::Prove(options) => prove::main(global, config, &options),
+        Command::VerifyBundle(options) => verify_bundle::main(global, &options),
+        Command::Checkpoint(options) => checkpoint::main(global, config, &options),
+        Command::Key(command) => key::main(global, config, &command),
+        Command::Import(options) => import::main(global, config, &options),
+        Command::ForgetText(options) => forget_text::main(global, config, &options),
     }
+}
+
+/// How a command ends whose failures are all told in the same way.
+fn ended(global: &Global, config: Option<&Config>, done: Result<ExitCode, Failure>) -> ExitCode {
+    let language = output::language(global.language.as_deref(), config.and_then(|it| it.station.language.as_deref()));
+    done.unwrap_or_else(|failure| {
+        output::failure(&failure, &language);
+        ExitCode::from(exit::of_failure(&failure))
+    })
 }

@@ -36,9 +36,7 @@ pub struct Checked {
 ///   authentication, a signature algorithm that is not accepted;
 /// * `K-701` the profile's own certificates can't be used (see [`check_trust`]).
 pub fn check_certificate(der: &[u8], uid: Option<&ChipUid>, trust: &Trust, now: Timestamp) -> Result<Checked, Failure> {
-    let fields = Fields::parse(der).map_err(|error| {
-        Failure::new(ReasonCode::CERTIFICATE_UNREADABLE, format!("not exactly one X.509 certificate in DER: {error}"))
-    })?;
+    let fields = parsed(der)?;
     let path = path::find(der, &fields, trust, now)?;
     let key = key::kind_within(fields.spki, &trust.keys)?;
     let uids = uid::settle(&fields.subject, uid, trust)?;
@@ -57,6 +55,17 @@ pub fn check_certificate(der: &[u8], uid: Option<&ChipUid>, trust: &Trust, now: 
             uid_in_certificate: uids.in_certificate,
         },
         spki: fields.spki.to_vec(),
+    })
+}
+
+/// The key's hash of any certificate, checked for nothing but its form (`C-101`).
+pub fn spki_hash(der: &[u8]) -> Result<SpkiHash, Failure> {
+    Ok(SpkiHash::of(parsed(der)?.spki))
+}
+
+fn parsed(der: &[u8]) -> Result<Fields<'_>, Failure> {
+    Fields::parse(der).map_err(|error| {
+        Failure::new(ReasonCode::CERTIFICATE_UNREADABLE, format!("not exactly one X.509 certificate in DER: {error}"))
     })
 }
 

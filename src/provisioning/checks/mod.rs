@@ -14,6 +14,6 @@ mod signature;
 pub(super) mod tests;
 mod uid;
 
-pub use certificate::{Checked, check_certificate, check_trust};
+pub use certificate::{Checked, check_certificate, check_trust, spki_hash};
 pub use challenge::{ChallengeFacts, challenge};
 pub use signature::{scheme_for, verify_signature};

@@ -11,4 +11,4 @@ mod words;
 pub use manage::{add, disable, forget, reset};
 pub use sign_in::{LOCK, SignedIn, TRIES, sign_in};
 pub use signatories::Signatories;
-pub use words::commit_text;
+pub use words::{commit_text, forget_text};

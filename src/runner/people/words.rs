@@ -1,8 +1,10 @@
 //! What people type, kept so that it can be forgotten.
 
+use super::SignedIn;
 use crate::audit::event::FreeText;
-use crate::domain::{Failure, Sha256};
-use crate::ports::People;
+use crate::audit::{Body, Event, LineEvent};
+use crate::domain::{Failure, ReasonCode, Role, Sha256};
+use crate::ports::{History, People};
 use crate::runner::LogWriter;
 
 /// Keeps `words` apart from the log and returns what the log is to say of them. Kept first: a text
@@ -15,4 +17,36 @@ pub async fn commit_text(log: &LogWriter, people: &dyn People, words: &str) -> R
     };
     people.keep_text(&text, salt, words).await?;
     Ok(text)
+}
+
+/// Deletes the words of a ruling's reason; the event keeps a commitment that nobody can open. O-606 where
+/// event `seq` is no ruling, or its words are gone already.
+pub async fn forget_text(
+    log: &LogWriter,
+    history: &dyn History,
+    people: &dyn People,
+    by: &SignedIn,
+    seq: u64,
+) -> Result<(), Failure> {
+    by.has_one_of(&[Role::Administrator])?;
+    let not_now = |cause: String| Failure::new(ReasonCode::NOT_NOW, cause);
+    let reason = match history.events(seq, 1).await?.into_iter().map(|(logged, _)| logged).next() {
+        Some(logged) if logged.receipt.seq == seq => reason_of(logged.event),
+        _ => None,
+    };
+    let reason = reason.ok_or_else(|| not_now(format!("event {seq} is no ruling")))?;
+    if people.text(reason.id).await?.is_none() {
+        return Err(not_now(format!("the words of ruling {seq} are forgotten already")));
+    }
+    // The other way round, words would be missing and nothing would say why.
+    log.by(by).line(LineEvent::TextForgotten { text: reason.id }).await?;
+    // Somebody else may have finished it meanwhile: gone is gone.
+    people.forget_text(reason.id).await.map(drop)
+}
+
+fn reason_of(event: Event) -> Option<FreeText> {
+    match event.body {
+        Body::Line(LineEvent::Ruled { reason, .. }) => Some(reason),
+        _ => None,
+    }
 }

@@ -1,0 +1,7 @@
+//! Proof bundles as a zip archive or a folder. What is read was made by strangers.
+
+mod read;
+mod write;
+
+pub use read::{ReadError, read};
+pub use write::{WriteError, write, write_text};

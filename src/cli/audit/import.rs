@@ -1,0 +1,141 @@
+//! `lineseal audit import`: a plant that worked without this log before is protected against its past.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::super::output::{self, data, say};
+use super::super::sign_in::Acting;
+use super::super::{Global, checkpoint, exit, places};
+use super::ended;
+use crate::audit::event::ImportConflict;
+use crate::audit::{Body, LineEvent};
+use crate::bootstrap;
+use crate::config::Config;
+use crate::domain::{Failure, Product, ReasonCode, Role};
+use crate::ports::Logged;
+use crate::runner::import::{BadLine, Columns, Rows, Taken, import, read};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Separated values under a header: comma, semicolon or tab, in UTF-8.
+    file: PathBuf,
+    /// What the boards are.
+    #[arg(long)]
+    product: Product,
+    /// Other names of columns: serial=NAME,fingerprint=NAME,certificate=NAME,thing=NAME,date=NAME.
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = columns)]
+    columns: Columns,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+/// A certificate has one or two kilobytes.
+const LONGEST_CERTIFICATE: u64 = 65_536;
+
+fn columns(text: &str) -> Result<Columns, String> {
+    if text.is_empty() { Ok(Columns::default()) } else { text.parse().map_err(|error| format!("{error}")) }
+}
+
+pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
+    ended(global, Some(config), bootstrap::block_on(perform(global, config, options)))
+}
+
+async fn perform(global: &Global, config: &Config, options: &Options) -> Result<ExitCode, Failure> {
+    let records = bootstrap::open_records(config, &places(global).data_dir).await?;
+    let by = options.acting.sign_in(global, &records, &[Role::Administrator, Role::Supervisor]).await?;
+    let rows = match rows(options)? {
+        Ok(rows) => rows,
+        Err(bad) => return Err(refused(&bad, global.json)),
+    };
+    let total = rows.rows.len() as u64;
+    let mut told = 0;
+    let taken = import(&records.log.by(&by), &*records.imports, &rows, &mut |done| {
+        // Every tenth of the way is a word; a terminal is no film.
+        let tenth = (done * 10).checked_div(total).unwrap_or(10);
+        if tenth > told {
+            told = tenth;
+            say(&format!("{done} of {total} rows"));
+        }
+    })
+    .await?;
+    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+    checkpoint(&records.log, &records.custody, &language).await;
+    Ok(tell(&taken, global.json))
+}
+
+fn rows(options: &Options) -> Result<Result<Rows, Vec<BadLine>>, Failure> {
+    let unread = |error: std::io::Error| {
+        Failure::new(ReasonCode::CONFIG_INVALID, format!("{}: {error}", options.file.display()))
+    };
+    let bytes = std::fs::read(&options.file).map_err(unread)?;
+    let folder = options.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().map_err(unread)?;
+    Ok(read(&bytes, &options.product, &options.columns, &mut |name| certificate(&folder, name)))
+}
+
+/// A file in the CSV's own folder: a row must not make us read any other.
+fn certificate(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
+    let path =
+        folder.join(name).canonicalize().map_err(|error| format!("neither PEM nor DER, and no file: {error}"))?;
+    if !path.starts_with(folder) {
+        return Err("the file is outside of the history's folder".to_owned());
+    }
+    let metadata = std::fs::metadata(&path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() || metadata.len() > LONGEST_CERTIFICATE {
+        return Err("that is no file with a certificate".to_owned());
+    }
+    std::fs::read(&path).map_err(|error| error.to_string())
+}
+
+/// All that is wrong, and nothing was taken.
+fn refused(bad: &[BadLine], as_json: bool) -> Failure {
+    for line in bad {
+        say(&line.to_string());
+        if as_json {
+            output::json(&json!({ "line": line.line, "wrong": line.wrong })).unwrap_or_default();
+        }
+    }
+    let cause = format!("{} bad lines, and nothing was taken", bad.len());
+    Failure::new(ReasonCode::IMPORT_REFUSED, cause)
+}
+
+fn tell(taken: &Taken, as_json: bool) -> ExitCode {
+    let Taken { rows, new, conflicts } = taken;
+    for row in conflicts {
+        list(row, as_json);
+    }
+    if as_json {
+        let told = json!({ "rows": rows, "new": new, "conflicts": conflicts.len() });
+        output::json(&told).unwrap_or_default();
+    }
+    say(&format!("{rows} rows, {new} of them new, {} contradict others", conflicts.len()));
+    if conflicts.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    say("what contradicts was kept, binds nothing, and locks its units until QA rules");
+    ExitCode::from(exit::BROKEN)
+}
+
+/// Both sides of a contradiction.
+fn list(row: &Logged, as_json: bool) {
+    let Body::Line(LineEvent::Imported { source, unit, fingerprint, conflicts, .. }) = &row.event.body else { return };
+    if as_json {
+        let told = json!({
+            "seq": row.receipt.seq, "line": source.line, "unit": unit, "fingerprint": fingerprint,
+            "conflicts": conflicts,
+        });
+        output::json(&told).unwrap_or_default();
+        return;
+    }
+    for ImportConflict { rule, unit: other, fingerprint: known, seq } in conflicts {
+        let rule = match rule {
+            crate::audit::event::ConflictRule::Certificate => "certificate",
+            crate::audit::event::ConflictRule::Key => "key",
+            crate::audit::event::ConflictRule::Unit => "unit",
+        };
+        let line = source.line;
+        data(&format!("line {line:<6} {rule:<11} {unit} {fingerprint}   event {seq}: {other} {known}"));
+    }
+}

@@ -1,0 +1,75 @@
+//! `lineseal audit prove`: what the log holds of a unit, for a stranger.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::super::output::{self, say};
+use super::super::{Global, places};
+use super::ended;
+use crate::bootstrap::{self, Records};
+use crate::config::Config;
+use crate::domain::{BoardSerial, Failure, Product, ReasonCode, RunId, Unit};
+use crate::runner::prove::{Proven, Wanted, prove};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// The board's serial number.
+    unit: BoardSerial,
+    /// Its product, where several have a board of that number.
+    #[arg(long)]
+    product: Option<Product>,
+    /// One run alone.
+    #[arg(long)]
+    run: Option<RunId>,
+    /// Hand over the words that people typed, too.
+    #[arg(long)]
+    with_texts: bool,
+    /// A zip archive, if it ends so, else a folder. Neither may be there already.
+    #[arg(long, value_name = "FILE.zip|DIR")]
+    out: PathBuf,
+}
+
+pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
+    ended(global, Some(config), bootstrap::block_on(perform(global, config, options)))
+}
+
+async fn perform(global: &Global, config: &Config, options: &Options) -> Result<ExitCode, Failure> {
+    let records = bootstrap::open_records(config, &places(global).data_dir).await?;
+    let unit = unit(&records, options).await?;
+    let wanted = Wanted { unit, run: options.run, with_texts: options.with_texts };
+    let made_by = concat!("lineseal ", env!("CARGO_PKG_VERSION"));
+    let proven = prove(&records.log, &records.custody, &*records.people, &wanted, made_by).await?;
+    let Proven { files, events, head, uncopied } = &proven;
+    bootstrap::write_bundle(&options.out, files)?;
+    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+    uncopied.iter().for_each(|failure| output::failure(failure, &language));
+    say(&format!("{}: {events} events of a log of {}, {} files", options.out.display(), head.size, files.len()));
+    if global.json {
+        let told = json!({
+            "file": options.out, "unit": wanted.unit, "events": events, "size": head.size,
+            "root": hex::encode(head.root),
+        });
+        // The bundle is there, whoever reads this.
+        output::json(&told).unwrap_or_default();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn unit(records: &Records, options: &Options) -> Result<Unit, Failure> {
+    let serial = options.unit.clone();
+    if let Some(product) = &options.product {
+        return Ok(Unit { product: product.clone(), serial });
+    }
+    let mut known = records.history.units(serial.as_str()).await?;
+    match (known.pop(), known.as_slice()) {
+        (Some(only), []) => Ok(only),
+        (None, _) => Err(Failure::new(ReasonCode::NOT_NOW, format!("the log does not know the unit {serial}"))),
+        (Some(last), others) => {
+            let products: Vec<&str> = others.iter().chain([&last]).map(|unit| unit.product.as_str()).collect();
+            let cause = format!("{serial} is a board of {}: say which with --product", products.join(", "));
+            Err(Failure::new(ReasonCode::CONFIG_INVALID, cause))
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! `lineseal audit prove|verify-bundle|checkpoint|key|import|forget-text`, through the real program.
+
+use std::io::Write as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use lineseal::adapters::bundles;
+use lineseal::audit::bundle::File;
+use lineseal::audit::event::Ruling;
+use lineseal::audit::note::SignedCheckpoint;
+use lineseal::audit::{Body, LineEvent};
+use lineseal::domain::RunId;
+use lineseal::ports::{AuditStore as _, ClaimAnswer, History as _, Imports as _};
+use serde_json::json;
+
+use crate::bundle::resummed;
+use crate::by_hand::{folder, verify_py};
+use crate::office::{Office, program, stranger};
+use crate::sample::{self, Chip};
+use crate::store_contract::{
+    bound, claim, event, identity, identity_certificate, imported, line, run_id, started, typed, unit,
+};
+
+/// A log with other units before and after the run of a board, whose chip answers.
+async fn office_with_run(serial: &str) -> (Office, RunId) {
+    let office = Office::new();
+    let store = office.store();
+    store.append(started(run_id(), "Z1", None)).await.unwrap();
+    let run = run_id();
+    store.append(started(run, serial, None)).await.unwrap();
+    for body in sample::run(&Chip::p256()).into_iter().skip(1) {
+        store.append(vec![event(run, serde_json::from_value(body).unwrap())]).await.unwrap();
+    }
+    store.append(started(run_id(), "Z2", None)).await.unwrap();
+    (office, run)
+}
+
+#[tokio::test]
+async fn what_is_proven_holds_for_a_stranger_and_for_his_own_tools() {
+    let (office, _) = office_with_run("A1").await;
+    let store = office.store();
+    store.import(vec![imported(2, "A1", 5)]).await.unwrap();
+    let (zip, dir) = (office.path("a1.zip"), office.path("a1"));
+    office.run(&["audit", "prove", "A1", "--out", &zip], 0);
+    let told = office.run(&["audit", "prove", "A1", "--out", &dir, "--json"], 0).json();
+    assert_eq!(told[0]["unit"]["serial"], json!("A1"));
+
+    for bundle in [&zip, &dir] {
+        let verified = stranger(&["audit", "verify-bundle", bundle], 0);
+        assert!(verified.out.contains("events of gateway A1 are in the log lineseal/PRACTICE"), "{}", verified.out);
+        assert!(verified.out.contains("2 signatures of chips verify") && verified.out.contains("compare them"));
+    }
+    let files = bundles::read(dir.as_ref()).unwrap();
+    let output = verify_py(&files, dir.as_ref(), &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    // Only this unit's events, and who signs: nobody else's boards are handed over.
+    let text: String = files.iter().map(|file| String::from_utf8_lossy(&file.bytes)).collect();
+    assert!(!text.contains("\"Z1\"") && !text.contains("\"Z2\""));
+    for kind in ["log-opened", "log-key-added", "imported", "sealed"] {
+        assert!(text.contains(&format!("\"event\":\"{kind}\"")), "{kind}");
+    }
+    // The same again gives the same bytes, and nothing is written over.
+    let again = office.path("again.zip");
+    office.run(&["audit", "prove", "A1", "--out", &again], 0);
+    assert_eq!(std::fs::read(&zip).unwrap(), std::fs::read(&again).unwrap());
+    for there in [&zip, &dir] {
+        let refused = office.run(&["audit", "prove", "A1", "--out", there], 2);
+        assert!(refused.err.contains("is there already"), "{}", refused.err);
+    }
+}
+
+#[tokio::test]
+async fn one_run_alone_is_proven_and_an_unknown_or_ambiguous_unit_is_not() {
+    let (office, run) = office_with_run("A1").await;
+    let store = office.store();
+    let second = run_id();
+    store.append(started(second, "A1", None)).await.unwrap();
+    let prove = |arguments: &[&str], status| office.run(&[&["audit", "prove"], arguments].concat(), status);
+    prove(&["A1", "--run", &run.to_string(), "--out", &office.path("one.zip")], 0);
+    let files = bundles::read(office.path("one.zip").as_ref()).unwrap();
+    let text: String = files.iter().map(|file| String::from_utf8_lossy(&file.bytes)).collect();
+    assert!(text.contains(&run.to_string()) && !text.contains(&second.to_string()));
+    let other = prove(&["A1", "--run", &run_id().to_string(), "--out", &office.path("x.zip")], 2);
+    assert!(other.err.contains("is no run of the unit gateway A1"), "{}", other.err);
+    assert!(prove(&["A9", "--out", &office.path("x.zip")], 2).err.contains("does not know the unit A9"));
+
+    let mut row = imported(3, "A1", 6);
+    let Body::Line(LineEvent::Imported { unit, .. }) = &mut row.body else { panic!("{row:?}") };
+    unit.product = "sensor".parse().unwrap();
+    store.import(vec![row]).await.unwrap();
+    let ambiguous = prove(&["A1", "--out", &office.path("x.zip")], 2);
+    assert!(ambiguous.err.contains("gateway, sensor") && ambiguous.err.contains("--product"), "{}", ambiguous.err);
+    prove(&["A1", "--product", "sensor", "--out", &office.path("sensor.zip")], 0);
+    stranger(&["audit", "verify-bundle", &office.path("sensor.zip")], 0);
+    assert!(!std::path::Path::new(&office.path("x.zip")).exists());
+}
+
+#[tokio::test]
+async fn a_bundle_with_a_flipped_byte_is_refused_at_its_place() {
+    let (office, _) = office_with_run("A1").await;
+    let dir = office.path("a1");
+    office.run(&["audit", "prove", "A1", "--out", &dir], 0);
+    let honest = bundles::read(dir.as_ref()).unwrap();
+    for (number, file) in honest.iter().enumerate() {
+        let mut flipped = honest.clone();
+        let middle = file.bytes.len() / 2;
+        flipped[number].bytes[middle] ^= 1;
+        let folder = folder(&flipped);
+        let refused = stranger(&["audit", "verify-bundle", &folder.path().display().to_string()], 1);
+        assert!(refused.err.contains("proves nothing") && refused.out.is_empty(), "{}", refused.err);
+        assert!(file.name == "SHA256SUMS" || refused.err.contains(&file.name), "{}: {}", file.name, refused.err);
+    }
+    // Under sums that fit again the proof names the event.
+    let mut forged = honest.clone();
+    let at =
+        forged.iter().position(|file| String::from_utf8_lossy(&file.bytes).contains("\"verdict\":\"PASS\"")).unwrap();
+    let name = forged[at].name.replace("events/", "proofs/").replace(".json", ".tlog-proof");
+    let text = String::from_utf8(forged[at].bytes.clone()).unwrap();
+    forged[at].bytes = text.replace("PASS", "FAIL").into_bytes();
+    let folder = folder(&resummed(forged));
+    let refused = stranger(&["audit", "verify-bundle", &folder.path().display().to_string(), "--json"], 1);
+    assert!(refused.err.contains(&name), "{name}: {}", refused.err);
+    assert_eq!(refused.json()[0]["verified"], json!(false));
+}
+
+#[tokio::test]
+async fn only_a_key_that_was_given_counts() {
+    let (office, _) = office_with_run("A1").await;
+    let zip = office.path("a1.zip");
+    office.run(&["audit", "prove", "A1", "--out", &zip], 0);
+    let shown = office.run(&["audit", "key", "show"], 0);
+    let keys = office.file("keys", &shown.out);
+    for key in [keys.as_str(), shown.out.trim()] {
+        let verified = stranger(&["audit", "verify-bundle", &zip, "--key", key], 0);
+        assert!(verified.out.contains("under a key that you gave"), "{}", verified.out);
+    }
+    let strange = sample::key("lineseal/PRACTICE", 7).verifier().to_string();
+    let refused = stranger(&["audit", "verify-bundle", &zip, "--key", &strange], 1);
+    assert!(refused.err.contains("none of the known keys signed the checkpoint"), "{}", refused.err);
+    for (key, cause) in [("/nowhere/key", "no verifier key"), (&office.file("empty", ""), "no verifier key in it")] {
+        let unusable = stranger(&["audit", "verify-bundle", &zip, "--key", key], 2);
+        assert!(unusable.err.contains(cause), "{}", unusable.err);
+    }
+    stranger(&["audit", "verify-bundle", "/nowhere/a1.zip"], 2);
+}
+
+/// An archive is unpacked nowhere; still nobody is to be shown a name that leads out of it.
+#[test]
+fn an_archive_that_leads_elsewhere_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("evil.zip");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+    zip.start_file("../x", zip::write::SimpleFileOptions::default()).unwrap();
+    zip.write_all(b"x").unwrap();
+    zip.finish().unwrap();
+    let refused = stranger(&["audit", "verify-bundle", &path.display().to_string()], 1);
+    assert!(refused.err.contains("../x") && refused.err.contains("leads out of the bundle"), "{}", refused.err);
+    let escape = File { name: "\u{1b}[2Jverified".to_owned(), bytes: Vec::new() };
+    let folder = folder(&[escape]);
+    let refused = stranger(&["audit", "verify-bundle", &folder.path().display().to_string()], 1);
+    assert!(!refused.err.contains('\u{1b}'), "{:?}", refused.err);
+}
+
+#[tokio::test]
+async fn words_are_handed_over_only_when_asked_for_and_never_once_forgotten() {
+    let (office, _) = office_with_run("A1").await;
+    let store = office.store();
+    let ruled = typed(&store, "the solder joint of Mr Sato", Ruling::Scrap { unit: unit("A1") }).await;
+    let seq = store.append(vec![ruled]).await.unwrap()[0].seq;
+    let text = |name: &str, more: &[&str]| {
+        let path = office.path(name);
+        office.run(&[&["audit", "prove", "A1", "--out", &path], more].concat(), 0);
+        let files = bundles::read(path.as_ref()).unwrap();
+        stranger(&["audit", "verify-bundle", &path], 0);
+        files.iter().map(|file| String::from_utf8_lossy(&file.bytes).into_owned()).collect::<String>()
+    };
+    assert!(!text("without.zip", &[]).contains("Mr Sato"));
+    assert!(text("with.zip", &["--with-texts"]).contains("the solder joint of Mr Sato"));
+
+    let number = seq.to_string();
+    let refused = office.run_as("Aiko", &["audit", "forget-text", "--ruling", &number], 3);
+    assert!(refused.err.contains("O-610"), "{}", refused.err);
+    assert!(office.run_as("Root", &["audit", "forget-text", "--ruling", "0"], 2).err.contains("is no ruling"));
+    assert!(office.run_as("Root", &["audit", "forget-text", "--ruling", "9999"], 2).err.contains("is no ruling"));
+    office.run_as("Root", &["audit", "forget-text", "--ruling", &number], 0);
+    let again = office.run_as("Root", &["audit", "forget-text", "--ruling", &number], 2);
+    assert!(again.err.contains("forgotten already"), "{}", again.err);
+    let forgotten = text("forgotten.zip", &["--with-texts"]);
+    assert!(!forgotten.contains("Mr Sato") && forgotten.contains("\"state\": \"forgotten\""));
+    let verified = office.run(&["audit", "verify", "--json"], 0).json();
+    assert_eq!(verified[0]["forgotten_texts"], json!(1));
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_signed_cosigned_and_kept_by_an_auditor() {
+    let office = Office::new();
+    let store = office.store();
+    let latest = office.run(&["audit", "checkpoint"], 0).out;
+    store.append(started(run_id(), "A1", None)).await.unwrap();
+    assert_eq!(office.run(&["audit", "checkpoint"], 0).out, latest, "it signs nothing unless asked");
+    let made = office.run(&["audit", "checkpoint", "--make"], 0).out;
+    let signed: SignedCheckpoint = made.parse().unwrap();
+    assert_eq!(signed.checkpoint().head(), store.tree_head().await.unwrap());
+
+    let qa = office.path("qa.key");
+    let key = stranger(&["audit", "key", "new", &qa, "--name", "plant.example/qa"], 0).out;
+    assert!(key.starts_with("plant.example/qa+"), "{key}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&qa).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    stranger(&["audit", "key", "new", &qa, "--name", "plant.example/qa"], 3);
+    let public = Command::new("openssl").args(["pkey", "-noout", "-in", &qa]).status().unwrap();
+    assert!(public.success(), "an auditor's tools read it");
+
+    let cosign = ["audit", "checkpoint", "--cosign-with", &qa];
+    office.run(&cosign, 2);
+    let cosigned = office.run_as("Aiko", &cosign, 0).out;
+    let cosigned: SignedCheckpoint = cosigned.parse().unwrap();
+    let keys = [key.trim().parse().unwrap()];
+    assert_eq!(cosigned.verify(&keys).unwrap(), [&keys[0]]);
+    assert_eq!(cosigned.checkpoint(), signed.checkpoint());
+    let shown = office.run(&["audit", "key", "show", "--json"], 0).json();
+    assert_eq!(shown.iter().map(|key| key["role"].as_str().unwrap()).collect::<Vec<_>>(), ["station", "cosigner"]);
+    // The second time it is known.
+    let head = store.tree_head().await.unwrap();
+    office.run_as("Aiko", &cosign, 0);
+    assert_eq!(store.tree_head().await.unwrap(), head);
+    // A name of the log's own would pass for the log's word.
+    let own = office.path("own.key");
+    stranger(&["audit", "key", "new", &own, "--name", "lineseal/PRACTICE"], 0);
+    let refused = office.run_as("Aiko", &["audit", "checkpoint", "--cosign-with", &own], 3);
+    assert!(refused.err.contains("a name of its own"), "{}", refused.err);
+
+    let kept = office.path("kept.checkpoint");
+    let told = office.run(&["audit", "checkpoint", "--out", &kept], 0);
+    assert_eq!(told.out, "");
+    office.run(&["audit", "verify", "--since", &kept], 0);
+}
+
+#[tokio::test]
+async fn another_key_signs_after_a_rotation_and_what_was_signed_stays() {
+    let (office, _) = office_with_run("A1").await;
+    let before = office.path("before.checkpoint");
+    office.run(&["audit", "checkpoint", "--make", "--out", &before], 0);
+    let old = office.path("old.zip");
+    office.run(&["audit", "prove", "A1", "--out", &old], 0);
+    let first = office.run(&["audit", "key", "show"], 0).out;
+    assert!(office.run_as("Aiko", &["audit", "key", "rotate"], 3).err.contains("O-610"));
+    let second = office.run_as("Root", &["audit", "key", "rotate"], 0).out;
+    assert_ne!(first, second);
+    let shown = office.run(&["audit", "key", "show"], 0);
+    assert_eq!(shown.out, format!("{first}{second}"));
+    assert!(shown.err.contains("replaced by event"), "{}", shown.err);
+
+    let made: SignedCheckpoint = office.run(&["audit", "checkpoint"], 0).out.parse().unwrap();
+    let keys = [second.trim().parse().unwrap()];
+    assert_eq!(made.verify(&keys).unwrap(), [&keys[0]]);
+    office.run(&["audit", "verify", "--since", &before], 0);
+    stranger(&["audit", "verify-bundle", &old, "--key", first.trim()], 0);
+    stranger(&["audit", "verify-bundle", &old, "--key", second.trim()], 1);
+    office.store().append(started(run_id(), "A1", None)).await.unwrap();
+    let new = office.path("new.zip");
+    office.run(&["audit", "prove", "A1", "--out", &new], 0);
+    stranger(&["audit", "verify-bundle", &new, "--key", second.trim()], 0);
+}
+
+const COLUMNS: &str = "serial;fingerprint;thing;date";
+
+fn row(serial: &str, chip: u32) -> String {
+    format!("{serial};{};thing-{chip};2024-02-03\r\n", identity_certificate(chip))
+}
+
+/// What a spreadsheet saves: BOM, semicolons, CRLF.
+fn history(rows: impl Iterator<Item = (String, u32)>) -> String {
+    let rows: String = rows.map(|(serial, chip)| row(&serial, chip)).collect();
+    format!("\u{feff}{COLUMNS}\r\n{rows}")
+}
+
+fn import(office: &Office, file: &str, status: i32) -> crate::office::Ended {
+    office.run_as("Root", &["audit", "import", file, "--product", "gateway", "--json"], status)
+}
+
+#[tokio::test]
+async fn a_history_from_elsewhere_protects_and_is_taken_in_once() {
+    let office = Office::new();
+    let store = office.store();
+    let file = office.file("history.csv", history((1..=1200).map(|n| (format!("A{n}"), n))));
+    let refused = office.run_as("Aiko", &["audit", "import", &file, "--product", "gateway"], 3);
+    assert!(refused.err.contains("O-610"), "{}", refused.err);
+    assert_eq!(import(&office, &file, 0).json(), [json!({ "rows": 1200, "new": 1200, "conflicts": 0 })]);
+    // The chip of A7 on another board, and another chip on A7.
+    for claim in [claim("B1", identity(7)), claim("A7", identity(5000))] {
+        assert!(matches!(store.claim(claim).await.unwrap(), ClaimAnswer::Collides(_)));
+    }
+    bound(store.claim(claim("A7", identity(7))).await);
+    let size = store.head().await.unwrap().size;
+    assert_eq!(import(&office, &file, 0).json(), [json!({ "rows": 1200, "new": 0, "conflicts": 0 })]);
+    assert_eq!(store.head().await.unwrap().size, size, "not even that it ended is told twice");
+    office.run(&["audit", "verify"], 0);
+    // The same rows of another product are other boards: their chips are taken.
+    let other = office.run_as("Root", &["audit", "import", &file, "--product", "sensor"], 1);
+    assert!(other.err.contains("1200 of them new, 1200 contradict others"), "{}", other.err);
+}
+
+#[tokio::test]
+async fn bad_lines_are_all_listed_and_nothing_is_taken() {
+    let office = Office::new();
+    let store = office.store();
+    let text =
+        history((1..=3).map(|n| (format!("A{n}"), n))) + "no serial\r\n" + &row("A 4", 4) + &row("A5\u{1b}[2J", 5);
+    let size = store.head().await.unwrap().size;
+    let refused = import(&office, &office.file("bad.csv", text), 2);
+    assert!(refused.err.contains("O-613") && refused.err.contains("3 bad lines"), "{}", refused.err);
+    assert!(!refused.err.contains('\u{1b}'), "{:?}", refused.err);
+    let lines: Vec<u64> = refused.json().iter().map(|bad| bad["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [5, 6, 7]);
+    assert_eq!(store.head().await.unwrap().size, size);
+    // A certificate outside of the history's folder is nobody's business.
+    std::fs::create_dir(office.path("import")).unwrap();
+    std::fs::write(office.path("secret.pem"), "x").unwrap();
+    let file = office.file("import/paths.csv", "serial,certificate\nA1,../secret.pem\nA2,/etc/hostname\n");
+    let refused = import(&office, &file, 2);
+    assert_eq!(refused.err.matches("outside of the history's folder").count(), 2, "{}", refused.err);
+}
+
+#[tokio::test]
+async fn contradictions_are_listed_with_both_sides_and_none_is_dropped() {
+    let office = Office::new();
+    let store = office.store();
+    bound(store.claim(claim("C1", identity(9))).await);
+    let rows = [("A1", 1), ("A2", 1), ("A1", 3), ("A4", 9), ("A5", 5)];
+    let file = office.file("history.csv", history(rows.iter().map(|(serial, chip)| ((*serial).to_owned(), *chip))));
+    let told = import(&office, &file, 1).json();
+    assert_eq!(told.last().unwrap(), &json!({ "rows": 5, "new": 5, "conflicts": 3 }));
+    let sides: Vec<String> = told[..3]
+        .iter()
+        .map(|row| {
+            let conflict = &row["conflicts"][0];
+            let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            format!(
+                "{} {} {}",
+                word(&row["unit"]["serial"]),
+                word(&conflict["rule"]),
+                word(&conflict["unit"]["serial"])
+            )
+        })
+        .collect();
+    assert_eq!(sides, ["A2 certificate A1", "A1 unit A1", "A4 certificate C1"]);
+    // For people, on one line each; the second time it says the same.
+    let table = office.run_as("Root", &["audit", "import", &file, "--product", "gateway"], 1);
+    assert_eq!(table.out.lines().count(), 3, "{}", table.out);
+    assert!(
+        table.out.starts_with("line 3      certificate gateway A2") && table.out.contains(": gateway A1"),
+        "{}",
+        table.out
+    );
+    office.run(&["audit", "verify"], 0);
+}
+
+#[tokio::test]
+async fn an_import_that_was_killed_is_whole_after_it_was_repeated() {
+    const ROWS: u32 = 6000;
+    let office = Office::new();
+    let store = office.store();
+    let file = office.file("history.csv", history((1..=ROWS).map(|n| (format!("A{n}"), n))));
+    let before = store.head().await.unwrap().size;
+    let pin = office.path("Root");
+    let mut command = program(&["audit", "import", &file, "--product", "gateway", "--as", "Root", "--pin-file", &pin]);
+    let mut child = office.at_this_station(&mut command).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let by = Instant::now() + Duration::from_secs(60);
+    while store.head().await.unwrap().size == before && child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < by, "no row came within a minute");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let told = import(&office, &file, 0).json();
+    assert_eq!(told[0]["rows"], json!(ROWS));
+    let mut lines = Vec::new();
+    let mut next = 0;
+    loop {
+        let page = store.events(next, 1000).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        next = last.receipt.seq + 1;
+        lines.extend(page.iter().filter_map(|(logged, _)| match &logged.event.body {
+            Body::Line(LineEvent::Imported { source, .. }) => Some(source.line),
+            _ => None,
+        }));
+    }
+    assert_eq!(lines, (2..=u64::from(ROWS) + 1).collect::<Vec<_>>(), "each once, in the file's order");
+    office.run(&["audit", "verify"], 0);
+}
+
+/// As an administrator with a database tool would: one letter, in one event.
+#[tokio::test]
+async fn a_letter_that_was_changed_with_sqlite3_is_found_and_an_honest_log_says_how_far_it_is_covered() {
+    let (office, _) = office_with_run("A1").await;
+    let kept = office.path("kept.checkpoint");
+    office.run(&["audit", "checkpoint", "--make", "--out", &kept], 0);
+    let store = office.store();
+    let covered = store.head().await.unwrap().size;
+    store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    drop(store);
+    let verified = office.run(&["audit", "verify", "--since", &kept], 0);
+    let tail = format!("events {covered} to {covered} (1) are not covered by a checkpoint held elsewhere");
+    assert!(verified.out.contains(&tail), "{}", verified.out);
+
+    let sqlite3 = |statement: &str| {
+        let output = Command::new("sqlite3").arg("-bail").arg(office.database()).arg(statement).output();
+        output.expect("sqlite3 (Debian: apt-get install sqlite3)")
+    };
+    let find = "SELECT seq FROM events WHERE CAST(bytes AS TEXT) LIKE '%\"verdict\":\"PASS\"%' LIMIT 1";
+    let found = String::from_utf8(sqlite3(find).stdout).unwrap();
+    let seq = found.trim();
+    let change = format!(
+        "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"PASS\"', '\"PASs\"') AS BLOB) WHERE seq = {seq}"
+    );
+    let guarded = sqlite3(&change);
+    assert!(!guarded.status.success(), "an accident is refused");
+    let changed = sqlite3(&format!("DROP TRIGGER events_are_never_changed; {change}"));
+    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    let broken = office.run(&["audit", "verify", "--since", &kept], 1);
+    assert!(broken.err.contains(&format!("event {seq}")), "{}", broken.err);
+    // Nor does a proof come out of it.
+    office.run(&["audit", "prove", "A1", "--out", &office.path("a1.zip")], 3);
+}
