@@ -120,9 +120,8 @@ pub fn main() -> ExitCode {
             Command::Boards { watch } => list_boards(&global, &config, watch),
             Command::Batch(command) => batch::main(&global, &config, command),
             Command::Operator(command) => operator::main(&global, &config, command),
-            Command::Audit(command) => audit::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
-            Command::Practice(_) | Command::Config(_) => ExitCode::from(exit::USAGE),
+            Command::Practice(_) | Command::Config(_) | Command::Audit(_) => ExitCode::from(exit::USAGE),
         }),
         None => with_config(&global, |config| window::main(&global, config)),
     }
