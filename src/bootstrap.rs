@@ -238,12 +238,14 @@ pub struct Reading {
 }
 
 /// Opens the station's log to read: nothing is created, migrated or locked. `None`: there is none yet.
-pub fn open_reading(data_dir: &Path) -> Result<Option<Reading>, Failure> {
+pub fn open_reading(config: &Config, data_dir: &Path) -> Result<Option<Reading>, Failure> {
     let path = data_dir.join(sqlite::FILE);
-    if matches!(path.try_exists(), Ok(false)) {
-        return Ok(None);
-    }
-    let store = Arc::new(sqlite::open_reader(&path)?);
+    let store = match &config.log.postgres {
+        Some(database) => postgres::open_reader(connection(config, database)?)?,
+        None if matches!(path.try_exists(), Ok(false)) => return Ok(None),
+        None => sqlite::open_reader(&path)?,
+    };
+    let store = Arc::new(store);
     Ok(Some(Reading { store: store.clone(), history: store.clone(), people: store }))
 }
 

@@ -11,7 +11,7 @@ use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::audit::TreeHead;
 use crate::audit::note::SignedCheckpoint;
 use crate::config::Config;
-use crate::domain::{Failure, Sha256};
+use crate::domain::{Failure, ReasonCode, Sha256};
 use crate::ports::{AuditStore, History as _, People, Verifier, Witness};
 use crate::runner::LogWriter;
 
@@ -76,9 +76,21 @@ pub fn archives_of(data_dir: &Path) -> PathBuf {
     data_dir.join(sqlite::ARCHIVES)
 }
 
-/// A copy of the log as it is now, in a new file: its head and the file's hash.
-pub fn back_up(data_dir: &Path, to: &Path) -> Result<(TreeHead, Sha256), Failure> {
-    let copy = sqlite::back_up(&data_dir.join(sqlite::FILE), to)?;
+/// A copy of the log as it is now, in a new file: its head and the file's hash. A plant's log becomes a
+/// file that a station could work with, and that `audit migrate` takes back.
+pub fn back_up(config: &Config, data_dir: &Path, to: &Path) -> Result<(TreeHead, Sha256), Failure> {
+    let copy = match &config.log.postgres {
+        Some(database) => {
+            let from = connection(config, database)?;
+            let ended = |_| Failure::new(ReasonCode::STORE_FAILED, "the copy ended in a defect");
+            // The client's own runtime must not sit inside another one.
+            std::thread::scope(|scope| {
+                let copying = || sqlite::back_up_from(postgres::source(from)?.as_mut(), to);
+                scope.spawn(copying).join().map_err(ended)?
+            })?
+        }
+        None => sqlite::back_up(&data_dir.join(sqlite::FILE), to)?,
+    };
     Ok((copy.head, copy.file))
 }
 
@@ -104,6 +116,11 @@ pub struct Restoring {
 
 /// Copies `backup` beside the station's log and opens the copy.
 pub fn restore(config: &Config, data_dir: &Path, backup: &Path) -> Result<Restoring, Failure> {
+    if config.log.postgres.is_some() {
+        let cause =
+            "the log is in PostgreSQL: `lineseal audit migrate --from BACKUP` fills an empty database with a backup";
+        return Err(Failure::new(ReasonCode::NOT_NOW, cause));
+    }
     keep_practice_apart(config, data_dir)?;
     let lock = StationLock::take(data_dir)?;
     let path = data_dir.join(sqlite::FILE);

@@ -10,10 +10,11 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::open::{self, Limits, directory_of, sync_directory};
+use crate::adapters::store::copy::{self as leaf_by_leaf, Copying};
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::log;
-use crate::adapters::store::session::{Mode, Session as _};
-use crate::audit::TreeHead;
+use crate::adapters::store::session::{Mode, Session};
+use crate::audit::{Event, TreeHead};
 use crate::domain::{Failure, Sha256};
 
 /// A copy that was made.
@@ -29,7 +30,38 @@ pub fn back_up(path: &Path, to: &Path) -> Result<Copy, Failure> {
     Ok(copy(path, to)?)
 }
 
+/// The same from any other database: leaf by leaf, and everything derived anew.
+pub fn back_up_from(source: &mut dyn Session, to: &Path) -> Result<Copy, Failure> {
+    Ok(make(to, |unfinished| {
+        let mut target = open::writer(unfinished, Limits::default())?;
+        leaf_by_leaf::copy(source, &mut target, &mut Silent).map(drop)
+    })?)
+}
+
+struct Silent;
+
+impl Copying for Silent {
+    fn progress(&mut self, _: u64, _: u64) {}
+    fn closing(&mut self, _: TreeHead) -> Result<Option<Event>, StoreError> {
+        Ok(None)
+    }
+}
+
 fn copy(path: &Path, to: &Path) -> Result<Copy, StoreError> {
+    make(to, |unfinished| {
+        let source = open::reader(path, Limits::default())?;
+        let mut target = Connection::open(unfinished)?;
+        // All pages in one step are all of one moment; in smaller steps a busy station would have it begin
+        // again and again.
+        match Backup::new(source.connection(), &mut target)?.step(-1)? {
+            StepResult::Done => Ok(()),
+            _ => Err(StoreError::Held { path: path.to_owned(), holder: String::new() }),
+        }
+    })
+}
+
+/// A new file with a log in it, under its name once it is whole and on disk.
+fn make(to: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<Copy, StoreError> {
     if to.exists() {
         let source = std::io::ErrorKind::AlreadyExists.into();
         return Err(failed("make a copy there", to)(source));
@@ -42,20 +74,9 @@ fn copy(path: &Path, to: &Path) -> Result<Copy, StoreError> {
         .mode(0o600)
         .open(&unfinished)
         .map_err(failed("create the copy", &unfinished))?;
-    let source = open::reader(path, Limits::default())?;
-    {
-        let mut target = Connection::open(&unfinished)?;
-        // All pages in one step are all of one moment; in smaller steps a busy station would have it begin
-        // again and again.
-        let backup = Backup::new(source.connection(), &mut target)?;
-        if !matches!(backup.step(-1)?, StepResult::Done) {
-            return Err(StoreError::Held { path: path.to_owned(), holder: String::new() });
-        }
-        drop(backup);
-        // One file, without a write-ahead log beside it.
-        target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
-    }
-    drop(source);
+    fill(&unfinished)?;
+    // One file, without a write-ahead log beside it.
+    Connection::open(&unfinished)?.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
     File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed("sync the copy", &unfinished))?;
     let copy = look(&unfinished)?;
     std::fs::rename(&unfinished, to).map_err(failed("name the copy", to))?;

@@ -11,7 +11,7 @@ mod station_lock;
 
 use std::path::Path;
 
-pub use backup::{Copy, back_up, bring_in, take_in};
+pub use backup::{Copy, back_up, back_up_from, bring_in, take_in};
 pub use moved::Moved;
 pub use open::{Durability, Limits};
 pub use station_lock::StationLock;

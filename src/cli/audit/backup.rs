@@ -27,7 +27,7 @@ pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
 
 async fn perform(global: &Global, config: &Config, options: &Options, language: &Language) -> Result<(), Failure> {
     let data_dir = places(global).data_dir;
-    let (head, file) = bootstrap::back_up(&data_dir, &options.to)?;
+    let (head, file) = bootstrap::back_up(config, &data_dir, &options.to)?;
     say(&format!("copied {} events; verifying the copy", head.size));
     verify(options, &data_dir)?;
     let Records { log, custody, .. } = bootstrap::open_records(config, &data_dir).await?;
