@@ -31,7 +31,11 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         let station =
             bootstrap::start_station(config, &places.data_dir, global.operator.as_deref(), global.clock_is_right)
                 .await?;
-        say("the station is ready: plug in a board (Ctrl-C ends)");
+        let mut snapshots = station.handle.snapshots.clone();
+        // What keeps it from being ready is said where it is followed.
+        if snapshots.wait_for(|known| known.log != Health::Unknown).await.is_ok_and(|known| known.log == Health::Good) {
+            say("the station is ready: plug in a board (Ctrl-C ends)");
+        }
         let worst = follow(station.handle, options.units, global.json, &language).await?;
         drop(station.lock);
         Ok(worst)

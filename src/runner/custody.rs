@@ -6,7 +6,7 @@ use super::log::LogWriter;
 use crate::audit::LineEvent;
 use crate::audit::event::LogKeyRole;
 use crate::audit::note::VerifierKey;
-use crate::domain::{Failure, KeyName, ReasonCode, StationName};
+use crate::domain::{EventId, Failure, KeyName, ReasonCode, StationName};
 use crate::ports::{CheckpointPlace, Checkpoints, HighWaterMark, History, LogKey, LogSigner};
 
 /// One of each port.
@@ -49,11 +49,15 @@ impl Custody {
 /// key signs. L-525 when it is not the one that the log names: a key that is gone, altered or another
 /// is never replaced without a person's word.
 pub async fn open_log(log: &LogWriter, custody: &Custody) -> Result<VerifierKey, Failure> {
+    if custody.history.origin().await?.is_none() {
+        let origin = custody.origin(&log.station).await?.to_string();
+        let mut opened = log.line_event(LineEvent::LogOpened { origin })?;
+        // Of several stations that name one log at the same moment the first one does: an id stands in a
+        // log once.
+        opened.id = EventId::from_random(NAMED);
+        log.append(vec![opened]).await?;
+    }
     let origin = custody.origin(&log.station).await?;
-    let named = match custody.history.origin().await? {
-        Some(_) => None,
-        None => Some(LineEvent::LogOpened { origin: origin.to_string() }),
-    };
     let known = station_key(&custody.history.keys().await?, &log.station)?;
     let mut public = custody.signer.public().await?;
     if let Some(known) = &known
@@ -85,9 +89,12 @@ pub async fn open_log(log: &LogWriter, custody: &Custody) -> Result<VerifierKey,
             (key, Some(added))
         }
     };
-    log.lines(named.into_iter().chain(added).collect()).await?;
+    log.lines(added.into_iter().collect()).await?;
     Ok(key)
 }
+
+/// Makes the id of the event that names a log, whoever names it.
+const NAMED: [u8; 16] = *b"the log is named";
 
 /// Puts another key in the place of this station's, as an event. Where the key here is one that the log
 /// never knew (a lost key's successor, the next one of a token), it is that; else a new one is made.

@@ -220,6 +220,21 @@ async fn a_store_that_was_opened_while_the_server_was_away_is_used_once_it_is_th
     assert_eq!(store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap()[0].seq, 0);
 }
 
+/// Its machine is up and takes what is sent, and the disk behind it hangs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_there_and_does_not_answer_is_away_and_what_it_did_after_all_is_found() {
+    let plant = Plant::new();
+    let proxy = Proxy::before(Postgres::shared());
+    let store = postgres::open(plant.database.through(&proxy).config()).unwrap();
+    store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    proxy.delay_commits(Duration::from_secs(23));
+    let event = line(LineEvent::StationStopped {});
+    assert_eq!(store.append(vec![event.clone()]).await.unwrap_err().code, ReasonCode::STORE_AWAY);
+    proxy.delay_commits(Duration::ZERO);
+    assert_eq!(store.append(vec![line(LineEvent::OperatorNamed {}), event]).await.unwrap()[1].seq, 1);
+    assert_eq!(store.head().await.unwrap().size, 3);
+}
+
 /// While it was away, somebody else brought the database to a schema that this program does not know.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_back_newer_is_not_written_to() {

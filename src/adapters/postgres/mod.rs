@@ -10,6 +10,8 @@ mod session;
 
 pub use connection::{Connection, connection};
 
+use std::time::Duration;
+
 use super::store::error::StoreError;
 use super::store::session::Session;
 use super::store::{LogStore, LogVerifier};
@@ -74,5 +76,9 @@ fn apart(
 ) -> Result<LogStore, Failure> {
     let ended = |_| Failure::new(ReasonCode::STORE_FAILED, "connecting to the database ended in a defect");
     let (reader, writer) = std::thread::spawn(opening).join().map_err(ended)??;
-    LogStore::new(Box::new(reader), writer.map(|writer| Box::new(writer) as Box<dyn Session>))
+    let writer = writer.map(|writer| Box::new(writer) as Box<dyn Session>);
+    Ok(LogStore::new(Box::new(reader), writer)?.answering_within(ANSWERS_WITHIN))
 }
+
+/// Longer than any lock, lost connection or slow disk is waited for.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);

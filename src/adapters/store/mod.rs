@@ -25,10 +25,13 @@ pub use verify::LogVerifier;
 
 use std::path::{Path, PathBuf};
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use actor::{Actor, Reading, Writing};
+use error::StoreError;
 use session::Session;
 
 use crate::audit::event::{FreeText, LabelStatus};
@@ -53,6 +56,8 @@ pub struct LogStore {
     reader: Actor,
     /// `None` when it was opened to read only.
     writer: Option<Actor>,
+    /// How long a board waits for an answer. `None`: for as long as it takes.
+    patience: Option<Duration>,
 }
 
 impl LogStore {
@@ -60,7 +65,19 @@ impl LogStore {
         let no_thread = |error| Failure::new(ReasonCode::STORE_FAILED, format!("no thread for the database: {error}"));
         let writer = writer.map(|session| Actor::writer("lineseal-writer", session)).transpose().map_err(no_thread)?;
         let reader = Actor::reader("lineseal-reader", reader).map_err(no_thread)?;
-        Ok(LogStore { reader, writer })
+        Ok(LogStore { reader, writer, patience: None })
+    }
+
+    /// A server that is there and does not answer is away for a board that waits. The work goes on: whoever
+    /// asks for something after it finds what came of it.
+    pub fn answering_within(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let Some(patience) = self.patience else { return work.await };
+        let silent = |_| StoreError::Away(format!("no answer within {patience:?}"));
+        tokio::time::timeout(patience, work).await.map_err(silent)?
     }
 
     /// Derives every projection again from the events, in one transaction. Its size is the log's:
@@ -90,15 +107,15 @@ impl LogStore {
 #[async_trait::async_trait]
 impl AuditStore for LogStore {
     async fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, Failure> {
-        self.write(move |session, appender| log::append(session, appender, &events)).await
+        self.in_time(self.write(move |session, appender| log::append(session, appender, &events))).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure> {
-        self.write(move |session, appender| claim::claim(session, appender, &claim)).await
+        self.in_time(self.write(move |session, appender| claim::claim(session, appender, &claim))).await
     }
 
     async fn head(&self) -> Result<TreeHead, Failure> {
-        self.read(log::head).await
+        self.in_time(self.read(log::head)).await
     }
 
     async fn unfinished(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
@@ -129,7 +146,7 @@ impl AuditStore for LogStore {
 
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
         let unit = unit.clone();
-        self.read(move |session| claim::earlier_label(session, &unit, run, i64::MAX)).await
+        self.in_time(self.read(move |session| claim::earlier_label(session, &unit, run, i64::MAX))).await
     }
 
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
@@ -143,7 +160,7 @@ impl AuditStore for LogStore {
 
     async fn open_batch(&self, station: &StationName) -> Result<Option<Batch>, Failure> {
         let station = station.clone();
-        self.read(move |session| read::open_batch(session, &station)).await
+        self.in_time(self.read(move |session| read::open_batch(session, &station))).await
     }
 
     async fn batches(&self) -> Result<Vec<Batch>, Failure> {
