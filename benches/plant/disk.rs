@@ -56,7 +56,12 @@ pub fn written() -> Result<u64, Trouble> {
     field("/proc/self/io", "wchar:")
 }
 
-/// The most memory that this process ever had, as people read it.
+/// From now on only (proc(5), clear_refs).
+pub fn forget_high_water() -> Result<(), Trouble> {
+    Ok(fs::write("/proc/self/clear_refs", "5")?)
+}
+
+/// The most memory that this process had, as people read it.
 pub fn high_water() -> Result<String, Trouble> {
     Ok(format!("{} MiB", field("/proc/self/status", "VmHWM:")? / 1024))
 }

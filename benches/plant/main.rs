@@ -17,6 +17,7 @@ mod postgres_server;
 mod stations;
 mod table;
 mod unit;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,7 +40,7 @@ struct Options {
     /// How often each question is asked, and how many units are claimed.
     #[arg(long, default_value_t = 300)]
     rounds: usize,
-    /// Only these measurements: open, claim, search, history, proof, append.
+    /// Only these measurements: open, claim, search, history, proof, append, verify.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Eight stations on one PostgreSQL instead.
@@ -106,11 +107,13 @@ async fn measure(options: &Options, table: &mut Table) -> Result<(), Trouble> {
     if options.wants("claim") {
         claim::measure(&store, &plant, &path, options.rounds, table).await?;
     }
+    if options.wants("verify") {
+        verify::measure(&store, &path, &folder, table).await?;
+    }
     drop(store);
     if options.wants("append") {
         append::measure(&folder, &plant, table).await?;
     }
-    table.note("memory at its highest", disk::high_water()?);
     Ok(())
 }
 
