@@ -3,8 +3,11 @@
 //! People are named by id and salted hash only. Certificates, challenges and signatures are kept
 //! whole, so that an outsider can repeat every check years later.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
+use super::flat;
 use crate::domain::profile::{CertificateStatus, KeyKind};
 use crate::domain::{
     AccountId, BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
@@ -13,7 +16,7 @@ use crate::domain::{
 };
 
 /// One event: the envelope and what happened.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// The encoding's version.
     pub v: u32,
@@ -21,37 +24,77 @@ pub struct Event {
     /// The station's clock; order is by sequence, never by this.
     pub at: Timestamp,
     pub station: StationName,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<OperatorRef>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    #[serde(flatten)]
     pub body: Body,
 }
 
 /// The version that this code writes.
 pub const VERSION: u32 = 1;
 
-impl Event {
-    /// The leaf's bytes.
-    pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
-    }
-    pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     Run(RunEvent),
     Line(LineEvent),
 }
 
+impl Event {
+    /// The leaf's bytes.
+    pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let Event { v, id, at, station, operator, run, body } = self;
+        let envelope = EnvelopeOut { v: *v, id, at, station, operator: operator.as_ref(), run: run.as_ref() };
+        // Most are shorter; those with a certificate grow once.
+        let mut bytes = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut bytes, &envelope)?;
+        match body {
+            Body::Run(happened) => flat::write(&mut bytes, happened)?,
+            Body::Line(happened) => flat::write(&mut bytes, happened)?,
+        }
+        Ok(bytes)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let EnvelopeIn { v, id, at, station, operator, run, event } = serde_json::from_slice(bytes)?;
+        let body = match flat::read(&event, bytes) {
+            Some(happened) => Body::Run(happened?),
+            None => match flat::read(&event, bytes) {
+                Some(happened) => Body::Line(happened?),
+                None => return Err(serde::de::Error::custom(format!("no event is called {event:?}"))),
+            },
+        };
+        Ok(Self { v, id, at, station, operator, run, body })
+    }
+}
+
+/// What lies beside the body, in this order.
+#[derive(serde::Serialize)]
+struct EnvelopeOut<'e> {
+    v: u32,
+    id: &'e EventId,
+    at: &'e Timestamp,
+    station: &'e StationName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<&'e OperatorRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'e RunId>,
+}
+
+#[derive(serde::Deserialize)]
+struct EnvelopeIn<'e> {
+    v: u32,
+    id: EventId,
+    at: Timestamp,
+    station: StationName,
+    operator: Option<OperatorRef>,
+    run: Option<RunId>,
+    /// Names the body's variant.
+    #[serde(borrow)]
+    event: Cow<'e, str>,
+}
+
 /// What happens to one run; `provisioning::Run` is the fold over these.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum RunEvent {
     /// A board arrived and a lane took it.
     RunStarted {
@@ -158,7 +201,7 @@ pub enum RunEvent {
 
 /// What happens outside of a run.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum LineEvent {
     StationStarted {
         version: String,

@@ -3,6 +3,7 @@
 
 pub mod bundle;
 pub mod event;
+mod flat;
 pub mod note;
 pub mod proof;
 pub mod tlog_proof;

@@ -6,8 +6,7 @@ use super::{Invalid, text_type};
 macro_rules! hash_type {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name([u8; 32]);
 
         impl $name {
@@ -29,16 +28,23 @@ macro_rules! hash_type {
         impl std::str::FromStr for $name {
             type Err = Invalid;
             fn from_str(text: &str) -> Result<Self, Invalid> {
-                let bad = || Invalid { what: $what, value: text.to_owned(), rule: "64 hexadecimal digits" };
-                let bytes = hex::decode(text).map_err(|_| bad())?;
-                Ok(Self(bytes.try_into().map_err(|_| bad())?))
+                let bad = |_| Invalid { what: $what, value: text.to_owned(), rule: "64 hexadecimal digits" };
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(text, &mut bytes).map_err(bad)?;
+                Ok(Self(bytes))
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = Invalid;
-            fn try_from(text: String) -> Result<Self, Invalid> {
-                text.parse()
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut digits = [0; 64];
+                serializer.serialize_str(digits_of(&self.0, &mut digits))
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str($crate::domain::wire::Parsed(std::marker::PhantomData))
             }
         }
 
@@ -50,7 +56,8 @@ macro_rules! hash_type {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                let mut digits = [0; 64];
+                f.write_str(digits_of(&self.0, &mut digits))
             }
         }
 
@@ -60,6 +67,12 @@ macro_rules! hash_type {
             }
         }
     };
+}
+
+fn digits_of<'d>(hash: &[u8; 32], digits: &'d mut [u8; 64]) -> &'d str {
+    // Their length is right, and they are ASCII.
+    let _ = hex::encode_to_slice(hash, digits);
+    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 hash_type!(

@@ -41,8 +41,8 @@ pub struct Invalid {
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $check:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -54,19 +54,25 @@ macro_rules! text_type {
         impl std::str::FromStr for $name {
             type Err = $crate::domain::Invalid;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let check: fn(&str) -> bool = $check;
-                if check(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err($crate::domain::Invalid { what: $what, value: text.to_owned(), rule: $rule })
-                }
+                text.to_owned().try_into()
             }
         }
 
         impl TryFrom<String> for $name {
             type Error = $crate::domain::Invalid;
             fn try_from(text: String) -> Result<Self, Self::Error> {
-                text.parse()
+                let check: fn(&str) -> bool = $check;
+                if check(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err($crate::domain::Invalid { what: $what, value: text, rule: $rule })
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 

@@ -1,11 +1,15 @@
 //! Byte strings as they stand in events and exports.
 
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
 use base64::Engine as _;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
 /// Bytes that travel as standard base64 (RFC 4648 §4): certificates, challenges, signatures.
-#[derive(Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Bytes(pub Vec<u8>);
 
 impl std::ops::Deref for Bytes {
@@ -21,16 +25,35 @@ impl From<Vec<u8>> for Bytes {
     }
 }
 
-impl From<Bytes> for String {
-    fn from(bytes: Bytes) -> String {
-        STANDARD.encode(&bytes.0)
+impl FromStr for Bytes {
+    type Err = base64::DecodeError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        STANDARD.decode(text).map(Self)
     }
 }
 
-impl TryFrom<String> for Bytes {
-    type Error = base64::DecodeError;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        STANDARD.decode(text).map(Self)
+impl serde::Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(&self.0, &STANDARD))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Parsed(PhantomData))
+    }
+}
+
+/// Reads a value from its text where it lies: a log has millions of them.
+pub(super) struct Parsed<T>(pub PhantomData<T>);
+
+impl<T: FromStr<Err: Display>> serde::de::Visitor<'_> for Parsed<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string")
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

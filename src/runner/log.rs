@@ -79,11 +79,11 @@ impl LogWriter {
     }
 
     pub fn new_run(&self) -> Result<RunId, Failure> {
-        Ok(RunId::from_random(self.random()?))
+        Ok(RunId::made(self.clock.now(), self.random()?))
     }
 
     pub fn new_event(&self) -> Result<EventId, Failure> {
-        Ok(EventId::from_random(self.random()?))
+        Ok(EventId::made(self.clock.now(), self.random()?))
     }
 
     pub fn random<const N: usize>(&self) -> Result<[u8; N], Failure> {
