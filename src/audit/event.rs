@@ -53,6 +53,11 @@ impl Event {
         Ok(bytes)
     }
 
+    /// As it stands in the log, for whoever puts it into another document.
+    pub fn to_json(&self) -> Result<serde_json::Value, serde_json::Error> {
+        serde_json::from_slice(&self.encode()?)
+    }
+
     pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let EnvelopeIn { v, id, at, station, operator, run, event } = serde_json::from_slice(bytes)?;
         let body = match flat::read(&event, bytes) {

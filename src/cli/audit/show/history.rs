@@ -163,7 +163,7 @@ async fn item_json(reader: &mut Reader, item: &Item) -> Result<Value, Failure> {
 }
 
 fn as_logged(logged: &Logged) -> Value {
-    json!({ "leaf": logged.receipt.leaf.to_hex(), "event": logged.event })
+    json!({ "leaf": logged.receipt.leaf.to_hex(), "event": logged.event.to_json().unwrap_or_default() })
 }
 
 fn tell_locks(locks: &[Lock], language: &Language) {

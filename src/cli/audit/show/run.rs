@@ -45,7 +45,7 @@ pub async fn json_of(reader: &mut Reader, log: &RunLog) -> Result<Value, Failure
     let events: Vec<Value> = log
         .events
         .iter()
-        .map(|logged| json!({ "seq": logged.receipt.seq, "leaf": logged.receipt.leaf.to_hex(), "event": logged.event }))
+        .map(|logged| json!({ "seq": logged.receipt.seq, "leaf": logged.receipt.leaf.to_hex(), "event": logged.event.to_json().unwrap_or_default() }))
         .collect();
     let more = json!({ "kind": "run", "people": people, "events": events });
     let record = UnitRecord::of(&run).and_then(|record| serde_json::to_value(record).ok());
