@@ -165,9 +165,7 @@ fn certificate(key: Key, name: &str) -> Bytes {
 }
 
 fn pem(certificate: &Bytes) -> String {
-    let text = String::from(certificate.clone());
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    lineseal::domain::certificate_pem(certificate)
 }
 
 /// What a person with a console does, or what a killed run had done.

@@ -142,7 +142,7 @@ fn encode_by(operator: usize, number: usize, body: Value) -> Vec<u8> {
         "run": format!("0190a000-0000-7000-8000-{number:012x}"),
     });
     event.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
-    let event: Event = serde_json::from_value(event).unwrap();
+    let event = Event::decode(&serde_json::to_vec(&event).unwrap()).unwrap();
     event.encode().unwrap()
 }
 
