@@ -113,7 +113,7 @@ pub fn main() -> ExitCode {
         Some(Command::Config(ConfigCommand::Check)) => check::main(&global),
         Some(Command::Audit(command)) => match audit::without_config(&global, command) {
             Ok(done) => done,
-            Err(command) => with_config(&global, |config| audit::main(&global, &config, command)),
+            Err(command) => with_config(&global, |config| audit::main(&global, &config, *command)),
         },
         Some(command) => with_config(&global, |config| match command {
             Command::Run(options) => run::main(&global, config, options),

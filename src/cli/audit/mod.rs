@@ -65,11 +65,11 @@ pub enum Command {
 }
 
 /// What is done where nobody has a station; any other command comes back.
-pub fn without_config(global: &Global, command: Command) -> Result<ExitCode, Command> {
+pub fn without_config(global: &Global, command: Command) -> Result<ExitCode, Box<Command>> {
     match command {
         Command::VerifyBundle(options) => Ok(verify_bundle::main(global, &options)),
         Command::Key(key::Command::New(options)) => Ok(key::new(global, &options)),
-        other => Err(other),
+        other => Err(Box::new(other)),
     }
 }
 
