@@ -111,10 +111,8 @@ pub fn main() -> ExitCode {
     match cli.command {
         Some(Command::Practice(options)) => practice::main(&global, options),
         Some(Command::Config(ConfigCommand::Check)) => check::main(&global),
-        Some(Command::Audit(command)) => match audit::without_config(&global, command) {
-            Ok(done) => done,
-            Err(command) => with_config(&global, |config| audit::main(&global, &config, *command)),
-        },
+        Some(Command::Audit(command)) => audit::without_config(&global, &command)
+            .unwrap_or_else(|| with_config(&global, |config| audit::main(&global, &config, command))),
         Some(command) => with_config(&global, |config| match command {
             Command::Run(options) => run::main(&global, config, options),
             Command::Boards { watch } => list_boards(&global, &config, watch),

@@ -4,12 +4,12 @@ use std::io::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lineseal::adapters::bundles;
+use lineseal::adapters::{bundles, sqlite};
 use lineseal::audit::bundle::File;
 use lineseal::audit::event::Ruling;
 use lineseal::audit::note::SignedCheckpoint;
 use lineseal::audit::{Body, LineEvent};
-use lineseal::domain::RunId;
+use lineseal::domain::{RunId, Verdict};
 use lineseal::ports::{AuditStore as _, ClaimAnswer, History as _, Imports as _};
 use serde_json::json;
 
@@ -18,7 +18,7 @@ use crate::by_hand::{folder, verify_py};
 use crate::office::{Office, program, stranger};
 use crate::sample::{self, Chip};
 use crate::store_contract::{
-    bound, claim, event, identity, identity_certificate, imported, line, run_id, started, typed, unit,
+    bound, claim, event, identity, identity_certificate, imported, line, run_id, sealed, started, typed, unit,
 };
 
 /// A log with other units before and after the run of a board, whose chip answers.
@@ -93,6 +93,31 @@ async fn one_run_alone_is_proven_and_an_unknown_or_ambiguous_unit_is_not() {
     prove(&["A1", "--product", "sensor", "--out", &office.path("sensor.zip")], 0);
     stranger(&["audit", "verify-bundle", &office.path("sensor.zip")], 0);
     assert!(!std::path::Path::new(&office.path("x.zip")).exists());
+}
+
+#[tokio::test]
+async fn a_unit_in_an_archive_is_proven_once_the_archive_is_at_hand() {
+    let office = Office::new();
+    let store = office.store();
+    let run = run_id();
+    store.append(started(run, "A1", None)).await.unwrap();
+    store.append(vec![sealed(run, Verdict::Pass, None)]).await.unwrap();
+    office.run(&["audit", "checkpoint", "--make"], 0);
+    let (before, elsewhere) = (office.path("before"), office.path("elsewhere"));
+    office.run(&["audit", "prove", "A1", "--out", &before], 0);
+    office.run_as("Root", &["audit", "archive", "--before", "9999-01-01", "--to", &elsewhere], 0);
+    let prove = ["audit", "prove", "A1", "--out", &office.path("after")];
+    let missing = office.run(&prove, 3);
+    assert!(missing.err.contains("L-527"), "{}", missing.err);
+    std::fs::rename(&elsewhere, office.dir.path().join("data").join(sqlite::ARCHIVES)).unwrap();
+    office.run(&prove, 0);
+    stranger(&["audit", "verify-bundle", &office.path("after")], 0);
+    // What was archived is what was written.
+    let events = |name: &str| {
+        let files = bundles::read(office.path(name).as_ref()).unwrap();
+        files.into_iter().filter(|file| file.name.starts_with("events/")).collect::<Vec<_>>()
+    };
+    assert_eq!(events("before"), events("after"));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::super::output::{self, data, say};
 use super::super::sign_in::Acting;
 use super::super::{Global, checkpoint, exit, places};
 use super::ended;
-use crate::audit::event::ImportConflict;
+use crate::audit::event::{ConflictRule, ImportConflict};
 use crate::audit::{Body, LineEvent};
 use crate::bootstrap;
 use crate::config::Config;
@@ -131,9 +131,9 @@ fn list(row: &Logged, as_json: bool) {
     }
     for ImportConflict { rule, unit: other, fingerprint: known, seq } in conflicts {
         let rule = match rule {
-            crate::audit::event::ConflictRule::Certificate => "certificate",
-            crate::audit::event::ConflictRule::Key => "key",
-            crate::audit::event::ConflictRule::Unit => "unit",
+            ConflictRule::Certificate => "certificate",
+            ConflictRule::Key => "key",
+            ConflictRule::Unit => "unit",
         };
         let line = source.line;
         data(&format!("line {line:<6} {rule:<11} {unit} {fingerprint}   event {seq}: {other} {known}"));

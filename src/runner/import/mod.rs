@@ -5,8 +5,8 @@ mod csv;
 pub use self::csv::{BadLine, Columns, Row, Rows, read};
 
 use super::log::LogWriter;
-use crate::audit::LineEvent;
-use crate::audit::event::ImportSource;
+use crate::audit::event::{ImportConflict, ImportSource};
+use crate::audit::{Body, LineEvent};
 use crate::domain::{EventId, Failure, ReasonCode, Sha256};
 use crate::ports::{Imports, Logged};
 
@@ -60,9 +60,9 @@ pub async fn import(
 }
 
 /// What an imported row contradicts.
-pub fn conflicts_of(logged: &Logged) -> &[crate::audit::event::ImportConflict] {
+pub fn conflicts_of(logged: &Logged) -> &[ImportConflict] {
     match &logged.event.body {
-        crate::audit::Body::Line(LineEvent::Imported { conflicts, .. }) => conflicts,
+        Body::Line(LineEvent::Imported { conflicts, .. }) => conflicts,
         _ => &[],
     }
 }
