@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lineseal::audit::bundle::File;
+use lineseal::adapters::bundles;
+use lineseal::audit::bundle::{File, verify};
 use lineseal::audit::note::{NoteKey, NoteKeyError, SignedCheckpoint};
 use secrecy::ExposeSecret;
 
@@ -31,6 +32,36 @@ fn verify_py_and_the_readme_accept_what_is_honest() {
     assert_eq!(said.matches("is in the log").count(), 29, "{said}");
     assert_eq!(said.matches("Signature Verified Successfully").count(), 2, "{said}");
     assert_eq!(said.matches("Verified OK").count(), 8, "{said}");
+}
+
+/// Whoever hands it on may have packed it again: into a pipe, stored or deflated.
+#[test]
+fn a_bundle_that_another_program_packed_is_read_and_holds() {
+    let honest = files();
+    let folder = folder(&honest);
+    let pack = "import os, sys, zipfile
+class Pipe:
+    def write(self, part): return sys.stdout.buffer.write(part)
+    def flush(self): pass
+to = Pipe() if sys.argv[1] == 'pipe' else sys.argv[1]
+with zipfile.ZipFile(to, 'w', int(sys.argv[2])) as out:
+    for place, folders, names in os.walk('.'):
+        for name in folders + names: out.write(os.path.join(place, name))";
+    let elsewhere = tempfile::tempdir().unwrap();
+    for (number, (way, method)) in [("pipe", "0"), ("pipe", "8"), ("file", "0"), ("file", "8")].into_iter().enumerate()
+    {
+        let archive = elsewhere.path().join(format!("{number}.zip"));
+        let to = if way == "pipe" { way.as_ref() } else { archive.as_os_str() };
+        let mut python = Command::new(venv().join("bin/python"));
+        let output = python.args(["-c", pack]).arg(to).arg(method).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        if way == "pipe" {
+            std::fs::write(&archive, output.stdout).unwrap();
+        }
+        let read = bundles::read(&archive).unwrap_or_else(|error| panic!("{way} {method}: {error}"));
+        assert_eq!(read, honest);
+        verify(&read, None).unwrap();
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Proof bundles as a zip archive or a folder. What is read was made by strangers.
 
+mod layout;
 mod read;
 mod write;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use super::layout::{self, Listed};
 use crate::audit::bundle::File;
 
 /// A unit's bundle has some hundred files of some hundred kilobytes in all.
@@ -107,7 +108,9 @@ fn zipped(bytes: &[u8], mut budget: Budget) -> Result<Vec<File>, ReadError> {
         if !is_plain(&name) {
             return Err(ReadError::Name(name));
         }
-        listed.push(entry.central_header_start());
+        let says = Listed::of(&entry);
+        let size = says.size();
+        listed.push(says);
         budget.count()?;
         if entry.is_dir() {
             continue;
@@ -116,10 +119,12 @@ fn zipped(bytes: &[u8], mut budget: Budget) -> Result<Vec<File>, ReadError> {
             return Err(ReadError::NoFile(name));
         }
         let bytes = budget.take(entry, |source| ReadError::Unpack { name: name.clone(), source })?;
+        if bytes.len() as u64 != size {
+            return Err(ReadError::TwoStories);
+        }
         files.push(File { name, bytes });
     }
-    // One name twice is one entry to this reader, and which one is a matter of taste: count them.
-    if !is_whole_list(bytes, archive.central_directory_start(), listed) {
+    if !layout::is_one_story(bytes, archive.central_directory_start(), listed) {
         return Err(ReadError::TwoStories);
     }
     Ok(files)
@@ -134,29 +139,6 @@ fn is_plain(name: &str) -> bool {
 /// A device, a pipe, a link: anything with a type that is not a file's (stat(2)).
 fn is_special(mode: u32) -> bool {
     !matches!(mode & 0o170_000, 0 | 0o100_000)
-}
-
-/// Do the entries that were read make up the whole central directory (APPNOTE.TXT §4.3.12)?
-fn is_whole_list(bytes: &[u8], start: u64, mut listed: Vec<u64>) -> bool {
-    const FIXED: u64 = 46;
-    let number = |at: u64| {
-        let at = usize::try_from(at).ok()?;
-        bytes.get(at..at + 2).map(|two| u64::from(u16::from_le_bytes([two[0], two[1]])))
-    };
-    listed.sort_unstable();
-    let mut next = start;
-    for at in listed {
-        let (Some(name), Some(extra), Some(comment)) = (number(at + 28), number(at + 30), number(at + 32)) else {
-            return false;
-        };
-        if at != next {
-            return false;
-        }
-        next = at + FIXED + name + extra + comment;
-    }
-    // The end of the list, or that of a large archive.
-    let end = usize::try_from(next).ok().and_then(|next| bytes.get(next..next + 4));
-    matches!(end, Some(b"PK\x05\x06" | b"PK\x06\x06"))
 }
 
 #[cfg(test)]
@@ -220,6 +202,40 @@ mod tests {
     fn one_name_twice_is_two_bundles() {
         let bytes = renamed(&["first", "other"], "other", "first");
         assert!(matches!(zipped(&bytes), Err(ReadError::TwoStories)), "{:?}", zipped(&bytes));
+    }
+
+    /// A flipped bit in what a zip archive says about itself either is refused or makes no difference to
+    /// any other program that unpacks it.
+    #[test]
+    fn what_another_program_could_unpack_otherwise_is_refused() {
+        let bytes = named(&["a", "b"]);
+        let list = ZipArchive::new(Cursor::new(&bytes)).unwrap().central_directory_start() as usize;
+        let flipped = |at: usize, bit: u8| {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1 << bit;
+            zipped(&bytes)
+        };
+        // Of an entry's own header: the version needed, and the time.
+        let harmless = |at: usize| matches!(at, 4 | 5 | 10..=13);
+        for (at, bit) in (0..31).filter(|at| !harmless(*at)).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            assert!(flipped(at, bit).is_err(), "byte {at}, bit {bit} of the first entry's header");
+        }
+        // Of the list: flags, method, sums, lengths, and where the entry is.
+        for (at, bit) in (8..12).chain(16..34).chain(42..47).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            assert!(flipped(list + at, bit).is_err(), "byte {at}, bit {bit} of the first entry in the list");
+        }
+    }
+
+    #[test]
+    fn nothing_hides_before_or_between_what_is_listed() {
+        let (one, both) = (named(&["a"]), named(&["a", "b"]));
+        assert!(matches!(zipped(&[&b"#!/bin/sh\n"[..], &one].concat()), Err(ReadError::TwoStories)));
+        // The list forgets the second entry, whose header a program that unpacks on the way still meets.
+        let list = |bytes: &[u8]| ZipArchive::new(Cursor::new(bytes)).unwrap().central_directory_start() as usize;
+        let mut hiding = [&both[..list(&both)], &one[list(&one)..]].concat();
+        let offset = hiding.len() - 6;
+        hiding[offset..offset + 4].copy_from_slice(&(list(&both) as u32).to_le_bytes());
+        assert!(matches!(zipped(&hiding), Err(ReadError::TwoStories)), "{:?}", zipped(&hiding));
     }
 
     #[test]
