@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{connection, keep_practice_apart};
+use crate::adapters::mark::MarkFile;
 use crate::adapters::postgres;
 use crate::adapters::sqlite::{self, StationLock};
 use crate::adapters::store::LogVerifier;
@@ -12,7 +13,7 @@ use crate::audit::TreeHead;
 use crate::audit::note::SignedCheckpoint;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, Sha256};
-use crate::ports::{AuditStore, History as _, People, Verifier, Witness};
+use crate::ports::{AuditStore, HighWaterMark as _, History as _, People, Verifier, Witness};
 use crate::runner::LogWriter;
 
 /// Reads the whole log again, without writing to it; what it notes meanwhile goes to the data directory.
@@ -66,6 +67,11 @@ pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<(Vec<Witness>
         }
     }
     Ok((found, unread))
+}
+
+/// How far this station has seen its log come.
+pub async fn high_water_mark(data_dir: &Path) -> Result<Option<TreeHead>, Failure> {
+    MarkFile::of(data_dir).read().await
 }
 
 /// So many of a place's notes are looked at: each station has its own.

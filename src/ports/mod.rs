@@ -31,7 +31,8 @@ pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
 pub use signer::LogSigner;
 pub use store::{
-    AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, Receipt, RunLog,
+    AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, Obstacle, Receipt,
+    RunLog,
 };
 pub use system::{Clock, Entropy};
 pub use token::{Token, TokenAccess, Tokens};

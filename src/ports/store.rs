@@ -50,6 +50,13 @@ pub enum ClaimAnswer {
     Locked(Lock),
 }
 
+/// Why a claim that was made does not hold any more.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Obstacle {
+    Collides(Vec<Collision>),
+    Locked(Lock),
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bound {
     /// The `claimed` event, as it is in the log.
@@ -143,6 +150,10 @@ pub trait AuditStore: Send + Sync {
 
     /// What became of the unit's label that another run than `run` owed; `None`: none was ever owed.
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure>;
+
+    /// What keeps the unit from passing with this identity now: another binding, or a lock. A run that
+    /// claimed long ago asks before it goes on, and before it passes.
+    async fn obstacle(&self, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, Failure>;
 
     /// The latest runs that have a verdict, newest first.
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure>;

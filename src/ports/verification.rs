@@ -7,6 +7,8 @@ use crate::domain::Failure;
 pub struct Verification {
     /// Checkpoints that somebody keeps elsewhere: an auditor's own, copies on other disks.
     pub witnesses: Vec<Witness>,
+    /// Heads of this log that somebody noted without signing them, and where: the high-water mark.
+    pub noted: Vec<(String, TreeHead)>,
     /// Derive every projection again and compare. Without it: bytes, tree and checkpoints.
     pub projections: bool,
 }
@@ -30,6 +32,8 @@ pub struct Verified {
     /// The largest size that a witness vouches for. What comes after it could have been rewritten by
     /// whoever holds the database and the signing key.
     pub covered: Option<u64>,
+    /// What was kept elsewhere, is contradicted by the log, and was ruled on by two persons.
+    pub ruled: u64,
     /// Rows of derived tables that were derived again and compared; `None`: not asked for.
     pub rows: Option<u64>,
     /// People and typed texts that were forgotten: their commitments stand, and nothing else.
@@ -62,6 +66,8 @@ pub enum Promise {
     Projection,
     /// Names and typed texts are what the log has committed to.
     People,
+    /// The database has the tables, guards and keys of this program, and nothing else that acts.
+    Schema,
 }
 
 impl Promise {
@@ -73,6 +79,7 @@ impl Promise {
             Promise::Claims => "claims",
             Promise::Projection => "projection",
             Promise::People => "people",
+            Promise::Schema => "schema",
         }
     }
 }

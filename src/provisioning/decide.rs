@@ -9,7 +9,7 @@ use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord};
 use crate::domain::profile::Profile;
 use crate::domain::{BoardSerial, Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Verdict};
-use crate::ports::{Answer, Collision, CollisionRule, Lock, LockKind, Refusal, Registration};
+use crate::ports::{Answer, Collision, CollisionRule, Lock, LockKind, Obstacle, Refusal, Registration};
 
 /// What the world answered.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub enum Input {
     Collided(Vec<Collision>),
     /// Only a ruling opens the unit again.
     Locked(Lock),
+    /// The claim that this run made does not hold any more.
+    Barred(Obstacle),
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
     Deactivated(TargetName, Result<(), Failure>),
     /// Unplugged, stopped, or a second board with the same serial: whatever was under way is over.
@@ -126,6 +128,12 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             fail(run, Step::Register, held_again(failure), context)
         }
         (_, Input::Interrupted(failure) | Input::Recover(failure)) => fail(run, run.step(), failure, context),
+        (Stage::Sealed, Input::Barred(why)) if run.verdict() == Some(Verdict::Held) => {
+            let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}])];
+            effects.extend(bar(run, why, context));
+            effects
+        }
+        (Stage::Registering, Input::Barred(why)) => bar(run, why, context),
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
         (Stage::Sealed, Input::PrintLabel) => print(run, context),
         (Stage::Sealed, Input::Printed(result)) if matches!(run.label, Label::Intended(_)) => printed(run, result),
@@ -291,6 +299,23 @@ fn collision(collisions: Vec<Collision>) -> Failure {
         })
         .collect();
     Failure::new(code, cause.join("; ")).with("unit", &worst.unit.serial)
+}
+
+/// Whatever a target holds of the unit by now is set INACTIVE.
+fn bar(run: &Run, why: Obstacle, context: &Context) -> Vec<Effect> {
+    let failure = match why {
+        Obstacle::Collides(collisions) => collision(collisions),
+        Obstacle::Locked(lock) => locked(run, &lock),
+    };
+    let mut left: Vec<TargetName> = run.registered.iter().map(|record| record.target.clone()).collect();
+    if run.stage == Stage::Registering {
+        left.extend(run.pending_targets().into_iter().next());
+    }
+    let mut events = vec![RunEvent::StepFailed { step: Step::Register, failure: failure.clone() }];
+    events.extend(left.iter().map(|target| RunEvent::DeactivateIntended { target: target.clone() }));
+    let mut effects = vec![Effect::Record(events)];
+    effects.extend(deactivate_or_seal(run, failure, &left, context));
+    effects
 }
 
 fn locked(run: &Run, lock: &Lock) -> Failure {

@@ -51,6 +51,16 @@ impl Shared {
         }
     }
 
+    /// A verdict of another run, or a ruling, may have come since this one claimed.
+    async fn barred(&self, run: &Run, input: Input) -> Result<Input, Failure> {
+        let asks = matches!(&input, Input::Resume) || matches!(&input, Input::Registered(_, result) if result.is_ok());
+        let (true, Some(unit), Some((identity, _))) = (asks, &run.unit, &run.claim) else {
+            return Ok(input);
+        };
+        let obstacle = self.log.store.obstacle(unit, identity).await?;
+        Ok(obstacle.map_or(input, Input::Barred))
+    }
+
     /// The mark is at the log's head, and on disk.
     async fn raise_the_mark(&self) -> Result<(), Failure> {
         let head = self.log.store.head().await?;
@@ -213,6 +223,7 @@ impl Driver {
         loop {
             let head = self.shared.log.store.head().await?;
             let mut sealing = self.sealing(&input).await?;
+            input = self.shared.barred(&self.run, input).await?;
             let effects = self.decide(input, head)?;
             let mut answer = None;
             for effect in effects {

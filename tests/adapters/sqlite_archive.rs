@@ -48,7 +48,7 @@ fn verify(fresh: &Fresh, projections: bool) -> Result<Verified, String> {
     let raw = fresh.raw();
     raw.execute_batch("DROP TRIGGER IF EXISTS checkpoints_are_never_deleted; DELETE FROM checkpoints").unwrap();
     let mut verifier = sqlite::verifier(&fresh.path(), scratch.path()).unwrap();
-    let what = Verification { witnesses: Vec::new(), projections };
+    let what = Verification { projections, ..Verification::default() };
     match verifier.verify(&what, &mut |_| {}) {
         Ok(Ok(verified)) => Ok(verified),
         Ok(Err(broken)) => Err(broken.to_string()),

@@ -17,7 +17,7 @@ use lineseal::domain::{
 };
 use lineseal::ports::{
     AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Found,
-    History, Imports, Lock, LockKind, People, RunLog, Search, StoredCheckpoint,
+    History, Imports, Lock, LockKind, Obstacle, People, RunLog, Search, StoredCheckpoint,
 };
 
 /// One log, empty at first, that can be opened any number of times.
@@ -70,6 +70,7 @@ macro_rules! store_contract {
             a_board_that_fails_under_anothers_serial_locks_nobody_out
             a_scrapped_unit_stays_scrapped_until_another_ruling
             a_rebind_moves_the_binding_once_and_burns_the_old_chip
+            a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile
             a_unit_that_is_rebound_twice_names_both_its_pasts
             a_binding_and_what_stands_against_another_are_told
             an_imported_history_protects_and_is_completed_by_a_claim
@@ -767,6 +768,23 @@ pub async fn a_scrapped_unit_stays_scrapped_until_another_ruling(peer: &dyn Peer
     assert_eq!((scrapped, lock.kind), (unit("A1"), LockKind::Scrapped));
     store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+}
+
+pub async fn a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
+    assert_eq!(store.obstacle(&held.unit, &held.identity).await.unwrap(), None);
+    store.append(vec![ruled(Ruling::Scrap { unit: unit("A1") })]).await.unwrap();
+    let obstacle = store.obstacle(&held.unit, &held.identity).await.unwrap();
+    assert!(matches!(obstacle, Some(Obstacle::Locked(Lock { kind: LockKind::Scrapped, .. }))), "{obstacle:?}");
+    // Whoever did not ask is refused where it counts.
+    let head = store.head().await.unwrap();
+    store.append(vec![sealed(held.run, Verdict::Pass, None)]).await.unwrap_err();
+    assert_eq!(store.head().await.unwrap(), head);
+    // Another chip is the unit's by now: the one that was claimed then is burned.
+    let other = attempt(&*store, "B1", 5, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
+    let foreign = Identity { fingerprint: Fingerprint::of(b"other"), ..other.identity.clone() };
+    assert!(matches!(store.obstacle(&other.unit, &foreign).await.unwrap(), Some(Obstacle::Collides(_))));
 }
 
 pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn Peer) {

@@ -8,7 +8,7 @@ use lineseal::adapters::{bundles, sqlite};
 use lineseal::audit::bundle::File;
 use lineseal::audit::event::Ruling;
 use lineseal::audit::note::SignedCheckpoint;
-use lineseal::audit::{Event, RunEvent, Body, LineEvent};
+use lineseal::audit::{Body, Event, LineEvent, RunEvent};
 use lineseal::domain::{RunId, Verdict};
 use lineseal::ports::{AuditStore as _, ClaimAnswer, History as _, Imports as _};
 use serde_json::json;

@@ -93,7 +93,7 @@ fn verify(path: &Path, kept: &[&SignedCheckpoint]) -> Result<Verified, Broken> {
         .collect();
     let scratch = tempfile::tempdir().unwrap();
     let mut verifier = sqlite::verifier(path, scratch.path()).unwrap();
-    let what = Verification { witnesses, projections: true };
+    let what = Verification { witnesses, projections: true, ..Verification::default() };
     let mut last = Progress { stage: lineseal::ports::Stage::Events, done: 0, total: 0 };
     let verified = lineseal::ports::Verifier::verify(&mut verifier, &what, &mut |progress| last = progress).unwrap();
     drop(verifier);
@@ -214,6 +214,13 @@ async fn the_exact_place_is_told() {
 /// follow, signed by the station's own key. Only what is kept elsewhere tells.
 fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
     let raw = Connection::open(path).unwrap();
+    let guards: Vec<(String, String)> = {
+        let mut statement = raw.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").unwrap();
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    for (name, _) in &guards {
+        raw.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
     let mut bytes: Vec<Vec<u8>> = {
         let mut statement = raw.prepare("SELECT bytes FROM events ORDER BY seq").unwrap();
         statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
@@ -249,8 +256,11 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
         (i64::try_from(head.size).unwrap(), tree.edge_bytes(), head.root),
     )
     .unwrap();
-    // Derived anew at the next start.
+    // Derived anew at the next start, of a database that looks as it should.
     raw.pragma_update(None, "user_version", 0).unwrap();
+    for (_, guard) in &guards {
+        raw.execute_batch(guard).unwrap();
+    }
     drop(raw);
     drop(sqlite::open(path).unwrap());
 }
@@ -284,7 +294,6 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let log = runtime.block_on(Log::written(units));
         let covered = usize::try_from(log.kept[1].checkpoint().head().size).unwrap();
-        log.raw();
         let mut changed = true;
         let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rewrite(&log.path(), |bytes| match &forgery {
             Forgery::Bit { event, bit } => {
@@ -353,6 +362,58 @@ proptest! {
         drop(raw);
         prop_assert!(log.verify().is_err(), "bit {at} of {column} in row {id} of {table}");
     }
+}
+
+/// No event tells of a trigger that swallows bindings, or of a key that is gone.
+#[tokio::test]
+async fn a_schema_that_was_changed_is_found_and_no_station_starts_on_it() {
+    for sql in [
+        "CREATE TRIGGER evil BEFORE INSERT ON bindings BEGIN SELECT RAISE(IGNORE); END",
+        "DROP INDEX bindings_unit",
+        "DROP TRIGGER events_are_never_deleted",
+        "CREATE TABLE notes (text TEXT)",
+    ] {
+        let log = Log::written(2).await;
+        Connection::open(log.path()).unwrap().execute_batch(sql).unwrap();
+        let broken = log.broken();
+        assert_eq!(broken.promise, Promise::Schema, "{sql}: {broken}");
+        assert_eq!(sqlite::open(&log.path()).err().unwrap().code, ReasonCode::STORE_CORRUPT, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_gone_without_a_word_was_not_forgotten() {
+    let log = Log::written(2).await;
+    let store = sqlite::open(&log.path()).unwrap();
+    let person = store.operator("Aoki", (uuid::Uuid::from_u128(1), [1; 32])).await.unwrap();
+    let mut named = line(LineEvent::OperatorNamed {});
+    named.operator = Some(person.clone());
+    store.append(vec![named]).await.unwrap();
+    log.verify().unwrap();
+    lineseal::ports::People::forget(&store, person.id).await.unwrap();
+    assert_eq!(log.broken().promise, Promise::People);
+    store.append(vec![line(LineEvent::PersonForgotten { person: person.id })]).await.unwrap();
+    assert_eq!(log.verify().unwrap().forgotten_people, 1);
+}
+
+/// A log that was put back, and on which two persons ruled, verifies again, and says so.
+#[tokio::test]
+async fn what_was_ruled_on_is_told_and_no_longer_broken() {
+    let log = Log::written(2).await;
+    let beyond = TreeHead { size: 4000, root: [7; 32] };
+    let newest = signed(beyond, &key(1));
+    assert_eq!(verify(&log.path(), &[&newest]).unwrap_err().promise, Promise::Checkpoint);
+    let store = sqlite::open(&log.path()).unwrap();
+    let head = store.head().await.unwrap();
+    let root = lineseal::domain::Sha256::from_bytes(head.root);
+    let known = vec![newest.to_string()];
+    store.append(vec![ruled(Ruling::Rollback { size: head.size, root, known })]).await.unwrap();
+    drop(store);
+    let verified = verify(&log.path(), &[&newest, &log.kept[1]]).unwrap();
+    assert_eq!((verified.ruled, verified.covered), (1, Some(log.kept[1].checkpoint().head().size)));
+    // Another one, that nobody ruled on.
+    let other = signed(TreeHead { size: 4001, root: [8; 32] }, &key(1));
+    assert_eq!(verify(&log.path(), &[&newest, &other]).unwrap_err().promise, Promise::Checkpoint);
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use lineseal::adapters::mark::MarkFile;
 use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::LabelStatus;
 use lineseal::audit::{Event, TreeHead};
-use lineseal::domain::{BatchName, EventId, Failure, OperatorRef, ReasonCode, RunId, StationName, Unit};
-use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Receipt, RunLog};
+use lineseal::domain::{BatchName, EventId, Failure, Identity, OperatorRef, ReasonCode, RunId, StationName, Unit};
+use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Obstacle, Receipt, RunLog};
 use lineseal::runner::Custody;
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -154,6 +154,9 @@ impl AuditStore for Troubled {
         self.inner.unit_label(unit, run).await
     }
 
+    async fn obstacle(&self, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, Failure> {
+        self.inner.obstacle(unit, identity).await
+    }
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
         self.inner.latest(count).await
     }

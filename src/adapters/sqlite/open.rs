@@ -1,5 +1,6 @@
 //! Opening the database: the file and its rights, what makes it durable, and its schema.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -189,8 +190,34 @@ fn schema_state(connection: &Connection) -> Result<SchemaState, StoreError> {
     Ok(if current { SchemaState::Current } else { SchemaState::Behind })
 }
 
+/// Everything that a database of this program's schema has, by kind and name, as it was written.
+fn schema_of(connection: &Connection) -> Result<BTreeMap<(String, String), String>, StoreError> {
+    let mut statement = connection.prepare("SELECT type, name, coalesce(sql, '') FROM sqlite_schema")?;
+    let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A trigger or an index more, or a guard less, changes what a claim means, and no event tells of it.
+pub(super) fn foreign_schema(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let mut fresh = Connection::open_in_memory()?;
+    schema::migrations::runner().run(&mut fresh)?;
+    let (ours, theirs) = (schema_of(&fresh)?, schema_of(connection)?);
+    let missing = ours.iter().find(|(key, sql)| theirs.get(*key) != Some(*sql));
+    let extra = theirs.iter().find(|(key, _)| !ours.contains_key(*key));
+    // SQLite's own statistics change no answer.
+    let extra = extra.filter(|((_, name), _)| !name.starts_with("sqlite_stat"));
+    Ok(match (missing, extra) {
+        (Some(((kind, name), _)), _) => Some(format!("{kind} {name} is missing or another one")),
+        (None, Some(((kind, name), _))) => Some(format!("{kind} {name} is none of this program's")),
+        (None, None) => None,
+    })
+}
+
 fn migrate(mut connection: Connection, path: &Path) -> Result<SqliteSession, StoreError> {
     if schema_state(&connection)? == SchemaState::Current {
+        if let Some(foreign) = foreign_schema(&connection)? {
+            return Err(StoreError::Corrupt(format!("the database is not as this program made it: {foreign}")));
+        }
         return Ok(SqliteSession::new(connection, archives(path)));
     }
     schema::migrations::runner().run(&mut connection)?;

@@ -124,6 +124,10 @@ impl Session for SqliteSession {
         Ok(self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
     }
 
+    fn foreign_schema(&mut self) -> Result<Option<String>, StoreError> {
+        super::open::foreign_schema(&self.connection)
+    }
+
     fn set_projection(&mut self, number: i64) -> Result<(), StoreError> {
         Ok(self.connection.pragma_update(None, "user_version", number)?)
     }

@@ -10,7 +10,7 @@ use super::sql;
 use crate::audit::event::{LabelStatus, Standing, VERSION};
 use crate::audit::{Body, Event, RunEvent};
 use crate::domain::{ChipUid, EventId, Fingerprint, Identity, KnownIdentity, ReasonCode, RunId, SpkiHash, Unit};
-use crate::ports::{Bound, Claim, ClaimAnswer, Collision, CollisionRule, Lock, LockKind, Logged};
+use crate::ports::{Bound, Claim, ClaimAnswer, Collision, CollisionRule, Lock, LockKind, Logged, Obstacle};
 
 /// Binds, or says what stands against it. A claim whose event the log holds already is answered from
 /// there.
@@ -69,6 +69,15 @@ pub enum Judgement {
     /// In the order of [`CollisionRule`].
     Collides(Vec<Collision>),
     Locked(Lock),
+}
+
+/// What keeps a claim that was made from holding still.
+pub fn obstacle(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, StoreError> {
+    Ok(match judge(session, unit, identity)? {
+        Judgement::Free { .. } => None,
+        Judgement::Collides(collisions) => Some(Obstacle::Collides(collisions)),
+        Judgement::Locked(lock) => Some(Obstacle::Locked(lock)),
+    })
 }
 
 /// May the unit have this identity, by all that is bound, locked and ruled?

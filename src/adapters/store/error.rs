@@ -61,6 +61,7 @@ impl StoreError {
             StoreError::File { source, .. } => match source.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => ReasonCode::STORE_READ_ONLY,
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ReasonCode::STORE_FULL,
+                ErrorKind::AlreadyExists => ReasonCode::NOT_NOW,
                 _ => ReasonCode::STORE_FAILED,
             },
             StoreError::Newer { .. } => ReasonCode::STORE_NEWER,

@@ -4,8 +4,8 @@
 use super::error::StoreError;
 use super::session::{Row, Session, Sql, Value, number, stored, values};
 use super::{project, sql};
-use crate::audit::{Event, LeafHash, Node, TreeHead, TreeState};
-use crate::domain::EventId;
+use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
+use crate::domain::{EventId, Verdict};
 use crate::ports::{Logged, Receipt};
 
 /// Appends to the log within one transaction that nobody else writes in. Nothing counts before
@@ -78,7 +78,24 @@ pub fn append(
     appender: &mut Appender,
     events: &[Event],
 ) -> Result<Vec<Receipt>, StoreError> {
+    for event in events {
+        refuse_a_barred_pass(session, event)?;
+    }
     events.iter().map(|event| appender.push(session, event)).collect()
+}
+
+/// Whoever asked before, this is the moment that counts: nobody else writes.
+fn refuse_a_barred_pass(session: &mut dyn Session, event: &Event) -> Result<(), StoreError> {
+    let (Body::Run(RunEvent::Sealed { verdict: Verdict::Pass, .. }), Some(run)) = (&event.body, event.run) else {
+        return Ok(());
+    };
+    if receipt(session, event.id)?.is_some() {
+        return Ok(());
+    }
+    let lock = session.row(sql::PASS_BARRED, values![run.as_uuid().as_bytes()], |row| {
+        Ok(format!("event {} locks the unit ({})", row.count(1)?, row.str(0)?))
+    })?;
+    lock.map_or(Ok(()), |lock| Err(StoreError::Illegal(format!("run {run} cannot pass: {lock}"))))
 }
 
 /// The stored head, which must follow from the stored edge and count the stored events.

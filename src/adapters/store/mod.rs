@@ -41,7 +41,7 @@ use crate::domain::{
 };
 use crate::ports::{
     Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found,
-    History, ImportedRow, Imports, Lock, LogKey, Logged, Page, People, Person, Receipt, RunLog, Search,
+    History, ImportedRow, Imports, Lock, LogKey, Logged, Obstacle, Page, People, Person, Receipt, RunLog, Search,
     StoredCheckpoint, UnitHistory,
 };
 
@@ -147,6 +147,11 @@ impl AuditStore for LogStore {
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
         let unit = unit.clone();
         self.in_time(self.read(move |session| claim::earlier_label(session, &unit, run, i64::MAX))).await
+    }
+
+    async fn obstacle(&self, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, Failure> {
+        let (unit, identity) = (unit.clone(), identity.clone());
+        self.in_time(self.read(move |session| claim::obstacle(session, &unit, &identity))).await
     }
 
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {

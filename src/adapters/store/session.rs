@@ -184,6 +184,11 @@ pub trait Session: Send {
         Err(StoreError::Away("this database has no connection that could be made anew".to_owned()))
     }
 
+    /// What in the schema is not this program's, or is missing; `None`: nothing.
+    fn foreign_schema(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
     /// The database's own mark of the projections' meaning.
     fn projection(&mut self) -> Result<i64, StoreError>;
     fn set_projection(&mut self, number: i64) -> Result<(), StoreError>;

@@ -228,6 +228,10 @@ statements! {
         " AND array_to_tsvector(string_to_array(words, ' ')) @@ CAST(CAST(?12 AS TEXT) AS tsquery) AND seq < ?13
             ORDER BY seq DESC LIMIT ?14");
 
+    /// A lock that appeared after the run had claimed.
+    PASS_BARRED = "SELECT l.kind, l.seq FROM runs r JOIN locks l ON l.product = r.product AND l.serial = r.serial
+        WHERE r.run = ?1 AND (length(l.fingerprint) = 0 OR l.fingerprint = r.fingerprint) LIMIT 1";
+
     PROJECT_RUN_EVENT = "INSERT INTO run_events (run, seq) VALUES (?1, ?2)";
     PROJECT_RUN_STARTED = "INSERT INTO runs
         (first_seq, run, station, lane, port, profile, product, batch, operator_id, started_ns)

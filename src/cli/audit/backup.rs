@@ -51,7 +51,7 @@ async fn perform(global: &Global, config: &Config, options: &Options, language: 
 /// A copy that does not verify is kept: it shows what the log was like.
 fn verify(options: &Options, data_dir: &std::path::Path) -> Result<(), Failure> {
     let verified = |projections| {
-        let what = Verification { witnesses: Vec::new(), projections };
+        let what = Verification { projections, ..Verification::default() };
         bootstrap::verifier_of_copy(&options.to, data_dir)?.verify(&what, &mut |_| {})
     };
     let outcome = match verified(true) {

@@ -38,7 +38,7 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
         return Err(Failure::new(ReasonCode::NOT_NOW, cause));
     }
     let restoring = bootstrap::restore(config, &data_dir, &options.backup)?;
-    let what = Verification { witnesses: Vec::new(), projections: false };
+    let what = Verification { projections: false, ..Verification::default() };
     if let Err(broken) = bootstrap::verifier_of_copy(&options.backup, &data_dir)?.verify(&what, &mut |_| {})? {
         let cause = format!("{} does not verify: {broken}", options.backup.display());
         return Err(Failure::new(ReasonCode::LOG_BROKEN, cause));

@@ -46,7 +46,9 @@ pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
         }
         Err(failure) => {
             output::failure(&failure, &language);
-            ExitCode::from(exit::of_failure(&failure))
+            // What can't even be opened is not what was written.
+            let broken = failure.code == ReasonCode::STORE_CORRUPT;
+            ExitCode::from(if broken { exit::BROKEN } else { exit::of_failure(&failure) })
         }
     }
 }
@@ -59,10 +61,16 @@ fn perform(
 ) -> Result<Result<Verified, Broken>, Failure> {
     let data_dir = places(global).data_dir;
     let mut witnesses: Vec<Witness> = options.since.iter().map(witness).collect::<Result<_, _>>()?;
-    let (copies, unread) = bootstrap::block_on(bootstrap::witnesses(config, &data_dir))?;
+    let (copies, unread) = match bootstrap::block_on(bootstrap::witnesses(config, &data_dir)) {
+        // The verification itself says where.
+        Err(failure) if failure.code == ReasonCode::STORE_CORRUPT => Default::default(),
+        found => found?,
+    };
     unread.iter().for_each(|failure| output::failure(failure, language));
     witnesses.extend(copies);
-    let what = Verification { witnesses, projections: !options.fast };
+    let noted = bootstrap::block_on(bootstrap::high_water_mark(&data_dir))?;
+    let noted = noted.map(|head| ("the high-water mark".to_owned(), head)).into_iter().collect();
+    let what = Verification { witnesses, noted, projections: !options.fast };
     let mut told = 0;
     let mut verifier = bootstrap::verifier(config, &data_dir, &options.archive)?;
     verifier.verify(&what, &mut |progress| {
@@ -86,19 +94,27 @@ fn witness(path: &PathBuf) -> Result<Witness, Failure> {
 }
 
 fn tell(verified: &Verified, as_json: bool) {
-    let Verified { head, archived, checkpoints, covered, rows, forgotten_people, forgotten_texts } = verified;
+    let Verified { head, archived, checkpoints, covered, ruled, rows, forgotten_people, forgotten_texts } = verified;
     let uncovered = head.size - covered.unwrap_or(0).min(head.size);
     if as_json {
         let told = json!({
             "verified": true, "size": head.size, "root": hex::encode(head.root), "archived": archived,
-            "checkpoints": checkpoints, "covered": covered, "uncovered": uncovered, "rows": rows,
+            "checkpoints": checkpoints, "ruled": ruled, "covered": covered, "uncovered": uncovered, "rows": rows,
             "forgotten_people": forgotten_people, "forgotten_texts": forgotten_texts,
         });
         let _ = output::json(&told);
         return;
     }
     data(&format!("{} events verified, root {}", head.size, hex::encode(head.root)));
-    data(&format!("{checkpoints} checkpoints stored with the log, each signed by a key of the log"));
+    match checkpoints {
+        0 => data("no checkpoint is stored with the log"),
+        _ => data(&format!("{checkpoints} checkpoints stored with the log, each signed by a key of the log")),
+    }
+    if *ruled > 0 {
+        data(&format!(
+            "{ruled} checkpoints kept elsewhere are contradicted by the log, and were ruled on: it was put back"
+        ));
+    }
     match rows {
         Some(rows) => data(&format!("{rows} derived rows are what the events say, and every claim holds")),
         None => data("derived tables were not looked at (--fast)"),

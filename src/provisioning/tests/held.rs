@@ -4,6 +4,7 @@ use super::world::{Call, World, asked, failing, failure, refused};
 use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus};
 use crate::domain::{ReasonCode, Template, Verdict};
+use crate::ports::{Lock, LockKind, Obstacle};
 use crate::provisioning::{Effect, Input, Label, Run};
 
 /// A unit that is HELD since the cloud was down; the cloud is back.
@@ -211,4 +212,24 @@ fn without_a_printer_or_a_label_nothing_is_owed() {
         assert_eq!((run.verdict(), run.label), (Some(Verdict::Pass), Label::NotOwed));
         assert_eq!(world.count(Call::Print), 0);
     }
+}
+
+/// The board failed in another run, or was scrapped, while this run waited for the cloud.
+#[test]
+fn a_held_run_whose_unit_was_locked_meanwhile_ends_as_fail_and_registers_nothing() {
+    let lock = Lock { kind: LockKind::Scrapped, run: None, reason: None, seq: 99 };
+    let mut world = held();
+    let run = world.go(Input::Barred(Obstacle::Locked(lock)));
+    assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Fail), Some(ReasonCode::UNIT_SCRAPPED)));
+    assert_eq!(world.count(Call::Register), 0);
+}
+
+/// … or after it had been registered, and before its verdict.
+#[test]
+fn what_was_registered_for_a_unit_that_was_locked_meanwhile_is_set_inactive() {
+    let lock = Lock { kind: LockKind::Failed, run: None, reason: None, seq: 99 };
+    let mut world = World::new().answering(6, move |_| Input::Barred(Obstacle::Locked(lock)));
+    let run = world.begin();
+    assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Fail), Some(ReasonCode::UNIT_LOCKED)));
+    assert_eq!(world.count(Call::Deactivate), 1);
 }

@@ -6,8 +6,9 @@ use super::leaves::Leaves;
 use super::{Stop, broken};
 use crate::adapters::store::session::{Session, stored, values};
 use crate::adapters::store::sql;
-use crate::audit::note::{SignedCheckpoint, VerifierKey};
-use crate::audit::{Body, Event, LineEvent, TreeState};
+use crate::audit::event::Ruling;
+use crate::audit::note::{Checkpoint, SignedCheckpoint, VerifierKey};
+use crate::audit::{Body, Event, LineEvent, TreeHead, TreeState};
 use crate::domain::KeyName;
 use crate::ports::{Promise, StoredCheckpoint, Witness};
 
@@ -27,8 +28,16 @@ pub(super) struct Vouched {
     keys: Vec<Known>,
     origin: Option<String>,
     covered: Option<u64>,
+    /// What the log contradicts, and how: two persons may have ruled on it.
+    contradicted: Vec<(String, TreeHead, String)>,
+    /// What rulings on a log that was put back name.
+    ruled: Vec<TreeHead>,
+    /// Heads that somebody noted without a signature.
+    noted: Vec<(String, TreeHead)>,
     /// Of the database's own.
     pub stored: u64,
+    /// Contradicted, and ruled on.
+    pub excused: u64,
 }
 
 struct Known {
@@ -37,14 +46,18 @@ struct Known {
 }
 
 impl Vouched {
-    pub fn new(session: &mut dyn Session, witnesses: &[Witness]) -> Result<Self, Stop> {
+    pub fn new(session: &mut dyn Session, witnesses: &[Witness], noted: &[(String, TreeHead)]) -> Result<Self, Stop> {
         let mut vouched = Self {
             waiting: BTreeMap::new(),
             unsigned: VecDeque::new(),
             keys: Vec::new(),
             origin: None,
             covered: None,
+            contradicted: Vec::new(),
+            ruled: Vec::new(),
+            noted: noted.to_vec(),
             stored: 0,
+            excused: 0,
         };
         for Witness { place, checkpoint } in witnesses {
             vouched.wait(place.clone(), checkpoint.clone(), true);
@@ -78,25 +91,33 @@ impl Vouched {
     }
 
     /// The tree has reached another size.
-    pub fn at(&mut self, tree: &TreeState) -> Result<(), Stop> {
-        let reached = self.waiting.first_key_value().is_some_and(|(size, _)| *size == tree.size());
-        if !reached {
-            return Ok(());
+    pub fn at(&mut self, tree: &TreeState) {
+        let waits = self.waiting.first_key_value().is_some_and(|(size, _)| *size == tree.size());
+        let noted = self.noted.iter().any(|(_, noted)| noted.size == tree.size());
+        if !waits && !noted {
+            return;
         }
         let head = tree.head();
-        for waiting in self.waiting.pop_first().map(|(_, waiting)| waiting).unwrap_or_default() {
-            if waiting.checkpoint.checkpoint().head() != head {
-                let found = format!(
-                    "its root is {}, that of the log's first {} events is {}",
-                    hex::encode(waiting.checkpoint.checkpoint().head().root),
-                    head.size,
-                    hex::encode(head.root)
-                );
-                return Err(broken(Promise::Checkpoint, waiting.place, found));
+        let differs = |root: [u8; 32]| {
+            let (said, is) = (hex::encode(root), hex::encode(head.root));
+            format!("its root is {said}, that of the log's first {} events is {is}", head.size)
+        };
+        let (reached, rest) =
+            std::mem::take(&mut self.noted).into_iter().partition(|(_, noted)| noted.size == head.size);
+        self.noted = rest;
+        for (place, noted) in reached {
+            if noted != head {
+                self.contradicted.push((place, noted, differs(noted.root)));
             }
-            self.unsigned.push_back(waiting);
         }
-        Ok(())
+        let reached = if waits { self.waiting.pop_first().map(|(_, waiting)| waiting) } else { None };
+        for waiting in reached.unwrap_or_default() {
+            let said = waiting.checkpoint.checkpoint().head();
+            match said == head {
+                true => self.unsigned.push_back(waiting),
+                false => self.contradicted.push((waiting.place, said, differs(said.root))),
+            }
+        }
     }
 
     /// Keys and names, as the events themselves tell of them.
@@ -115,6 +136,13 @@ impl Vouched {
                     self.keys.push(Known { key, replaced: None });
                 }
             }
+            Body::Line(LineEvent::Ruled { ruling: Ruling::Rollback { known, .. }, .. }) => {
+                let head = |text: &String| {
+                    let signed = text.parse::<SignedCheckpoint>().map(|signed| signed.checkpoint().head());
+                    signed.or_else(|_| text.parse::<Checkpoint>().map(|checkpoint| checkpoint.head())).ok()
+                };
+                self.ruled.extend(known.iter().filter_map(head));
+            }
             _ => {}
         }
     }
@@ -122,10 +150,17 @@ impl Vouched {
     /// Everything has been read: what is still waiting is of a longer log, and signatures are due.
     pub fn end(&mut self, leaves: &Leaves) -> Result<Option<u64>, Stop> {
         let size = leaves.head().size;
-        if let Some(longer) = self.waiting.first_entry().and_then(|mut entry| entry.get_mut().pop()) {
-            let found =
-                format!("it is of {} leaves, and the log has {size}", longer.checkpoint.checkpoint().head().size);
-            return Err(broken(Promise::Checkpoint, longer.place, found));
+        let longer = |of: u64| format!("it is of {of} leaves, and the log has {size}");
+        let waiting = std::mem::take(&mut self.waiting).into_values().flatten();
+        let beyond = waiting.map(|waiting| (waiting.place, waiting.checkpoint.checkpoint().head()));
+        for (place, head) in beyond.chain(std::mem::take(&mut self.noted)) {
+            self.contradicted.push((place, head, longer(head.size)));
+        }
+        for (place, head, found) in std::mem::take(&mut self.contradicted) {
+            if !self.ruled.contains(&head) {
+                return Err(broken(Promise::Checkpoint, place, found));
+            }
+            self.excused += 1;
         }
         let keys: Vec<VerifierKey> = self.keys.iter().map(|known| known.key.clone()).collect();
         while let Some(Waiting { place, checkpoint, witness }) = self.unsigned.pop_front() {

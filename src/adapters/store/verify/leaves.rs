@@ -1,6 +1,6 @@
 //! Every leaf, in order: its bytes, its hash, the nodes above it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::SyncSender;
 
 use super::checkpoints::Vouched;
@@ -27,6 +27,8 @@ pub(super) struct Leaves {
     archives: Vec<(u64, u64)>,
     /// Everyone whom an event names, with the hash that it names them by.
     pub named: HashMap<uuid::Uuid, String>,
+    /// Whose name an event says was deleted.
+    pub forgotten: HashSet<uuid::Uuid>,
     /// Every text that an event commits to.
     pub typed: Vec<(uuid::Uuid, String)>,
 }
@@ -54,7 +56,7 @@ impl Leaves {
     ) -> Result<Self, Stop> {
         let total = stored_size(session)?;
         let mut hashes = Hashes::default();
-        vouched.at(&self.tree)?;
+        vouched.at(&self.tree);
         loop {
             let page = session.rows(sql::EVENTS_WITH_ID_FROM, values![stored(self.tree.size())?, PAGE], |row| {
                 Ok(Row { seq: row.count(0)?, bytes: row.blob(1)?.to_vec(), leaf: row.array(2)?, id: row.array(3)? })
@@ -111,7 +113,7 @@ impl Leaves {
         for (node, hash) in self.tree.append(leaf) {
             hashes.expect(session, node.position(), hash)?;
         }
-        vouched.at(&self.tree)?;
+        vouched.at(&self.tree);
         if let Some(event) = &event {
             self.note(event);
             vouched.note(row.seq, event);
@@ -169,6 +171,9 @@ impl Leaves {
                 note(person)
             }
             Body::Line(LineEvent::Archived { first, end, .. }) => self.archives.push((*first, *end)),
+            Body::Line(LineEvent::PersonForgotten { person }) => {
+                self.forgotten.insert(*person);
+            }
             Body::Line(LineEvent::Ruled { second, reason, .. }) => {
                 second.iter().for_each(note);
                 self.typed.push((reason.id, reason.text_sha256.clone()));
@@ -208,7 +213,12 @@ fn at_hand(session: &mut dyn Session, mut row: Row) -> Result<Row, StoreError> {
 
 /// Rare, and looked for without decoding everything else.
 fn is_of_the_log(bytes: &[u8]) -> bool {
-    const KINDS: [&[u8]; 3] = [b"\"event\":\"log-key-added\"", b"\"event\":\"log-opened\"", b"\"event\":\"archived\""];
+    const KINDS: [&[u8]; 4] = [
+        b"\"event\":\"log-key-added\"",
+        b"\"event\":\"log-opened\"",
+        b"\"event\":\"archived\"",
+        b"\"event\":\"ruled\"",
+    ];
     // The tag stands in the envelope, before anything that is long.
     let head = &bytes[..bytes.len().min(512)];
     KINDS.iter().any(|kind| head.windows(kind.len()).any(|part| part == *kind))

@@ -58,10 +58,19 @@ impl LogVerifier {
         Ok(self.log.archives().add(path)?)
     }
 
+    fn attempt(&mut self, what: &Verification, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Verified, Stop> {
+        let ended = self.run(what, progress);
+        if ended.is_err() {
+            self.log.roll_back();
+            self.scratch.roll_back();
+        }
+        ended
+    }
+
     fn run(&mut self, what: &Verification, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Verified, Stop> {
         let (log, scratch) = (self.log.as_mut(), self.scratch.as_mut());
         log.begin(Mode::Read)?;
-        let mut vouched = Vouched::new(log, &what.witnesses)?;
+        let mut vouched = Vouched::new(log, &what.witnesses, &what.noted)?;
         let texts = people::check(log)?;
         let leaves;
         let mut rederived = None;
@@ -94,12 +103,17 @@ impl LogVerifier {
             }
             None => None,
         };
+        // Last, since what it let happen says more.
+        if let Some(foreign) = self.log.foreign_schema()? {
+            return Err(broken(Promise::Schema, "the database", foreign));
+        }
         self.log.commit()?;
         Ok(Verified {
             head: leaves.head(),
             archived: leaves.archived,
             checkpoints: vouched.stored,
             covered,
+            ruled: vouched.excused,
             rows,
             forgotten_people: forgotten.people,
             forgotten_texts: forgotten.texts,
@@ -126,10 +140,13 @@ impl Verifier for LogVerifier {
         what: &Verification,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Result<Verified, Broken>, Failure> {
-        let ended = self.run(what, progress);
-        if ended.is_err() {
-            self.log.roll_back();
-            self.scratch.roll_back();
+        let mut ended = self.attempt(what, progress);
+        if let (Err(Stop::Store(StoreError::Archived { .. })), true) = (&ended, what.projections) {
+            // Are bytes only in an archive, or were they deleted? Hashes and checkpoints tell without them.
+            let less = Verification { projections: false, ..what.clone() };
+            if let Err(Stop::Broken(broken)) = self.attempt(&less, progress) {
+                ended = Err(Stop::Broken(broken));
+            }
         }
         match ended {
             Ok(verified) => Ok(Ok(verified)),

@@ -63,7 +63,11 @@ pub(super) fn forgotten(session: &mut dyn Session, leaves: &Leaves) -> Result<Fo
                 return Err(broken(Promise::People, format!("person {id}"), found));
             }
             Some((_, true)) => {}
-            Some((_, false)) | None => forgotten.people += 1,
+            Some((_, false)) | None if leaves.forgotten.contains(id) => forgotten.people += 1,
+            Some((_, false)) | None => {
+                let found = "the name is gone, and no event says that it was forgotten";
+                return Err(broken(Promise::People, format!("person {id}"), found));
+            }
         }
     }
     let mut seen = HashSet::new();

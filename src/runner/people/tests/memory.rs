@@ -11,10 +11,11 @@ use uuid::Uuid;
 use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead};
 use crate::domain::{
-    BatchName, Failure, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId, Sha256, StationName, Unit,
+    BatchName, Failure, Identity, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId, Sha256, StationName, Unit,
 };
 use crate::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, People, Person, Receipt, RunLog,
+    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, Obstacle, People, Person, Receipt,
+    RunLog,
 };
 use crate::runner::LogWriter;
 use crate::runner::people::{SignedIn, add, sign_in};
@@ -268,6 +269,9 @@ impl AuditStore for Memory {
         not_here()
     }
     async fn unit_label(&self, _: &Unit, _: RunId) -> Result<Option<LabelStatus>, Failure> {
+        not_here()
+    }
+    async fn obstacle(&self, _: &Unit, _: &Identity) -> Result<Option<Obstacle>, Failure> {
         not_here()
     }
     async fn latest(&self, _: u32) -> Result<Vec<RunLog>, Failure> {
