@@ -8,7 +8,7 @@ use lineseal::adapters::{bundles, sqlite};
 use lineseal::audit::bundle::File;
 use lineseal::audit::event::Ruling;
 use lineseal::audit::note::SignedCheckpoint;
-use lineseal::audit::{Body, LineEvent};
+use lineseal::audit::{Body, Event, LineEvent, RunEvent};
 use lineseal::domain::{RunId, Verdict};
 use lineseal::ports::{AuditStore as _, ClaimAnswer, History as _, Imports as _};
 use serde_json::json;
@@ -29,7 +29,10 @@ async fn office_with_run(serial: &str) -> (Office, RunId) {
     let run = run_id();
     store.append(started(run, serial, None)).await.unwrap();
     for body in sample::run(&Chip::p256()).into_iter().skip(1) {
-        store.append(vec![event(run, serde_json::from_value(body).unwrap())]).await.unwrap();
+        let envelope = event(run, RunEvent::Resumed {}).encode().unwrap();
+        let mut told: serde_json::Value = serde_json::from_slice(&envelope).unwrap();
+        told.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        store.append(vec![Event::decode(&serde_json::to_vec(&told).unwrap()).unwrap()]).await.unwrap();
     }
     store.append(started(run_id(), "Z2", None)).await.unwrap();
     (office, run)
