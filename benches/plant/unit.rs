@@ -136,7 +136,7 @@ impl Plant {
     }
 }
 
-pub fn batch_name(number: u64) -> BatchName {
+fn batch_name(number: u64) -> BatchName {
     format!("B-{number:05}").parse().unwrap()
 }
 
@@ -292,7 +292,7 @@ impl Made {
         let (run, identity) = self.begun(events);
         let unit = self.unit.clone();
         let fingerprint = identity.fingerprint;
-        let claimed = RunEvent::Claimed { unit, identity, standing, ruling: None, replaces: None };
+        let claimed = RunEvent::Claimed { unit, identity, standing, ruling: None, replaces: Vec::new() };
         self.run_event(events, run, claimed);
         let (thing, targets) = (self.thing.clone(), vec!["plant".parse().unwrap()]);
         self.run_event(events, run, RunEvent::RegisterIntended { fingerprint, thing, targets });
@@ -314,6 +314,7 @@ impl Made {
             status: CertificateStatus::Active,
             created: ["certificate", "thing", "policy-attachment", "thing-attachment"].map(str::to_owned).to_vec(),
             adopted: ["thing-type", "policy"].map(str::to_owned).to_vec(),
+            replaced: Vec::new(),
         };
         self.run_event(events, run, RunEvent::Registered { target });
         self.sealed(events, run, Verdict::Pass, None, Some(LabelKind::Unit));
