@@ -14,7 +14,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::Trouble;
 use crate::table::{Table, Times};
-use crate::unit::{Made, Plant, batch_name};
+use crate::unit::{Made, Plant};
 
 const FIRST_PAGE: Duration = Duration::from_millis(20);
 const UNIT: Duration = Duration::from_millis(5);
@@ -107,10 +107,7 @@ fn kinds() -> Vec<(&'static str, Kind)> {
             Search { words: Some(words[random.random_range(0..words.len())].to_owned()), ..none() }
         }),
         kind("rare words", move |made, _| Search { words: Some(made.unit.serial.to_string()), ..none() }),
-        kind("words of a batch", move |_, random| {
-            let batch = batch_name(random.random_range(0..2000));
-            Search { words: Some(format!("{batch} pass")), ..none() }
-        }),
+        kind("words of a batch", move |made, _| Search { words: Some(format!("{} pass", made.batch)), ..none() }),
         kind("common and rare words", move |made, _| Search {
             words: Some(format!("pass {} {}", made.unit.product, made.unit.serial)),
             ..none()

@@ -66,6 +66,16 @@ pub fn high_water() -> Result<String, Trouble> {
     Ok(format!("{} MiB", field("/proc/self/status", "VmHWM:")? / 1024))
 }
 
+/// Processor time that this process has used, and the programs that it has run to their end.
+pub fn processor_time() -> Result<[Duration; 2], Trouble> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // Past the name, which may hold anything: utime, stime, cutime, cstime are the fields 14 to 17.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |field: usize| Ok::<f64, Trouble>(fields.get(field - 3).ok_or("a short line")?.parse()?);
+    let time = |ticks: f64| Duration::from_secs_f64(ticks / rustix::param::clock_ticks_per_second() as f64);
+    Ok([time(ticks(14)? + ticks(15)?), time(ticks(16)? + ticks(17)?)])
+}
+
 fn field(file: &str, name: &str) -> Result<u64, Trouble> {
     let text = fs::read_to_string(file)?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line")?;

@@ -126,7 +126,7 @@ fn folder(asked: Option<&Path>) -> Result<(PathBuf, Option<tempfile::TempDir>), 
         }
         None => {
             // The system's folder for temporary files is often in memory.
-            let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            let target = Path::new(option_env!("CARGO_TARGET_TMPDIR").unwrap_or("target"));
             let goes = tempfile::Builder::new().prefix("plant-").tempdir_in(target)?;
             Ok((goes.path().to_owned(), Some(goes)))
         }

@@ -136,7 +136,7 @@ impl Plant {
     }
 }
 
-pub fn batch_name(number: u64) -> BatchName {
+fn batch_name(number: u64) -> BatchName {
     format!("B-{number:05}").parse().unwrap()
 }
 

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use serde::ser::Error as _;
+use serde_json::value::RawValue;
 
 use super::flat;
 use crate::domain::profile::{CertificateStatus, KeyKind};
@@ -68,6 +70,14 @@ impl Event {
             },
         };
         Ok(Self { v, id, at, station, operator, run, body })
+    }
+}
+
+/// Within something larger, as it is on its own.
+impl serde::Serialize for Event {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = String::from_utf8(self.encode().map_err(S::Error::custom)?).map_err(S::Error::custom)?;
+        RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 

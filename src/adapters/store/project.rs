@@ -4,11 +4,11 @@
 use jiff::Timestamp;
 
 use super::error::StoreError;
-use super::session::{Session, Value, stored, values};
+use super::session::{Row, Session, Value, stored, values};
 use super::{log, sql, words};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Ruling, Standing};
 use crate::audit::{Body, Event, LineEvent, RunEvent};
-use crate::domain::{ReasonCode, RunId, Unit, Verdict};
+use crate::domain::{Failure, ReasonCode, RunId, Unit, Verdict};
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
@@ -112,7 +112,16 @@ fn project_run(
         }
         RunEvent::Sealed { verdict, reason, slip, label } => {
             let code = reason.as_ref().map(|failure| failure.code);
-            let changed = session.execute(
+            let before = session.row(sql::RUN_TO_RECORD, values![key], run_row)?;
+            // A finished run is never turned into anything else; only HELD is open.
+            let Some(before) = before.filter(|run| run.verdict.as_deref().is_none_or(|verdict| verdict == "HELD"))
+            else {
+                return Err(StoreError::Illegal(format!(
+                    "run {run} cannot be sealed {}: it never started, or has its verdict",
+                    verdict.as_str()
+                )));
+            };
+            session.execute(
                 sql::PROJECT_SEALED,
                 values![
                     key,
@@ -123,14 +132,7 @@ fn project_run(
                     seq,
                 ],
             )?;
-            if changed == 0 {
-                // A finished run is never turned into anything else; only HELD is open.
-                return Err(StoreError::Illegal(format!(
-                    "run {run} cannot be sealed {}: it never started, or has its verdict",
-                    verdict.as_str()
-                )));
-            }
-            if *verdict != Verdict::Held {
+            if *verdict != Verdict::Held && before.verdict.is_some() {
                 session.execute(sql::PROJECT_SLIP_OVERTAKEN, values![key])?;
             }
             if let Some(kind) = label {
@@ -140,7 +142,7 @@ fn project_run(
                 session.execute(sql::PROJECT_LOCKED, values![key])?;
                 session.execute(sql::PROJECT_RULINGS_OVERTAKEN, values![key, seq])?;
             }
-            record_run(session, key, reason.as_ref().map(|failure| failure.cause.as_str()))?;
+            record_run(session, key, &before, event.at, *verdict, reason.as_ref())?;
         }
         RunEvent::LabelIntended { kind } => label(session, key, *kind, station, "intended", seq)?,
         RunEvent::LabelEnded { kind, status, .. } => {
@@ -338,63 +340,70 @@ fn record(session: &mut dyn Session, record: &Record<'_>) -> Result<(), StoreErr
     Ok(())
 }
 
-/// A run as QA finds it, once it has a verdict, and again when it gets another.
-fn record_run(session: &mut dyn Session, run: &[u8; 16], cause: Option<&str>) -> Result<(), StoreError> {
-    let row = session.one(sql::RUN_TO_RECORD, values![run], |row| {
-        let text = |column| Ok::<_, StoreError>(row.text(column)?.map(str::to_owned));
-        Ok(RunRow {
-            seq: row.i64(0)?,
-            station: row.str(1)?.to_owned(),
-            product: row.str(2)?.to_owned(),
-            serial: text(3)?,
-            batch: text(4)?,
-            operator: row.opt_array::<16>(5)?,
-            thing: text(6)?,
-            fingerprint: row.opt_array::<32>(7)?,
-            uid: text(8)?,
-            verdict: row.str(9)?.to_owned(),
-            reason: text(10)?,
-            started: row.i64(11)?,
-            finished: row.int(12)?,
-        })
-    })?;
+/// A run as QA finds it, once it has a verdict, and again when it gets another. `run`: as it was before.
+fn record_run(
+    session: &mut dyn Session,
+    key: &[u8; 16],
+    run: &RunRow,
+    finished: Timestamp,
+    verdict: Verdict,
+    reason: Option<&Failure>,
+) -> Result<(), StoreError> {
     let some = |text: &'_ Option<String>| text.clone().unwrap_or_default();
+    let code = reason.map(|failure| failure.code.as_str());
     let words = words::index(&[
-        &row.product,
-        &some(&row.serial),
-        &some(&row.batch),
-        &some(&row.thing),
-        &row.verdict,
-        &some(&row.reason),
-        cause.unwrap_or_default(),
+        &run.product,
+        &some(&run.serial),
+        &some(&run.batch),
+        &some(&run.thing),
+        verdict.as_str(),
+        code.unwrap_or_default(),
+        reason.map(|failure| failure.cause.as_str()).unwrap_or_default(),
     ]);
-    let before = session.row(sql::WORDS_OF_RECORD, values![row.seq], |row| Ok(row.str(0)?.to_owned()))?;
-    if let Some(before) = before {
-        session.execute(sql::UNINDEX_WORDS, values![row.seq, &before])?;
+    if run.verdict.is_some() {
+        let before = session.one(sql::WORDS, values![run.seq], |row| Ok(row.str(0)?.to_owned()))?;
+        session.execute(sql::UNINDEX_WORDS, values![run.seq, &before])?;
     }
     session.execute(
         sql::PROJECT_RECORD,
         values![
-            row.seq,
+            run.seq,
             "run",
-            run,
-            &row.station,
-            &row.product,
-            row.serial.as_deref(),
-            row.batch.as_deref(),
-            row.operator.as_ref(),
-            row.thing.as_deref(),
-            row.fingerprint.as_ref(),
-            row.uid.as_deref(),
-            &row.verdict,
-            row.reason.as_deref(),
-            row.started,
-            row.finished,
+            key,
+            &run.station,
+            &run.product,
+            run.serial.as_deref(),
+            run.batch.as_deref(),
+            run.operator.as_ref(),
+            run.thing.as_deref(),
+            run.fingerprint.as_ref(),
+            run.uid.as_deref(),
+            verdict.as_str(),
+            code,
+            run.started,
+            nanoseconds(finished),
             &words,
         ],
     )?;
-    session.execute(sql::INDEX_WORDS, values![row.seq, &words])?;
+    session.execute(sql::INDEX_WORDS, values![run.seq, &words])?;
     Ok(())
+}
+
+fn run_row(row: &dyn Row) -> Result<RunRow, StoreError> {
+    let text = |column| Ok::<_, StoreError>(row.text(column)?.map(str::to_owned));
+    Ok(RunRow {
+        seq: row.i64(0)?,
+        station: row.str(1)?.to_owned(),
+        product: row.str(2)?.to_owned(),
+        serial: text(3)?,
+        batch: text(4)?,
+        operator: row.opt_array::<16>(5)?,
+        thing: text(6)?,
+        fingerprint: row.opt_array::<32>(7)?,
+        uid: text(8)?,
+        verdict: text(9)?,
+        started: row.i64(10)?,
+    })
 }
 
 struct RunRow {
@@ -407,10 +416,8 @@ struct RunRow {
     thing: Option<String>,
     fingerprint: Option<[u8; 32]>,
     uid: Option<String>,
-    verdict: String,
-    reason: Option<String>,
+    verdict: Option<String>,
     started: i64,
-    finished: Option<i64>,
 }
 
 fn label(

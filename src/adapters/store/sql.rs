@@ -30,7 +30,7 @@ macro_rules! record_columns {
 
 /// What every search narrows by besides the index that leads it. ?1 to ?3 are the beginnings of
 /// serial, thing and UID; ?4 product, ?5 batch, ?6 reason, ?7 verdict; ?8 says whether ?9, the
-/// operator, counts; ?10 to ?11 the time. The plus keeps SQLite from being led by the time.
+/// operator, counts; ?10 to ?11 the time (with a plus, lest a database lets it lead where it is open). The plus keeps SQLite from being led by the time.
 macro_rules! record_filter {
     () => {
         "(CAST(?1 AS TEXT) IS NULL OR substr(serial, 1, length(?1)) = ?1)
@@ -292,10 +292,9 @@ statements! {
     PROJECT_BATCH_LEFT = "DELETE FROM batch_stations WHERE batch = ?1";
 
     RUN_TO_RECORD = "SELECT first_seq, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict,
-            reason, started_ns, finished_ns FROM runs WHERE run = ?1";
+            started_ns FROM runs WHERE run = ?1";
     WORDS = "SELECT words FROM records WHERE seq = ?1";
     RULING_NAMES = "SELECT ruling, serial FROM rulings WHERE seq = ?1";
-    WORDS_OF_RECORD = "SELECT words FROM records WHERE seq = ?1", "";
     UNINDEX_WORDS = "INSERT INTO record_words (record_words, rowid, words) VALUES ('delete', ?1, ?2)", "";
     INDEX_WORDS = "INSERT INTO record_words (rowid, words) VALUES (?1, ?2)", "";
     FORGET_INDEX = "INSERT INTO record_words (record_words) VALUES ('delete-all')", "";

@@ -1,7 +1,7 @@
 //! Every leaf, in order: its bytes, its hash, the nodes above it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::checkpoints::Vouched;
 use super::{Batch, Stop, broken};
@@ -10,11 +10,11 @@ use crate::adapters::store::log;
 use crate::adapters::store::session::{Session, stored, values};
 use crate::adapters::store::sql;
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead, TreeState};
-use crate::domain::{EventId, OperatorRef};
+use crate::domain::OperatorRef;
 use crate::ports::{Logged, Progress, Promise, Receipt, Stage};
 
-/// Rows read at a time.
-const PAGE: i64 = 1000;
+/// Rows read at a time: few enough that a processor's own memory still has them when they are hashed.
+const PAGE: i64 = 256;
 
 /// What was read so far.
 #[derive(Default)]
@@ -34,6 +34,7 @@ pub(super) struct Leaves {
 }
 
 /// One row of `events`.
+#[derive(Default)]
 struct Row {
     seq: u64,
     bytes: Vec<u8>,
@@ -51,30 +52,31 @@ impl Leaves {
         mut self,
         session: &mut dyn Session,
         vouched: &mut Vouched,
-        to: Option<SyncSender<Batch>>,
+        to: Option<Deriver>,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Self, Stop> {
         let total = stored_size(session)?;
-        let mut hashes = Hashes::default();
+        let (mut hashes, mut page) = (Hashes::default(), Vec::new());
         vouched.at(&self.tree);
         loop {
-            let page = session.rows(sql::EVENTS_WITH_ID_FROM, values![stored(self.tree.size())?, PAGE], |row| {
-                Ok(Row { seq: row.count(0)?, bytes: row.blob(1)?.to_vec(), leaf: row.array(2)?, id: row.array(3)? })
-            })?;
-            if page.is_empty() {
+            let read = read_page(session, self.tree.size(), &mut page)?;
+            if read == 0 {
                 break;
             }
             let mut batch = Batch::new();
-            for row in page {
-                let row = at_hand(session, row)?;
-                let event = self.take(session, &row, &mut hashes, vouched, to.is_some())?;
+            for row in &mut page[..read] {
+                at_hand(session, row)?;
+                let event = self.take(session, row, &mut hashes, vouched, to.is_some())?;
                 batch.extend(
                     event.map(|event| Logged { receipt: Receipt { seq: row.seq, leaf: LeafHash(row.leaf) }, event }),
                 );
             }
-            if let Some(to) = &to {
+            if let Some(deriver) = &to {
                 // Nobody listens any more: what they found is told by them.
-                to.send(batch).map_err(|_| StoreError::Ended)?;
+                deriver.to.send(batch).map_err(|_| StoreError::Ended)?;
+                while let Ok(derived) = deriver.derived.try_recv() {
+                    drop(derived);
+                }
             }
             progress(Progress { stage: Stage::Events, done: self.tree.size(), total: total.max(self.tree.size()) });
         }
@@ -124,16 +126,14 @@ impl Leaves {
     /// The id within the bytes is the row's. Only what is derived from, or tells of the log itself, is
     /// decoded.
     fn check_bytes(&self, row: &Row, decode: bool) -> Result<Option<Event>, String> {
-        let id = uuid::Uuid::from_bytes(row.id).to_string();
-        let starts_as_written = |bytes: &[u8]| {
-            let after = bytes.strip_prefix(b"{\"v\":1,\"id\":\"");
-            after.is_some_and(|after| after.starts_with(id.as_bytes()))
-        };
-        if !decode && starts_as_written(&row.bytes) && !is_of_the_log(&row.bytes) {
+        let mut id = uuid::Uuid::encode_buffer();
+        let id = &*uuid::Uuid::from_bytes(row.id).hyphenated().encode_lower(&mut id);
+        let after_id = row.bytes.strip_prefix(b"{\"v\":1,\"id\":\"").and_then(|rest| rest.strip_prefix(id.as_bytes()));
+        if !decode && after_id.and_then(name_after_id).is_some_and(|name| !OF_THE_LOG.contains(&name)) {
             return Ok(None);
         }
         let event = Event::decode(&row.bytes).map_err(|error| format!("it is unreadable: {error}"))?;
-        if event.id != id.parse::<EventId>().map_err(|error| error.to_string())? {
+        if event.id.as_uuid().as_bytes() != &row.id {
             return Err(format!("it is filed as {id}, and says that it is {}", event.id));
         }
         Ok(Some(event))
@@ -201,27 +201,62 @@ impl Leaves {
     }
 }
 
+/// Who derives from the events. Batches come back when they are done with: memory is given back by the
+/// thread that took it, or both would wait for each other at every piece.
+pub(super) struct Deriver {
+    pub to: SyncSender<Batch>,
+    pub derived: Receiver<Batch>,
+}
+
+/// Fills the rows of an earlier page again, and says how many.
+fn read_page(session: &mut dyn Session, from: u64, page: &mut Vec<Row>) -> Result<usize, StoreError> {
+    let mut read = 0;
+    session.query(sql::EVENTS_WITH_ID_FROM, values![stored(from)?, PAGE], &mut |row| {
+        if page.len() == read {
+            page.push(Row::default());
+        }
+        let into = &mut page[read];
+        into.seq = row.count(0)?;
+        into.bytes.clear();
+        into.bytes.extend_from_slice(row.blob(1)?);
+        into.leaf = row.array(2)?;
+        into.id = row.array(3)?;
+        read += 1;
+        Ok(())
+    })?;
+    Ok(read)
+}
+
 /// With its bytes out of an archive, where that is at hand.
-fn at_hand(session: &mut dyn Session, mut row: Row) -> Result<Row, StoreError> {
+fn at_hand(session: &mut dyn Session, row: &mut Row) -> Result<(), StoreError> {
     if row.bytes.is_empty()
         && let Some(bytes) = session.archives().bytes(row.seq)?
     {
         row.bytes = bytes;
     }
-    Ok(row)
+    Ok(())
 }
 
 /// Rare, and looked for without decoding everything else.
-fn is_of_the_log(bytes: &[u8]) -> bool {
-    const KINDS: [&[u8]; 4] = [
-        b"\"event\":\"log-key-added\"",
-        b"\"event\":\"log-opened\"",
-        b"\"event\":\"archived\"",
-        b"\"event\":\"ruled\"",
-    ];
-    // The tag stands in the envelope, before anything that is long.
-    let head = &bytes[..bytes.len().min(512)];
-    KINDS.iter().any(|kind| head.windows(kind.len()).any(|part| part == *kind))
+const OF_THE_LOG: [&[u8]; 5] = [b"log-key-added", b"log-opened", b"archived", b"ruled", b"person-forgotten"];
+
+/// The event's name, where `Event::encode` puts it; `None`: the envelope is not as it writes one.
+fn name_after_id(rest: &[u8]) -> Option<&[u8]> {
+    fn from_quote(text: &[u8]) -> Option<&[u8]> {
+        text.iter().position(|byte| *byte == b'"').map(|end| &text[end..])
+    }
+    let at = rest.strip_prefix(b"\",\"at\":\"")?;
+    let station = from_quote(at)?.strip_prefix(b"\",\"station\":\"")?;
+    let mut rest = from_quote(station)?.strip_prefix(b"\"")?;
+    if let Some(operator) = rest.strip_prefix(b",\"operator\":{\"id\":\"") {
+        rest = operator.get(36..)?.strip_prefix(b"\",\"name_sha256\":\"")?.get(64..)?.strip_prefix(b"\"}")?;
+    }
+    if let Some(run) = rest.strip_prefix(b",\"run\":\"") {
+        rest = run.get(36..)?.strip_prefix(b"\"")?;
+    }
+    let name = rest.strip_prefix(b",\"event\":\"")?;
+    let end = name.iter().position(|byte| *byte == b'"')?;
+    Some(&name[..end])
 }
 
 fn stored_size(session: &mut dyn Session) -> Result<u64, Stop> {

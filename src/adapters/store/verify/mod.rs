@@ -10,14 +10,14 @@ mod people;
 mod rederive;
 mod tables;
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::error::StoreError;
 use super::session::{Mode, Session};
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{Broken, Logged, Progress, Promise, Stage, Verification, Verified, Verifier};
 use checkpoints::Vouched;
-use leaves::Leaves;
+use leaves::{Deriver, Leaves};
 use rederive::Rederived;
 
 /// Why a verification ends early.
@@ -39,7 +39,7 @@ fn broken(promise: Promise, place: impl Into<String>, found: impl Into<String>) 
 /// The events of one page, on their way to be derived from.
 type Batch = Vec<Logged>;
 /// Pages that may wait between the two threads.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// A connection that reads the log, and a database beside it to derive into.
 pub struct LogVerifier {
@@ -75,10 +75,12 @@ impl LogVerifier {
         let leaves;
         let mut rederived = None;
         if what.projections {
-            let (send, receive) = sync_channel::<Batch>(AHEAD);
+            let (to, receive) = sync_channel::<Batch>(AHEAD);
+            // Room for all that can be on their way.
+            let (done, derived) = sync_channel::<Batch>(2 * AHEAD);
             let (read, derived) = std::thread::scope(|scope| {
-                let deriving = scope.spawn(move || rederive(scratch, &texts, &receive));
-                let read = Leaves::default().read(log, &mut vouched, Some(send), progress);
+                let deriving = scope.spawn(move || rederive(scratch, &texts, &receive, &done));
+                let read = Leaves::default().read(log, &mut vouched, Some(Deriver { to, derived }), progress);
                 (read, deriving.join())
             });
             let derived = derived.map_err(|_| StoreError::Ended)?;
@@ -121,14 +123,21 @@ impl LogVerifier {
     }
 }
 
-fn rederive(scratch: &mut dyn Session, texts: &people::Kept, batches: &Receiver<Batch>) -> Result<Rederived, Stop> {
+fn rederive(
+    scratch: &mut dyn Session,
+    texts: &people::Kept,
+    batches: &Receiver<Batch>,
+    done: &SyncSender<Batch>,
+) -> Result<Rederived, Stop> {
     scratch.begin(Mode::Write)?;
     texts.copy(scratch)?;
     let mut rederived = Rederived::default();
     for batch in batches {
-        for logged in batch {
-            rederived.take(scratch, &logged)?;
+        for logged in &batch {
+            rederived.take(scratch, logged)?;
         }
+        // Whether it can be taken back or not.
+        let _ = done.try_send(batch);
     }
     scratch.commit()?;
     Ok(rederived)
