@@ -207,11 +207,7 @@ async fn events_page(
 
 /// The event's name, and the unit or run that it is about.
 fn about(logged: &Logged) -> (String, String) {
-    let named = match &logged.event.body {
-        Body::Run(event) => serde_json::to_value(event),
-        Body::Line(event) => serde_json::to_value(event),
-    };
-    let name = named.ok().and_then(|value| value["event"].as_str().map(str::to_owned)).unwrap_or_default();
+    let name = logged.event.to_json().map_or_else(|_| String::new(), |written| word(&written["event"]));
     let unit = match &logged.event.body {
         Body::Run(RunEvent::Identified { unit, .. } | RunEvent::Claimed { unit, .. }) => Some(unit),
         Body::Line(LineEvent::Imported { unit, .. }) => Some(unit),
