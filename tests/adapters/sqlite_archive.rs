@@ -48,7 +48,8 @@ fn verify(fresh: &Fresh, projections: bool) -> Result<Verified, String> {
     let raw = fresh.raw();
     let guard = "SELECT sql FROM sqlite_schema WHERE name = 'checkpoints_are_never_deleted'";
     let guard: String = raw.query_row(guard, [], |row| row.get(0)).unwrap();
-    raw.execute_batch(&format!("DROP TRIGGER checkpoints_are_never_deleted; DELETE FROM checkpoints; {guard}")).unwrap();
+    raw.execute_batch(&format!("DROP TRIGGER checkpoints_are_never_deleted; DELETE FROM checkpoints; {guard}"))
+        .unwrap();
     let mut verifier = sqlite::verifier(&fresh.path(), scratch.path()).unwrap();
     let what = Verification { projections, ..Verification::default() };
     match verifier.verify(&what, &mut |_| {}) {
