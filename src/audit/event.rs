@@ -31,8 +31,9 @@ pub struct Event {
     pub body: Body,
 }
 
-/// The version that this code writes.
-pub const VERSION: u32 = 1;
+/// The version that this code writes. Since 2 a run that still has its board looks at the chip a third
+/// time before it passes.
+pub const VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
@@ -461,6 +462,8 @@ pub enum ConflictRule {
 pub enum Purpose {
     First,
     BeforeRegister,
+    /// Right before the verdict, when everything about the unit is done.
+    AfterConnect,
 }
 
 impl Purpose {
@@ -469,6 +472,7 @@ impl Purpose {
         match self {
             Purpose::First => "first",
             Purpose::BeforeRegister => "before-register",
+            Purpose::AfterConnect => "after-connect",
         }
     }
 }

@@ -99,7 +99,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (Stage::Started, Input::Begin) => begin(Step::Identify, Effect::Identify),
         (Stage::Identifying, Input::Identified(answer)) => identified(run, answer, context),
         (Stage::Reading, Input::Read(reading)) => read(run, reading, context),
-        (Stage::ReadingAgain, Input::Read(reading)) => read_again(run, reading, context),
+        (Stage::ReadingAgain(purpose), Input::Read(reading)) => read_again(run, *purpose, reading, context),
         (Stage::Challenged { purpose, challenge }, Input::Signed(signature)) => {
             signed(run, *purpose, challenge, signature, context)
         }
@@ -130,10 +130,14 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (_, Input::Interrupted(failure) | Input::Recover(failure)) => fail(run, run.step(), failure, context),
         (Stage::Sealed, Input::Barred(why)) if run.verdict() == Some(Verdict::Held) => {
             let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}])];
-            effects.extend(bar(run, why, context));
+            effects.extend(fail(run, Step::Register, barred(run, why), context));
             effects
         }
-        (Stage::Registering, Input::Barred(why)) => bar(run, why, context),
+        (Stage::Registering | Stage::Challenged { purpose: Purpose::AfterConnect, .. }, Input::Barred(why)) => {
+            // The target that was asked last has answered, and its answer is not recorded yet.
+            let asked = run.pending_targets().into_iter().next();
+            fail_with(run, run.step(), barred(run, why), asked, context)
+        }
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
         (Stage::Sealed, Input::PrintLabel) => print(run, context),
         (Stage::Sealed, Input::Printed(result)) if matches!(run.label, Label::Intended(_)) => printed(run, result),
@@ -191,7 +195,7 @@ fn read(run: &Run, reading: Result<Reading, Failure>, context: &Context) -> Vec<
     }
 }
 
-fn read_again(run: &Run, reading: Result<Reading, Failure>, context: &Context) -> Vec<Effect> {
+fn read_again(run: &Run, purpose: Purpose, reading: Result<Reading, Failure>, context: &Context) -> Vec<Effect> {
     let same = reading.and_then(|again| {
         let first = run.reading.as_ref().ok_or_else(|| changed("there is no first reading"))?;
         match () {
@@ -202,9 +206,9 @@ fn read_again(run: &Run, reading: Result<Reading, Failure>, context: &Context) -
     });
     match same.and_then(|again| Ok((checked(&again, context)?, again))) {
         Ok((checked, reading)) => {
-            challenge(run, Purpose::BeforeRegister, &checked, vec![RunEvent::ReadAgain { reading }], context)
+            challenge(run, purpose, &checked, vec![RunEvent::ReadAgain { reading }], context)
         }
-        Err(failure) => fail(run, Step::Register, failure, context),
+        Err(failure) => fail(run, run.step(), failure, context),
     }
 }
 
@@ -246,10 +250,6 @@ fn signed(
     signature: Result<Vec<u8>, Failure>,
     context: &Context,
 ) -> Vec<Effect> {
-    let step = match purpose {
-        Purpose::First => Step::Prove,
-        Purpose::BeforeRegister => Step::Register,
-    };
     let proof = signature.and_then(|signature| {
         let reading = run.reading.as_ref().ok_or_else(|| changed("there is no reading"))?;
         let checked = checked(reading, context)?;
@@ -258,7 +258,7 @@ fn signed(
     });
     let (checked, signature) = match proof {
         Ok(proof) => proof,
-        Err(failure) => return fail(run, step, failure, context),
+        Err(failure) => return fail(run, run.step(), failure, context),
     };
     let answered = RunEvent::ChallengeAnswered {
         purpose,
@@ -272,9 +272,10 @@ fn signed(
             Effect::Claim { unit: unit.clone(), identity: checked.identity },
         ],
         (Purpose::First, None) => {
-            fail(run, step, Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"), context)
+            fail(run, run.step(), Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"), context)
         }
         (Purpose::BeforeRegister, _) => register(run, vec![answered], checked.identity.fingerprint, context),
+        (Purpose::AfterConnect, _) => pass(run, vec![answered], context),
     }
 }
 
@@ -301,21 +302,11 @@ fn collision(collisions: Vec<Collision>) -> Failure {
     Failure::new(code, cause.join("; ")).with("unit", &worst.unit.serial)
 }
 
-/// Whatever a target holds of the unit by now is set INACTIVE.
-fn bar(run: &Run, why: Obstacle, context: &Context) -> Vec<Effect> {
-    let failure = match why {
+fn barred(run: &Run, why: Obstacle) -> Failure {
+    match why {
         Obstacle::Collides(collisions) => collision(collisions),
         Obstacle::Locked(lock) => locked(run, &lock),
-    };
-    let mut left: Vec<TargetName> = run.registered.iter().map(|record| record.target.clone()).collect();
-    if run.stage == Stage::Registering {
-        left.extend(run.pending_targets().into_iter().next());
     }
-    let mut events = vec![RunEvent::StepFailed { step: Step::Register, failure: failure.clone() }];
-    events.extend(left.iter().map(|target| RunEvent::DeactivateIntended { target: target.clone() }));
-    let mut effects = vec![Effect::Record(events)];
-    effects.extend(deactivate_or_seal(run, failure, &left, context));
-    effects
 }
 
 fn locked(run: &Run, lock: &Lock) -> Failure {
@@ -386,9 +377,11 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
             let next = run.pending_targets().into_iter().find(|pending| *pending != target);
             let record = RunEvent::Registered { target: record };
             let Some(next) = next else {
-                let mut effects = vec![Effect::Record(vec![record])];
-                effects.extend(pass(run, context));
-                return effects;
+                return match run.slip {
+                    None => vec![Effect::Record(vec![record, RunEvent::StepBegan { step: Step::Seal }]), Effect::Read],
+                    // The board of a unit that was HELD is elsewhere: its first proof stands.
+                    Some(_) => pass(run, vec![record], context),
+                };
             };
             let effect = run.intent.as_ref().and_then(|intent| {
                 let values = register_values(context.profile, &run.variables).ok()?;
@@ -407,28 +400,21 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
             }
         }
         Err(Refusal { failure, certificate_left }) => {
-            let mut left: Vec<TargetName> = Vec::new();
-            if verdict_of(failure.code, run) == Verdict::Fail {
-                left.extend(run.registered.iter().map(|record| record.target.clone()));
-                left.extend(certificate_left.then_some(target));
-            }
-            let mut events = vec![RunEvent::StepFailed { step: Step::Register, failure: failure.clone() }];
-            events.extend(left.iter().map(|target| RunEvent::DeactivateIntended { target: target.clone() }));
-            let mut effects = vec![Effect::Record(events)];
-            effects.extend(deactivate_or_seal(run, failure, &left, context));
-            effects
+            fail_with(run, Step::Register, failure, certificate_left.then_some(target), context)
         }
     }
 }
 
-/// Every target holds the unit.
-fn pass(run: &Run, context: &Context) -> Vec<Effect> {
+/// Every target holds the unit; `last` is what shows it.
+fn pass(run: &Run, last: Vec<RunEvent>, context: &Context) -> Vec<Effect> {
     let owed = context.printer && context.profile.label.is_some() && context.earlier_label.is_none();
     let sealed =
         RunEvent::Sealed { verdict: Verdict::Pass, reason: None, slip: None, label: owed.then_some(LabelKind::Unit) };
     // The paper of a unit that was HELD comes when its slip is scanned: the board is elsewhere now.
     let paper = if owed && run.slip.is_none() { Effect::PrintNext } else { Effect::Finish };
-    vec![Effect::Record(vec![sealed]), paper]
+    // In records of their own: what was shown stays shown where the verdict is refused.
+    let last = (!last.is_empty()).then_some(Effect::Record(last));
+    last.into_iter().chain([Effect::Record(vec![sealed]), paper]).collect()
 }
 
 fn resume(run: &Run, context: &Context) -> Vec<Effect> {
@@ -455,7 +441,7 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
         },
         // Each was read back and recorded; only the verdict is missing, since a crash or a target that
         // is none any more came in between.
-        None => effects.extend(pass(run, context)),
+        None => effects.extend(pass(run, Vec::new(), context)),
     }
     effects
 }
@@ -465,8 +451,27 @@ fn held_again(failure: Failure) -> Failure {
 }
 
 fn fail(run: &Run, step: Step, failure: Failure, context: &Context) -> Vec<Effect> {
-    let mut effects = vec![Effect::Record(vec![RunEvent::StepFailed { step, failure: failure.clone() }])];
-    effects.extend(deactivate_or_seal(run, failure, &[], context));
+    fail_with(run, step, failure, None, context)
+}
+
+/// Where it is the unit's fault, whatever the targets hold of it by now is set INACTIVE; `asked` is one
+/// that may hold it and is not recorded.
+fn fail_with(
+    run: &Run,
+    step: Step,
+    failure: Failure,
+    asked: Option<TargetName>,
+    context: &Context,
+) -> Vec<Effect> {
+    let mut left: Vec<TargetName> = Vec::new();
+    if verdict_of(failure.code, run) == Verdict::Fail {
+        left.extend(run.registered.iter().map(|record| record.target.clone()));
+        left.extend(asked);
+    }
+    let mut events = vec![RunEvent::StepFailed { step, failure: failure.clone() }];
+    events.extend(left.iter().map(|target| RunEvent::DeactivateIntended { target: target.clone() }));
+    let mut effects = vec![Effect::Record(events)];
+    effects.extend(deactivate_or_seal(run, failure, &left, context));
     effects
 }
 

@@ -14,6 +14,8 @@ use crate::ports::{Logged, Receipt};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     pub id: RunId,
+    /// The encoding's version when it began: what was promised then.
+    pub v: u32,
     pub station: StationName,
     pub operator: Option<OperatorRef>,
     pub lane: LaneNumber,
@@ -60,10 +62,12 @@ pub enum Stage {
     Proven,
     Checking,
     Claimed,
-    ReadingAgain,
-    ReadAgain,
+    ReadingAgain(Purpose),
+    ReadAgain(Purpose),
     ProvenAgain,
     Registering,
+    /// Every target holds the unit, and its chip is still there.
+    Confirmed,
     Failed { step: Step, failure: Failure },
     Sealed,
     Resumed,
@@ -144,6 +148,7 @@ impl Run {
         match (&event.body, event.run) {
             (Body::Run(RunEvent::RunStarted { lane, device, profile, product, batch }), Some(id)) => Ok(Run {
                 id,
+                v: event.v,
                 station: event.station.clone(),
                 operator: event.operator.clone(),
                 lane: *lane,
@@ -230,7 +235,9 @@ impl Run {
                     None => Label::NotOwed,
                 };
                 self.sealed = Some(Sealed { verdict: *verdict, reason: reason.clone(), at, receipt: logged.receipt });
-                self.steps.push(StepRecord { step: Step::Seal, began: at, ended: Some(at), failed: false });
+                if self.step() != Step::Seal || self.steps.last().is_some_and(|record| record.failed) {
+                    self.steps.push(StepRecord { step: Step::Seal, began: at, ended: Some(at), failed: false });
+                }
             }
             RunEvent::Resumed {} => {
                 self.steps.push(StepRecord { step: Step::Register, began: at, ended: None, failed: false });
@@ -302,8 +309,8 @@ impl Run {
             (S::Proving, E::ChallengeMade { purpose: Purpose::First, challenge }) => {
                 S::Challenged { purpose: Purpose::First, challenge: challenge.clone() }
             }
-            (S::ReadAgain, E::ChallengeMade { purpose: Purpose::BeforeRegister, challenge }) => {
-                S::Challenged { purpose: Purpose::BeforeRegister, challenge: challenge.clone() }
+            (S::ReadAgain(due), E::ChallengeMade { purpose, challenge }) if due == purpose => {
+                S::Challenged { purpose: *purpose, challenge: challenge.clone() }
             }
             (S::Challenged { purpose, .. }, E::ChallengeAnswered { purpose: answered, decision, .. })
                 if purpose == answered && self.decides_the_reading(decision) =>
@@ -311,6 +318,7 @@ impl Run {
                 match purpose {
                     Purpose::First => S::Proven,
                     Purpose::BeforeRegister => S::ProvenAgain,
+                    Purpose::AfterConnect => S::Confirmed,
                 }
             }
             (S::Proven, E::StepBegan { step: Step::Check }) => S::Checking,
@@ -319,8 +327,13 @@ impl Run {
             {
                 S::Claimed
             }
-            (S::Claimed, E::StepBegan { step: Step::Register }) => S::ReadingAgain,
-            (S::ReadingAgain, E::ReadAgain { reading }) if self.read_the_same(reading) => S::ReadAgain,
+            (S::Claimed, E::StepBegan { step: Step::Register }) => S::ReadingAgain(Purpose::BeforeRegister),
+            (S::Registering, E::StepBegan { step: Step::Seal }) if self.looks_again() => {
+                S::ReadingAgain(Purpose::AfterConnect)
+            }
+            (S::ReadingAgain(purpose), E::ReadAgain { reading }) if self.read_the_same(reading) => {
+                S::ReadAgain(*purpose)
+            }
             (S::ProvenAgain | S::Resumed, E::RegisterIntended { fingerprint, thing, targets })
                 if self.claimed(fingerprint) && self.keeps_its_thing(thing) && !targets.is_empty() =>
             {
@@ -376,8 +389,14 @@ impl Run {
             && (identity.uid.is_none() || uids.contains(&&identity.uid))
     }
 
-    /// The second look at the chip showed what the first did.
-    pub(super) fn read_the_same(&self, again: &Reading) -> bool {
+    /// Every target holds the unit, and its board may still be asked: that of a unit that was HELD is
+    /// elsewhere.
+    pub(super) fn looks_again(&self) -> bool {
+        self.intent.is_some() && self.pending_targets().is_empty() && self.slip.is_none()
+    }
+
+    /// Another look at the chip showed what the first did.
+    pub fn read_the_same(&self, again: &Reading) -> bool {
         self.reading.as_ref().is_some_and(|first| first.certificate == again.certificate && first.uid == again.uid)
     }
 
@@ -419,7 +438,10 @@ impl Run {
         let no = |why| Err(Illegal::Verdict { verdict, why });
         match (&self.stage, verdict) {
             (Stage::Sealed, _) => no("is sealed"),
-            (Stage::Registering, Verdict::Pass) => {
+            (Stage::Registering, Verdict::Pass) if self.v > 1 && self.looks_again() => {
+                no("did not look at the chip once more")
+            }
+            (Stage::Registering | Stage::Confirmed, Verdict::Pass) => {
                 let Some(intent) = &self.intent else { return no("did not register") };
                 let Some((identity, _)) = &self.claim else { return no("claimed nothing") };
                 match () {
@@ -457,14 +479,15 @@ impl Run {
 }
 
 /// The verdict that a reason leads to. HELD is for what is proven, claimed and meant to be
-/// registered; short of that the same cause is an ERROR, since nothing could be finished later. A
+/// registered in targets that do not hold it yet; else the same cause is an ERROR, since nothing could be
+/// finished later. A
 /// unit that was HELD goes on waiting whatever the station's or the line's fault is (credentials that
 /// have expired, a stop): trying again is another resume, not its board. Only its own fault ends it.
 pub fn verdict_of(code: ReasonCode, run: &Run) -> Verdict {
     match code.verdict() {
         Verdict::Fail => Verdict::Fail,
         _ if run.slip.is_some() => Verdict::Held,
-        Verdict::Held if run.claim.is_some() && run.intent.is_some() => Verdict::Held,
+        Verdict::Held if run.claim.is_some() && !run.pending_targets().is_empty() => Verdict::Held,
         Verdict::Held | Verdict::Pass => Verdict::Error,
         verdict => verdict,
     }

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 use super::equipment::Equipment;
 use super::log::LogWriter;
 use super::presence::Presence;
-use crate::audit::event::{LabelKind, LabelStatus};
+use crate::audit::event::{LabelKind, LabelStatus, Purpose};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::profile::{IdentifySource, Profile, TokenPlan};
@@ -53,7 +53,12 @@ impl Shared {
 
     /// A verdict of another run, or a ruling, may have come since this one claimed.
     async fn barred(&self, run: &Run, input: Input) -> Result<Input, Failure> {
-        let asks = matches!(&input, Input::Resume) || matches!(&input, Input::Registered(_, result) if result.is_ok());
+        let asks = match &input {
+            Input::Resume => true,
+            Input::Registered(_, result) => result.is_ok(),
+            Input::Signed(result) => result.is_ok() && comes_to_a_verdict(run, &input),
+            _ => false,
+        };
         let (true, Some(unit), Some((identity, _))) = (asks, &run.unit, &run.claim) else {
             return Ok(input);
         };
@@ -247,7 +252,7 @@ impl Driver {
     /// Two runs of one unit may come to their verdicts at once (a HELD one that is resumed, and the
     /// board plugged in again): whether a label is owed is asked and answered by one at a time.
     async fn sealing(&mut self, input: &Input) -> Result<Sealing, Failure> {
-        let (Input::Registered(..), Some(unit)) = (input, &self.run.unit) else { return Ok(None) };
+        let (true, Some(unit)) = (comes_to_a_verdict(&self.run, input), &self.run.unit) else { return Ok(None) };
         let guard = self.shared.sealing.clone().lock_owned().await;
         let label = self.shared.log.store.unit_label(unit, self.run.id).await?;
         self.earlier_label = label;
@@ -327,7 +332,7 @@ impl Driver {
             Ok(input) => input,
             Err(failure) => return Ok(self.interrupt(failure)),
         };
-        if line_fault(&input) && self.arrival != 0 {
+        if line_fault(&self.run, &input) && self.arrival != 0 {
             // The cable was pulled first, and the error is only what it looked like from here.
             if let Ok(failure) = tokio::time::timeout(self.shared.grace, interruption(&mut self.orders, None)).await {
                 return Ok(self.interrupt(failure));
@@ -426,12 +431,23 @@ async fn interruption(orders: &mut mpsc::Receiver<Order>, scans: Option<&mpsc::S
     }
 }
 
+/// May this answer be the one that the verdict needs?
+fn comes_to_a_verdict(run: &Run, input: &Input) -> bool {
+    match input {
+        Input::Registered(..) => true,
+        Input::Signed(_) => matches!(run.stage, Stage::Challenged { purpose: Purpose::AfterConnect, .. }),
+        _ => false,
+    }
+}
+
 /// Could this answer be what a pulled cable looks like? Any failure could: to modules that list what
-/// they can reach, a chip that is gone has no objects, and a pulled board must not end as FAIL.
-fn line_fault(input: &Input) -> bool {
+/// they can reach, a chip that is gone has no objects, and a pulled board must not end as FAIL. Nor must
+/// one in whose place another stands already.
+fn line_fault(run: &Run, input: &Input) -> bool {
     match input {
         Input::Identified(result) => result.is_err(),
-        Input::Read(result) => result.is_err(),
+        Input::Read(Ok(again)) => run.reading.is_some() && !run.read_the_same(again),
+        Input::Read(Err(_)) => true,
         Input::Signed(result) => result.is_err(),
         _ => false,
     }

@@ -199,7 +199,7 @@ async fn the_exact_place_is_told() {
     let log = Log::written(5).await;
     log.raw()
         .execute_batch(
-            "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"v\":1', '\"v\":2') AS BLOB) WHERE seq = 23",
+            "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"v\":', '\"w\":') AS BLOB) WHERE seq = 23",
         )
         .unwrap();
     assert_eq!(log.broken().to_string(), "bytes: event 23: its bytes are not those that were hashed");

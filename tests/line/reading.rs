@@ -88,13 +88,13 @@ async fn passed(store: &LogStore, serial: &str, chip: u32, operator: Option<&Ope
     let kind = LabelKind::Unit;
     let bodies = [
         RunEvent::StepBegan { step: Step::Register },
-        RunEvent::ReadAgain { reading },
+        RunEvent::ReadAgain { reading: reading.clone() },
         RunEvent::ChallengeMade { purpose, challenge: Bytes(vec![0xcd; 70]) },
         RunEvent::ChallengeAnswered {
             purpose,
             signature: Bytes(vec![2; 64]),
             scheme: SignatureScheme::EcdsaSecp256r1Sha256,
-            decision,
+            decision: decision.clone(),
         },
         RunEvent::RegisterIntended {
             fingerprint,
@@ -102,6 +102,15 @@ async fn passed(store: &LogStore, serial: &str, chip: u32, operator: Option<&Ope
             targets: vec!["production".parse().unwrap()],
         },
         RunEvent::Registered { target },
+        RunEvent::StepBegan { step: Step::Seal },
+        RunEvent::ReadAgain { reading },
+        RunEvent::ChallengeMade { purpose: Purpose::AfterConnect, challenge: Bytes(vec![0xef; 70]) },
+        RunEvent::ChallengeAnswered {
+            purpose: Purpose::AfterConnect,
+            signature: Bytes(vec![3; 64]),
+            scheme: SignatureScheme::EcdsaSecp256r1Sha256,
+            decision,
+        },
     ];
     let mut events: Vec<Event> = bodies.into_iter().map(|body| event(run, body)).collect();
     events.push(sealed(run, Verdict::Pass, Some(kind)));

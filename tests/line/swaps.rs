@@ -32,6 +32,11 @@ fn about_to_register(event: &RunEvent) -> bool {
     matches!(event, RunEvent::RegisterIntended { .. })
 }
 
+/// Every target holds the unit, and its chip is looked at a last time.
+fn about_to_pass(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::StepBegan { step: Step::Seal })
+}
+
 async fn gated(bench: &Bench<'_>, at: fn(&RunEvent) -> bool) -> (Station, Arc<Gate>) {
     let gate = Gate::new(at);
     let station = Station::start_with(bench, |equipment| {
@@ -131,11 +136,12 @@ async fn a_board_pulled_together_with_its_chip_is_aborted_and_not_failed() {
     station.stop().await;
 }
 
-/// The chip behind the open connection is another one: `other` answers from the gate on.
+/// The chip behind the open connection is another one: `other` answers from the gate on. What came of it,
+/// and the first chip's certificate in the cloud.
 async fn chip_replaced(
     point: fn(&RunEvent) -> bool,
     other: impl FnOnce(&Bench<'_>, &Chip) -> Chip,
-) -> (UnitRecord, bool) {
+) -> (UnitRecord, Option<String>) {
     let mut bench = Bench::new(1, Cloud::shared().await).await;
     let a = bench.chip(KeyKind::EcP256);
     let other = other(&bench, &a);
@@ -154,39 +160,56 @@ async fn chip_replaced(
     let record = station.unit().await;
     station.stop().await;
     let cloud = Cloud::shared().await.witness();
-    let known = cloud.things.contains_key(&bench.thing("A"))
-        || [&a, &other].iter().any(|chip| cloud.certificates.contains_key(&chip.fingerprint()));
-    (record, known)
+    let known = |chip: &Chip| cloud.certificates.get(&chip.fingerprint());
+    assert!(other.fingerprint() == a.fingerprint() || known(&other).is_none(), "the other chip is in the cloud");
+    let status = known(&a).map(|certificate| certificate.status.clone());
+    assert_eq!(cloud.things.contains_key(&bench.thing("A")), status.is_some());
+    (record, status)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_chip_behind_the_port_is_seen_when_it_is_read_again() {
-    let (record, known) = chip_replaced(proven, |bench, _| bench.chip(KeyKind::EcP256)).await;
+    let (record, status) = chip_replaced(proven, |bench, _| bench.chip(KeyKind::EcP256)).await;
     assert_outcome(&record, "FAIL S-109");
-    assert!(!known, "nothing of it is in the cloud");
+    assert_eq!(status, None, "nothing of it is in the cloud");
 }
 
-/// The other chip shows the first one's certificate and UID, and can't sign for them.
+/// While the cloud was at work, the chip could be changed: it is looked at a last time before anyone reads
+/// PASS, and what the cloud took is switched off.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_chip_after_it_is_registered_is_no_pass() {
+    let (record, status) = chip_replaced(about_to_pass, |bench, _| bench.chip(KeyKind::EcP256)).await;
+    assert_outcome(&record, "FAIL S-109");
+    assert_eq!(status.as_deref(), Some("INACTIVE"));
+    let (record, status) = chip_replaced(about_to_pass, counterfeit).await;
+    assert_outcome(&record, "FAIL S-101");
+    assert_eq!(status.as_deref(), Some("INACTIVE"));
+}
+
+/// A chip that shows the genuine one's certificate and UID, and can't sign for them.
+fn counterfeit(bench: &Bench<'_>, genuine: &Chip) -> Chip {
+    let (token, spki) = bench.blank(KeyKind::EcP256, lineseal::practice::setup::KEY_LABEL);
+    bench.fill(&token, CERTIFICATE_LABEL, &genuine.certificate, Some(&genuine.uid));
+    Chip { token, spki, ..genuine.clone() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_counterfeit_chip_behind_the_port_is_seen_when_it_is_challenged_again() {
-    let counterfeit = |bench: &Bench<'_>, genuine: &Chip| {
-        let (token, spki) = bench.blank(KeyKind::EcP256, lineseal::practice::setup::KEY_LABEL);
-        bench.fill(&token, CERTIFICATE_LABEL, &genuine.certificate, Some(&genuine.uid));
-        Chip { token, spki, ..genuine.clone() }
-    };
     for point in [proven, read_again] {
-        let (record, known) = chip_replaced(point, counterfeit).await;
+        let (record, status) = chip_replaced(point, counterfeit).await;
         assert_outcome(&record, "FAIL S-101");
-        assert!(!known, "nothing of it is in the cloud");
+        assert_eq!(status, None, "nothing of it is in the cloud");
     }
 }
 
 /// The nearest legitimate case: the chip stays the one it was.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_chip_behind_the_port_passes() {
-    let (record, known) = chip_replaced(proven, |bench, chip| bench.copy(chip)).await;
-    assert_outcome(&record, "PASS");
-    assert!(known);
+    for point in [proven, about_to_pass] {
+        let (record, status) = chip_replaced(point, |bench, chip| bench.copy(chip)).await;
+        assert_outcome(&record, "PASS");
+        assert_eq!(status.as_deref(), Some("ACTIVE"));
+    }
 }
 
 /// The token's files are exchanged under a worker that has them open.

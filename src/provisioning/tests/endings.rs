@@ -7,7 +7,7 @@ use crate::ports::{Collision, CollisionRule, Lock, LockKind};
 use crate::provisioning::{Input, Label, Run, Stage};
 
 /// The calls of a good run, with the step that each belongs to.
-const CALLS: [(Call, Step); 8] = [
+const CALLS: [(Call, Step); 10] = [
     (Call::Identify, Step::Identify),
     (Call::Read, Step::Read),
     (Call::Sign, Step::Prove),
@@ -15,6 +15,8 @@ const CALLS: [(Call, Step); 8] = [
     (Call::Read, Step::Register),
     (Call::Sign, Step::Register),
     (Call::Register, Step::Register),
+    (Call::Read, Step::Seal),
+    (Call::Sign, Step::Seal),
     (Call::Print, Step::Print),
 ];
 
@@ -58,8 +60,14 @@ fn every_call_fails_with_every_code_and_each_run_ends_once_for_that_reason() {
             assert_eq!(failed, [step], "{context}");
             let held = run.verdict() == Some(Verdict::Held);
             assert_eq!(run.slip, held.then_some(run.first_seq), "{context}");
-            // Nothing is touched after that; a HELD unit gets its slip.
-            let later: &[Call] = if held { &[Call::Print] } else { &[] };
+            // Nothing is touched after that, but for what the cloud holds of a unit that failed; a HELD
+            // unit gets its slip.
+            let failed = run.verdict() == Some(Verdict::Fail);
+            let later: &[Call] = match () {
+                () if held => &[Call::Print],
+                () if failed && step == Step::Seal => &[Call::Deactivate],
+                () => &[],
+            };
             assert_eq!(&world.calls[nth + 1..], later, "{context}");
             assert_eq!(run.steps.iter().filter(|record| record.ended.is_none()).count(), 0, "{context}");
         }
@@ -180,13 +188,14 @@ fn recovery_of_a_run_that_had_failed_keeps_its_reason() {
 }
 
 #[test]
-fn a_chip_without_the_key_fails_at_either_challenge() {
-    for nth in [2, 5] {
+fn a_chip_without_the_key_fails_at_any_challenge() {
+    for nth in [2, 5, 8] {
         for signature in [CHIPS[1].key.answer(b"another message"), vec![0; 64], vec![], vec![0xff; 100_000]] {
             let mut world = World::new().answering(nth, move |_| Input::Signed(Ok(signature)));
             let run = world.begin();
             assert_eq!((world.seals(), reason(&run)), (vec![Verdict::Fail], Some(ReasonCode::CHIP_LACKS_KEY)));
-            assert_eq!(world.count(Call::Register), 0);
+            assert_eq!(world.count(Call::Register), usize::from(nth == 8));
+            assert_eq!(world.count(Call::Deactivate), usize::from(nth == 8));
         }
     }
 }
@@ -209,17 +218,21 @@ fn an_old_answer_is_not_taken_again() {
 }
 
 #[test]
-fn another_chip_at_the_second_look_is_a_substitution() {
+fn another_chip_at_a_later_look_is_a_substitution() {
     let other_uid = {
         let mut reading = CHIPS[0].reading.clone();
         reading.uid = CHIPS[1].reading.uid.clone();
         reading
     };
     for again in [CHIPS[1].reading.clone(), other_uid] {
-        let mut world = World::new().answering(4, move |_| Input::Read(Ok(again)));
-        let run = world.begin();
-        assert_eq!((world.seals(), reason(&run)), (vec![Verdict::Fail], Some(ReasonCode::CHIP_CHANGED)));
-        assert_eq!(world.count(Call::Register), 0);
+        for nth in [4, 7] {
+            let again = again.clone();
+            let mut world = World::new().answering(nth, move |_| Input::Read(Ok(again)));
+            let run = world.begin();
+            assert_eq!((world.seals(), reason(&run)), (vec![Verdict::Fail], Some(ReasonCode::CHIP_CHANGED)));
+            // What the cloud took of the first chip is taken back.
+            assert_eq!((world.count(Call::Register), world.count(Call::Deactivate)), (nth / 7, nth / 7));
+        }
     }
 }
 

@@ -120,10 +120,15 @@ struct Promises {
     thing: Option<String>,
     targets: Vec<TargetName>,
     registered: Vec<TargetName>,
+    /// The board is elsewhere: its last look is not asked for.
+    held: bool,
+    looked: Option<Fingerprint>,
+    confirmed: bool,
 }
 
 impl Promises {
-    /// Identify, read, prove, claim, read again, prove again, intend; then every target.
+    /// Identify, read, prove, claim, read again, prove again, intend; then every target, and the chip once
+    /// more.
     const ALL: usize = 7;
 
     fn note(&mut self, event: &RunEvent) {
@@ -136,13 +141,23 @@ impl Promises {
                 self.kept == 1
             }
             E::ChallengeAnswered { purpose, decision, .. } => {
-                let turn = if *purpose == Purpose::First { 2 } else { 5 };
+                let turn = match purpose {
+                    Purpose::First => 2,
+                    Purpose::BeforeRegister => 5,
+                    Purpose::AfterConnect => {
+                        self.confirmed = self.everywhere() && self.looked.take() == self.fingerprint;
+                        Self::ALL + 1
+                    }
+                };
                 self.kept == turn && decision.path.first() == self.fingerprint.as_ref()
             }
             E::Claimed { identity, unit: claimed, .. } => {
                 self.kept == 3 && Some(identity.fingerprint) == self.fingerprint && *claimed == unit("A-0001")
             }
-            E::ReadAgain { reading } => self.kept == 4 && read(reading) == self.fingerprint,
+            E::ReadAgain { reading } => {
+                self.looked = read(reading).filter(|_| self.everywhere());
+                self.kept == 4 && read(reading) == self.fingerprint
+            }
             E::RegisterIntended { fingerprint, thing, targets } => {
                 let promised = self.thing.get_or_insert_with(|| thing.to_string()) == thing.as_str();
                 self.targets = targets.clone();
@@ -159,12 +174,20 @@ impl Promises {
                 }
                 false
             }
+            E::Sealed { verdict: Verdict::Held, .. } => {
+                self.held = true;
+                false
+            }
             _ => false,
         };
         self.kept += usize::from(kept);
     }
 
     fn all_kept(&self) -> bool {
+        self.everywhere() && (self.held || self.confirmed)
+    }
+
+    fn everywhere(&self) -> bool {
         self.kept == Self::ALL
             && !self.targets.is_empty()
             && self.targets.iter().all(|target| self.registered.contains(target))

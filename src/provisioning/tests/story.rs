@@ -25,7 +25,11 @@ record read-again chip 1, challenge-made before-register
 sign EcdsaSecp256r1Sha256
 record challenge-answered before-register, register-intended gw-A-0001 in one
 register gw-A-0001 in one
-record registered one
+record registered one, step-began seal
+read
+record read-again chip 1, challenge-made after-connect
+sign EcdsaSecp256r1Sha256
+record challenge-answered after-connect
 record sealed PASS owes unit
 print next
 record label-intended unit
@@ -59,8 +63,8 @@ fn no_two_challenges_are_alike_and_each_says_what_it_is_for() {
             _ => None,
         })
         .collect();
-    assert_eq!(challenges.len(), 2);
-    assert_ne!(challenges[0], challenges[1]);
+    assert_eq!(challenges.len(), super::world::PURPOSES.len());
+    assert!(challenges.iter().enumerate().all(|(n, one)| !challenges[..n].contains(one)));
     for (challenge, purpose) in challenges.iter().zip(super::world::PURPOSES) {
         let said = purpose.as_str().as_bytes();
         assert!(challenge.windows(said.len()).any(|window| window == said));
@@ -79,4 +83,26 @@ fn a_run_without_a_verdict_has_no_record() {
         assert_eq!(UnitRecord::of(&run).is_some(), sealed);
         assert_eq!(run.verdict().is_some(), sealed, "a verdict before it is in the log");
     }
+}
+
+/// A log outlives the program that wrote it: what was promised is what its own version promised.
+#[test]
+fn a_pass_from_before_the_last_look_is_still_read_and_none_is_written() {
+    let mut world = World::new();
+    world.begin();
+    let looks = |logged: &crate::ports::Logged| {
+        use crate::audit::RunEvent as E;
+        let crate::audit::Body::Run(event) = &logged.event.body else { return true };
+        let purpose = crate::audit::event::Purpose::AfterConnect;
+        match event {
+            E::StepBegan { step } => *step == crate::domain::Step::Seal,
+            E::ChallengeMade { purpose: made, .. } | E::ChallengeAnswered { purpose: made, .. } => *made == purpose,
+            E::ReadAgain { .. } => logged.receipt.seq > 40 + 14,
+            _ => false,
+        }
+    };
+    world.log.retain(|logged| !looks(logged));
+    assert!(crate::provisioning::Run::fold(&world.log).is_err(), "a PASS without the last look");
+    world.log.iter_mut().for_each(|logged| logged.event.v = 1);
+    assert_eq!(world.run().verdict(), Some(Verdict::Pass));
 }

@@ -58,8 +58,8 @@ fn all_targets_in_order() {
             "register gw-A-0001 in two",
             "record registered two",
             "register gw-A-0001 in three",
-            "record registered three",
-            "record sealed PASS owes unit",
+            "record registered three, step-began seal",
+            "read",
         ]
     );
 }

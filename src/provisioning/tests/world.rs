@@ -470,4 +470,4 @@ fn brief(input: &Input) -> String {
     format!("{input:?}").chars().take(60).collect()
 }
 
-pub const PURPOSES: [Purpose; 2] = [Purpose::First, Purpose::BeforeRegister];
+pub const PURPOSES: [Purpose; 3] = [Purpose::First, Purpose::BeforeRegister, Purpose::AfterConnect];

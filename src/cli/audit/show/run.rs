@@ -206,6 +206,7 @@ fn purpose_of(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::First => "to prove the chip",
         Purpose::BeforeRegister => "once more, before registering",
+        Purpose::AfterConnect => "once more, before the verdict",
     }
 }
 
