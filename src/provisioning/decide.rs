@@ -27,6 +27,8 @@ pub enum Input {
     /// The claim that this run made does not hold any more.
     Barred(Obstacle),
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
+    /// Another run of the unit came to owe its label while this one was about to pass.
+    LabelTaken,
     Deactivated(TargetName, Result<(), Failure>),
     /// Unplugged, stopped, or a second board with the same serial: whatever was under way is over.
     Interrupted(Failure),
@@ -110,6 +112,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
             registered(run, target, *result, context)
         }
+        (Stage::Registering, Input::LabelTaken) if run.pending_targets().is_empty() => pass(run, context),
         (Stage::Failed { failure, .. }, Input::Deactivated(target, result)) if run.deactivate.contains(&target) => {
             let mut effects =
                 vec![Effect::Record(vec![RunEvent::Deactivated { target: target.clone(), failure: result.err() }])];
