@@ -129,6 +129,10 @@ reasons! {
     LOG_BROKEN = "L-526" => Error;
     /// The bytes were moved to an archive that is not at hand.
     LOG_ARCHIVED = "L-527" => Error;
+    /// Another process, or another station, has written the run on.
+    RUN_OVERTAKEN = "L-531" => Error;
+    /// Another run of the unit has its label, or owes it.
+    LABEL_TAKEN = "L-532" => Error;
     /// The station ended, or was killed, in the middle of the run.
     STATION_STOPPED = "L-511" => Aborted;
 

@@ -27,6 +27,8 @@ pub enum Input {
     /// The claim that this run made does not hold any more.
     Barred(Obstacle),
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
+    /// Another run of the unit came to owe its label while this one was about to pass.
+    LabelTaken,
     Deactivated(TargetName, Result<(), Failure>),
     /// Unplugged, stopped, or a second board with the same serial: whatever was under way is over.
     Interrupted(Failure),
@@ -109,6 +111,9 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         // An answer counts once, from the target that was asked.
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
             registered(run, target, *result, context)
+        }
+        (Stage::Registering | Stage::Confirmed, Input::LabelTaken) if run.pending_targets().is_empty() => {
+            pass(run, Vec::new(), context)
         }
         (Stage::Failed { failure, .. }, Input::Deactivated(target, result)) if run.deactivate.contains(&target) => {
             let mut effects =
@@ -205,9 +210,7 @@ fn read_again(run: &Run, purpose: Purpose, reading: Result<Reading, Failure>, co
         }
     });
     match same.and_then(|again| Ok((checked(&again, context)?, again))) {
-        Ok((checked, reading)) => {
-            challenge(run, purpose, &checked, vec![RunEvent::ReadAgain { reading }], context)
-        }
+        Ok((checked, reading)) => challenge(run, purpose, &checked, vec![RunEvent::ReadAgain { reading }], context),
         Err(failure) => fail(run, run.step(), failure, context),
     }
 }
@@ -456,13 +459,7 @@ fn fail(run: &Run, step: Step, failure: Failure, context: &Context) -> Vec<Effec
 
 /// Where it is the unit's fault, whatever the targets hold of it by now is set INACTIVE; `asked` is one
 /// that may hold it and is not recorded.
-fn fail_with(
-    run: &Run,
-    step: Step,
-    failure: Failure,
-    asked: Option<TargetName>,
-    context: &Context,
-) -> Vec<Effect> {
+fn fail_with(run: &Run, step: Step, failure: Failure, asked: Option<TargetName>, context: &Context) -> Vec<Effect> {
     let mut left: Vec<TargetName> = Vec::new();
     if verdict_of(failure.code, run) == Verdict::Fail {
         left.extend(run.registered.iter().map(|record| record.target.clone()));

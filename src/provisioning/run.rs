@@ -26,6 +26,10 @@ pub struct Run {
     pub started: Timestamp,
     /// The sequence number of the first event: a HELD unit's slip is numbered by it.
     pub first_seq: u64,
+    /// Of the last event: whoever goes on with the run says that it is known up to here.
+    pub last_seq: u64,
+    /// Who wrote that, and when by its clock.
+    pub last_by: (StationName, Timestamp),
 
     pub stage: Stage,
     pub unit: Option<Unit>,
@@ -58,7 +62,10 @@ pub enum Stage {
     Reading,
     Read,
     Proving,
-    Challenged { purpose: Purpose, challenge: Bytes },
+    Challenged {
+        purpose: Purpose,
+        challenge: Bytes,
+    },
     Proven,
     Checking,
     Claimed,
@@ -68,7 +75,10 @@ pub enum Stage {
     Registering,
     /// Every target holds the unit, and its chip is still there.
     Confirmed,
-    Failed { step: Step, failure: Failure },
+    Failed {
+        step: Step,
+        failure: Failure,
+    },
     Sealed,
     Resumed,
 }
@@ -158,6 +168,8 @@ impl Run {
                 batch: batch.clone(),
                 started: event.at,
                 first_seq: logged.receipt.seq,
+                last_seq: logged.receipt.seq,
+                last_by: (event.station.clone(), event.at),
                 stage: Stage::Started,
                 unit: None,
                 variables: Variables::new(),
@@ -262,6 +274,8 @@ impl Run {
             | RunEvent::ReadAgain { .. } => {}
         }
         self.stage = next;
+        self.last_seq = logged.receipt.seq;
+        self.last_by = (logged.event.station.clone(), at);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+use tokio::sync::mpsc;
 
 use super::equipment::Equipment;
 use super::log::LogWriter;
@@ -29,8 +29,6 @@ pub struct Shared {
     pub mark: Arc<dyn HighWaterMark>,
     pub practice: bool,
     pub presence: Arc<Presence>,
-    /// Held from asking for the unit's label to recording the verdict.
-    pub sealing: Arc<Mutex<()>>,
     /// How long after an I/O error the board's departure may still show up as its cause.
     pub grace: Duration,
 }
@@ -46,7 +44,6 @@ impl Shared {
             mark: equipment.custody.mark.clone(),
             practice: config.station.practice,
             presence: Arc::new(Presence::default()),
-            sealing: Arc::new(Mutex::new(())),
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
         }
     }
@@ -98,9 +95,6 @@ pub enum Outcome {
 
 /// Where a run's outcomes go, with the arrival they belong to.
 pub type Updates = mpsc::Sender<(u64, Outcome)>;
-
-/// Held while a verdict is being decided and recorded.
-type Sealing = Option<OwnedMutexGuard<()>>;
 
 pub struct Driver {
     shared: Shared,
@@ -194,7 +188,7 @@ impl Driver {
         match worked {
             Ok(()) => self.report(Outcome::Done).await,
             Err(failure) => {
-                tracing::error!(run = %self.run.id, %failure, "the run stops: it can't be recorded");
+                tracing::error!(run = %self.run.id, %failure, "the run stops here: nothing more is recorded");
                 let run = Arc::new(self.run.clone());
                 let _ = self.updates.send((self.arrival, Outcome::Unrecorded(Some(run), failure))).await;
             }
@@ -203,6 +197,7 @@ impl Driver {
 
     async fn work(&mut self, input: Input) -> Result<(), Failure> {
         if matches!(input, Input::Resume) && self.run.stage != Stage::Sealed {
+            self.leave_to_another()?;
             // An earlier resume was cut off: it is closed before the next one begins.
             let why = Failure::new(ReasonCode::STATION_STOPPED, "the station ended while it finished a HELD unit");
             self.until_finished(Input::Recover(why)).await?;
@@ -210,9 +205,8 @@ impl Driver {
                 return Ok(());
             }
         }
-        if let (Input::Resume, Some(unit)) = (&input, &self.run.unit) {
-            // The board may have passed, and been labelled, in another run meanwhile.
-            self.earlier_label = self.shared.log.store.unit_label(unit, self.run.id).await?;
+        if matches!(input, Input::Resume) {
+            self.see_earlier_label().await?;
         }
         if let (Input::PrintLabel, Label::Ended(_, LabelStatus::Pending, _), Some(printer)) =
             (&input, &self.run.label, &self.shared.printer)
@@ -224,22 +218,39 @@ impl Driver {
         self.until_finished(input).await
     }
 
+    /// What another station began it is given the time for that the profile allows. Should both work on it
+    /// all the same, the log takes it from one of them only.
+    fn leave_to_another(&self) -> Result<(), Failure> {
+        let (station, at) = &self.run.last_by;
+        let targets = u32::try_from(self.profile.register.targets.len()).unwrap_or(u32::MAX);
+        let given = self.profile.register.deadline.saturating_mul(targets.saturating_add(1));
+        let passed = self.shared.log.clock.now().duration_since(*at).unsigned_abs();
+        if *station == self.shared.log.station || passed >= given {
+            return Ok(());
+        }
+        let cause = format!("station {station} is finishing run {}", self.run.id);
+        Err(Failure::new(ReasonCode::RUN_OVERTAKEN, cause))
+    }
+
     async fn until_finished(&mut self, mut input: Input) -> Result<(), Failure> {
         loop {
             let head = self.shared.log.store.head().await?;
-            let mut sealing = self.sealing(&input).await?;
+            if comes_to_a_verdict(&self.run, &input) {
+                self.see_earlier_label().await?;
+            }
             input = self.shared.barred(&self.run, input).await?;
             let effects = self.decide(input, head)?;
             let mut answer = None;
             for effect in effects {
-                if !matches!(effect, Effect::Record(_)) {
-                    drop(sealing.take());
-                }
                 answer = match effect {
-                    Effect::Record(events) => {
-                        self.record(events, &mut sealing).await?;
-                        None
-                    }
+                    Effect::Record(events) => match self.record(events).await {
+                        Ok(()) => None,
+                        Err(failure) if failure.code == ReasonCode::LABEL_TAKEN => {
+                            answer = Some(Input::LabelTaken);
+                            break;
+                        }
+                        Err(failure) => return Err(failure),
+                    },
                     Effect::PrintNext => Some(Input::PrintLabel),
                     Effect::Finish => return Ok(()),
                     effect => Some(self.perform(effect).await?),
@@ -249,14 +260,13 @@ impl Driver {
         }
     }
 
-    /// Two runs of one unit may come to their verdicts at once (a HELD one that is resumed, and the
-    /// board plugged in again): whether a label is owed is asked and answered by one at a time.
-    async fn sealing(&mut self, input: &Input) -> Result<Sealing, Failure> {
-        let (true, Some(unit)) = (comes_to_a_verdict(&self.run, input), &self.run.unit) else { return Ok(None) };
-        let guard = self.shared.sealing.clone().lock_owned().await;
-        let label = self.shared.log.store.unit_label(unit, self.run.id).await?;
-        self.earlier_label = label;
-        Ok(Some(guard))
+    /// The board may have passed, and been labelled, in another run meanwhile: a HELD one that was resumed,
+    /// here or elsewhere, or the board plugged in again. The store has the last word when it is sealed.
+    async fn see_earlier_label(&mut self) -> Result<(), Failure> {
+        if let Some(unit) = &self.run.unit {
+            self.earlier_label = self.shared.log.store.unit_label(unit, self.run.id).await?;
+        }
+        Ok(())
     }
 
     fn decide(&self, input: Input, head: TreeHead) -> Result<Vec<Effect>, Failure> {
@@ -273,7 +283,7 @@ impl Driver {
     }
 
     /// Commits events of this run. An event that the run's own rules forbid never reaches the log.
-    async fn record(&mut self, events: Vec<RunEvent>, sealing: &mut Sealing) -> Result<(), Failure> {
+    async fn record(&mut self, events: Vec<RunEvent>) -> Result<(), Failure> {
         let mut envelopes = Vec::with_capacity(events.len());
         let mut trial = self.run.clone();
         for event in events {
@@ -282,10 +292,8 @@ impl Driver {
             trial.apply(&Logged { receipt: trial_receipt, event: event.clone() }).map_err(defect)?;
             envelopes.push(event);
         }
-        let recorded = self.shared.log.append(envelopes).await?;
+        let recorded = self.shared.log.append_to(&self.run, envelopes).await?;
         if recorded.iter().any(|logged| is_pass(&logged.event.body)) {
-            // The verdict is recorded: the next unit's need not wait, and one mark serves them all.
-            drop(sealing.take());
             // No database that is put back later takes back what was shown: the mark is on disk before
             // this run, and whoever draws it, knows of its PASS.
             self.shared.raise_the_mark().await?;
@@ -434,7 +442,7 @@ async fn interruption(orders: &mut mpsc::Receiver<Order>, scans: Option<&mpsc::S
 /// May this answer be the one that the verdict needs?
 fn comes_to_a_verdict(run: &Run, input: &Input) -> bool {
     match input {
-        Input::Registered(..) => true,
+        Input::Registered(..) | Input::LabelTaken => true,
         Input::Signed(_) => matches!(run.stage, Stage::Challenged { purpose: Purpose::AfterConnect, .. }),
         _ => false,
     }

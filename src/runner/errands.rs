@@ -78,6 +78,10 @@ async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Vec
             match outcome {
                 Outcome::Progress(_) => {}
                 Outcome::Done(run) => records.extend(UnitRecord::of(&run)),
+                // Somebody else finishes it; the others are still this errand's.
+                Outcome::Unrecorded(Some(run), failure) if failure.code == ReasonCode::RUN_OVERTAKEN => {
+                    tracing::warn!(run = %run.id, %failure, "left to whoever goes on with it");
+                }
                 Outcome::Unrecorded(_, failure) => return Err(failure),
             }
         }
@@ -107,7 +111,7 @@ pub async fn settle(log: &LogWriter, run: &Run, printed: bool) -> Result<Run, Fa
     };
     let event = log.run_event(run.id, RunEvent::LabelSettled { kind, printed })?;
     let mut settled = run.clone();
-    for logged in log.append(vec![event]).await? {
+    for logged in log.append_to(run, vec![event]).await? {
         settled.apply(&logged).map_err(|error| Failure::new(ReasonCode::STORE_FAILED, error.to_string()))?;
     }
     Ok(settled)

@@ -6,6 +6,7 @@ use super::people::SignedIn;
 use crate::audit::{Body, Event, LineEvent, RunEvent, event};
 use crate::domain::{EventId, Failure, OperatorRef, ReasonCode, RunId, StationName};
 use crate::ports::{AuditStore, Clock, Entropy, Logged, Receipt};
+use crate::provisioning::Run;
 
 /// Writes events in this station's name.
 #[derive(Clone)]
@@ -60,13 +61,16 @@ impl LogWriter {
         self.envelope(None, Body::Line(event))
     }
 
-    /// Events of one run, in one transaction.
+    /// In one transaction.
     pub async fn append(&self, events: Vec<Event>) -> Result<Vec<Logged>, Failure> {
         let receipts = self.store.append(events.clone()).await?;
-        if receipts.len() != events.len() {
-            return Err(no_receipt());
-        }
-        Ok(events.into_iter().zip(receipts).map(|(event, receipt)| Logged { receipt, event }).collect())
+        logged(events, receipts)
+    }
+
+    /// Events of a run as it is known here: L-531 where it has gone on elsewhere.
+    pub async fn append_to(&self, run: &Run, events: Vec<Event>) -> Result<Vec<Logged>, Failure> {
+        let receipts = self.store.append_to_run(run.id, run.last_seq, events.clone()).await?;
+        logged(events, receipts)
     }
 
     pub fn run_event(&self, run: RunId, event: RunEvent) -> Result<Event, Failure> {
@@ -107,6 +111,13 @@ impl LogWriter {
             body,
         }
     }
+}
+
+fn logged(events: Vec<Event>, receipts: Vec<Receipt>) -> Result<Vec<Logged>, Failure> {
+    if receipts.len() != events.len() {
+        return Err(no_receipt());
+    }
+    Ok(events.into_iter().zip(receipts).map(|(event, receipt)| Logged { receipt, event }).collect())
 }
 
 fn no_receipt() -> Failure {

@@ -42,6 +42,8 @@ macro_rules! store_contract {
             the_head_is_the_tree_over_all_bytes
             a_refused_batch_leaves_nothing
             a_run_is_sealed_once_unless_held
+            of_two_stations_that_resume_one_run_one_goes_on
+            of_two_runs_that_pass_one_unit_one_owes_its_label
             a_free_identity_is_bound
             the_same_identity_on_the_same_unit_is_known
             an_identity_without_uid_is_bound_and_known
@@ -196,6 +198,61 @@ pub async fn a_run_is_sealed_once_unless_held(peer: &dyn Peer) {
     store.append(vec![sealed(held, Verdict::Held, None)]).await.unwrap();
     store.append(vec![sealed(held, Verdict::Pass, None)]).await.unwrap();
     store.append(vec![sealed(run_id(), Verdict::Pass, None)]).await.unwrap_err();
+}
+
+pub async fn of_two_stations_that_resume_one_run_one_goes_on(peer: &dyn Peer) {
+    let (here, there) = (peer.open().await, peer.open().await);
+    let run = run_id();
+    here.append(started(run, "A1", None)).await.unwrap();
+    let held = here.append(vec![sealed(run, Verdict::Held, None)]).await.unwrap()[0].seq;
+    let resumed = || vec![event(run, RunEvent::Resumed {})];
+    let mine = resumed();
+    let (a, b) = tokio::join!(here.append_to_run(run, held, mine.clone()), there.append_to_run(run, held, resumed()),);
+    let overtaken = match (&a, &b) {
+        (Ok(_), Err(failure)) | (Err(failure), Ok(_)) => failure,
+        both => panic!("one of them: {both:?}"),
+    };
+    assert_eq!(overtaken.code, ReasonCode::RUN_OVERTAKEN, "{overtaken}");
+    let head = here.head().await.unwrap();
+    assert_eq!(head.size, held + 2);
+    // Neither does the loser get a verdict in; and the winner's lost answer is read back.
+    let late = there.append_to_run(run, held, vec![sealed(run, Verdict::Pass, None)]).await.unwrap_err();
+    assert_eq!(late.code, ReasonCode::RUN_OVERTAKEN);
+    if let Ok(receipts) = a {
+        assert_eq!(here.append_to_run(run, held, mine).await.unwrap(), receipts);
+    }
+    assert_eq!(here.head().await.unwrap(), head);
+    here.append_to_run(run, held + 1, vec![sealed(run, Verdict::Pass, None)]).await.unwrap();
+    // A run that nobody started, and an event of another run, are mistakes.
+    assert!(here.append_to_run(run_id(), 0, resumed()).await.is_err());
+    let other = run_id();
+    here.append(started(other, "A2", None)).await.unwrap();
+    let last = here.head().await.unwrap().size - 1;
+    assert_eq!(here.append_to_run(other, last, resumed()).await.unwrap_err().code, ReasonCode::STORE_FAILED);
+}
+
+pub async fn of_two_runs_that_pass_one_unit_one_owes_its_label(peer: &dyn Peer) {
+    let (here, there) = (peer.open().await, peer.open().await);
+    let (first, second) = (run_id(), run_id());
+    let mut known = Vec::new();
+    for run in [first, second] {
+        known.push(here.append(started(run, "A1", None)).await.unwrap()[1].seq);
+    }
+    let pass = |run, label| vec![sealed(run, Verdict::Pass, label)];
+    let unit_label = Some(LabelKind::Unit);
+    let (a, b) = tokio::join!(
+        here.append_to_run(first, known[0], pass(first, unit_label)),
+        there.append_to_run(second, known[1], pass(second, unit_label)),
+    );
+    let (loser, at, taken) = match (a, b) {
+        (Ok(_), Err(failure)) => (second, known[1], failure),
+        (Err(failure), Ok(_)) => (first, known[0], failure),
+        both => panic!("one label: {both:?}"),
+    };
+    assert_eq!(taken.code, ReasonCode::LABEL_TAKEN, "{taken}");
+    // It passes all the same, without paper.
+    there.append_to_run(loser, at, pass(loser, None)).await.unwrap();
+    assert_eq!(here.unsettled_labels(&station()).await.unwrap().len(), 1);
 }
 
 pub async fn a_free_identity_is_bound(peer: &dyn Peer) {

@@ -111,6 +111,14 @@ impl AuditStore for Troubled {
         Ok(receipts)
     }
 
+    async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure> {
+        let write = self.before()?;
+        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        let receipts = self.inner.append_to_run(run, known, events).await?;
+        self.after(write, ids.into_iter().zip(&receipts));
+        Ok(receipts)
+    }
+
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure> {
         let write = self.before()?;
         let answer = self.inner.claim(claim).await?;

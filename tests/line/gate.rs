@@ -65,6 +65,11 @@ impl AuditStore for GatedStore {
         self.gate.pass(&events).await;
         receipts
     }
+    async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure> {
+        let receipts = self.store.append_to_run(run, known, events.clone()).await;
+        self.gate.pass(&events).await;
+        receipts
+    }
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure> {
         self.store.claim(claim).await
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use postgres::error::SqlState;
 use rusqlite::{ErrorCode, ffi};
 
-use crate::domain::{Failure, ReasonCode};
+use crate::domain::{Failure, ReasonCode, RunId};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -44,6 +44,12 @@ pub enum StoreError {
     /// The caller's event cannot stand in the log.
     #[error("{0}")]
     Illegal(String),
+    /// Somebody else has written the run on.
+    #[error("run {run} has gone on to event {last}, and was known up to event {known}")]
+    Overtaken { run: RunId, known: u64, last: u64 },
+    /// A unit has one label.
+    #[error("another run of the unit has its label, or owes it: run {run} cannot owe one")]
+    LabelTaken { run: RunId },
     #[error("event {seq} is in an archive that is not at hand")]
     Archived { seq: u64 },
     #[error("the event could not be encoded")]
@@ -72,6 +78,8 @@ impl StoreError {
             StoreError::Practice { .. } => ReasonCode::PRACTICE_MIXED,
             StoreError::Corrupt(_) => ReasonCode::STORE_CORRUPT,
             StoreError::Archived { .. } => ReasonCode::LOG_ARCHIVED,
+            StoreError::Overtaken { .. } => ReasonCode::RUN_OVERTAKEN,
+            StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
                 ReasonCode::STORE_FAILED
             }
@@ -86,11 +94,21 @@ impl StoreError {
     /// Undoing the piece of work that it comes from is enough: the transaction around it is whole.
     pub fn is_of_one_piece(&self) -> bool {
         match self {
-            StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Archived { .. } => true,
+            StoreError::Illegal(_)
+            | StoreError::Encode(_)
+            | StoreError::Archived { .. }
+            | StoreError::Overtaken { .. }
+            | StoreError::LabelTaken { .. }
+            // What it found damaged, others need not come upon.
+            | StoreError::Corrupt(_) => true,
             StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => {
-                failure.code == ErrorCode::ConstraintViolation
+                matches!(failure.code, ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
             }
-            StoreError::Postgres(error) => error.code().is_some_and(|state| state.code().starts_with("23")),
+            StoreError::Sqlite(error) => sqlite_code(error) == ReasonCode::STORE_CORRUPT,
+            // Data exceptions and broken constraints (PostgreSQL, appendix A).
+            StoreError::Postgres(error) => {
+                error.code().is_some_and(|state| matches!(state.code().get(..2), Some("22" | "23")))
+            }
             _ => false,
         }
     }

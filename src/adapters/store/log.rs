@@ -4,8 +4,9 @@
 use super::error::StoreError;
 use super::session::{Row, Session, Sql, Value, number, stored, values};
 use super::{project, sql};
+use crate::audit::event::LabelKind;
 use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
-use crate::domain::{EventId, Verdict};
+use crate::domain::{EventId, RunId, Verdict};
 use crate::ports::{Logged, Receipt};
 
 /// Appends to the log within one transaction that nobody else writes in. Nothing counts before
@@ -82,6 +83,41 @@ pub fn append(
         refuse_a_barred_pass(session, event)?;
     }
     events.iter().map(|event| appender.push(session, event)).collect()
+}
+
+/// Events of a run whose writer knows it up to `known`.
+pub fn append_to_run(
+    session: &mut dyn Session,
+    appender: &mut Appender,
+    run: RunId,
+    known: u64,
+    events: &[Event],
+) -> Result<Vec<Receipt>, StoreError> {
+    let mut written = true;
+    for event in events {
+        if event.run != Some(run) {
+            return Err(StoreError::Illegal(format!("event {} is none of run {run}", event.id)));
+        }
+        written &= receipt(session, event.id)?.is_some();
+    }
+    if !written {
+        let last = session.row(sql::LAST_OF_RUN, values![run.as_uuid().as_bytes()], |row| row.count(0))?;
+        let last = last.ok_or_else(|| StoreError::Illegal(format!("run {run} never started")))?;
+        if last != known {
+            return Err(StoreError::Overtaken { run, known, last });
+        }
+        for event in events {
+            refuse_a_second_label(session, run, event)?;
+        }
+    }
+    append(session, appender, events)
+}
+
+/// Two runs of one unit may come to their verdicts at once, at two stations.
+fn refuse_a_second_label(session: &mut dyn Session, run: RunId, event: &Event) -> Result<(), StoreError> {
+    let Body::Run(RunEvent::Sealed { label: Some(LabelKind::Unit), .. }) = &event.body else { return Ok(()) };
+    let taken = session.row(sql::LABEL_OF_UNIT_OF_RUN, values![run.as_uuid().as_bytes()], |row| row.i64(0))?;
+    taken.map_or(Ok(()), |_| Err(StoreError::LabelTaken { run }))
 }
 
 /// Whoever asked before, this is the moment that counts: nobody else writes.

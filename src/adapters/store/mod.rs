@@ -110,6 +110,13 @@ impl AuditStore for LogStore {
         self.in_time(self.write(move |session, appender| log::append(session, appender, &events))).await
     }
 
+    async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure> {
+        let append = move |session: &mut dyn Session, appender: &mut log::Appender| {
+            log::append_to_run(session, appender, run, known, &events)
+        };
+        self.in_time(self.write(append)).await
+    }
+
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure> {
         self.in_time(self.write(move |session, appender| claim::claim(session, appender, &claim))).await
     }

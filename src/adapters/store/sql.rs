@@ -94,6 +94,7 @@ statements! {
     EVENT_BY_SEQ = "SELECT seq, bytes, leaf_hash FROM events WHERE seq = ?1";
     EVENTS_OF_RUN = "SELECT e.seq, e.bytes, e.leaf_hash FROM run_events r JOIN events e ON e.seq = r.seq
         WHERE r.run = ?1 ORDER BY r.seq";
+    LAST_OF_RUN = "SELECT seq FROM run_events WHERE run = ?1 ORDER BY seq DESC LIMIT 1";
     LEAF_HASH = "SELECT leaf_hash FROM events WHERE seq = ?1";
     LEAF_HASHES_FROM = "SELECT leaf_hash FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
     HASH = "SELECT hash FROM hashes WHERE position = ?1";
@@ -175,6 +176,10 @@ statements! {
     UNIT_LABEL = "SELECT l.state FROM runs r JOIN labels l ON l.run = r.run AND l.kind = 'unit'
         WHERE r.product = ?1 AND r.serial = ?2 AND r.run <> ?3 AND l.owed_seq < ?4 AND l.state <> 'none'
         ORDER BY l.owed_seq DESC LIMIT 1";
+    LABEL_OF_UNIT_OF_RUN = "SELECT l.owed_seq FROM runs me
+        JOIN runs r ON r.product = me.product AND r.serial = me.serial AND r.run <> me.run
+        JOIN labels l ON l.run = r.run AND l.kind = 'unit' AND l.state <> 'none'
+        WHERE me.run = ?1 LIMIT 1";
 
     PERSON_BY_NAME = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled
         FROM people p LEFT JOIN operators o ON o.id = p.id WHERE p.name = ?1";

@@ -442,11 +442,14 @@ impl Station {
                     self.driven.remove(&run.id);
                     self.slips.remove(&run.id);
                     self.end_errand(run.id);
-                    if run.stage != Stage::Sealed {
-                        self.cut.insert(run.id, arrival);
+                    // What somebody else goes on with is closed, and labelled, there.
+                    if failure.code != ReasonCode::RUN_OVERTAKEN {
+                        if run.stage != Stage::Sealed {
+                            self.cut.insert(run.id, arrival);
+                        }
+                        // Its label, or the question about it, is owed all the same.
+                        self.spool.note(&run);
                     }
-                    // Its label, or the question about it, is owed all the same.
-                    self.spool.note(&run);
                 }
                 self.note_log(Err(failure));
             }

@@ -244,6 +244,9 @@ impl AuditStore for Memory {
         Ok(who)
     }
 
+    async fn append_to_run(&self, _: RunId, _: u64, _: Vec<Event>) -> Result<Vec<Receipt>, Failure> {
+        not_here()
+    }
     async fn claim(&self, _: Claim) -> Result<ClaimAnswer, Failure> {
         not_here()
     }
