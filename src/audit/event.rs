@@ -323,6 +323,11 @@ pub enum LineEvent {
         rows: u64,
         conflicts: u64,
     },
+    /// A certificate that a profile trusts: each stands in the log once, so that what a run was decided by
+    /// is at hand years later.
+    CertificatePinned {
+        certificate: Bytes,
+    },
     /// The log was copied here from another store, leaf by leaf.
     LogMigrated {
         from: String,
@@ -348,6 +353,15 @@ pub enum LineEvent {
         root: Sha256,
         file: Sha256,
     },
+}
+
+impl LineEvent {
+    /// The id of the event that holds the certificate with this fingerprint, whoever writes it.
+    pub fn pinned_as(fingerprint: &Fingerprint) -> EventId {
+        let mut id = [0; 16];
+        id.copy_from_slice(&fingerprint.as_bytes()[..16]);
+        EventId::from_random(id)
+    }
 }
 
 /// What a key vouches for.

@@ -2,12 +2,14 @@
 //! someone who trusts nobody here: checkpoints, proofs and bundles of them.
 
 pub mod bundle;
+pub mod challenge;
 pub mod event;
 mod flat;
 pub mod note;
 pub mod proof;
 pub mod tlog_proof;
 mod tree;
+pub mod x509;
 
 pub use event::{Body, Event, LineEvent, RunEvent};
 pub use tree::{LeafHash, Node, TreeHead, TreeState};

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use crate::audit::event::{FreeText, ImportConflict, ImportSource, LogKeyRole};
 use crate::audit::{Event, Node, TreeHead};
 use crate::domain::{
-    BatchName, ChipUid, Failure, Fingerprint, Identity, KnownIdentity, OperatorRef, Product, ReasonCode, RunId,
+    BatchName, ChipUid, EventId, Failure, Fingerprint, Identity, KnownIdentity, OperatorRef, Product, ReasonCode, RunId,
     StationName, ThingName, Unit, Verdict,
 };
 use crate::ports::{Collision, Logged, RunLog};
@@ -211,6 +211,9 @@ pub trait History: Send + Sync {
     async fn checkpoints(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Failure>;
 
     async fn latest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, Failure>;
+
+    /// The event that has this id.
+    async fn event(&self, id: EventId) -> Result<Option<Logged>, Failure>;
 
     /// The newest ruling on a rollback, if any: (its event's number, size and root it was about).
     async fn rollback_ruling(&self) -> Result<Option<Logged>, Failure>;

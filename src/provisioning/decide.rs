@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::checks::{self, ChallengeFacts, Checked};
+use super::checks::{self, Checked};
 use super::run::{Label, Run, Stage, verdict_of};
 use super::values::{RegisterValues, label_variables, register_values, variables_of};
 use crate::audit::RunEvent;
+use crate::audit::challenge::{ChallengeFacts, challenge as challenge_message};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord};
 use crate::domain::profile::Profile;
 use crate::domain::{BoardSerial, Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Verdict};
@@ -234,7 +235,7 @@ fn challenge(
         let failure = Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit");
         return fail(run, run.step(), failure, context);
     };
-    let message = checks::challenge(&ChallengeFacts {
+    let message = challenge_message(&ChallengeFacts {
         run: run.id,
         unit,
         port: &run.device.path,

@@ -67,6 +67,15 @@ impl LogWriter {
         logged(events, receipts)
     }
 
+    /// Each certificate once in the log's life, however often a station starts.
+    pub async fn pin(&self, certificates: impl Iterator<Item = &[u8]>) -> Result<(), Failure> {
+        let pinned = |der: &[u8]| {
+            let certificate = Bytes(der.to_vec());
+            self.line_event_as(LineEvent::pinned_as(&Fingerprint::of(der)), LineEvent::CertificatePinned { certificate })
+        };
+        self.append(certificates.map(pinned).collect()).await.map(drop)
+    }
+
     /// Events of a run as it is known here: L-531 where it has gone on elsewhere.
     pub async fn append_to(&self, run: &Run, events: Vec<Event>) -> Result<Vec<Logged>, Failure> {
         let receipts = self.store.append_to_run(run.id, run.last_seq, events.clone()).await?;

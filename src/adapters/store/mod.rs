@@ -37,7 +37,7 @@ use session::Session;
 use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Event, Node, TreeHead};
 use crate::domain::{
-    BatchName, Failure, Identity, KnownIdentity, OperatorRef, ReasonCode, RunId, Sha256, StationName, Unit,
+    BatchName, EventId, Failure, Identity, KnownIdentity, OperatorRef, ReasonCode, RunId, Sha256, StationName, Unit,
 };
 use crate::ports::{
     Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found,
@@ -313,6 +313,10 @@ impl History for LogStore {
 
     async fn latest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, Failure> {
         self.read(history::latest_checkpoint).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Logged>, Failure> {
+        self.read(move |session| log::by_id(session, id)).await
     }
 
     async fn rollback_ruling(&self) -> Result<Option<Logged>, Failure> {

@@ -221,6 +221,7 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::SignInRefused { .. }
         | LineEvent::PersonForgotten { .. }
         | LineEvent::TextForgotten { .. }
+        | LineEvent::CertificatePinned { .. }
         | LineEvent::BoardRefused { .. }
         | LineEvent::ImportEnded { .. }
         | LineEvent::LogMigrated { .. }

@@ -3,9 +3,7 @@
 //! Pure: the certificate, the trust, the time, the message and the answer are all inputs, so that an
 //! outsider can repeat every decision from what the log holds.
 
-mod algorithms;
 mod certificate;
-mod challenge;
 mod fields;
 mod key;
 mod path;
@@ -15,5 +13,4 @@ pub(super) mod tests;
 mod uid;
 
 pub use certificate::{Checked, check_certificate, check_trust, spki_hash};
-pub use challenge::{ChallengeFacts, challenge};
 pub use signature::{scheme_for, verify_signature};

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, KeyUsage, VerifiedPath};
 
-use super::algorithms::ACCEPTED;
 use super::fields::{Fields, rfc3339};
+use crate::audit::x509::ACCEPTED;
 use crate::domain::profile::Trust;
 use crate::domain::{Failure, Fingerprint, ReasonCode};
 

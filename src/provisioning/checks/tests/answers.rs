@@ -6,7 +6,8 @@ use super::forge::Key;
 use super::*;
 use crate::audit::event::{Purpose, SignatureScheme};
 use crate::domain::{PortPath, RunId, Unit};
-use crate::provisioning::checks::{ChallengeFacts, challenge, scheme_for, verify_signature};
+use crate::audit::challenge::{ChallengeFacts, challenge};
+use crate::provisioning::checks::{scheme_for, verify_signature};
 
 fn checked(key: &Key) -> Checked {
     let vendor = Vendor::new();

@@ -1,11 +1,74 @@
-//! The signature algorithms accepted on certificates.
+//! Who signed a certificate, asked the same way today and years later.
 
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use webpki::aws_lc_rs as standard;
+use x509_cert::der::{self, AnyRef, Decode, Reader, SliceReader, Tag, Tagged};
+
+/// Did the key in `issuer` sign `certificate`, and is the one's subject the other's issuer? Both are DER.
+/// Whether `issuer` may issue certificates at all, and when, is another question.
+pub fn issued(issuer: &[u8], certificate: &[u8]) -> bool {
+    let (Ok(issuer), Ok(certificate)) = (Parts::of(issuer), Parts::of(certificate)) else { return false };
+    let fits = |algorithm: &&&dyn SignatureVerificationAlgorithm| {
+        algorithm.signature_alg_id().as_ref() == certificate.algorithm
+            && algorithm.public_key_alg_id().as_ref() == issuer.key_algorithm
+    };
+    issuer.subject == certificate.issuer
+        && ACCEPTED.iter().filter(fits).any(|algorithm| {
+            algorithm.verify_signature(issuer.key, certificate.signed, certificate.signature).is_ok()
+        })
+}
+
+/// Of a Certificate (RFC 5280 §4.1), each as its very bytes.
+struct Parts<'a> {
+    /// TBSCertificate.
+    signed: &'a [u8],
+    /// The contents of the signature's AlgorithmIdentifier.
+    algorithm: &'a [u8],
+    signature: &'a [u8],
+    issuer: &'a [u8],
+    subject: &'a [u8],
+    /// The contents of the SubjectPublicKeyInfo's AlgorithmIdentifier, and the key's bits.
+    key_algorithm: &'a [u8],
+    key: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(der: &'a [u8]) -> der::Result<Self> {
+        const EXPLICIT_VERSION: u8 = 0xa0;
+        let mut reader = SliceReader::new(der)?;
+        let (signed, algorithm, signature) = reader.sequence(|whole| {
+            Ok::<_, der::Error>((whole.tlv_bytes()?, contents(whole.tlv_bytes()?, Tag::Sequence)?, bits(whole.tlv_bytes()?)?))
+        })?;
+        reader.finish()?;
+        let mut tbs = SliceReader::new(contents(signed, Tag::Sequence)?)?;
+        if tbs.peek_byte() == Some(EXPLICIT_VERSION) {
+            tbs.tlv_bytes()?;
+        }
+        let [_serial, _algorithm, issuer, _validity, subject] = [(); 5].map(|()| tbs.tlv_bytes());
+        let (issuer, subject) = (issuer?, subject?);
+        let mut key = SliceReader::new(contents(tbs.tlv_bytes()?, Tag::Sequence)?)?;
+        let (key_algorithm, key) = (contents(key.tlv_bytes()?, Tag::Sequence)?, bits(key.tlv_bytes()?)?);
+        Ok(Self { signed, algorithm, signature, issuer, subject, key_algorithm, key })
+    }
+}
+
+fn contents(tlv: &[u8], tag: Tag) -> der::Result<&[u8]> {
+    let any = AnyRef::from_der(tlv)?;
+    any.tag().assert_eq(tag)?;
+    Ok(any.value())
+}
+
+/// A BIT STRING of whole bytes.
+fn bits(tlv: &[u8]) -> der::Result<&[u8]> {
+    match contents(tlv, Tag::BitString)? {
+        [0, bytes @ ..] => Ok(bytes),
+        _ => Err(der::ErrorKind::Value { tag: Tag::BitString }.into()),
+    }
+}
 
 /// ECDSA on the three NIST curves with each SHA-2, once as RFC 5758 §3.2 wants it and once with
 /// explicit NULL parameters; RSA PKCS#1 v1.5 and PSS (RFC 4055) with keys of 2048 to 8192 bits.
-pub(super) static ACCEPTED: &[&dyn SignatureVerificationAlgorithm] = &[
+pub(crate) static ACCEPTED: &[&dyn SignatureVerificationAlgorithm] = &[
     standard::ECDSA_P256_SHA256,
     standard::ECDSA_P256_SHA384,
     standard::ECDSA_P256_SHA512,

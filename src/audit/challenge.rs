@@ -17,6 +17,22 @@ pub struct ChallengeFacts<'a> {
 
 const CONTEXT: &str = "lineseal challenge v1";
 
+impl ChallengeFacts<'_> {
+    /// Is `message` a challenge of this run, board and purpose? What the log's state and the random bytes
+    /// were is its own to say.
+    pub fn are_of(&self, message: &[u8]) -> bool {
+        let Some(rest) = message.len().checked_sub(2 * (LENGTH + HASH)) else { return false };
+        let own = challenge(&ChallengeFacts { log_root: [0; HASH], random: [0; HASH], ..*self });
+        let length = (HASH as u32).to_be_bytes();
+        let (root, random) = message[rest..].split_at(LENGTH + HASH);
+        own.get(..rest) == Some(&message[..rest]) && root.starts_with(&length) && random.starts_with(&length)
+    }
+}
+
+/// Of a field's length, and of a hash.
+const LENGTH: usize = 4;
+const HASH: usize = 32;
+
 /// The challenge: each field behind its length in four bytes, big-endian.
 pub fn challenge(facts: &ChallengeFacts) -> Vec<u8> {
     let fields: [&[u8]; 8] = [
