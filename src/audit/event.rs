@@ -528,6 +528,27 @@ pub struct Decision {
     pub path: Vec<Fingerprint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid_in_certificate: Option<ChipUid>,
+    /// An intermediate has expired and the profile accepts that: the path was looked at as of this
+    /// moment, RFC 3339, the beginning of the certificate's own validity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_as_of: Option<String>,
+    /// The revocation lists that were asked; none of them names a certificate of the path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crls: Vec<CrlFacts>,
+}
+
+/// Which revocation list it was.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CrlFacts {
+    pub issuer: String,
+    /// The CRL number in hexadecimal, where the list has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// RFC 3339, UTC.
+    pub this_update: String,
+    pub next_update: String,
+    /// Of the DER.
+    pub sha256: Sha256,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
