@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::labels::{bytes, field, fields, heading, reason, time, word};
 use super::super::reader::Reader;
-use crate::audit::event::{Decision, Purpose, Standing, TargetRecord, TokenFacts};
+use crate::audit::event::{CrlFacts, Decision, Purpose, Standing, TargetRecord, TokenFacts};
 use crate::audit::{Body, RunEvent};
 use crate::domain::{Failure, Fingerprint, OperatorRef, ReasonCode, Verdict};
 use crate::ports::{Logged, RunLog};
@@ -200,6 +200,15 @@ fn certificate(fingerprint: &Fingerprint, decision: &Decision) {
     }
     // Leaf first, the pinned CA last.
     fields("  path", decision.path.iter().map(ToString::to_string));
+    if let Some(moment) = &decision.path_as_of {
+        field("  path as of", format!("{moment}: an intermediate has expired, which the profile accepts"));
+    }
+    fields("  not revoked", decision.crls.iter().map(revocation_list));
+}
+
+fn revocation_list(crl: &CrlFacts) -> String {
+    let number = crl.number.as_deref().unwrap_or("-");
+    format!("list {number} of {}, {}, SHA-256 {}", crl.issuer, crl.this_update, crl.sha256)
 }
 
 fn purpose_of(purpose: Purpose) -> &'static str {
