@@ -5,6 +5,7 @@ mod answers;
 mod certificates;
 pub(in crate::provisioning) mod forge;
 mod mutations;
+mod revocation;
 mod uids;
 
 use jiff::Timestamp;
