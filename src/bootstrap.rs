@@ -22,7 +22,8 @@ use crate::config::{Config, LogKey, Postgres};
 use crate::domain::profile::Trust;
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{
-    Archiving, AuditStore, BoardSource, CheckpointPlace, Checkpoints, Clock, Entropy, History, Imports, LogSigner, People,
+    Archiving, AuditStore, BoardSource, CheckpointPlace, Checkpoints, Clock, Entropy, History, Imports, LogSigner,
+    People,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};

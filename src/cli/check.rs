@@ -49,7 +49,15 @@ fn pins_of(pins: &Pins, texts: &Texts) {
         let number = crl.number.as_deref().unwrap_or("-");
         let (from, until) = (crl.this_update.as_str(), crl.next_update.as_str());
         let (file, issuer) = (file.display().to_string(), crl.issuer.as_str());
-        say(&fl!(texts.loader(), "check-crl", file = file, issuer = issuer, number = number, from = from, until = until));
+        say(&fl!(
+            texts.loader(),
+            "check-crl",
+            file = file,
+            issuer = issuer,
+            number = number,
+            from = from,
+            until = until
+        ));
     }
 }
 
@@ -57,15 +65,7 @@ fn pin(role: &str, pin: &Pin, texts: &Texts) {
     let Pin { subject, key, not_before, not_after, .. } = pin;
     let (subject, key) = (subject.as_str(), key.as_str());
     let (from, until) = (not_before.as_str(), not_after.as_str());
-    say(&fl!(
-        texts.loader(),
-        "check-pin",
-        role = role,
-        subject = subject,
-        key = key,
-        from = from,
-        until = until
-    ));
+    say(&fl!(texts.loader(), "check-pin", role = role, subject = subject, key = key, from = from, until = until));
     if pin.expired {
         say(&fl!(texts.loader(), "check-expired"));
     }

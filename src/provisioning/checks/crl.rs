@@ -89,10 +89,7 @@ impl<'a> Crl<'a> {
             algorithm.signature_alg_id().as_ref() == self.algorithm
                 && algorithm.public_key_alg_id().as_ref() == key_algorithm
         };
-        ACCEPTED
-            .iter()
-            .filter(fits)
-            .any(|algorithm| algorithm.verify_signature(key, self.tbs, self.signature).is_ok())
+        ACCEPTED.iter().filter(fits).any(|algorithm| algorithm.verify_signature(key, self.tbs, self.signature).is_ok())
     }
 
     /// From this second on it says nothing (RFC 5280 §6.3.3 a).

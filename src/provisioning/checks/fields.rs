@@ -48,6 +48,10 @@ impl<'a> Fields<'a> {
             tbs.tlv_bytes()?;
         }
         let serial = AnyRef::from_der(expect(tbs, Tag::Integer)?)?.value();
+        // X.690 §8.3.2: revocation lists name it byte by byte.
+        if matches!(serial, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]) {
+            return Err(ErrorKind::Noncanonical { tag: Tag::Integer }.into());
+        }
         expect(tbs, Tag::Sequence)?;
         let issuer: Name = tbs.decode()?;
         let (not_before, not_after) =

@@ -38,7 +38,12 @@ pub(super) fn may_sign(spki: &[u8]) -> Result<(), String> {
     match kind_of(&info) {
         Ok(_) => Ok(()),
         // Other sizes than a chip's are none of a challenge's business here.
-        Err(_) if info.algorithm.oid == RSA_ENCRYPTION && rsa_bits(&info).is_ok_and(|bits| (2048..=8192).contains(&bits)) => Ok(()),
+        Err(_)
+            if info.algorithm.oid == RSA_ENCRYPTION
+                && rsa_bits(&info).is_ok_and(|bits| (2048..=8192).contains(&bits)) =>
+        {
+            Ok(())
+        }
         Err(kind) => Err(format!("its key is {kind}")),
     }
 }

@@ -46,8 +46,7 @@ pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -
 
     let now = now.as_second();
     let while_valid = now.min(fields.not_after).max(fields.not_before);
-    let candidates =
-        pinned.candidates(&leaf, while_valid).map_err(|error| refuse(&error, fields, Stage::Leaf))?;
+    let candidates = pinned.candidates(&leaf, while_valid).map_err(|error| refuse(&error, fields, Stage::Leaf))?;
     check_validity(fields, now)?;
 
     let (path, as_of) = match candidates.path(&leaf, &lists, now, now) {

@@ -126,7 +126,9 @@ impl<'a> Lists<'a> {
                 let cause = format!("no revocation list speaks of every certificate of {}", issuers.join("; "));
                 Err(Failure::new(ReasonCode::CRL_UNUSABLE, cause))
             }
-            Err(error) => Err(unusable(&asked.first().map_or("".into(), |crl| crl.file.display().to_string()), &describe(&error))),
+            Err(error) => {
+                Err(unusable(&asked.first().map_or("".into(), |crl| crl.file.display().to_string()), &describe(&error)))
+            }
         }
     }
 
@@ -141,9 +143,8 @@ impl<'a> Lists<'a> {
         if self.coverage == CrlCoverage::Leaf {
             issuers.truncate(1);
         }
-        let is_of = |list: &&Signed<'_>| {
-            issuers.iter().any(|(name, key)| list.crl.list.issuer() == name && list.key == *key)
-        };
+        let is_of =
+            |list: &&Signed<'_>| issuers.iter().any(|(name, key)| list.crl.list.issuer() == name && list.key == *key);
         self.lists.iter().filter(is_of).map(|list| &list.crl).collect()
     }
 }

@@ -7,6 +7,7 @@ pub(in crate::provisioning) mod forge;
 mod mutations;
 mod revocation;
 mod uids;
+mod vendors;
 
 use jiff::Timestamp;
 
