@@ -608,6 +608,28 @@ pub enum LabelStatus {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_decision_without_revocation_lists_is_written_as_it_always_was() {
+        let old = concat!(
+            r#"{"key":"ec-p256","spki":"SHA","subject":"CN=chip","issuer":"CN=vendor","serial":"01","#,
+            r#""not_before":"2020-01-01T00:00:00Z","not_after":"9999-12-31T23:59:59Z","path":["SHA"]}"#
+        )
+        .replace("SHA", &"0".repeat(64));
+        let decision: Decision = serde_json::from_str(&old).unwrap();
+        assert_eq!((&decision.path_as_of, decision.crls.len()), (&None, 0));
+        assert_eq!(serde_json::to_string(&decision).unwrap(), old);
+        let crl = CrlFacts {
+            issuer: "CN=vendor".to_owned(),
+            number: Some("07".to_owned()),
+            this_update: "2026-01-01T00:00:00Z".to_owned(),
+            next_update: "2027-01-01T00:00:00Z".to_owned(),
+            sha256: Sha256::of(b"list"),
+        };
+        let as_of = Some("2023-01-01T00:00:00Z".to_owned());
+        let new = Decision { path_as_of: as_of, crls: vec![crl], ..decision };
+        assert_eq!(serde_json::from_str::<Decision>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
+    }
+
     /// An event lies flat in its envelope: a field that has the name of one of the envelope's could be
     /// written and never be read again.
     #[test]

@@ -250,6 +250,9 @@ fn check_validity(fields: &Fields, now: i64) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Asked about each path that holds.
+type Judge<'j> = dyn Fn(&VerifiedPath<'_>) -> Result<(), Error> + 'j;
+
 /// One run of the verifier; `judge` may refuse a path that holds otherwise.
 fn verify<'p>(
     leaf: &'p EndEntityCert<'p>,
@@ -257,7 +260,7 @@ fn verify<'p>(
     intermediates: &'p [CertificateDer<'p>],
     at: i64,
     usage: impl ExtendedKeyUsageValidator,
-    judge: Option<&dyn Fn(&VerifiedPath<'_>) -> Result<(), Error>>,
+    judge: Option<&Judge<'_>>,
 ) -> Result<VerifiedPath<'p>, Error> {
     leaf.verify_for_usage(ACCEPTED, anchors, intermediates, unix_time(at), usage, None, judge)
 }

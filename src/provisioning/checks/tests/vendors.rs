@@ -1,7 +1,5 @@
 //! What vendors really encode, and what nobody may.
 
-use std::time::Duration;
-
 use super::forge::{
     Encoding, Hash, Key, NULL, Tbs, attribute, basic_constraints, bits, extended_key_usage, extension, name, octets,
     oid, rsa_spki, sequence, time, tlv,
@@ -53,13 +51,8 @@ fn a_knot_of_cross_signed_cas_ends_in_an_error_and_soon() {
     let root = Tbs::ca(ROOT, ROOT, &root_key).sign(&root_key);
     let chip = Tbs::leaf(CHIP, &ca(0), &Key::new(KeyKind::EcP256)).sign(&keys[0]);
     let mut pinned: Vec<&[u8]> = knot.iter().map(Vec::as_slice).collect();
-    let (done, over) = std::sync::mpsc::channel();
-    std::thread::scope(|scope| {
-        scope.spawn(|| done.send(check(&chip, &trust(&[&root], &pinned))).unwrap());
-        // Its own budget ends it; the bound is for a verifier that had none.
-        let result = over.recv_timeout(Duration::from_secs(60)).expect("the knot was never untied");
-        assert!(result.is_err());
-    });
+    // The verifier's own budget ends it.
+    assert!(check(&chip, &trust(&[&root], &pinned)).is_err());
     let way_out = Tbs::ca(&ca(0), ROOT, &keys[0]).sign(&root_key);
     pinned.insert(0, &way_out);
     passes(&chip, &trust(&[&root], &pinned));
