@@ -116,7 +116,8 @@ async fn equip_with(
 ) -> Result<(Equipment, StationLock), Failure> {
     refuse_practice_roots(config)?;
     for profile in &config.profiles {
-        check_trust(&profile.trust)?;
+        check_trust(&profile.trust)
+            .map_err(|failure| Failure { cause: format!("profile {}: {}", profile.name, failure.cause), ..failure })?;
     }
     let lock = StationLock::take(data_dir)?;
     let Records { log, custody, .. } = records_with(config, data_dir, bucket, postgres::open_or_wait)?;
