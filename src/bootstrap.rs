@@ -19,10 +19,13 @@ use crate::adapters::sqlite::{self, Moved, StationLock};
 use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::config::{Config, LogKey, Postgres};
+use crate::domain::profile::Trust;
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{
-    Archiving, AuditStore, BoardSource, CheckpointPlace, Checkpoints, Entropy, History, Imports, LogSigner, People,
+    Archiving, AuditStore, BoardSource, CheckpointPlace, Checkpoints, Clock, Entropy, History, Imports, LogSigner,
+    People,
 };
+use crate::provisioning::checks::{self, Pins};
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
 mod handing_over;
@@ -112,6 +115,10 @@ async fn equip_with(
     bucket: Option<Bucket>,
 ) -> Result<(Equipment, StationLock), Failure> {
     refuse_practice_roots(config)?;
+    for profile in &config.profiles {
+        check_trust(&profile.trust)
+            .map_err(|failure| Failure { cause: format!("profile {}: {}", profile.name, failure.cause), ..failure })?;
+    }
     let lock = StationLock::take(data_dir)?;
     let Records { log, custody, .. } = records_with(config, data_dir, bucket, postgres::open_or_wait)?;
     let equipment = Equipment {
@@ -284,6 +291,11 @@ fn keep_practice_apart(config: &Config, data_dir: &Path) -> Result<(), Failure> 
         }
         (true, true, _) | (false, false, _) => Ok(()),
     }
+}
+
+/// What the profile pins, as it stands today: K-701 or K-705 where no chip could be judged by it.
+pub fn check_trust(trust: &Trust) -> Result<Pins, Failure> {
+    checks::check_trust(trust, SystemClock.now())
 }
 
 /// The practice vendor's CA vouches for nothing real.

@@ -209,16 +209,25 @@ def ecdsa_der(signature):
 
 
 def evidence(events):
-    """The files that the events make, and the chips' signatures to check."""
-    files, answers, runs = {}, [], {}
+    """The files that the events make, and the chips' answers to check."""
+    files, answers, runs, pinned = {}, [], {}, {}
     for seq, event in events:
         kind, run = event.get("event"), event.get("run")
-        if kind == "imported" and "certificate" in event:
-            files[f"evidence/{seq}-certificate.der"] = unbase64(event["certificate"], f"events/{seq}.json")
+        if kind in ("imported", "certificate-pinned") and "certificate" in event:
+            certificate = unbase64(event["certificate"], f"events/{seq}.json")
+            files[f"evidence/{seq}-certificate.der"] = certificate
+            if kind == "certificate-pinned":
+                pinned[sha256(certificate).hex()] = certificate
+        elif kind == "crl-pinned":
+            files[f"evidence/{seq}-crl.der"] = unbase64(event["crl"], f"events/{seq}.json")
         if run is None:
             continue
         shown = runs.setdefault(run, {})
-        if kind in ("chip-read", "read-again"):
+        if kind == "run-started":
+            shown["port"] = event["device"]["path"]
+        elif kind == "identified":
+            shown["unit"] = event["unit"]
+        elif kind in ("chip-read", "read-again"):
             shown["certificate"] = unbase64(event["reading"]["certificate"], f"events/{seq}.json")
             files[f"evidence/{seq}-certificate.der"] = shown["certificate"]
         elif kind == "challenge-made":
@@ -233,8 +242,50 @@ def evidence(events):
                 files[f"evidence/{seq}-signature.der"] = signature
             purpose, challenge = shown.pop("challenge", (None, None))
             if purpose == event["purpose"] and "certificate" in shown:
-                answers.append((seq, shown["certificate"], challenge, signature, event["scheme"]))
+                issuers = [pinned.get(each) for each in event["decision"]["path"][1:]]
+                answers.append(
+                    {
+                        "seq": seq,
+                        "certificate": shown["certificate"],
+                        "challenge": challenge,
+                        "signature": signature,
+                        "scheme": event["scheme"],
+                        "facts": [run, shown.get("unit"), shown.get("port"), purpose],
+                        "decision": event["decision"],
+                        "issuers": [] if None in issuers else issuers,
+                    }
+                )
     return files, answers
+
+
+def check_challenge(answer):
+    """Eight fields, each behind its length in four bytes: the last two are the log's root and random bytes."""
+    what = f"event {answer['seq']}: its challenge was made for another run, board or purpose"
+    run, unit, port, purpose = answer["facts"]
+    need(unit is not None and port is not None, what)
+    texts = ["lineseal challenge v1", None, unit["product"], unit["serial"], port, purpose]
+    fields = [bytes.fromhex(run.replace("-", "")) if text_ is None else text_.encode() for text_ in texts]
+    begins = b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+    rest = answer["challenge"][len(begins) :]
+    need(answer["challenge"].startswith(begins) and len(rest) == 72, what)
+    need(rest[:4] == rest[36:40] == (32).to_bytes(4, "big"), what)
+
+
+def check_path(answer):
+    what = f"event {answer['seq']}: the certificates that it was decided by did not sign each other as it says"
+    certificate, decision = answer["certificate"], answer["decision"]
+    need(decision["path"][0] == sha256(certificate).hex(), what)
+    spki = openssl("x509", "-inform", "DER", "-in", "{certificate}", "-noout", "-pubkey", certificate=certificate)
+    need(spki.returncode == 0, what)
+    lines = spki.stdout.decode().split("-----")[2]
+    need(sha256(base64.b64decode(lines)).hex() == decision["spki"], what)
+    path = [certificate] + answer["issuers"]
+    for one, issuer in zip(path, path[1:]):
+        done = openssl(
+            "verify", "-no_check_time", "-partial_chain", "-trusted", "{issuer}", "{certificate}",
+            issuer=issuer, certificate=one,
+        )
+        need(done.returncode == 0, what)
 
 
 def check_chip(seq, certificate, challenge, signature, scheme):
@@ -305,7 +356,9 @@ def check(folder, pinned):
     for name in sorted(files):
         need(name in expected, f"{name} does not belong here")
     for answer in answers:
-        check_chip(*answer)
+        check_chip(*(answer[part] for part in ("seq", "certificate", "challenge", "signature", "scheme")))
+        check_challenge(answer)
+        check_path(answer)
     for disclosure in manifest.get("disclosures", []):
         check_disclosure(disclosure, [event for _, event, _ in events])
     unit = manifest["unit"]
@@ -314,7 +367,8 @@ def check(folder, pinned):
     say(f"unit: {unit['product']} {unit['serial']}")
     say(f"log: {origin}, {size} events, root {root.hex()}")
     say(f"proven events: {', '.join(str(seq) for seq, _, _ in events)}")
-    say(f"chips' signatures verified: {len(answers)}")
+    whole = sum(1 for answer in answers if answer["issuers"])
+    say(f"chips' signatures verified: {len(answers)}, {whole} of them with the path to a certificate that was pinned")
     for disclosure in manifest.get("disclosures", []):
         shown = json.dumps(disclosure["text"]) if disclosure["state"] == "revealed" else "forgotten"
         say(f"{disclosure['sha256']}: {shown}")

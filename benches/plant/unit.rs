@@ -276,6 +276,8 @@ impl Made {
             not_after: "9999-12-31T00:00:00Z".to_owned(),
             path: vec![self.identity.fingerprint, Fingerprint::of(b"intermediate"), Fingerprint::of(b"root")],
             uid_in_certificate: uid,
+            path_as_of: None,
+            crls: Vec::new(),
         };
         let answered = RunEvent::ChallengeAnswered {
             purpose: Purpose::First,

@@ -328,6 +328,10 @@ pub enum LineEvent {
     CertificatePinned {
         certificate: Bytes,
     },
+    /// A revocation list that a profile names, likewise.
+    CrlPinned {
+        crl: Bytes,
+    },
     /// The log was copied here from another store, leaf by leaf.
     LogMigrated {
         from: String,
@@ -356,11 +360,9 @@ pub enum LineEvent {
 }
 
 impl LineEvent {
-    /// The id of the event that holds the certificate with this fingerprint, whoever writes it.
-    pub fn pinned_as(fingerprint: &Fingerprint) -> EventId {
-        let mut id = [0; 16];
-        id.copy_from_slice(&fingerprint.as_bytes()[..16]);
-        EventId::from_random(id)
+    /// The id of the event that pins what has this SHA-256, whoever writes it.
+    pub fn pinned_as(sha256: &[u8; 32]) -> EventId {
+        EventId::from_random(std::array::from_fn(|at| sha256[at]))
     }
 }
 
@@ -542,6 +544,27 @@ pub struct Decision {
     pub path: Vec<Fingerprint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid_in_certificate: Option<ChipUid>,
+    /// An intermediate has expired and the profile accepts that: the path was looked at as of this
+    /// moment, RFC 3339, the beginning of the certificate's own validity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_as_of: Option<String>,
+    /// The revocation lists that were asked; none of them names a certificate of the path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crls: Vec<CrlFacts>,
+}
+
+/// Which revocation list it was.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CrlFacts {
+    pub issuer: String,
+    /// The CRL number in hexadecimal, where the list has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// RFC 3339, UTC.
+    pub this_update: String,
+    pub next_update: String,
+    /// Of the DER.
+    pub sha256: Sha256,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -600,6 +623,28 @@ pub enum LabelStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_decision_without_revocation_lists_is_written_as_it_always_was() {
+        let old = concat!(
+            r#"{"key":"ec-p256","spki":"SHA","subject":"CN=chip","issuer":"CN=vendor","serial":"01","#,
+            r#""not_before":"2020-01-01T00:00:00Z","not_after":"9999-12-31T23:59:59Z","path":["SHA"]}"#
+        )
+        .replace("SHA", &"0".repeat(64));
+        let decision: Decision = serde_json::from_str(&old).unwrap();
+        assert_eq!((&decision.path_as_of, decision.crls.len()), (&None, 0));
+        assert_eq!(serde_json::to_string(&decision).unwrap(), old);
+        let crl = CrlFacts {
+            issuer: "CN=vendor".to_owned(),
+            number: Some("07".to_owned()),
+            this_update: "2026-01-01T00:00:00Z".to_owned(),
+            next_update: "2027-01-01T00:00:00Z".to_owned(),
+            sha256: Sha256::of(b"list"),
+        };
+        let as_of = Some("2023-01-01T00:00:00Z".to_owned());
+        let new = Decision { path_as_of: as_of, crls: vec![crl], ..decision };
+        assert_eq!(serde_json::from_str::<Decision>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
+    }
 
     /// An event lies flat in its envelope: a field that has the name of one of the envelope's could be
     /// written and never be read again.

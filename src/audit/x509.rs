@@ -13,9 +13,15 @@ pub fn issued(issuer: &[u8], certificate: &[u8]) -> bool {
             && algorithm.public_key_alg_id().as_ref() == issuer.key_algorithm
     };
     issuer.subject == certificate.issuer
-        && ACCEPTED.iter().filter(fits).any(|algorithm| {
-            algorithm.verify_signature(issuer.key, certificate.signed, certificate.signature).is_ok()
-        })
+        && ACCEPTED
+            .iter()
+            .filter(fits)
+            .any(|algorithm| algorithm.verify_signature(issuer.key, certificate.signed, certificate.signature).is_ok())
+}
+
+/// The SubjectPublicKeyInfo of a certificate, as it stands there.
+pub fn spki(certificate: &[u8]) -> Option<&[u8]> {
+    Parts::of(certificate).ok().map(|parts| parts.spki)
 }
 
 /// Of a Certificate (RFC 5280 §4.1), each as its very bytes.
@@ -27,7 +33,8 @@ struct Parts<'a> {
     signature: &'a [u8],
     issuer: &'a [u8],
     subject: &'a [u8],
-    /// The contents of the SubjectPublicKeyInfo's AlgorithmIdentifier, and the key's bits.
+    spki: &'a [u8],
+    /// The contents of its AlgorithmIdentifier, and the key's bits.
     key_algorithm: &'a [u8],
     key: &'a [u8],
 }
@@ -37,7 +44,11 @@ impl<'a> Parts<'a> {
         const EXPLICIT_VERSION: u8 = 0xa0;
         let mut reader = SliceReader::new(der)?;
         let (signed, algorithm, signature) = reader.sequence(|whole| {
-            Ok::<_, der::Error>((whole.tlv_bytes()?, contents(whole.tlv_bytes()?, Tag::Sequence)?, bits(whole.tlv_bytes()?)?))
+            Ok::<_, der::Error>((
+                whole.tlv_bytes()?,
+                contents(whole.tlv_bytes()?, Tag::Sequence)?,
+                bits(whole.tlv_bytes()?)?,
+            ))
         })?;
         reader.finish()?;
         let mut tbs = SliceReader::new(contents(signed, Tag::Sequence)?)?;
@@ -46,9 +57,10 @@ impl<'a> Parts<'a> {
         }
         let [_serial, _algorithm, issuer, _validity, subject] = [(); 5].map(|()| tbs.tlv_bytes());
         let (issuer, subject) = (issuer?, subject?);
-        let mut key = SliceReader::new(contents(tbs.tlv_bytes()?, Tag::Sequence)?)?;
+        let spki = tbs.tlv_bytes()?;
+        let mut key = SliceReader::new(contents(spki, Tag::Sequence)?)?;
         let (key_algorithm, key) = (contents(key.tlv_bytes()?, Tag::Sequence)?, bits(key.tlv_bytes()?)?);
-        Ok(Self { signed, algorithm, signature, issuer, subject, key_algorithm, key })
+        Ok(Self { signed, algorithm, signature, issuer, subject, spki, key_algorithm, key })
     }
 }
 

@@ -2,13 +2,71 @@
 
 use std::process::ExitCode;
 
-use super::output::say;
-use super::{Global, places, with_config};
+use super::output::{self, say};
+use super::{Global, exit, places, with_config};
+use crate::bootstrap;
+use crate::domain::Failure;
+use crate::domain::profile::Profile;
+use crate::provisioning::checks::{Pin, Pins};
+use crate::texts::{Texts, fl};
 
 pub fn main(global: &Global) -> ExitCode {
     with_config(global, |config| {
+        let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+        let texts = match Texts::load(language.clone()) {
+            Ok(texts) => texts,
+            Err(error) => {
+                say(&error.to_string());
+                return ExitCode::from(exit::NOTHING_DONE);
+            }
+        };
+        let pinned: Vec<(&Profile, Result<Pins, Failure>)> =
+            config.profiles.iter().map(|profile| (profile, bootstrap::check_trust(&profile.trust))).collect();
+        for (profile, pins) in &pinned {
+            say(&fl!(texts.loader(), "check-profile", name = profile.name.as_str()));
+            match pins {
+                Ok(pins) => pins_of(pins, &texts),
+                Err(failure) => output::failure(failure, &language),
+            }
+        }
+        if pinned.iter().any(|(_, pins)| pins.is_err()) {
+            return ExitCode::from(exit::USAGE);
+        }
         let profiles: Vec<&str> = config.profiles.iter().map(|profile| profile.name.as_str()).collect();
         say(&format!("{}: no mistakes; profiles: {}", places(global).config.display(), profiles.join(", ")));
         ExitCode::SUCCESS
     })
+}
+
+fn pins_of(pins: &Pins, texts: &Texts) {
+    for root in &pins.roots {
+        pin(&fl!(texts.loader(), "check-root"), root, texts);
+    }
+    for intermediate in &pins.intermediates {
+        pin(&fl!(texts.loader(), "check-intermediate"), intermediate, texts);
+    }
+    for (file, crl) in &pins.crls {
+        let number = crl.number.as_deref().unwrap_or("-");
+        let (from, until) = (crl.this_update.as_str(), crl.next_update.as_str());
+        let (file, issuer) = (file.display().to_string(), crl.issuer.as_str());
+        say(&fl!(
+            texts.loader(),
+            "check-crl",
+            file = file,
+            issuer = issuer,
+            number = number,
+            from = from,
+            until = until
+        ));
+    }
+}
+
+fn pin(role: &str, pin: &Pin, texts: &Texts) {
+    let Pin { subject, key, not_before, not_after, .. } = pin;
+    let (subject, key) = (subject.as_str(), key.as_str());
+    let (from, until) = (not_before.as_str(), not_after.as_str());
+    say(&fl!(texts.loader(), "check-pin", role = role, subject = subject, key = key, from = from, until = until));
+    if pin.expired {
+        say(&fl!(texts.loader(), "check-expired"));
+    }
 }

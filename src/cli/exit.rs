@@ -19,9 +19,11 @@ pub const NOTHING_DONE: u8 = 3;
 /// For a command that could not do its work at all.
 pub fn of_failure(failure: &Failure) -> u8 {
     match failure.code {
-        ReasonCode::CONFIG_INVALID | ReasonCode::CONFIG_VALUE | ReasonCode::NOT_NOW | ReasonCode::IMPORT_REFUSED => {
-            USAGE
-        }
+        ReasonCode::CONFIG_INVALID
+        | ReasonCode::CONFIG_VALUE
+        | ReasonCode::CRL_UNUSABLE
+        | ReasonCode::NOT_NOW
+        | ReasonCode::IMPORT_REFUSED => USAGE,
         ReasonCode::LOG_BROKEN => BROKEN,
         _ => NOTHING_DONE,
     }

@@ -149,11 +149,44 @@ pub struct Trust {
     /// Pinned trust anchors, DER.
     pub roots: Vec<Vec<u8>>,
     pub intermediates: Vec<Vec<u8>>,
+    pub expired_intermediate: ExpiredIntermediate,
+    /// Without any, nobody is asked whether a certificate was revoked.
+    pub crls: Vec<Crl>,
+    pub crl_coverage: CrlCoverage,
     pub keys: Vec<KeyKind>,
     pub uid: UidRule,
     /// A regular expression over the certificate subject's CN whose group `uid` is the chip's UID
     /// in hexadecimal.
     pub uid_from_cn: Option<regex::Regex>,
+}
+
+/// A certificate revocation list (RFC 5280 §5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crl {
+    /// Where it came from: one file may hold several.
+    pub file: PathBuf,
+    pub der: Vec<u8>,
+}
+
+/// What is asked of the certificates of a path once there are revocation lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CrlCoverage {
+    /// A list for the chip's certificate and for every intermediate.
+    #[default]
+    Chain,
+    /// A list for the chip's certificate; intermediates are not asked about.
+    Leaf,
+    /// Whatever the given lists cover; what none covers passes.
+    Listed,
+}
+
+/// What becomes of a path over an intermediate that has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ExpiredIntermediate {
+    #[default]
+    Refuse,
+    /// Good enough that the path was valid when the chip's certificate, itself still valid, began.
+    Accept,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

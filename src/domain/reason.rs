@@ -66,8 +66,10 @@ reasons! {
     CERTIFICATE_KEY = "C-105" => Fail;
     CERTIFICATE_IS_CA = "C-106" => Fail;
     CERTIFICATE_NO_UID = "C-107" => Fail;
-    /// Revoked, a constraint of the path not met, an unknown critical extension.
+    /// A constraint of the path not met, an unknown critical extension.
     CERTIFICATE_REFUSED = "C-108" => Fail;
+    /// A revocation list of the profile names it, or a CA above it.
+    CERTIFICATE_REVOKED = "C-109" => Fail;
 
     /// The challenge's signature does not verify under the certificate's key.
     CHIP_LACKS_KEY = "S-101" => Fail;
@@ -163,6 +165,8 @@ reasons! {
     CLOCK_BEHIND = "K-703" => Error;
     /// Practice data under a real configuration, or the other way round.
     PRACTICE_MIXED = "K-704" => Error;
+    /// A revocation list has expired, is of no CA of the profile, or leaves a certificate uncovered.
+    CRL_UNUSABLE = "K-705" => Error;
 }
 
 impl ReasonCode {

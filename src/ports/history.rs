@@ -3,8 +3,8 @@ use jiff::Timestamp;
 use crate::audit::event::{FreeText, ImportConflict, ImportSource, LogKeyRole};
 use crate::audit::{Event, Node, TreeHead};
 use crate::domain::{
-    BatchName, ChipUid, EventId, Failure, Fingerprint, Identity, KnownIdentity, OperatorRef, Product, ReasonCode, RunId,
-    StationName, ThingName, Unit, Verdict,
+    BatchName, ChipUid, EventId, Failure, Fingerprint, Identity, KnownIdentity, OperatorRef, Product, ReasonCode,
+    RunId, StationName, ThingName, Unit, Verdict,
 };
 use crate::ports::{Collision, Logged, RunLog};
 

@@ -78,7 +78,16 @@ mod tests {
                 call_timeout: Duration::from_secs(1),
                 open_timeout: Duration::from_secs(1),
             },
-            trust: Trust { roots: vec![], intermediates: vec![], keys: vec![], uid: UidRule::None, uid_from_cn: None },
+            trust: Trust {
+                roots: vec![],
+                intermediates: vec![],
+                expired_intermediate: Default::default(),
+                crls: vec![],
+                crl_coverage: Default::default(),
+                keys: vec![],
+                uid: UidRule::None,
+                uid_from_cn: None,
+            },
             register: Register {
                 method: Method::WithoutCa,
                 targets: vec![],

@@ -1,10 +1,12 @@
 //! From what happened to an event in the log: the envelope, and the one way in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::people::SignedIn;
 use crate::audit::{Body, Event, LineEvent, RunEvent, event};
-use crate::domain::{EventId, Failure, OperatorRef, ReasonCode, RunId, StationName};
+use crate::domain::profile::{Crl, Trust};
+use crate::domain::{Bytes, EventId, Failure, OperatorRef, ReasonCode, RunId, Sha256, StationName};
 use crate::ports::{AuditStore, Clock, Entropy, Logged, Receipt};
 use crate::provisioning::Run;
 
@@ -67,13 +69,19 @@ impl LogWriter {
         logged(events, receipts)
     }
 
-    /// Each certificate once in the log's life, however often a station starts.
-    pub async fn pin(&self, certificates: impl Iterator<Item = &[u8]>) -> Result<(), Failure> {
-        let pinned = |der: &[u8]| {
-            let certificate = Bytes(der.to_vec());
-            self.line_event_as(LineEvent::pinned_as(&Fingerprint::of(der)), LineEvent::CertificatePinned { certificate })
-        };
-        self.append(certificates.map(pinned).collect()).await.map(drop)
+    /// What decides about certificates: each once in the log's life, however often a station starts.
+    pub async fn pin(&self, trusts: impl Iterator<Item = &Trust>) -> Result<(), Failure> {
+        let mut events = BTreeMap::new();
+        for trust in trusts {
+            for der in trust.roots.iter().chain(&trust.intermediates) {
+                events.insert(Sha256::of(der), LineEvent::CertificatePinned { certificate: Bytes(der.clone()) });
+            }
+            for Crl { der, .. } in trust.crls.iter().filter(|crl| crl.der.len() <= LARGEST_CRL) {
+                events.insert(Sha256::of(der), LineEvent::CrlPinned { crl: Bytes(der.clone()) });
+            }
+        }
+        let named = |(sha256, event): (Sha256, _)| self.line_event_as(LineEvent::pinned_as(sha256.as_bytes()), event);
+        self.append(events.into_iter().map(named).collect()).await.map(drop)
     }
 
     /// Events of a run as it is known here: L-531 where it has gone on elsewhere.
@@ -121,6 +129,9 @@ impl LogWriter {
         }
     }
 }
+
+/// Of a longer one the log keeps the hash that each decision names, and no bytes.
+const LARGEST_CRL: usize = 1 << 20;
 
 fn logged(events: Vec<Event>, receipts: Vec<Receipt>) -> Result<Vec<Logged>, Failure> {
     if receipts.len() != events.len() {

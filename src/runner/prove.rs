@@ -8,7 +8,7 @@ use super::log::LogWriter;
 use crate::audit::bundle::{self, BundleError, Contents, Disclosure, ProvenEvent};
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
 use crate::audit::proof::{ProveError, prove_inclusion};
-use crate::audit::{Body, Event, LineEvent, TreeHead};
+use crate::audit::{Body, Event, LineEvent, RunEvent, TreeHead};
 use crate::domain::{Bytes, Failure, OperatorRef, ReasonCode, RunId, Sha256, Unit};
 use crate::ports::{History, Logged, People, StoredCheckpoint};
 
@@ -51,7 +51,8 @@ pub async fn prove(
     let head = checkpoint.checkpoint().head();
 
     let mut seqs: BTreeSet<u64> = own.iter().map(|logged| logged.receipt.seq).collect();
-    seqs.extend(names_of_the_log(history).await?.into_iter().filter(|seq| *seq < head.size));
+    let beside = names_of_the_log(history).await?.into_iter().chain(trusted(history, &own).await?);
+    seqs.extend(beside.filter(|seq| *seq < head.size));
     let seqs: Vec<u64> = seqs.into_iter().collect();
     let mut events = Vec::with_capacity(seqs.len());
     for (seq, bytes) in seqs.iter().zip(history.leaves(&seqs).await?) {
@@ -113,6 +114,23 @@ async fn names_of_the_log(history: &dyn History) -> Result<Vec<u64>, Failure> {
         let named = history.events(before, 1).await?;
         let is_name = |event: &Event| matches!(event.body, Body::Line(LineEvent::LogOpened { .. }));
         seqs.extend(named.iter().filter(|(logged, _)| is_name(&logged.event)).map(|(logged, _)| logged.receipt.seq));
+    }
+    Ok(seqs)
+}
+
+/// The events that hold what these runs' certificates were judged by, as far as the log has it: one from
+/// before it kept such has not.
+async fn trusted(history: &dyn History, own: &[Logged]) -> Result<BTreeSet<u64>, Failure> {
+    let mut judged_by = BTreeSet::new();
+    for logged in own {
+        if let Body::Run(RunEvent::ChallengeAnswered { decision, .. }) = &logged.event.body {
+            judged_by.extend(decision.path.iter().skip(1).map(|certificate| *certificate.as_bytes()));
+            judged_by.extend(decision.crls.iter().map(|crl| *crl.sha256.as_bytes()));
+        }
+    }
+    let mut seqs = BTreeSet::new();
+    for sha256 in judged_by {
+        seqs.extend(history.event(LineEvent::pinned_as(&sha256)).await?.map(|logged| logged.receipt.seq));
     }
     Ok(seqs)
 }

@@ -1301,6 +1301,8 @@ pub fn proven(run: RunId, serial: &str, chip: u32) -> Vec<Event> {
         not_after: "9999-12-31T23:59:59Z".to_owned(),
         path: vec![Fingerprint::of(&certificate)],
         uid_in_certificate: None,
+        path_as_of: None,
+        crls: Vec::new(),
     };
     let reading = Reading { certificate, uid: identity(chip).uid, token: TokenFacts::default() };
     let mut events = started(run, serial, None);

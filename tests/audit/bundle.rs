@@ -3,14 +3,15 @@
 use lineseal::audit::bundle::{BundleError, Disclosure, File, Signers, verify, write};
 use lineseal::audit::note::{SignatureError, SignedCheckpoint};
 
-use crate::sample::{contents, files, key, qa_key, sha256, station_key, unit};
+use crate::sample::{Chip, contents, contents_where, files, key, qa_key, sha256, station_key, unit};
 
 #[test]
 fn a_bundle_holds_and_says_whose_word_that_is() {
     let files = files();
     let report = verify(&files, None).unwrap();
     assert_eq!(report.unit, unit());
-    assert_eq!((report.events.len(), report.chip_answers, report.forgotten), (29, 8, 1));
+    assert_eq!((report.events.len(), report.chip_answers, report.forgotten), (35, 8, 1));
+    assert_eq!(report.paths, 8, "each with the vendor's certificates");
     let keys = [station_key(), qa_key()].map(|key| key.verifier().clone());
     assert_eq!(report.signers, Signers::FromBundle(keys.to_vec()));
 
@@ -68,7 +69,7 @@ fn every_file_is_accounted_for() {
             assert_eq!(verify(&resummed(without), None), Err(BundleError::Missing(gone)));
         }
     }
-    for name in ["events/0.json", "evidence/1-certificate.der", "keys/me.vkey", "note.txt"] {
+    for name in ["events/0.json", "evidence/3-certificate.der", "keys/me.vkey", "note.txt"] {
         let mut more = files.clone();
         more.push(File { name: name.to_owned(), bytes: b"{}".to_vec() });
         assert_eq!(verify(&more, None), Err(BundleError::Extra(name.to_owned())));
@@ -82,7 +83,7 @@ fn every_file_is_accounted_for() {
 fn what_does_not_hold_is_not_packed() {
     let mut wrong = contents();
     wrong.events[3].bytes.push(b' ');
-    assert!(matches!(write(&wrong), Err(BundleError::Proof { name, .. }) if name == "proofs/7.tlog-proof"));
+    assert!(matches!(write(&wrong), Err(BundleError::Proof { name, .. }) if name == "proofs/6.tlog-proof"));
 
     let mut wrong = contents();
     wrong.keys.push(key("plant.example/lineseal", 9).verifier().clone());
@@ -106,6 +107,45 @@ fn what_does_not_hold_is_not_packed() {
     assert!(matches!(write(&wrong), Err(BundleError::Twice(_))));
 }
 
+/// A signature is one run's, under one certificate, of one vendor.
+#[test]
+fn what_the_chip_did_not_sign_for_this_run_is_not_packed() {
+    let one = |change: fn(&mut serde_json::Value)| write(&contents_where(vec![Chip::p256()], change));
+    assert!(one(|_| ()).is_ok());
+    for (event, pointer, other) in
+        [("run-started", "/device/path", "pci-0000:00:14.0-usb-0:4:1.0"), ("identified", "/unit/serial", "F0000112")]
+    {
+        let moved = contents_where(vec![Chip::p256()], |body| {
+            if body["event"] == event {
+                *body.pointer_mut(pointer).unwrap() = other.into();
+            }
+        });
+        assert!(matches!(write(&moved), Err(BundleError::Challenge { .. })), "{event}");
+    }
+    let swapped = one(|body| {
+        let purpose = match body["purpose"].as_str() {
+            Some("first") => "before-register",
+            Some(_) => "first",
+            None => return,
+        };
+        body["purpose"] = purpose.into();
+    });
+    assert!(matches!(swapped, Err(BundleError::Challenge { .. })));
+    // The issuers in the wrong order; another key than the certificate's.
+    let unsorted = one(|body| {
+        if let Some(path) = body.pointer_mut("/decision/path") {
+            path.as_array_mut().unwrap()[1..].reverse();
+        }
+    });
+    assert!(matches!(unsorted, Err(BundleError::Path { .. })));
+    let another = one(|body| {
+        if let Some(spki) = body.pointer_mut("/decision/spki") {
+            *spki = "00".repeat(32).into();
+        }
+    });
+    assert!(matches!(another, Err(BundleError::Path { .. })));
+}
+
 /// Every proof of another log's checkpoint holds for itself; it is not this bundle's.
 #[test]
 fn proofs_of_two_checkpoints_do_not_mix() {
@@ -116,7 +156,7 @@ fn proofs_of_two_checkpoints_do_not_mix() {
     signed_again.keys.truncate(1);
     let other = write(&signed_again).unwrap();
     let mut mixed = honest.clone();
-    let name = "proofs/7.tlog-proof";
+    let name = "proofs/6.tlog-proof";
     let at = |files: &[File]| files.iter().position(|file| file.name == name).unwrap();
     let place = at(&mixed);
     mixed[place] = other[at(&other)].clone();

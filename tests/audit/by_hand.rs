@@ -29,7 +29,7 @@ fn verify_py_and_the_readme_accept_what_is_honest() {
     let output = readme(&files, folder.path());
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(said.matches("is in the log").count(), 29, "{said}");
+    assert_eq!(said.matches("is in the log").count(), 35, "{said}");
     assert_eq!(said.matches("Signature Verified Successfully").count(), 2, "{said}");
     assert_eq!(said.matches("Verified OK").count(), 8, "{said}");
 }
@@ -212,6 +212,6 @@ pub fn verify_py(honest: &[File], folder: &Path, arguments: &[&str]) -> Output {
 fn readme(honest: &[File], folder: &Path) -> Output {
     let text = std::str::from_utf8(content(honest, "README.md")).unwrap();
     let blocks: Vec<&str> = text.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert_eq!(blocks.len(), 5, "{text}");
+    assert_eq!(blocks.len(), 6, "{text}");
     Command::new("sh").arg("-c").arg(blocks.concat()).current_dir(folder).output().expect("sh")
 }

@@ -28,7 +28,7 @@ async fn office_with_run(serial: &str) -> (Office, RunId) {
     store.append(started(run_id(), "Z1", None)).await.unwrap();
     let run = run_id();
     store.append(started(run, serial, None)).await.unwrap();
-    for body in sample::run(&Chip::p256()).into_iter().skip(1) {
+    for body in sample::run(&Chip::p256(), run, &unit(serial)).into_iter().skip(2) {
         // In an envelope of its own, as the log has it.
         let mut told = event(run, RunEvent::Resumed {}).to_json().unwrap();
         told.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());

@@ -9,6 +9,7 @@ mod by_hand;
 mod commands;
 mod independent;
 mod office;
+mod paths;
 mod sample;
 #[path = "../adapters/store_contract.rs"]
 #[allow(dead_code, unused_macros, reason = "its stories belong to the stores; its words are used here")]

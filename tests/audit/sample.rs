@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::LazyLock;
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
@@ -10,10 +11,14 @@ use aws_lc_rs::signature::{
     EcdsaSigningAlgorithm, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use lineseal::audit::bundle::{Contents, Disclosure, File, ProvenEvent, write};
+use lineseal::audit::challenge::{ChallengeFacts, challenge};
+use lineseal::audit::event::Purpose;
 use lineseal::audit::note::{Checkpoint, NoteKey, SignedCheckpoint};
 use lineseal::audit::proof::prove_inclusion;
 use lineseal::audit::{Event, LeafHash, Node, TreeState};
-use lineseal::domain::{Bytes, Unit};
+use lineseal::domain::{Bytes, RunId, Unit};
+use lineseal::practice::vendor::{Validity, VendorCa};
+use rcgen::PublicKeyData as _;
 use secrecy::SecretBox;
 use serde_json::{Value, json};
 
@@ -70,10 +75,21 @@ pub fn contents() -> Contents {
 }
 
 fn contents_of(chips: Vec<Chip>) -> Contents {
+    contents_where(chips, |_| ())
+}
+
+/// … with each event of a run as `change` leaves it.
+pub fn contents_where(chips: Vec<Chip>, change: impl Fn(&mut Value)) -> Contents {
     let mut log = Log::default();
     let mut own = Vec::new();
+    log.push(encode(9, json!({ "event": "station-started", "version": "0.1.0" })));
+    for pinned in pinned() {
+        own.push(log.events.len() as u64);
+        log.push(encode(9, pinned));
+    }
     for (number, chip) in chips.into_iter().enumerate() {
-        for body in run(&chip) {
+        for mut body in run(&chip, run_of(number).parse().unwrap(), &unit()) {
+            change(&mut body);
             log.push(encode(9, json!({ "event": "station-started", "version": "0.1.0" })));
             own.push(log.events.len() as u64);
             // Another operator is at the station when a run ends.
@@ -139,7 +155,7 @@ fn encode_by(operator: usize, number: usize, body: Value) -> Vec<u8> {
         "at": "2026-11-24T09:00:00Z",
         "station": "line-1",
         "operator": { "id": "7c1f9c3e-3c26-4b52-8a2d-0d0a4a4f5c11", "name_sha256": name_hash(operator) },
-        "run": format!("0190a000-0000-7000-8000-{number:012x}"),
+        "run": run_of(number),
     });
     event.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
     let event = Event::decode(&serde_json::to_vec(&event).unwrap()).unwrap();
@@ -155,27 +171,50 @@ fn imported() -> Value {
     })
 }
 
-/// What happens in a run, from the serial number on.
-pub fn run(chip: &Chip) -> Vec<Value> {
+fn run_of(number: usize) -> String {
+    format!("0190a000-0000-7000-8000-{number:012x}")
+}
+
+/// The vendor's CA, which issues every chip's certificate.
+static VENDOR: LazyLock<VendorCa> = LazyLock::new(|| VendorCa::create_foreign().unwrap());
+
+/// The vendor's certificates, as the log pins them.
+pub fn pinned() -> [Value; 2] {
+    [VENDOR.root(), VENDOR.intermediate()]
+        .map(|der| json!({ "event": "certificate-pinned", "certificate": Bytes(der.to_vec()) }))
+}
+
+/// Where the boards are plugged in.
+pub const PORT: &str = "pci-0000:00:14.0-usb-0:3:1.0";
+
+/// What happens in a run.
+pub fn run(chip: &Chip, run: RunId, unit: &Unit) -> Vec<Value> {
     let token = json!({
         "module": "libsss_pkcs11.so", "module_version": "1", "manufacturer": "NXP", "token_label": "SSS",
         "token_model": "SE05x", "token_serial": "0001", "certificate_found_as": "sss:F0000111", "open_ms": 1,
         "read_ms": 1
     });
     let reading = json!({ "certificate": Bytes(chip.certificate.clone()), "token": token });
+    let path = [&chip.certificate[..], VENDOR.intermediate(), VENDOR.root()].map(sha256);
     let mut bodies = vec![
-        json!({ "event": "identified", "unit": unit(), "variables": {} }),
+        json!({
+            "event": "run-started", "lane": 1, "device": { "path": PORT, "instance": "1" }, "profile": "gateway",
+            "product": unit.product
+        }),
+        json!({ "event": "identified", "unit": unit, "variables": {} }),
         json!({ "event": "chip-read", "reading": reading }),
     ];
-    for purpose in ["first", "before-register"] {
-        let challenge = format!("lineseal challenge v1 {purpose} {}", rand::random::<u64>()).into_bytes();
+    for purpose in [Purpose::First, Purpose::BeforeRegister] {
+        let port = &PORT.parse().unwrap();
+        let (log_root, random) = (rand::random(), rand::random());
+        let challenge = challenge(&ChallengeFacts { run, unit, port, purpose, log_root, random });
         let signature = (chip.sign)(&challenge);
         bodies.push(json!({ "event": "challenge-made", "purpose": purpose, "challenge": Bytes(challenge) }));
         bodies.push(json!({
             "event": "challenge-answered", "purpose": purpose, "signature": Bytes(signature), "scheme": chip.scheme,
             "decision": {
-                "key": "ec-p256", "spki": "00".repeat(32), "subject": "CN=chip", "issuer": "CN=chip", "serial": "01",
-                "not_before": "2026-01-01T00:00:00Z", "not_after": "9999-12-31T23:59:59Z", "path": []
+                "key": "ec-p256", "spki": sha256(&chip.spki), "subject": "CN=chip", "issuer": "CN=vendor",
+                "serial": "01", "not_before": "2026-01-01T00:00:00Z", "not_after": "9999-12-31T23:59:59Z", "path": path
             }
         }));
     }
@@ -187,6 +226,7 @@ type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
 pub struct Chip {
     certificate: Vec<u8>,
+    spki: Vec<u8>,
     scheme: &'static str,
     sign: Sign,
 }
@@ -210,7 +250,7 @@ impl Chip {
     fn ecdsa(key: &rcgen::KeyPair, algorithm: &'static EcdsaSigningAlgorithm, scheme: &'static str) -> Self {
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, &key.serialize_der()).unwrap();
         let sign = move |message: &[u8]| pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec();
-        Self { certificate: certificate(key), scheme, sign: Box::new(sign) }
+        Self { certificate: certificate(key), spki: key.subject_public_key_info(), scheme, sign: Box::new(sign) }
     }
 
     fn rsa() -> Self {
@@ -221,10 +261,12 @@ impl Chip {
             pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
             signature
         };
-        Self { certificate: certificate(&key), scheme: "rsa_pkcs1_sha256", sign: Box::new(sign) }
+        let (certificate, spki) = (certificate(&key), key.subject_public_key_info());
+        Self { certificate, spki, scheme: "rsa_pkcs1_sha256", sign: Box::new(sign) }
     }
 }
 
 fn certificate(key: &rcgen::KeyPair) -> Vec<u8> {
-    rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(key).unwrap().der().to_vec()
+    let uid = "0400500112233445566778899aabbccddeef".parse().unwrap();
+    VENDOR.issue(&key.subject_public_key_info(), &uid, Validity::Good).unwrap()
 }

@@ -23,6 +23,7 @@ mod plant;
 mod postgres_server;
 mod program;
 mod reading;
+mod revocation;
 mod rulings;
 mod safekeeping;
 mod secrets;

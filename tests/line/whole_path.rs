@@ -42,6 +42,7 @@ async fn whole_path(cloud: &Cloud) {
         the_record_is_true(record, &bench, lane, name, chip);
         the_log_is_in_order(record, &log, lane);
         the_proof_can_be_repeated(record, &log, chip);
+        a_stranger_repeats_it_from_the_bundle(&bench, name).await;
     }
     nobody_is_named(&log, &ended);
     the_witness_sees_what_the_log_claims(cloud, &log, &bench);
@@ -158,6 +159,20 @@ fn the_log_is_in_order(record: &Value, log: &[Logged], lane: u8) {
     assert_eq!(sealed.leaf_hash, hash.as_ref());
     assert_eq!(record["log"]["leaf"], hex::encode(hash));
     assert!(log.iter().enumerate().all(|(index, logged)| logged.seq == index as u64), "a log without gaps");
+}
+
+/// Everything that the decision rested on is in the log: without a database, each answer of the chip verifies
+/// and each certificate leads to the one that the profile pinned.
+async fn a_stranger_repeats_it_from_the_bundle(bench: &Bench<'_>, name: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("bundle").display().to_string();
+    let serial = bench.serial(name);
+    Program::on(bench, ["audit", "prove", &serial, "--out", &bundle]).run().await.expect(0);
+    let told = &Program::new(["audit", "verify-bundle", &bundle, "--json"]).run().await.expect(0).json()[0];
+    assert_eq!((&told["chip_answers"], &told["paths"]), (&3.into(), &3.into()), "{told}");
+    let python = std::process::Command::new(crate::peers::venv().join("bin/python")).arg(dir.path().join("bundle/verify.py")).output().unwrap();
+    let said = String::from_utf8_lossy(&python.stdout);
+    assert!(python.status.success() && said.contains("3 of them with the path"), "{said}");
 }
 
 /// Every challenge of the log, under the key of the certificate in the token; and they differ.

@@ -158,3 +158,11 @@ a11y-health-unknown = { $name }: not known yet
 a11y-health-bad = { $name }: { $text }
 a11y-copies-none = { $name }: a rollback could not be proven
 a11y-result = { $unit }: { $verdict }
+
+# `lineseal config check`: what a profile pins.
+check-profile = { $name }:
+check-root = root
+check-intermediate = intermediate
+check-pin = {"  "}{ $role } { $subject }, { $key }, valid { $from } to { $until }
+check-expired = {"    "}has expired: an expired root goes on being trusted, an expired intermediate only where the profile says so
+check-crl = {"  "}revocation list { $number } of { $issuer }, { $from }, usable until { $until } ({ $file })

@@ -148,3 +148,11 @@ a11y-health-unknown = { $name }: 未確認
 a11y-health-bad = { $name }: { $text }
 a11y-copies-none = { $name }: 巻き戻しを証明できません
 a11y-result = { $unit }: { $verdict }
+
+# `lineseal config check`: what a profile pins.
+check-profile = { $name }:
+check-root = ルートCA
+check-intermediate = 中間CA
+check-pin = {"  "}{ $role } { $subject }、{ $key }、有効期間 { $from } から { $until }
+check-expired = {"    "}期限切れです。ルートCAは引き続き信頼されますが、中間CAはプロファイルで許可した場合だけです
+check-crl = {"  "}{ $issuer } の失効リスト { $number }、{ $from }、{ $until } まで使用可({ $file })

@@ -222,6 +222,7 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::PersonForgotten { .. }
         | LineEvent::TextForgotten { .. }
         | LineEvent::CertificatePinned { .. }
+        | LineEvent::CrlPinned { .. }
         | LineEvent::BoardRefused { .. }
         | LineEvent::ImportEnded { .. }
         | LineEvent::LogMigrated { .. }

@@ -10,9 +10,10 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
 use super::File;
-use crate::audit::event::{Purpose, SignatureScheme};
-use crate::audit::{Body, Event, LineEvent, RunEvent};
-use crate::domain::Bytes;
+use crate::audit::challenge::ChallengeFacts;
+use crate::audit::event::{Decision, Purpose, SignatureScheme};
+use crate::audit::{Body, Event, LineEvent, RunEvent, x509};
+use crate::domain::{Bytes, Fingerprint, PortPath, RunId, SpkiHash, Unit};
 
 #[derive(Default)]
 pub(super) struct Evidence {
@@ -26,11 +27,20 @@ pub(super) struct Answer {
     pub challenge: (u64, Bytes),
     pub signature: (u64, Bytes),
     pub scheme: SignatureScheme,
+    run: RunId,
+    purpose: Purpose,
+    /// Which board it was, and where.
+    board: Option<(Unit, PortPath)>,
+    decision: Decision,
+    /// The issuers of its path, nearest first; empty where the events lack one.
+    issuers: Vec<(u64, Bytes)>,
 }
 
 /// What a run showed last.
 #[derive(Default)]
 struct Shown {
+    port: Option<PortPath>,
+    unit: Option<Unit>,
     certificate: Option<(u64, Bytes)>,
     challenge: Option<(u64, Purpose, Bytes)>,
 }
@@ -39,6 +49,7 @@ struct Shown {
 /// that it could extract.
 pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evidence {
     let mut evidence = Evidence::default();
+    let mut pinned: HashMap<Fingerprint, (u64, Bytes)> = HashMap::new();
     let mut runs: HashMap<_, Shown> = HashMap::new();
     for (seq, bytes) in events {
         let (run, event) = match Event::decode(bytes) {
@@ -47,10 +58,21 @@ pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evid
                 evidence.files.push(File::new(certificate_name(seq), certificate.0));
                 continue;
             }
+            Ok(Event { body: Body::Line(LineEvent::CertificatePinned { certificate }), .. }) => {
+                evidence.files.push(File::new(certificate_name(seq), certificate.0.clone()));
+                pinned.insert(Fingerprint::of(&certificate), (seq, certificate));
+                continue;
+            }
+            Ok(Event { body: Body::Line(LineEvent::CrlPinned { crl }), .. }) => {
+                evidence.files.push(File::new(format!("evidence/{seq}-crl.der"), crl.0));
+                continue;
+            }
             _ => continue,
         };
-        let shown = runs.entry(run).or_default();
+        let shown: &mut Shown = runs.entry(run).or_default();
         match event {
+            RunEvent::RunStarted { device, .. } => shown.port = Some(device.path),
+            RunEvent::Identified { unit, .. } => shown.unit = Some(unit),
             RunEvent::ChipRead { reading } | RunEvent::ReadAgain { reading } => {
                 evidence.files.push(File::new(certificate_name(seq), reading.certificate.0.clone()));
                 shown.certificate = Some((seq, reading.certificate));
@@ -59,15 +81,25 @@ pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evid
                 evidence.files.push(File::new(challenge_name(seq), challenge.0.clone()));
                 shown.challenge = Some((seq, purpose, challenge));
             }
-            RunEvent::ChallengeAnswered { purpose, signature, scheme, .. } => {
+            RunEvent::ChallengeAnswered { purpose, signature, scheme, decision } => {
                 evidence.files.push(File::new(format!("evidence/{seq}-signature.bin"), signature.0.clone()));
                 if scheme.is_ecdsa() {
                     evidence.files.push(File::new(format!("evidence/{seq}-signature.der"), ecdsa_der(&signature)));
                 }
                 let challenge = shown.challenge.take().filter(|(_, asked, _)| *asked == purpose);
                 if let (Some(certificate), Some((at, _, challenge))) = (shown.certificate.clone(), challenge) {
-                    let signature = (seq, signature);
-                    evidence.answers.push(Answer { certificate, challenge: (at, challenge), signature, scheme });
+                    let issuers = decision.path.iter().skip(1).map(|issuer| pinned.get(issuer).cloned());
+                    evidence.answers.push(Answer {
+                        certificate,
+                        challenge: (at, challenge),
+                        signature: (seq, signature),
+                        scheme,
+                        run,
+                        purpose,
+                        board: shown.unit.clone().zip(shown.port.clone()),
+                        issuers: issuers.collect::<Option<_>>().unwrap_or_default(),
+                        decision,
+                    });
                 }
             }
             _ => {}
@@ -83,6 +115,35 @@ impl Answer {
         let spki = certificate.tbs_certificate().subject_public_key_info();
         let Some(key) = spki.subject_public_key.as_bytes() else { return false };
         UnparsedPublicKey::new(self.scheme.algorithm(), key).verify(&self.challenge.1, &self.signature.1).is_ok()
+    }
+
+    /// Was the challenge made for this run and board, and for this purpose?
+    pub(super) fn is_of_its_run(&self) -> bool {
+        self.board.as_ref().is_some_and(|(unit, port)| {
+            // What the log's state and the random bytes were, the challenge itself says.
+            let facts =
+                ChallengeFacts { run: self.run, unit, port, purpose: self.purpose, log_root: [0; 32], random: [0; 32] };
+            facts.are_of(&self.challenge.1)
+        })
+    }
+
+    /// Is the verifier's decision about this certificate, and did each issuer sign the one before it?
+    pub(super) fn path_holds(&self) -> bool {
+        let certificate = &self.certificate.1;
+        let path: Vec<&Bytes> = std::iter::once(certificate).chain(self.issuers.iter().map(|(_, der)| der)).collect();
+        self.decision.path.first() == Some(&Fingerprint::of(certificate))
+            && x509::spki(certificate).is_some_and(|spki| SpkiHash::of(spki) == self.decision.spki)
+            && path.windows(2).all(|pair| x509::issued(pair[1], pair[0]))
+    }
+
+    /// The whole path is here, up to the certificate that the profile pinned.
+    pub(super) fn has_its_path(&self) -> bool {
+        !self.issuers.is_empty()
+    }
+
+    /// Its certificate, then each issuer's.
+    pub(super) fn path_files(&self) -> impl Iterator<Item = String> {
+        std::iter::once(self.certificate.0).chain(self.issuers.iter().map(|(seq, _)| *seq)).map(certificate_name)
     }
 
     pub(super) fn certificate_file(&self) -> String {

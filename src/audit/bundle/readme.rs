@@ -7,6 +7,19 @@ use crate::audit::note::{SignedCheckpoint, VerifierKey};
 
 pub(super) fn text(manifest: &Manifest, checkpoint: &SignedCheckpoint, evidence: &Evidence) -> String {
     let signatures = manifest.keys.iter().filter_map(|key| Some(signature(checkpoint.signature_line(key)?, key)));
+    let paths: String = evidence
+        .answers
+        .iter()
+        .flat_map(|answer| {
+            let files: Vec<String> = answer.path_files().collect();
+            let links = files
+                .windows(2)
+                .map(|pair| format!("openssl verify -no_check_time -partial_chain -trusted {} {}\n", pair[1], pair[0]));
+            links.collect::<Vec<_>>()
+        })
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
     let answers = evidence.answers.iter().map(|answer| {
         let (certificate, challenge) = (answer.certificate_file(), answer.challenge_file());
         let (signature, digest) = (answer.signature_file(), answer.digest());
@@ -25,6 +38,7 @@ pub(super) fn text(manifest: &Manifest, checkpoint: &SignedCheckpoint, evidence:
         .replace("{signatures}", &signatures.collect::<String>())
         .replace("{seqs}", &seqs.join(" "))
         .replace("{chips}", if chips.is_empty() { "# no chip signed anything in these events\n" } else { &chips })
+        .replace("{paths}", if paths.is_empty() { "# no issuer's certificate is here\n" } else { &paths })
         .replace("{size}", &manifest.checkpoint.size.to_string())
         .replace("{events}", &manifest.events.len().to_string())
         .replace("{keys}", &keys.collect::<String>())

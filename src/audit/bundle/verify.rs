@@ -21,6 +21,8 @@ pub struct BundleReport {
     pub signers: Signers,
     /// So many signatures of chips verify under the certificates shown.
     pub chip_answers: usize,
+    /// Of those, so many come with the whole path to the certificate that was pinned, and it holds.
+    pub paths: usize,
     /// So many names and texts are forgotten.
     pub forgotten: usize,
 }
@@ -63,6 +65,10 @@ pub enum BundleError {
     Derived(String),
     #[error("the chip's signature in event {seq} does not verify")]
     Chip { seq: u64 },
+    #[error("the challenge that is answered in event {seq} was made for another run, board or purpose")]
+    Challenge { seq: u64 },
+    #[error("the certificates that event {seq} was decided by did not sign each other as it says")]
+    Path { seq: u64 },
     #[error("what is said to be behind {sha256} is not, or no event has it")]
     Disclosure { sha256: Sha256 },
     #[error("no event is of the unit {0}")]
@@ -122,6 +128,12 @@ pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleR
     if let Some(answer) = evidence.answers.iter().find(|answer| !answer.holds()) {
         return Err(BundleError::Chip { seq: answer.signature.0 });
     }
+    if let Some(answer) = evidence.answers.iter().find(|answer| !answer.is_of_its_run()) {
+        return Err(BundleError::Challenge { seq: answer.signature.0 });
+    }
+    if let Some(answer) = evidence.answers.iter().find(|answer| !answer.path_holds()) {
+        return Err(BundleError::Path { seq: answer.signature.0 });
+    }
     let said = |hash: Sha256| events.values().any(|bytes| contains(bytes, hash.to_string().as_bytes()));
     if let Some(wrong) = manifest.disclosures.iter().find(|it| !it.holds() || !said(it.sha256())) {
         return Err(BundleError::Disclosure { sha256: wrong.sha256() });
@@ -136,6 +148,7 @@ pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleR
         events: events.into_keys().collect(),
         signers,
         chip_answers: evidence.answers.len(),
+        paths: evidence.answers.iter().filter(|answer| answer.has_its_path()).count(),
         forgotten: manifest.disclosures.iter().filter(|it| it.is_forgotten()).count(),
     })
 }

@@ -69,7 +69,7 @@ fn refuse(global: &Global, cause: &str) -> ExitCode {
 }
 
 fn tell(report: &BundleReport, as_json: bool) {
-    let BundleReport { unit, origin, head, events, signers, chip_answers, forgotten } = report;
+    let BundleReport { unit, origin, head, events, signers, chip_answers, paths, forgotten } = report;
     let (keys, pinned) = match signers {
         Signers::Pinned(keys) => (keys, true),
         Signers::FromBundle(keys) => (keys, false),
@@ -77,7 +77,7 @@ fn tell(report: &BundleReport, as_json: bool) {
     if as_json {
         let told = json!({
             "verified": true, "unit": unit, "origin": origin, "size": head.size, "root": hex::encode(head.root),
-            "events": events, "keys": keys, "pinned": pinned, "chip_answers": chip_answers, "forgotten": forgotten,
+            "events": events, "keys": keys, "pinned": pinned, "chip_answers": chip_answers, "paths": paths, "forgotten": forgotten,
         });
         output::json(&told).unwrap_or_default();
         return;
@@ -85,6 +85,7 @@ fn tell(report: &BundleReport, as_json: bool) {
     let (unit, origin) = (escaped(&unit.to_string()), escaped(origin.as_str()));
     data(&format!("{} events of {unit} are in the log {origin}, as it was with {} events", events.len(), head.size));
     data(&format!("{chip_answers} signatures of chips verify under the certificates shown"));
+    data(&format!("{paths} of them with the whole path to a certificate that the factory pinned, and it holds"));
     if *forgotten > 0 {
         data(&format!("{forgotten} names and texts are forgotten"));
     }

@@ -1,9 +1,11 @@
 //! `[trust]`: what a certificate must satisfy.
 
+use std::path::Path;
+
 use crate::config::pem;
 use crate::config::problem::Mistake;
 use crate::config::section::Entry;
-use crate::domain::profile::{KeyKind, Trust, UidRule};
+use crate::domain::profile::{Crl, CrlCoverage, ExpiredIntermediate, KeyKind, Trust, UidRule};
 
 /// What could be read, and the UID rule on its own, which `[token]` has to agree with.
 pub(super) fn read(entry: &Entry<'_>) -> (Option<Trust>, Option<UidRule>) {
@@ -14,6 +16,23 @@ pub(super) fn read(entry: &Entry<'_>) -> (Option<Trust>, Option<UidRule>) {
     let intermediates = match section.optional("intermediates") {
         Some(entry) => entry.items().and_then(|items| certificates(&items)),
         None => Some(Vec::new()),
+    };
+    let expired = [("refuse", ExpiredIntermediate::Refuse), ("accept", ExpiredIntermediate::Accept)];
+    let expired_intermediate = match section.optional("expired_intermediate") {
+        Some(entry) => entry.choice(&expired),
+        None => Some(ExpiredIntermediate::default()),
+    };
+    let crls = match section.optional("crls") {
+        Some(entry) => entry.some_items().and_then(|items| revocation_lists(&items)),
+        None => {
+            section.meaningless(&["crl_coverage"], "there are no crls");
+            Some(Vec::new())
+        }
+    };
+    let coverages = [("chain", CrlCoverage::Chain), ("leaf", CrlCoverage::Leaf), ("listed", CrlCoverage::Listed)];
+    let crl_coverage = match section.optional("crl_coverage") {
+        Some(entry) => entry.choice(&coverages),
+        None => Some(CrlCoverage::default()),
     };
     let keys = section.required("keys").and_then(|entry| {
         let choices = KeyKind::ALL.map(|kind| (kind.as_str(), kind));
@@ -38,16 +57,37 @@ pub(super) fn read(entry: &Entry<'_>) -> (Option<Trust>, Option<UidRule>) {
         None => Some(None),
     };
     let trust = || {
-        Some(Trust { roots: roots?, intermediates: intermediates?, keys: keys?, uid: uid?, uid_from_cn: uid_from_cn? })
+        Some(Trust {
+            roots: roots?,
+            intermediates: intermediates?,
+            expired_intermediate: expired_intermediate?,
+            crls: crls?,
+            crl_coverage: crl_coverage?,
+            keys: keys?,
+            uid: uid?,
+            uid_from_cn: uid_from_cn?,
+        })
     };
     (trust(), uid)
 }
 
 /// All certificates of all files, DER.
 fn certificates(items: &[Entry<'_>]) -> Option<Vec<Vec<u8>>> {
+    of_files(items, pem::certificates)
+}
+
+/// All revocation lists of all files.
+fn revocation_lists(items: &[Entry<'_>]) -> Option<Vec<Crl>> {
+    of_files(items, |path| {
+        let lists = pem::revocation_lists(path)?;
+        Ok(lists.into_iter().map(|der| Crl { file: path.to_owned(), der }).collect())
+    })
+}
+
+fn of_files<T>(items: &[Entry<'_>], read: impl Fn(&Path) -> Result<Vec<T>, String>) -> Option<Vec<T>> {
     let read = |item: &Entry<'_>| {
         let path = item.path()?;
-        match pem::certificates(&path) {
+        match read(&path) {
             Ok(found) => Some(found),
             Err(because) => {
                 item.report(Mistake::BadFile { key: item.name.clone(), path, because });
@@ -55,7 +95,7 @@ fn certificates(items: &[Entry<'_>]) -> Option<Vec<Vec<u8>>> {
             }
         }
     };
-    let all: Option<Vec<Vec<Vec<u8>>>> = items.iter().map(read).collect::<Vec<_>>().into_iter().collect();
+    let all: Option<Vec<Vec<T>>> = items.iter().map(read).collect::<Vec<_>>().into_iter().collect();
     all.map(|files| files.into_iter().flatten().collect())
 }
 

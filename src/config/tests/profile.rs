@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use super::fixture::{Fixture, PROFILE, profile_mistakes, root_pem};
+use super::fixture::{Fixture, PROFILE, profile_mistakes, replaced, root_pem};
 use crate::domain::profile::{
-    CertificateStatus, IdentifySource, KeyKind, ObjectName, Pin, Prepare, SlotChoice, UidRule,
+    CertificateStatus, CrlCoverage, ExpiredIntermediate, IdentifySource, KeyKind, ObjectName, Pin, Prepare, SlotChoice,
+    UidRule,
 };
 
 #[test]
@@ -413,5 +414,69 @@ fn mistakes_in_a_label_have_the_labels_own_lines() {
              directory (os error 2)",
             "profiles/gateway.toml:61: \"slip\" in [label]: profiles/slip.zpl is not UTF-8 text",
         ]
+    );
+}
+
+/// A list that names nobody, as DER.
+fn revocation_list() -> Vec<u8> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+    let list = rcgen::CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2026, 1, 1),
+        next_update: rcgen::date_time_ymd(2027, 1, 1),
+        crl_number: rcgen::SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    list.signed_by(&rcgen::Issuer::new(ca, key)).unwrap().der().to_vec()
+}
+
+#[test]
+fn revocation_lists_come_as_pem_or_der_and_several_a_file() {
+    let (one, two) = (revocation_list(), revocation_list());
+    let pem = |der: &[u8]| {
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
+        format!("-----BEGIN X509 CRL-----\n{text}\n-----END X509 CRL-----\n")
+    };
+    let fixture = Fixture::new();
+    let keys = "keys = [\"ec-p256\", \"rsa-2048\"]";
+    let with = |more: &str| replaced(PROFILE, keys, &format!("{more}\n{keys}"));
+    fixture.write("profiles/a.crl", [one.as_slice(), &two].concat());
+    fixture.write("profiles/b.pem", format!("{}{}", pem(&two), pem(&one)));
+    fixture.write(
+        "profiles/gateway.toml",
+        with("crls = [\"a.crl\", \"b.pem\"]\ncrl_coverage = \"leaf\"\nexpired_intermediate = \"accept\""),
+    );
+    let trust = fixture.load().profiles.remove(0).trust;
+    assert_eq!(trust.crls.iter().map(|crl| &crl.der).collect::<Vec<_>>(), [&one, &two, &two, &one]);
+    assert!(trust.crls[3].file.ends_with("profiles/b.pem"));
+    assert_eq!(trust.crl_coverage, CrlCoverage::Leaf);
+    assert_eq!(trust.expired_intermediate, ExpiredIntermediate::Accept);
+
+    for (content, why) in [
+        (b"words".to_vec(), "holds no revocation list"),
+        (one[..one.len() - 1].to_vec(), "is neither PEM nor whole DER: "),
+        (pem(b"0").into_bytes(), "holds something that is not a usable revocation list: "),
+        (pem(&one).replace("-----END", "").into_bytes(), "is cut off: a BEGIN line has no END line"),
+    ] {
+        fixture.write("profiles/a.crl", content);
+        let said = fixture.mistakes().remove(0);
+        let wanted = format!("profiles/gateway.toml:45: \"crls\" in [trust]: profiles/a.crl {why}");
+        assert!(said.starts_with(&wanted), "{said}");
+    }
+    fixture.write("profiles/gateway.toml", with("crls = []"));
+    assert_eq!(fixture.mistakes(), [r#"profiles/gateway.toml:45: "crls" in [trust] is empty"#]);
+    fixture.write("profiles/gateway.toml", with("crl_coverage = \"leaf\""));
+    assert_eq!(
+        fixture.mistakes(),
+        [r#"profiles/gateway.toml:45: "crl_coverage" in [trust] has no meaning here: there are no crls"#]
+    );
+    fixture.write("profiles/gateway.toml", with("expired_intermediate = \"acept\""));
+    assert_eq!(
+        fixture.mistakes(),
+        [r#"profiles/gateway.toml:45: "expired_intermediate" in [trust] is "acept"; did you mean "accept"?"#]
     );
 }

@@ -17,6 +17,9 @@ fn check(der: &[u8], ca: &VendorCa) -> Result<Checked, Failure> {
         keys: KeyKind::ALL.to_vec(),
         uid: UidRule::Required,
         uid_from_cn: Some(regex::Regex::new("^Lineseal PRACTICE (?<uid>[0-9A-F]{36})$").unwrap()),
+        expired_intermediate: Default::default(),
+        crls: Vec::new(),
+        crl_coverage: Default::default(),
     };
     check_certificate(der, Some(&uid()), &trust, "2026-06-01T12:00:00Z".parse().unwrap())
 }

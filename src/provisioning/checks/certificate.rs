@@ -1,10 +1,14 @@
 //! X.509 (RFC 5280): path to the pinned roots, validity, key, UID rule.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
+use webpki::spki_for_anchor;
 
 use super::fields::{Fields, rfc3339};
+use super::revocation::Lists;
 use super::{key, path, uid};
-use crate::audit::event::Decision;
+use crate::audit::event::{CrlFacts, Decision};
 use crate::domain::profile::Trust;
 use crate::domain::{ChipUid, Failure, Fingerprint, Identity, ReasonCode, SpkiHash};
 
@@ -29,12 +33,14 @@ pub struct Checked {
 /// * `C-106` a CA's certificate, or one of the pinned CAs' own keys;
 /// * `C-102` no pinned CA signed it, or the one that did leads to no pinned root;
 /// * `C-103`, `C-104` outside of its validity;
+/// * `C-109` a revocation list of the profile names it, or a CA above it;
 /// * `C-105` not one of the profile's kinds of key;
 /// * `T-208`, `C-107`, `S-102` the UID rule;
 /// * `C-108` whatever else the verifier refuses: unknown critical extension, name constraints,
 ///   path length, expired intermediate, X.509 version 1, extended key usage without client
 ///   authentication, a signature algorithm that is not accepted;
-/// * `K-701` the profile's own certificates can't be used (see [`check_trust`]).
+/// * `K-701`, `K-705` the profile's own certificates or revocation lists can't be used (see
+///   [`check_trust`]).
 pub fn check_certificate(der: &[u8], uid: Option<&ChipUid>, trust: &Trust, now: Timestamp) -> Result<Checked, Failure> {
     let fields = parsed(der)?;
     let path = path::find(der, &fields, trust, now)?;
@@ -51,8 +57,10 @@ pub fn check_certificate(der: &[u8], uid: Option<&ChipUid>, trust: &Trust, now: 
             serial: fields.serial,
             not_before: rfc3339(fields.not_before),
             not_after: rfc3339(fields.not_after),
-            path,
+            path: path.fingerprints,
             uid_in_certificate: uids.in_certificate,
+            path_as_of: path.as_of.map(rfc3339),
+            crls: path.crls,
         },
         spki: fields.spki.to_vec(),
     })
@@ -69,11 +77,54 @@ fn parsed(der: &[u8]) -> Result<Fields<'_>, Failure> {
     })
 }
 
-/// Can these pinned certificates be used at all? For the configuration's check before a line starts.
+/// Can these pinned certificates and revocation lists be used at all? For the configuration's check,
+/// and before a line starts.
 ///
 /// # Errors
-/// `K-701` with the argument `certificate` (`root 1`, `intermediate 2`: counted from one) when one of
-/// them can't be parsed or carries what the verifier would refuse in every path, or when there is no root.
-pub fn check_trust(trust: &Trust) -> Result<(), Failure> {
-    path::Pinned::parse(trust).map(|_| ())
+/// * `K-701` with the argument `certificate` (`root 1`, `intermediate 2`: counted from one) when one of
+///   them can't be parsed, carries what the verifier would refuse in every path, or has a key under which
+///   no signature is accepted; or when there is no root;
+/// * `K-705` when a revocation list has expired or was signed by no pinned CA, or one is missing.
+pub fn check_trust(trust: &Trust, now: Timestamp) -> Result<Pins, Failure> {
+    let (pinned, now) = (path::Pinned::parse(trust)?, now.as_second());
+    let lists = Lists::parse(trust, &pinned)?;
+    lists.check(&pinned, now)?;
+    let pin = |authority: &path::Authority<'_>| {
+        let fields = authority.fields();
+        Pin {
+            fingerprint: Fingerprint::of(&authority.der),
+            subject: fields.as_ref().map_or_else(|| "?".to_owned(), |fields| fields.subject_text.clone()),
+            not_before: fields.as_ref().map_or_else(|| "?".to_owned(), |fields| rfc3339(fields.not_before)),
+            not_after: fields.as_ref().map_or_else(|| "?".to_owned(), |fields| rfc3339(fields.not_after)),
+            key: key::name(&spki_for_anchor(&authority.anchor)),
+            expired: fields.is_some_and(|fields| fields.not_after < now),
+        }
+    };
+    Ok(Pins {
+        roots: pinned.roots.iter().map(pin).collect(),
+        intermediates: pinned.intermediates.iter().map(pin).collect(),
+        crls: lists.iter().map(|crl| (crl.file.to_owned(), crl.facts())).collect(),
+    })
+}
+
+/// What a profile's trust rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pins {
+    pub roots: Vec<Pin>,
+    pub intermediates: Vec<Pin>,
+    /// The newest of each CA and scope, with the file that it is in.
+    pub crls: Vec<(PathBuf, CrlFacts)>,
+}
+
+/// One pinned certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    pub fingerprint: Fingerprint,
+    pub subject: String,
+    /// RFC 3339, UTC.
+    pub not_before: String,
+    pub not_after: String,
+    /// `ec-p521`, `rsa-4096`.
+    pub key: String,
+    pub expired: bool,
 }

@@ -48,6 +48,10 @@ impl<'a> Fields<'a> {
             tbs.tlv_bytes()?;
         }
         let serial = AnyRef::from_der(expect(tbs, Tag::Integer)?)?.value();
+        // X.690 §8.3.2: revocation lists name it byte by byte.
+        if matches!(serial, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]) {
+            return Err(ErrorKind::Noncanonical { tag: Tag::Integer }.into());
+        }
         expect(tbs, Tag::Sequence)?;
         let issuer: Name = tbs.decode()?;
         let (not_before, not_after) =
@@ -73,19 +77,19 @@ impl<'a> Fields<'a> {
 }
 
 /// The next value, whole, when it has this tag.
-fn expect<'a>(reader: &mut SliceReader<'a>, tag: Tag) -> der::Result<&'a [u8]> {
+pub(super) fn expect<'a>(reader: &mut SliceReader<'a>, tag: Tag) -> der::Result<&'a [u8]> {
     let bytes = reader.tlv_bytes()?;
     AnyRef::from_der(bytes)?.tag().assert_eq(tag)?;
     Ok(bytes)
 }
 
-fn seconds(validity: &mut SliceReader<'_>) -> der::Result<i64> {
+pub(super) fn seconds(validity: &mut SliceReader<'_>) -> der::Result<i64> {
     let time: Time = validity.decode()?;
     i64::try_from(time.to_unix_duration().as_secs()).map_err(|_| ErrorKind::DateTime.into())
 }
 
 /// `to_string` would panic where the name's own formatting gives up.
-fn text(name: &Name) -> der::Result<String> {
+pub(super) fn text(name: &Name) -> der::Result<String> {
     let mut text = String::new();
     write!(text, "{name}").map_err(|_| der::Error::from(ErrorKind::Failed))?;
     Ok(text)

@@ -32,6 +32,32 @@ pub(super) fn kind_within(spki: &[u8], allowed: &[KeyKind]) -> Result<KeyKind, F
     Ok(kind)
 }
 
+/// May a CA have this key? `Err`: why no signature of it would ever be accepted.
+pub(super) fn may_sign(spki: &[u8]) -> Result<(), String> {
+    let info = SubjectPublicKeyInfoRef::from_der(spki).map_err(|error| format!("SubjectPublicKeyInfo: {error}"))?;
+    match kind_of(&info) {
+        Ok(_) => Ok(()),
+        // Other sizes than a chip's are none of a challenge's business here.
+        Err(_)
+            if info.algorithm.oid == RSA_ENCRYPTION
+                && rsa_bits(&info).is_ok_and(|bits| (2048..=8192).contains(&bits)) =>
+        {
+            Ok(())
+        }
+        Err(kind) => Err(format!("its key is {kind}")),
+    }
+}
+
+/// `ec-p521`, `rsa-6144`.
+pub(super) fn name(spki: &[u8]) -> String {
+    let kind = SubjectPublicKeyInfoRef::from_der(spki).map(|info| kind_of(&info));
+    match kind {
+        Ok(Ok(kind)) => kind.as_str().to_owned(),
+        Ok(Err(other)) => other,
+        Err(_) => "?".to_owned(),
+    }
+}
+
 /// How a signature under such a key is verified: ECDSA as r ‖ s of fixed length, RSA as PKCS#1 v1.5.
 pub(super) fn verification(kind: KeyKind) -> &'static dyn VerificationAlgorithm {
     match kind {
@@ -62,7 +88,7 @@ fn kind_of(info: &SubjectPublicKeyInfoRef<'_>) -> Result<KeyKind, String> {
                 None => Err("ec-unnamed-curve".to_owned()),
             }
         }
-        RSA_ENCRYPTION => match modulus_bits(info.subject_public_key.as_bytes().unwrap_or_default()) {
+        RSA_ENCRYPTION => match rsa_bits(info) {
             Ok(2048) => Ok(KeyKind::Rsa2048),
             Ok(3072) => Ok(KeyKind::Rsa3072),
             Ok(4096) => Ok(KeyKind::Rsa4096),
@@ -73,9 +99,9 @@ fn kind_of(info: &SubjectPublicKeyInfoRef<'_>) -> Result<KeyKind, String> {
     }
 }
 
-/// Of an RSAPublicKey (RFC 8017 §A.1.1).
-fn modulus_bits(key: &[u8]) -> der::Result<usize> {
-    let mut reader = SliceReader::new(key)?;
+/// The modulus of an RSAPublicKey (RFC 8017 §A.1.1).
+fn rsa_bits(info: &SubjectPublicKeyInfoRef<'_>) -> der::Result<usize> {
+    let mut reader = SliceReader::new(info.subject_public_key.as_bytes().unwrap_or_default())?;
     let modulus: UintRef = reader.sequence(|key| {
         let modulus = key.decode()?;
         let _exponent: UintRef = key.decode()?;

@@ -4,13 +4,15 @@
 //! outsider can repeat every decision from what the log holds.
 
 mod certificate;
+mod crl;
 mod fields;
 mod key;
 mod path;
+mod revocation;
 mod signature;
 #[cfg(test)]
 pub(super) mod tests;
 mod uid;
 
-pub use certificate::{Checked, check_certificate, check_trust, spki_hash};
+pub use certificate::{Checked, Pin, Pins, check_certificate, check_trust, spki_hash};
 pub use signature::{scheme_for, verify_signature};

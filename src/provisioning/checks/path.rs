@@ -1,17 +1,34 @@
 //! The path from the chip's certificate to a pinned root (RFC 5280 §6), found by `webpki`.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, KeyUsage, VerifiedPath};
+use webpki::{
+    EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, KeyUsage, VerifiedPath,
+    spki_for_anchor,
+};
 
 use super::fields::{Fields, rfc3339};
+use super::key;
+use super::revocation::Lists;
+use crate::audit::event::CrlFacts;
 use crate::audit::x509::ACCEPTED;
-use crate::domain::profile::Trust;
+use crate::domain::profile::{ExpiredIntermediate, Trust};
 use crate::domain::{Failure, Fingerprint, ReasonCode};
 
-/// The path as fingerprints, leaf first, pinned root last. `fields` are those of `der`.
+/// A path that holds.
+#[derive(Debug)]
+pub(super) struct Path {
+    /// Leaf first, pinned root last.
+    pub fingerprints: Vec<Fingerprint>,
+    /// When it was looked at, where that is not now: seconds since 1970.
+    pub as_of: Option<i64>,
+    pub crls: Vec<CrlFacts>,
+}
+
+/// The path of `der`, whose fields are `fields`.
 ///
 /// Two questions, not one, because the verifier alone can't tell a forged certificate from a genuine
 /// one that is out of date: first whether any pinned CA, root or intermediate, signed this
@@ -19,11 +36,9 @@ use crate::domain::{Failure, Fingerprint, ReasonCode};
 ///
 /// A pinned root is a name and a key that the profile vouches for: its own validity is not looked at
 /// (RFC 5280 §6.1.1 d).
-pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -> Result<Vec<Fingerprint>, Failure> {
+pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -> Result<Path, Failure> {
     let pinned = Pinned::parse(trust)?;
-    let roots = pinned.anchors(&pinned.roots)?;
-    let mut issuers = roots.clone();
-    issuers.extend(pinned.anchors(&pinned.intermediates)?);
+    let lists = Lists::parse(trust, &pinned)?;
     refuse_own(der, fields, &pinned)?;
 
     let leaf_der = CertificateDer::from(der);
@@ -31,27 +46,45 @@ pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -
 
     let now = now.as_second();
     let while_valid = now.min(fields.not_after).max(fields.not_before);
-    verify(&leaf, &issuers, &[], while_valid, AnyUsage).map_err(|error| refuse(&error, fields, Stage::Leaf))?;
+    let candidates = pinned.candidates(&leaf, while_valid).map_err(|error| refuse(&error, fields, Stage::Leaf))?;
     check_validity(fields, now)?;
-    let path = verify(&leaf, &roots, &pinned.intermediates, now, DeviceUsage)
-        .map_err(|error| refuse(&error, fields, Stage::Path))?;
+
+    let (path, as_of) = match candidates.path(&leaf, &lists, now, now) {
+        Ok(path) => (path, None),
+        Err(NoPath::Invalid(error)) => {
+            // What is revoked today, or can't be judged, is never asked for another day.
+            let then = match trust.expired_intermediate {
+                ExpiredIntermediate::Refuse => None,
+                ExpiredIntermediate::Accept => Some(candidates.path(&leaf, &lists, fields.not_before, now)),
+            };
+            match then {
+                Some(Ok(path)) => (path, Some(fields.not_before)),
+                Some(Err(NoPath::Revoked(failure))) => return Err(failure),
+                Some(Err(NoPath::Invalid(_))) | None => return Err(refuse(&error, fields, Stage::Path)),
+            }
+        }
+        Err(NoPath::Revoked(failure)) => return Err(failure),
+    };
 
     let mut fingerprints = vec![Fingerprint::of(der)];
     fingerprints.extend(path.intermediate_certificates().map(|certificate| Fingerprint::of(&certificate.der())));
-    // By address: two roots may share name and key and still be two certificates.
-    let root = roots.iter().position(|root| std::ptr::eq(root, path.anchor()));
-    let root = root.and_then(|index| pinned.roots.get(index)).ok_or_else(|| {
+    fingerprints.push(candidates.fingerprint_of(path.anchor()).ok_or_else(|| {
         Failure::new(ReasonCode::CERTIFICATE_REFUSED, "the verifier returned a trust anchor that was not given to it")
-    })?;
-    fingerprints.push(Fingerprint::of(root));
-    Ok(fingerprints)
+    })?);
+    let crls = lists.judge(&path, as_of.unwrap_or(now), now)?;
+    Ok(Path { fingerprints, as_of, crls })
 }
 
 /// The profile's certificates, each known to be usable.
-#[derive(Debug)]
 pub(super) struct Pinned<'a> {
-    roots: Vec<CertificateDer<'a>>,
-    intermediates: Vec<CertificateDer<'a>>,
+    pub roots: Vec<Authority<'a>>,
+    pub intermediates: Vec<Authority<'a>>,
+}
+
+/// A pinned certificate, and the name and key that it stands for.
+pub(super) struct Authority<'a> {
+    pub der: CertificateDer<'a>,
+    pub anchor: TrustAnchor<'static>,
 }
 
 impl<'a> Pinned<'a> {
@@ -62,32 +95,139 @@ impl<'a> Pinned<'a> {
         if trust.roots.is_empty() {
             return Err(Failure::new(ReasonCode::CONFIG_INVALID, "the profile pins no root certificate"));
         }
-        let roots: Vec<_> = trust.roots.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-        for (index, root) in roots.iter().enumerate() {
-            webpki::anchor_from_trusted_cert(root).map_err(|error| unusable("root", index, &error))?;
-        }
-        let intermediates: Vec<_> =
-            trust.intermediates.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-        for (index, intermediate) in intermediates.iter().enumerate() {
-            // As strictly as in a path, where an unknown critical extension or version 1 is fatal.
-            EndEntityCert::try_from(intermediate).map_err(|error| unusable("intermediate", index, &error))?;
-        }
-        Ok(Self { roots, intermediates })
+        let all = |role: &str, ders: &'a [Vec<u8>]| {
+            let read = |(index, der): (usize, &'a Vec<u8>)| {
+                Authority::parse(der, role == "root")
+                    .map_err(|cause| unusable(&format!("{role} {}", index + 1), &cause))
+            };
+            ders.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self { roots: all("root", &trust.roots)?, intermediates: all("intermediate", &trust.intermediates)? })
     }
 
-    fn anchors<'p>(&'p self, certificates: &'p [CertificateDer<'a>]) -> Result<Vec<TrustAnchor<'p>>, Failure> {
-        let anchor = |(index, der)| {
-            webpki::anchor_from_trusted_cert(der).map_err(|error| unusable("trust anchor", index, &error))
+    pub(super) fn all(&self) -> impl Iterator<Item = &Authority<'a>> {
+        self.roots.iter().chain(&self.intermediates)
+    }
+
+    /// Has a CA of this name issued one of the intermediates?
+    pub(super) fn signs_cas(&self, authority: &Authority<'_>) -> bool {
+        let name = authority.anchor.subject.as_ref();
+        self.intermediates.iter().any(|other| other.anchor.subject.as_ref() != name && other.is_issued_by(name))
+    }
+
+    /// What paths of this certificate are made of, once it is known that a pinned CA signed it.
+    ///
+    /// Each CA is asked on its own, and those that have the issuer's name and another key are left out of
+    /// paths: the verifier tries all of them and gives up after a hundred signatures, and a vendor may
+    /// have many generations of a CA under one name.
+    fn candidates(&self, leaf: &EndEntityCert<'_>, while_valid: i64) -> Result<Candidates<'_>, Error> {
+        let mut refused: Option<Error> = None;
+        let mut signed = |authority: &Authority<'_>| {
+            let anchors = std::slice::from_ref(&authority.anchor);
+            let asked = verify(leaf, anchors, &[], while_valid, AnyUsage, None).map(|_| ());
+            if let Err(error) = &asked
+                && refused.as_ref().is_none_or(is_foreign)
+            {
+                refused = Some(error.clone());
+            }
+            asked.is_ok()
         };
-        certificates.iter().enumerate().map(anchor).collect()
+        let roots: Vec<_> = self.roots.iter().map(|root| (root, signed(root))).collect();
+        let intermediates: Vec<_> = self.intermediates.iter().map(|it| (it, signed(it))).collect();
+        if !roots.iter().chain(&intermediates).any(|(_, signed)| *signed) {
+            return Err(refused.unwrap_or(Error::UnknownIssuer));
+        }
+        // A generation that another one of its name vouches for (RFC 4210 §4.4) needs that one above it.
+        let is_linked = |(it, signed): &(&Authority<'_>, bool)| *signed && it.is_issued_by(leaf.issuer());
+        let linked = intermediates.iter().any(is_linked);
+        let serves = |(authority, signed): &(&Authority<'_>, bool)| {
+            *signed || linked || authority.anchor.subject.as_ref() != leaf.issuer()
+        };
+        let roots: Vec<_> = roots.into_iter().filter(serves).map(|(root, _)| root).collect();
+        let intermediates = intermediates.into_iter().filter(serves).map(|(it, _)| it.der.clone()).collect();
+        Ok(Candidates { anchors: roots.iter().map(|root| root.anchor.clone()).collect(), roots, intermediates })
+    }
+}
+
+impl<'a> Authority<'a> {
+    /// `Err`: why it can't be used.
+    fn parse(der: &'a [u8], is_root: bool) -> Result<Self, String> {
+        let der = CertificateDer::from(der);
+        if !is_root {
+            // As strictly as in a path, where an unknown critical extension or version 1 is fatal.
+            EndEntityCert::try_from(&der).map_err(|error| describe(&error))?;
+        }
+        let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|error| describe(&error))?.to_owned();
+        key::may_sign(&spki_for_anchor(&anchor))?;
+        Ok(Self { der, anchor })
+    }
+
+    pub(super) fn fields(&self) -> Option<Fields<'_>> {
+        Fields::parse(&self.der).ok()
+    }
+
+    /// By the name alone.
+    fn is_issued_by(&self, name: &[u8]) -> bool {
+        // Of version 1 there are roots only, and nobody asks who issued a root.
+        EndEntityCert::try_from(&self.der).is_ok_and(|certificate| certificate.issuer() == name)
+    }
+}
+
+/// What a path may be made of.
+struct Candidates<'p> {
+    roots: Vec<&'p Authority<'p>>,
+    /// One for each root.
+    anchors: Vec<TrustAnchor<'static>>,
+    intermediates: Vec<CertificateDer<'p>>,
+}
+
+enum NoPath {
+    /// The verifier's own no to every path.
+    Invalid(Error),
+    /// There are paths, and a revocation list, or the lack of one, speaks against each.
+    Revoked(Failure),
+}
+
+impl Candidates<'_> {
+    /// A path that holds `at` this moment and that nobody has revoked.
+    fn path<'p>(
+        &'p self,
+        leaf: &'p EndEntityCert<'p>,
+        lists: &Lists<'_>,
+        at: i64,
+        now: i64,
+    ) -> Result<VerifiedPath<'p>, NoPath> {
+        let against: RefCell<Option<Failure>> = RefCell::default();
+        let judge = |path: &VerifiedPath<'_>| {
+            lists.judge(path, at, now).map(|_| ()).map_err(|failure| {
+                let mut against = against.borrow_mut();
+                // Where one path is revoked and another can't be judged, neither can the chip.
+                if against.as_ref().is_none_or(|known| known.code == ReasonCode::CERTIFICATE_REVOKED) {
+                    *against = Some(failure);
+                }
+                Error::CertRevoked
+            })
+        };
+        let found = verify(leaf, &self.anchors, &self.intermediates, at, DeviceUsage, Some(&judge));
+        found.map_err(|error| match against.take() {
+            Some(failure) => NoPath::Revoked(failure),
+            None => NoPath::Invalid(error),
+        })
+    }
+
+    /// Of the root behind one of the anchors, by address: two roots may share name and key and still be
+    /// two certificates.
+    fn fingerprint_of(&self, anchor: &TrustAnchor<'_>) -> Option<Fingerprint> {
+        let index = self.anchors.iter().position(|own| std::ptr::eq(own, anchor))?;
+        self.roots.get(index).map(|root| Fingerprint::of(&root.der))
     }
 }
 
 /// A pinned CA's own certificate, or another one over a pinned CA's key, is no chip's.
 fn refuse_own(der: &[u8], fields: &Fields, pinned: &Pinned) -> Result<(), Failure> {
-    for own in pinned.roots.iter().chain(&pinned.intermediates) {
-        let same_key = Fields::parse(own).is_ok_and(|own| own.spki == fields.spki);
-        if own.as_ref() == der || same_key {
+    for own in pinned.all() {
+        let same_key = spki_for_anchor(&own.anchor).as_ref() == fields.spki;
+        if own.der.as_ref() == der || same_key {
             let cause = format!("{} is one of the profile's own CAs", fields.subject_text);
             return Err(Failure::new(ReasonCode::CERTIFICATE_IS_CA, cause).with("subject", &fields.subject_text));
         }
@@ -110,22 +250,28 @@ fn check_validity(fields: &Fields, now: i64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One run of the verifier. A profile's revocation lists, and a rule for an expired intermediate under
-/// a valid leaf (`at` the leaf's issuance instead of now), belong here.
+/// Asked about each path that holds.
+type Judge<'j> = dyn Fn(&VerifiedPath<'_>) -> Result<(), Error> + 'j;
+
+/// One run of the verifier; `judge` may refuse a path that holds otherwise.
 fn verify<'p>(
     leaf: &'p EndEntityCert<'p>,
-    anchors: &'p [TrustAnchor<'p>],
+    anchors: &'p [TrustAnchor<'_>],
     intermediates: &'p [CertificateDer<'p>],
     at: i64,
     usage: impl ExtendedKeyUsageValidator,
+    judge: Option<&Judge<'_>>,
 ) -> Result<VerifiedPath<'p>, Error> {
-    // Before 1970 the verifier has no time, and no certificate is valid.
-    let at = UnixTime::since_unix_epoch(Duration::from_secs(at.max(0).unsigned_abs()));
-    leaf.verify_for_usage(ACCEPTED, anchors, intermediates, at, usage, None, None)
+    leaf.verify_for_usage(ACCEPTED, anchors, intermediates, unix_time(at), usage, None, judge)
+}
+
+/// Before 1970 the verifier has no time, and no certificate is valid.
+pub(super) fn unix_time(seconds: i64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds.max(0).unsigned_abs()))
 }
 
 /// Who signed is asked first, what for afterwards.
-struct AnyUsage;
+pub(super) struct AnyUsage;
 
 impl ExtendedKeyUsageValidator for AnyUsage {
     fn validate(&self, mut purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
@@ -134,8 +280,8 @@ impl ExtendedKeyUsageValidator for AnyUsage {
 }
 
 /// Extended key usage (RFC 5280 §4.2.1.12): absent, or with client authentication or any usage among
-/// its purposes, in the leaf and in every intermediate that has the extension. A chip's certificate that allows, say, server authentication only may not be used for
-/// the mutual TLS that it is registered for.
+/// its purposes, in the leaf and in every intermediate that has the extension. A chip's certificate that
+/// allows, say, server authentication only may not be used for the mutual TLS that it is registered for.
 struct DeviceUsage;
 
 impl ExtendedKeyUsageValidator for DeviceUsage {
@@ -174,13 +320,15 @@ enum Stage {
 
 fn refuse(error: &Error, fields: &Fields, stage: Stage) -> Failure {
     let code = match (error, stage) {
-        // An algorithm that doesn't fit the key of the CA of that name: another key signed.
+        _ if is_foreign(error) => ReasonCode::CERTIFICATE_FOREIGN_CA,
+        // A chip brings one certificate only: what there is too much of is in the profile.
         (
-            Error::UnknownIssuer
-            | Error::InvalidSignatureForPublicKey
-            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_),
-            _,
-        ) => ReasonCode::CERTIFICATE_FOREIGN_CA,
+            Error::MaximumSignatureChecksExceeded
+            | Error::MaximumPathBuildCallsExceeded
+            | Error::MaximumPathDepthExceeded
+            | Error::MaximumNameConstraintComparisonsExceeded,
+            Stage::Path,
+        ) => ReasonCode::CONFIG_INVALID,
         (Error::CaUsedAsEndEntity, _) => ReasonCode::CERTIFICATE_IS_CA,
         (
             Error::BadDer
@@ -201,14 +349,23 @@ fn refuse(error: &Error, fields: &Fields, stage: Stage) -> Failure {
         .with("issuer", &fields.issuer_text)
 }
 
-fn unusable(role: &str, index: usize, error: &Error) -> Failure {
-    let name = format!("{role} {}", index + 1);
-    Failure::new(ReasonCode::CONFIG_INVALID, format!("pinned {name} can't be used: {}", describe(error)))
-        .with("certificate", name)
+/// Nobody whom the profile pins has signed it. An algorithm that doesn't fit the key of the CA of that
+/// name: another key signed.
+fn is_foreign(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::UnknownIssuer
+            | Error::InvalidSignatureForPublicKey
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+    )
+}
+
+fn unusable(name: &str, cause: &str) -> Failure {
+    Failure::new(ReasonCode::CONFIG_INVALID, format!("pinned {name} can't be used: {cause}")).with("certificate", name)
 }
 
 /// The error without the list of everything that would have been accepted.
-fn describe(error: &Error) -> String {
+pub(super) fn describe(error: &Error) -> String {
     match error {
         Error::UnsupportedSignatureAlgorithmContext(context) => {
             format!(

@@ -5,12 +5,14 @@ mod answers;
 mod certificates;
 pub(in crate::provisioning) mod forge;
 mod mutations;
+mod revocation;
 mod uids;
+mod vendors;
 
 use jiff::Timestamp;
 
 use super::{Checked, check_certificate};
-use crate::domain::profile::{KeyKind, Trust, UidRule};
+use crate::domain::profile::{CrlCoverage, ExpiredIntermediate, KeyKind, Trust, UidRule};
 use crate::domain::{Failure, ReasonCode};
 use forge::{Key, Tbs};
 
@@ -56,6 +58,9 @@ fn trust(roots: &[&[u8]], intermediates: &[&[u8]]) -> Trust {
         keys: KeyKind::ALL.to_vec(),
         uid: UidRule::None,
         uid_from_cn: None,
+        expired_intermediate: ExpiredIntermediate::Refuse,
+        crls: Vec::new(),
+        crl_coverage: CrlCoverage::Chain,
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::labels::{bytes, field, fields, heading, reason, time, word};
 use super::super::reader::Reader;
-use crate::audit::event::{Decision, Purpose, Standing, TargetRecord, TokenFacts};
-use crate::audit::{Body, RunEvent};
+use crate::audit::event::{CrlFacts, Decision, Purpose, Standing, TargetRecord, TokenFacts};
+use crate::audit::{Body, LineEvent, RunEvent};
 use crate::domain::{Failure, Fingerprint, OperatorRef, ReasonCode, Verdict};
 use crate::ports::{Logged, RunLog};
 use crate::provisioning::{Run, UnitRecord};
@@ -18,7 +18,8 @@ pub async fn tell(reader: &mut Reader, log: &RunLog, language: &Language) -> Res
     place(reader, log, &run).await?;
     steps(&run);
     outcome(&run, language);
-    chip(log, &run);
+    let path = path(reader, &run).await?;
+    chip(log, &run, path);
     claim(log, &run);
     targets(log, &run);
     if let Some(slip) = run.slip {
@@ -153,11 +154,25 @@ fn outcome(run: &Run, language: &Language) {
     }
 }
 
-fn chip(log: &RunLog, run: &Run) {
+/// Leaf first, the pinned CA last; the issuers with the event that keeps them.
+async fn path(reader: &Reader, run: &Run) -> Result<Vec<String>, Failure> {
+    let mut path = Vec::new();
+    for (at, fingerprint) in run.decision.iter().flat_map(|decision| &decision.path).enumerate() {
+        let kept = match at {
+            0 => None,
+            _ => reader.history.event(LineEvent::pinned_as(fingerprint.as_bytes())).await?,
+        };
+        let kept = kept.map(|logged| format!("  in event {}", logged.receipt.seq)).unwrap_or_default();
+        path.push(format!("{fingerprint}{kept}"));
+    }
+    Ok(path)
+}
+
+fn chip(log: &RunLog, run: &Run, path: Vec<String>) {
     if let Some(reading) = &run.reading {
         let fingerprint = Fingerprint::of(&reading.certificate);
         match &run.decision {
-            Some(decision) => certificate(&fingerprint, decision),
+            Some(decision) => certificate(&fingerprint, decision, path),
             None => {
                 field("certificate", "read, and not proven");
                 field("  SHA-256", fingerprint);
@@ -166,10 +181,11 @@ fn chip(log: &RunLog, run: &Run) {
         if let Some(uid) = &reading.uid {
             field("chip UID", uid);
         }
-        let TokenFacts { manufacturer, token_model, token_serial, token_label, module, module_version, .. } =
-            &reading.token;
+        let TokenFacts { manufacturer, token_model, token_serial, token_label, .. } = &reading.token;
+        let TokenFacts { module, module_version, certificate_found_as, open_ms, read_ms, .. } = &reading.token;
         let token = [&**manufacturer, token_model, token_serial, token_label].join(" ");
-        let said = [token, format!("{module} {module_version}")].map(|facts| facts.trim().to_owned());
+        let found = format!("certificate {certificate_found_as}, opened in {open_ms} ms, read in {read_ms} ms");
+        let said = [token, format!("{module} {module_version}"), found].map(|facts| facts.trim().to_owned());
         fields("token", said.into_iter().filter(|facts| !facts.is_empty()));
     }
     for event in run_events(log) {
@@ -187,7 +203,7 @@ fn chip(log: &RunLog, run: &Run) {
     }
 }
 
-fn certificate(fingerprint: &Fingerprint, decision: &Decision) {
+fn certificate(fingerprint: &Fingerprint, decision: &Decision, path: Vec<String>) {
     field("certificate", &decision.subject);
     field("  issuer", &decision.issuer);
     field("  serial", &decision.serial);
@@ -198,8 +214,16 @@ fn certificate(fingerprint: &Fingerprint, decision: &Decision) {
     if let Some(uid) = &decision.uid_in_certificate {
         field("  UID in it", uid);
     }
-    // Leaf first, the pinned CA last.
-    fields("  path", decision.path.iter().map(ToString::to_string));
+    fields("  path", path);
+    if let Some(moment) = &decision.path_as_of {
+        field("  path as of", format!("{moment}: an intermediate has expired, which the profile accepts"));
+    }
+    fields("  not revoked", decision.crls.iter().map(revocation_list));
+}
+
+fn revocation_list(crl: &CrlFacts) -> String {
+    let number = crl.number.as_deref().unwrap_or("-");
+    format!("list {number} of {}, {}, SHA-256 {}", crl.issuer, crl.this_update, crl.sha256)
 }
 
 fn purpose_of(purpose: Purpose) -> &'static str {

@@ -4,9 +4,9 @@ use aws_lc_rs::signature;
 
 use super::forge::Key;
 use super::*;
+use crate::audit::challenge::{ChallengeFacts, challenge};
 use crate::audit::event::{Purpose, SignatureScheme};
 use crate::domain::{PortPath, RunId, Unit};
-use crate::audit::challenge::{ChallengeFacts, challenge};
 use crate::provisioning::checks::{scheme_for, verify_signature};
 
 fn checked(key: &Key) -> Checked {

@@ -5,6 +5,7 @@ use super::forge::{
     octets, oid, path_length, rsa_spki, sequence, time, tlv,
 };
 use super::*;
+use crate::audit::x509::issued;
 use crate::domain::{Fingerprint, SpkiHash};
 use crate::provisioning::checks::{check_trust, verify_signature};
 
@@ -62,6 +63,8 @@ fn explicit_null_parameters_are_accepted_at_every_level() {
             let issuer = encode(Tbs::ca(ISSUER, ROOT, &issuer_key), issuer_null).sign(&root_key);
             let leaf = encode(Tbs::leaf(CHIP, ISSUER, &Key::new(KeyKind::EcP256)), leaf_null).sign(&issuer_key);
             passes(&leaf, &trust(&[&root], &[&issuer]));
+            assert!(issued(&root, &root) && issued(&root, &issuer) && issued(&issuer, &leaf));
+            assert!(!issued(&root, &leaf));
         }
     }
 }
@@ -542,9 +545,9 @@ fn a_profile_whose_own_certificates_are_unusable_is_to_blame_itself() {
     ] {
         let failure = refused(check(&leaf, &bad), ReasonCode::CONFIG_INVALID);
         assert_eq!(failure.args.get("certificate").map(String::as_str), named);
-        assert_eq!(check_trust(&bad), Err(failure));
+        assert_eq!(check_trust(&bad, at(NOW)), Err(failure));
     }
-    assert_eq!(check_trust(&vendor.trust()), Ok(()));
+    assert!(check_trust(&vendor.trust(), at(NOW)).is_ok());
     // The unknown critical extension is fine in a root, whose extensions are the profile's word.
     let root =
         Tbs::ca(ROOT, ROOT, &vendor.root_key).with(extension("1.3.6.1.4.1.99999.7", true, NULL)).sign(&vendor.root_key);

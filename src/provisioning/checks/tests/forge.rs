@@ -372,3 +372,65 @@ fn pss(hash: Hash) -> Vec<u8> {
     let parameters = sequence(&[&tlv(0xa0, &digest), &tlv(0xa1, &mask), &tlv(0xa2, &[0x02, 0x01, salt])]);
     sequence(&[&oid("1.2.840.113549.1.1.10"), &parameters])
 }
+
+/// A revocation list in the making.
+#[derive(Clone)]
+pub struct List {
+    pub issuer: Vec<u8>,
+    pub number: u8,
+    pub this_update: Vec<u8>,
+    pub next_update: Vec<u8>,
+    pub revoked: Vec<Vec<u8>>,
+    pub extensions: Vec<Vec<u8>>,
+    pub null: bool,
+}
+
+impl List {
+    pub fn of(issuer: &str) -> Self {
+        Self {
+            issuer: name(issuer),
+            number: 7,
+            this_update: time("260101000000Z"),
+            next_update: time("270101000000Z"),
+            revoked: vec![],
+            extensions: vec![],
+            null: false,
+        }
+    }
+
+    pub fn naming(mut self, serial: &[u8]) -> Self {
+        self.revoked.push(sequence(&[&tlv(0x02, serial), &time("260301000000Z")]));
+        self
+    }
+
+    pub fn made(mut self, this_update: &str, next_update: &str) -> Self {
+        self.this_update = time(this_update);
+        self.next_update = time(next_update);
+        self
+    }
+
+    pub fn with(mut self, extension: Vec<u8>) -> Self {
+        self.extensions.push(extension);
+        self
+    }
+
+    pub fn sign(self, signer: &Key) -> Vec<u8> {
+        let like = Tbs::leaf("", "", signer);
+        let like = if self.null { like.null() } else { like };
+        let revoked = match self.revoked.concat() {
+            none if none.is_empty() => none,
+            some => sequence(&[&some]),
+        };
+        let number = extension("2.5.29.20", false, &tlv(0x02, &[self.number]));
+        let tbs = sequence(&[
+            &[0x02, 0x01, 0x01],
+            &like.algorithm(signer.kind),
+            &self.issuer,
+            &self.this_update,
+            &self.next_update,
+            &revoked,
+            &tlv(0xa0, &sequence(&[&number, &self.extensions.concat()])),
+        ]);
+        like.seal(&tbs, signer)
+    }
+}

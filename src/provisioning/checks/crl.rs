@@ -1,0 +1,131 @@
+//! One certificate revocation list (RFC 5280 §5): `webpki` decides by it, and what it leaves unsaid is
+//! read here: number, dates, and by whose key the list is signed.
+
+use std::path::Path;
+
+use rustls_pki_types::SignatureVerificationAlgorithm as Algorithm;
+use webpki::{BorrowedCertRevocationList, CertRevocationList};
+use x509_cert::der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef, UintRef};
+use x509_cert::der::{self, Decode, Reader, SliceReader, Tag};
+use x509_cert::name::Name;
+use x509_cert::spki::SubjectPublicKeyInfoRef;
+
+use super::fields::{expect, rfc3339, seconds, text};
+use super::path::describe;
+use crate::audit::event::CrlFacts;
+use crate::audit::x509::ACCEPTED;
+use crate::domain::Sha256;
+use crate::domain::profile;
+
+pub(super) struct Crl<'a> {
+    pub file: &'a Path,
+    pub list: CertRevocationList<'a>,
+    pub sha256: Sha256,
+    pub issuer_text: String,
+    /// Hexadecimal.
+    pub number: Option<String>,
+    /// Seconds since 1970.
+    pub this_update: i64,
+    pub next_update: i64,
+    /// What is signed, how, and the signature.
+    tbs: &'a [u8],
+    algorithm: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> Crl<'a> {
+    /// `Err`: what is wrong with it.
+    pub(super) fn parse(crl: &'a profile::Crl) -> Result<Self, String> {
+        let list = BorrowedCertRevocationList::from_der(&crl.der).map_err(|error| describe(&error))?;
+        Self::read(crl, list.into()).map_err(|error| error.to_string())
+    }
+
+    fn read(crl: &'a profile::Crl, list: CertRevocationList<'a>) -> der::Result<Self> {
+        let mut reader = SliceReader::new(&crl.der)?;
+        let (tbs, algorithm, signature) = reader.sequence(|parts| {
+            let tbs = expect(parts, Tag::Sequence)?;
+            let algorithm = AnyRef::from_der(expect(parts, Tag::Sequence)?)?.value();
+            let signature: BitStringRef<'a> = parts.decode()?;
+            Ok::<_, der::Error>((tbs, algorithm, signature.as_bytes().unwrap_or_default()))
+        })?;
+        reader.finish()?;
+        SliceReader::new(tbs)?.sequence(|fields| {
+            expect(fields, Tag::Integer)?;
+            expect(fields, Tag::Sequence)?;
+            let issuer: Name = fields.decode()?;
+            let (this_update, next_update) = (seconds(fields)?, seconds(fields)?);
+            let mut number = None;
+            while !fields.is_finished() {
+                const EXTENSIONS: u8 = 0xa0;
+                let is_extensions = fields.peek_byte() == Some(EXTENSIONS);
+                let value = fields.tlv_bytes()?;
+                if is_extensions {
+                    number = crl_number(AnyRef::from_der(value)?.value())?;
+                }
+            }
+            Ok::<_, der::Error>(Self {
+                file: &crl.file,
+                sha256: Sha256::of(&crl.der),
+                issuer_text: text(&issuer)?,
+                number,
+                this_update,
+                next_update,
+                list,
+                tbs,
+                algorithm,
+                signature,
+            })
+        })
+    }
+
+    /// Is it signed by the key of this SubjectPublicKeyInfo? The verifier asks that only of the list
+    /// that it has picked by name, and a vendor may have several generations of a CA under one name.
+    pub(super) fn is_signed_by(&self, spki: &[u8]) -> bool {
+        let Ok(info) = SubjectPublicKeyInfoRef::from_der(spki) else { return false };
+        let (Some(key), Some(key_algorithm)) = (info.subject_public_key.as_bytes(), key_algorithm(spki)) else {
+            return false;
+        };
+        let fits = |algorithm: &&&dyn Algorithm| {
+            algorithm.signature_alg_id().as_ref() == self.algorithm
+                && algorithm.public_key_alg_id().as_ref() == key_algorithm
+        };
+        ACCEPTED.iter().filter(fits).any(|algorithm| algorithm.verify_signature(key, self.tbs, self.signature).is_ok())
+    }
+
+    /// From this second on it says nothing (RFC 5280 §6.3.3 a).
+    pub(super) fn has_expired(&self, now: i64) -> bool {
+        now >= self.next_update
+    }
+
+    pub(super) fn facts(&self) -> CrlFacts {
+        CrlFacts {
+            issuer: self.issuer_text.clone(),
+            number: self.number.clone(),
+            this_update: rfc3339(self.this_update),
+            next_update: rfc3339(self.next_update),
+            sha256: self.sha256,
+        }
+    }
+}
+
+/// The contents of the AlgorithmIdentifier, as it stands.
+fn key_algorithm(spki: &[u8]) -> Option<&[u8]> {
+    let mut info = SliceReader::new(AnyRef::from_der(spki).ok()?.value()).ok()?;
+    Some(AnyRef::from_der(expect(&mut info, Tag::Sequence).ok()?).ok()?.value())
+}
+
+/// Of the extensions, which `extensions` is the SEQUENCE of.
+fn crl_number(extensions: &[u8]) -> der::Result<Option<String>> {
+    const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
+    let mut extensions = SliceReader::new(AnyRef::from_der(extensions)?.value())?;
+    while !extensions.is_finished() {
+        let mut extension = SliceReader::new(AnyRef::from_der(expect(&mut extensions, Tag::Sequence)?)?.value())?;
+        let id: ObjectIdentifier = extension.decode()?;
+        if id == CRL_NUMBER {
+            let _critical: Option<bool> = extension.decode()?;
+            let value: &OctetStringRef = extension.decode()?;
+            return Ok(Some(hex::encode(UintRef::from_der(value.as_bytes())?.as_bytes())));
+        }
+    }
+    Ok(None)
+}

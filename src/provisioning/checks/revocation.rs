@@ -1,0 +1,204 @@
+//! Who was revoked: which of the profile's lists speak of a path, and what `webpki` finds in them.
+
+use rustls_pki_types::CertificateDer;
+use webpki::{
+    Cert, CertRevocationList, Error, RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
+    spki_for_anchor,
+};
+
+use super::crl::Crl;
+use super::fields::{Fields, rfc3339};
+use super::path::{AnyUsage, Pinned, describe, unix_time};
+use crate::audit::event::CrlFacts;
+use crate::audit::x509::ACCEPTED;
+use crate::domain::profile::{CrlCoverage, Trust};
+use crate::domain::{Failure, ReasonCode};
+
+/// The profile's lists, the newest of each CA and scope; what a newer one has replaced decides nothing.
+pub(super) struct Lists<'a> {
+    lists: Vec<Signed<'a>>,
+    coverage: CrlCoverage,
+}
+
+struct Signed<'a> {
+    crl: Crl<'a>,
+    /// SubjectPublicKeyInfo of the CA that signed it.
+    key: Vec<u8>,
+}
+
+impl<'a> Lists<'a> {
+    /// # Errors
+    /// `K-705`, naming the file: a list that no CA of the profile has signed decides nothing, and
+    /// nobody would notice.
+    pub(super) fn parse(trust: &'a Trust, pinned: &Pinned<'_>) -> Result<Self, Failure> {
+        let mut lists: Vec<Signed<'a>> = Vec::new();
+        for given in &trust.crls {
+            let crl = Crl::parse(given).map_err(|cause| unusable(&given.file.display(), &cause))?;
+            let key = pinned
+                .all()
+                .filter(|authority| *authority.anchor.subject == *crl.list.issuer())
+                .map(|authority| spki_for_anchor(&authority.anchor).to_vec())
+                .find(|key| crl.is_signed_by(key));
+            let Some(key) = key else {
+                let cause = format!("no CA of the profile has signed this list of {}", crl.issuer_text);
+                return Err(unusable(&crl.file.display(), &cause));
+            };
+            lists.push(Signed { crl, key });
+        }
+        lists.sort_by_key(|list| std::cmp::Reverse(list.crl.this_update));
+        let mut newest: Vec<Signed<'a>> = Vec::new();
+        for list in lists {
+            if !newest.iter().any(|newer| newer.replaces(&list)) {
+                newest.push(list);
+            }
+        }
+        Ok(Self { lists: newest, coverage: trust.crl_coverage })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Crl<'a>> {
+        self.lists.iter().map(|list| &list.crl)
+    }
+
+    /// What can be said before any chip is there.
+    ///
+    /// # Errors
+    /// `K-705` when a list has expired, or a CA that has to have one has none.
+    pub(super) fn check(&self, pinned: &Pinned<'_>, now: i64) -> Result<(), Failure> {
+        if let Some(expired) = self.iter().find(|crl| crl.has_expired(now)) {
+            return Err(out_of_date(expired, now));
+        }
+        if self.lists.is_empty() || self.coverage == CrlCoverage::Listed {
+            return Ok(());
+        }
+        for authority in pinned.all() {
+            let (name, key) = (&authority.anchor.subject, spki_for_anchor(&authority.anchor));
+            let listed = |list: &Signed<'_>| list.crl.list.issuer() == name.as_ref() && list.key == key.as_ref();
+            // Whether a CA that has issued another one issues chips, too, only a chip can tell.
+            let needed = self.coverage == CrlCoverage::Chain || !pinned.signs_cas(authority);
+            if needed && !self.lists.iter().any(listed) {
+                let name = authority.fields().map_or_else(|| "?".to_owned(), |fields| fields.subject_text);
+                let cause = format!("no revocation list of {name} is given, and crl_coverage asks for one");
+                return Err(Failure::new(ReasonCode::CRL_UNUSABLE, cause).with("issuer", name));
+            }
+        }
+        Ok(())
+    }
+
+    /// The lists that were asked, when none of them names a certificate of `path`.
+    ///
+    /// # Errors
+    /// * `C-109` one does;
+    /// * `K-705` a list has expired, or none says anything about a certificate that one has to be for.
+    pub(super) fn judge(&self, path: &VerifiedPath<'_>, at: i64, now: i64) -> Result<Vec<CrlFacts>, Failure> {
+        if self.lists.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = self.about(path);
+        if let Some(expired) = asked.iter().find(|crl| crl.has_expired(now)) {
+            return Err(out_of_date(expired, now));
+        }
+        let lists: Vec<&CertRevocationList<'_>> = asked.iter().map(|crl| &crl.list).collect();
+        let verdict = match RevocationOptionsBuilder::new(&lists) {
+            Ok(options) => {
+                let (depth, unknown) = match self.coverage {
+                    CrlCoverage::Chain => (RevocationCheckDepth::Chain, UnknownStatusPolicy::Deny),
+                    CrlCoverage::Leaf => (RevocationCheckDepth::EndEntity, UnknownStatusPolicy::Deny),
+                    CrlCoverage::Listed => (RevocationCheckDepth::Chain, UnknownStatusPolicy::Allow),
+                };
+                let options = options.with_depth(depth).with_status_policy(unknown).build();
+                // This very path and no other.
+                let anchors = [path.anchor().clone()];
+                let intermediates: Vec<CertificateDer<'_>> =
+                    path.intermediate_certificates().map(|certificate| certificate.der()).collect();
+                let usage = AnyUsage;
+                path.end_entity()
+                    .verify_for_usage(ACCEPTED, &anchors, &intermediates, unix_time(at), usage, Some(options), None)
+                    .map(|_| ())
+            }
+            Err(_) if self.coverage == CrlCoverage::Listed => Ok(()),
+            Err(_) => Err(Error::UnknownRevocationStatus),
+        };
+        match verdict {
+            Ok(()) => Ok(asked.iter().map(|crl| crl.facts()).collect()),
+            Err(Error::CertRevoked) => Err(revoked(path, &asked)),
+            Err(Error::UnknownRevocationStatus) => {
+                let issuers: Vec<String> = certificates(path).map(|certificate| issuer_of(certificate)).collect();
+                let cause = format!("no revocation list speaks of every certificate of {}", issuers.join("; "));
+                Err(Failure::new(ReasonCode::CRL_UNUSABLE, cause))
+            }
+            Err(error) => {
+                Err(unusable(&asked.first().map_or("".into(), |crl| crl.file.display().to_string()), &describe(&error)))
+            }
+        }
+    }
+
+    /// Of the CAs of this path, by name and key: the verifier takes the first of the name, and another
+    /// generation's list would end in a bad signature there.
+    fn about(&self, path: &VerifiedPath<'_>) -> Vec<&Crl<'a>> {
+        let mut issuers: Vec<(Vec<u8>, Vec<u8>)> = path
+            .intermediate_certificates()
+            .map(|issuer| (issuer.subject().to_vec(), issuer.subject_public_key_info().to_vec()))
+            .collect();
+        issuers.push((path.anchor().subject.to_vec(), spki_for_anchor(path.anchor()).to_vec()));
+        if self.coverage == CrlCoverage::Leaf {
+            issuers.truncate(1);
+        }
+        let is_of =
+            |list: &&Signed<'_>| issuers.iter().any(|(name, key)| list.crl.list.issuer() == name && list.key == *key);
+        self.lists.iter().filter(is_of).map(|list| &list.crl).collect()
+    }
+}
+
+impl Signed<'_> {
+    /// A newer list of the same CA with the same scope.
+    fn replaces(&self, older: &Signed<'_>) -> bool {
+        let (list, other) = (&self.crl.list, &older.crl.list);
+        self.key == older.key
+            && list.issuer() == other.issuer()
+            && list.issuing_distribution_point() == other.issuing_distribution_point()
+    }
+}
+
+/// The chip's first.
+fn certificates<'p>(path: &'p VerifiedPath<'p>) -> impl Iterator<Item = &'p Cert<'p>> {
+    let leaf: &Cert<'p> = path.end_entity();
+    std::iter::once(leaf).chain(path.intermediate_certificates())
+}
+
+fn issuer_of(certificate: &Cert<'_>) -> String {
+    Fields::parse(&certificate.der()).map_or_else(|_| "?".to_owned(), |fields| fields.issuer_text)
+}
+
+fn revoked(path: &VerifiedPath<'_>, asked: &[&Crl<'_>]) -> Failure {
+    for certificate in certificates(path) {
+        for crl in asked.iter().filter(|crl| crl.list.issuer() == certificate.issuer()) {
+            let Ok(Some(entry)) = crl.list.find_serial(certificate.serial()) else { continue };
+            let subject = Fields::parse(&certificate.der()).map_or_else(|_| "?".to_owned(), |it| it.subject_text);
+            let date = i64::try_from(entry.revocation_date.as_secs()).map_or_else(|_| "?".to_owned(), rfc3339);
+            let reason = entry.reason_code.map_or_else(String::new, |reason| format!(", {reason:?}"));
+            let CrlFacts { issuer, number, this_update, sha256, .. } = crl.facts();
+            let number = number.unwrap_or_else(|| "-".to_owned());
+            let cause = format!(
+                "{subject} was revoked on {date}{reason}, says list {number} of {issuer} of {this_update} (SHA-256 {sha256})"
+            );
+            return Failure::new(ReasonCode::CERTIFICATE_REVOKED, cause)
+                .with("subject", subject)
+                .with("revoked", date)
+                .with("crl_issuer", issuer)
+                .with("crl_number", number)
+                .with("crl_this_update", this_update)
+                .with("crl_sha256", sha256);
+        }
+    }
+    Failure::new(ReasonCode::CERTIFICATE_REVOKED, "a revocation list names a certificate of the path")
+}
+
+fn out_of_date(crl: &Crl<'_>, now: i64) -> Failure {
+    let next = rfc3339(crl.next_update);
+    let cause = format!("the list of {} was to be replaced by {next}, and it is {}", crl.issuer_text, rfc3339(now));
+    unusable(&crl.file.display(), &cause).with("next_update", next)
+}
+
+fn unusable(file: &impl std::fmt::Display, cause: &str) -> Failure {
+    Failure::new(ReasonCode::CRL_UNUSABLE, format!("{file}: {cause}")).with("file", file)
+}

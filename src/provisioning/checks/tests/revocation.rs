@@ -1,0 +1,275 @@
+//! Revocation lists, and intermediates that have expired.
+
+use super::forge::{Key, List, NULL, Tbs, extension, sequence, tlv};
+use super::*;
+use crate::domain::profile::Crl;
+use crate::domain::{Fingerprint, Sha256};
+use crate::provisioning::checks::check_trust;
+
+/// The serial number of every forged certificate.
+const SERIAL: &[u8] = &[0x12, 0x34, 0x56];
+
+fn with_lists(trust: Trust, lists: &[&[u8]]) -> Trust {
+    let file = |n| format!("list-{}.crl", n + 1).into();
+    let crls = lists.iter().enumerate().map(|(n, der)| Crl { file: file(n), der: der.to_vec() }).collect();
+    Trust { crls, ..trust }
+}
+
+impl Vendor {
+    fn chip(&self) -> Vec<u8> {
+        self.issue(self.leaf(&Key::new(KeyKind::EcP256)))
+    }
+
+    fn list(&self) -> List {
+        List::of(ISSUER)
+    }
+
+    fn root_list(&self) -> Vec<u8> {
+        List::of(ROOT).sign(&self.root_key)
+    }
+
+    /// The root's list names nobody; `list` is the intermediate's.
+    fn listing(&self, list: List) -> Trust {
+        with_lists(self.trust(), &[&self.root_list(), &list.sign(&self.issuer_key)])
+    }
+}
+
+#[test]
+fn a_revoked_chip_fails_and_the_log_says_by_which_list() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let list = vendor.list().naming(SERIAL).sign(&vendor.issuer_key);
+    let trust = with_lists(vendor.trust(), &[&vendor.root_list(), &list]);
+    let failure = refused(check(&chip, &trust), ReasonCode::CERTIFICATE_REVOKED);
+    assert_eq!(failure.args["subject"], format!("CN={CHIP},O=Forge"));
+    assert_eq!(failure.args["crl_issuer"], format!("CN={ISSUER},O=Forge"));
+    assert_eq!(failure.args["crl_number"], "07");
+    assert_eq!(failure.args["crl_this_update"], "2026-01-01T00:00:00Z");
+    assert_eq!(failure.args["crl_sha256"], Sha256::of(&list).to_string());
+    assert_eq!(failure.args["revoked"], "2026-03-01T00:00:00Z");
+
+    // A neighbour's number is not this chip's.
+    let other = vendor.list().naming(&[0x12, 0x34, 0x57]).sign(&vendor.issuer_key);
+    let checked = passes(&chip, &with_lists(vendor.trust(), &[&vendor.root_list(), &other]));
+    let asked: Vec<_> = checked.decision.crls.iter().map(|crl| crl.sha256).collect();
+    assert!(asked.contains(&Sha256::of(&other)) && asked.len() == 2);
+    // Without lists nobody is asked, and the log says so.
+    assert!(passes(&chip, &vendor.trust()).decision.crls.is_empty());
+}
+
+#[test]
+fn a_revoked_intermediate_fails_every_chip_below_it_unless_another_path_holds() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let root_list = List::of(ROOT).naming(SERIAL).sign(&vendor.root_key);
+    let own = vendor.list().sign(&vendor.issuer_key);
+    let trust = with_lists(vendor.trust(), &[&root_list, &own]);
+    let failure = refused(check(&chip, &trust), ReasonCode::CERTIFICATE_REVOKED);
+    assert_eq!(failure.args["subject"], format!("CN={ISSUER},O=Forge"));
+    // Only the chip's own certificate is asked about.
+    passes(&chip, &Trust { crl_coverage: CrlCoverage::Leaf, ..trust });
+
+    let renewed = Tbs { serial: vec![9], ..Tbs::ca(ISSUER, ROOT, &vendor.issuer_key) }.sign(&vendor.root_key);
+    for pair in [[&vendor.issuer, &renewed], [&renewed, &vendor.issuer]] {
+        let trust = with_lists(super::trust(&[&vendor.root], &[pair[0], pair[1]]), &[&root_list, &own]);
+        assert_eq!(passes(&chip, &trust).decision.path[1], Fingerprint::of(&renewed));
+    }
+}
+
+#[test]
+fn an_expired_list_stops_the_line_and_fails_no_chip() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let trust = vendor.listing(vendor.list().made("260101000000Z", "260601120000Z"));
+    let failure = refused(check(&chip, &trust), ReasonCode::CRL_UNUSABLE);
+    assert_eq!(failure.args["file"], "list-2.crl");
+    assert_eq!(ReasonCode::CRL_UNUSABLE.verdict(), crate::domain::Verdict::Error);
+    assert_eq!(check_trust(&trust, at(NOW)).unwrap_err().args["file"], "list-2.crl");
+    // A second earlier it still counts.
+    let before = at("2026-06-01T11:59:59Z");
+    assert!(check_certificate(&chip, None, &trust, before).is_ok() && check_trust(&trust, before).is_ok());
+    // Not even where it would have named the chip, and never before the chip's CA is known.
+    let naming = vendor.listing(vendor.list().made("260101000000Z", "260601120000Z").naming(SERIAL));
+    refused(check(&chip, &naming), ReasonCode::CRL_UNUSABLE);
+    refused(check(&Vendor::new().chip(), &trust), ReasonCode::CERTIFICATE_FOREIGN_CA);
+}
+
+#[test]
+fn the_newest_list_of_a_ca_decides_in_whatever_order_they_are_given() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    // The old one has expired as well: that no longer matters to anyone.
+    let old = vendor.list().made("250101000000Z", "260101000000Z").sign(&vendor.issuer_key);
+    let new = vendor.list().made("260501000000Z", "270101000000Z").naming(SERIAL).sign(&vendor.issuer_key);
+    let none = vendor.list().made("260501000000Z", "270101000000Z").sign(&vendor.issuer_key);
+    for (new, passing) in [(&new, false), (&none, true)] {
+        for pair in [[&old, new], [new, &old]] {
+            let trust = with_lists(vendor.trust(), &[&vendor.root_list(), pair[0], pair[1]]);
+            assert!(check_trust(&trust, at(NOW)).is_ok());
+            match passing {
+                true => drop(passes(&chip, &trust)),
+                false => drop(refused(check(&chip, &trust), ReasonCode::CERTIFICATE_REVOKED)),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_that_no_pinned_ca_has_signed_is_the_profiles_mistake() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let stranger = Key::new(KeyKind::EcP256);
+    let forged = vendor.list().sign(&stranger);
+    let foreign = List::of("Somebody").sign(&stranger);
+    let mut bent = vendor.list().sign(&vendor.issuer_key);
+    *bent.last_mut().unwrap() ^= 1;
+    for bad in [forged, foreign, bent, b"no list".to_vec()] {
+        let trust = with_lists(vendor.trust(), &[&vendor.root_list(), &bad]);
+        let failure = refused(check(&chip, &trust), ReasonCode::CRL_UNUSABLE);
+        assert_eq!(failure.args["file"], "list-2.crl");
+        assert_eq!(check_trust(&trust, at(NOW)), Err(failure));
+    }
+    passes(&chip, &vendor.listing(vendor.list()));
+    // The vendor's explicit NULL, in lists as in certificates.
+    passes(&chip, &vendor.listing(List { null: true, ..vendor.list() }));
+}
+
+#[test]
+fn every_certificate_of_a_path_needs_a_list_unless_the_profile_says_otherwise() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let own = vendor.list().sign(&vendor.issuer_key);
+    let cases: [(CrlCoverage, &[&[u8]], bool); 6] = [
+        (CrlCoverage::Chain, &[&own], false),
+        (CrlCoverage::Chain, &[&vendor.root_list()], false),
+        (CrlCoverage::Leaf, &[&own], true),
+        (CrlCoverage::Leaf, &[&vendor.root_list()], false),
+        (CrlCoverage::Listed, &[&own], true),
+        (CrlCoverage::Listed, &[&vendor.root_list()], true),
+    ];
+    for (crl_coverage, lists, good) in cases {
+        let trust = Trust { crl_coverage, ..with_lists(vendor.trust(), lists) };
+        // The line is told before a chip is.
+        assert_eq!(check_trust(&trust, at(NOW)).is_ok(), good, "{crl_coverage:?}");
+        match good {
+            true => drop(passes(&chip, &trust)),
+            false => drop(refused(check(&chip, &trust), ReasonCode::CRL_UNUSABLE)),
+        }
+    }
+    // What is listed is still revoked.
+    let naming = vendor.list().naming(SERIAL).sign(&vendor.issuer_key);
+    let listed = Trust { crl_coverage: CrlCoverage::Listed, ..with_lists(vendor.trust(), &[&naming]) };
+    refused(check(&chip, &listed), ReasonCode::CERTIFICATE_REVOKED);
+}
+
+#[test]
+fn generations_of_one_ca_name_each_have_their_own_list() {
+    let (first, second) = (Vendor::new(), Vendor::new());
+    let both = super::trust(&[&first.root, &second.root], &[&first.issuer, &second.issuer]);
+    let naming = second.list().naming(SERIAL).sign(&second.issuer_key);
+    let lists = [first.root_list(), second.root_list(), first.list().sign(&first.issuer_key), naming];
+    let forwards: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
+    let backwards: Vec<&[u8]> = lists.iter().rev().map(Vec::as_slice).collect();
+    for lists in [forwards, backwards] {
+        let trust = with_lists(both.clone(), &lists);
+        assert_eq!(passes(&first.chip(), &trust).decision.crls.len(), 2);
+        refused(check(&second.chip(), &trust), ReasonCode::CERTIFICATE_REVOKED);
+    }
+}
+
+#[test]
+fn a_ca_that_may_not_sign_lists_has_none() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let ca = |flags: u8| {
+        let usage = extension("2.5.29.15", true, &tlv(0x03, &[0, flags]));
+        Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).with(usage).sign(&vendor.root_key)
+    };
+    // keyCertSign alone, and with cRLSign.
+    for (flags, good) in [(0x04, false), (0x06, true)] {
+        let trust = super::trust(&[&vendor.root], &[&ca(flags)]);
+        let own = vendor.list().sign(&vendor.issuer_key);
+        let result = check(&chip, &with_lists(trust, &[&vendor.root_list(), &own]));
+        match good {
+            true => assert!(result.is_ok()),
+            false => drop(refused(result, ReasonCode::CRL_UNUSABLE)),
+        }
+    }
+}
+
+#[test]
+fn lists_of_kinds_that_can_not_be_judged_are_refused() {
+    let vendor = Vendor::new();
+    let delta = extension("2.5.29.27", true, &tlv(0x02, &[1]));
+    let unknown = extension("1.3.6.1.4.1.99999.7", true, NULL);
+    for odd in [delta, unknown] {
+        let trust = vendor.listing(vendor.list().with(odd));
+        refused(check(&vendor.chip(), &trust), ReasonCode::CRL_UNUSABLE);
+    }
+    passes(&vendor.chip(), &vendor.listing(vendor.list().with(extension("1.3.6.1.4.1.99999.7", false, NULL))));
+    // A list for CA certificates only says nothing about chips.
+    let scope = |only: u8| {
+        let uri = tlv(0xa0, &tlv(0xa0, &tlv(0x86, b"http://vendor.example/crl")));
+        extension("2.5.29.28", true, &sequence(&[&uri, &tlv(only, &[0xff])]))
+    };
+    let (users, cas) = (scope(0x81), scope(0x82));
+    passes(&vendor.chip(), &vendor.listing(vendor.list().with(users)));
+    refused(check(&vendor.chip(), &vendor.listing(vendor.list().with(cas))), ReasonCode::CRL_UNUSABLE);
+}
+
+#[test]
+fn an_expired_intermediate_is_accepted_where_the_profile_says_so_and_the_chip_is_valid() {
+    let vendor = Vendor::new();
+    let issuer = |not_before: &str, not_after: &str| {
+        Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).valid(not_before, not_after).sign(&vendor.root_key)
+    };
+    let accepting = |issuers: &[&[u8]]| Trust {
+        expired_intermediate: ExpiredIntermediate::Accept,
+        ..super::trust(&[&vendor.root], issuers)
+    };
+    let chip = |not_before: &str, not_after: &str| {
+        vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)).valid(not_before, not_after))
+    };
+    let expired = issuer("200101000000Z", "240101000000Z");
+    let good = chip("230101000000Z", "491231235959Z");
+    refused(check(&good, &super::trust(&[&vendor.root], &[&expired])), ReasonCode::CERTIFICATE_REFUSED);
+    let checked = passes(&good, &accepting(&[&expired]));
+    assert_eq!(checked.decision.path_as_of.as_deref(), Some("2023-01-01T00:00:00Z"));
+
+    // Issued after the CA had expired, or before it began; expired itself; forged.
+    for late in ["240101000001Z", "191231235959Z"] {
+        let late = chip(late, "491231235959Z");
+        refused(check(&late, &accepting(&[&expired])), ReasonCode::CERTIFICATE_REFUSED);
+    }
+    let over = chip("230101000000Z", "260101000000Z");
+    refused(check(&over, &accepting(&[&expired])), ReasonCode::CERTIFICATE_EXPIRED);
+    let forged = vendor.leaf(&Key::new(KeyKind::EcP256)).sign(&Key::new(KeyKind::EcP256));
+    refused(check(&forged, &accepting(&[&expired])), ReasonCode::CERTIFICATE_FOREIGN_CA);
+    // Nobody looks back while a path holds today.
+    let renewed = issuer("200101000000Z", "491231235959Z");
+    assert_eq!(passes(&good, &accepting(&[&expired, &renewed])).decision.path_as_of, None);
+}
+
+#[test]
+fn an_accepted_expired_intermediate_hides_no_revocation() {
+    let vendor = Vendor::new();
+    let expired =
+        Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).valid("200101000000Z", "240101000000Z").sign(&vendor.root_key);
+    let chip = vendor.chip();
+    let accept = |trust: Trust| Trust { expired_intermediate: ExpiredIntermediate::Accept, ..trust };
+    let only = super::trust(&[&vendor.root], &[&expired]);
+    let own = |list: List| list.sign(&vendor.issuer_key);
+    let root_list = vendor.root_list();
+    passes(&chip, &accept(with_lists(only.clone(), &[&root_list, &own(vendor.list())])));
+    let naming = own(vendor.list().naming(SERIAL));
+    refused(check(&chip, &accept(with_lists(only.clone(), &[&root_list, &naming]))), ReasonCode::CERTIFICATE_REVOKED);
+    // A list that has expired today was good when the chip was made: it is today that counts.
+    let old = own(vendor.list().made("200101000000Z", "240101000000Z"));
+    refused(check(&chip, &accept(with_lists(only, &[&root_list, &old]))), ReasonCode::CRL_UNUSABLE);
+    // The renewed intermediate is revoked: its expired predecessor is no way round.
+    let renewed = Tbs { serial: vec![9], ..Tbs::ca(ISSUER, ROOT, &vendor.issuer_key) }.sign(&vendor.root_key);
+    let both = super::trust(&[&vendor.root], &[&expired, &renewed]);
+    let root_naming = List::of(ROOT).naming(&[9]).sign(&vendor.root_key);
+    let trust = accept(with_lists(both, &[&root_naming, &own(vendor.list())]));
+    refused(check(&chip, &trust), ReasonCode::CERTIFICATE_REVOKED);
+}
