@@ -221,6 +221,8 @@ statements! {
     RECORDS_BY_TIME = concat!(
         "SELECT ", record_columns!(), " FROM records WHERE ", record_filter!(),
         " AND started_ns >= ?10 AND (started_ns, seq) < (?12, ?13) ORDER BY started_ns DESC, seq DESC LIMIT ?14");
+    RECORDS_WITHIN = "SELECT count(*) FROM (SELECT seq FROM records WHERE started_ns >= ?1 AND started_ns <= ?2
+        LIMIT ?3) AS few";
     RECORDS = concat!(
         "SELECT ", record_columns!(), " FROM records WHERE ", record_filter!(),
         " AND seq < ?12 ORDER BY seq DESC LIMIT ?13");
@@ -364,6 +366,7 @@ mod tests {
                     // A walk along an index that holds exactly the rows asked for, or over the
                     // subquery's own result.
                     "HELD" | "HELD_COUNT" => line.contains("INDEX runs_held"),
+                    "RECORDS_WITHIN" => line == "SCAN few",
                     "TALLY_LATEST" | "TALLY_FIRST" => {
                         ["SCAN (subquery", "SCAN latest", "SCAN first"].iter().any(|own| line.starts_with(own))
                     }
