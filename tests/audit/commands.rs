@@ -193,6 +193,7 @@ fn an_archive_that_leads_elsewhere_is_refused() {
 async fn words_are_handed_over_only_when_asked_for_and_never_once_forgotten() {
     let (office, _) = office_with_run("A1").await;
     let store = office.store();
+    officials(&store).await;
     let ruled = typed(&store, "the solder joint of Mr Sato", Ruling::Scrap { unit: unit("A1") }).await;
     let seq = store.append(vec![ruled]).await.unwrap()[0].seq;
     let text = |name: &str, more: &[&str]| {
