@@ -18,7 +18,8 @@ use crate::by_hand::{folder, verify_py};
 use crate::office::{Office, program, stranger};
 use crate::sample::{self, Chip};
 use crate::store_contract::{
-    bound, claim, event, identity, identity_certificate, imported, line, run_id, sealed, started, typed, unit,
+    bound, claim, event, identity, identity_certificate, imported, line, officials, run_id, sealed, started, typed,
+    unit,
 };
 
 /// A log with other units before and after the run of a board, whose chip answers.
