@@ -13,8 +13,8 @@ use super::flat;
 use crate::domain::profile::{CertificateStatus, KeyKind};
 use crate::domain::{
     AccountId, BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
-    OperatorRef, Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit,
-    Variables, Verdict,
+    OperatorRef, Persons, Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName,
+    Unit, Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -264,6 +264,9 @@ pub enum LineEvent {
     OperatorAdded {
         person: OperatorRef,
         role: Role,
+        /// SHA-256 of the salted hash that the PIN is compared with: another one in the database is nobody's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin_sha256: Option<Sha256>,
     },
     /// The person may no longer sign in.
     OperatorDisabled {
@@ -272,6 +275,9 @@ pub enum LineEvent {
     /// The person has a new PIN, and may sign in again.
     OperatorReset {
         person: OperatorRef,
+        /// As in `OperatorAdded`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pin_sha256: Option<Sha256>,
     },
     /// A wrong PIN; `locked`: one too many, and the person has to wait.
     SignInRefused {
@@ -293,9 +299,15 @@ pub enum LineEvent {
         /// The second of the two persons; the first is the event's operator.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         second: Option<OperatorRef>,
+        /// How many the station's configuration asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        persons: Option<Persons>,
         reason: FreeText,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         evidence: Vec<Evidence>,
+        /// What it rests on that is no file at hand: a ticket's number, where a photo lies.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        references: Vec<FreeText>,
     },
     /// One row of a history made elsewhere.
     Imported {
@@ -422,7 +434,20 @@ impl Ruling {
             Ruling::Rollback { .. } => "rollback",
         }
     }
+
+    /// Whose it is to make.
+    pub fn roles(&self) -> &'static [Role] {
+        match self {
+            Ruling::Rollback { .. } => &RULE_ON_THE_LOG,
+            Ruling::Release { .. } | Ruling::Scrap { .. } | Ruling::Rebind { .. } => &RULE_ON_UNITS,
+        }
+    }
 }
+
+/// Who may rule on a unit.
+pub const RULE_ON_UNITS: [Role; 2] = [Role::Qa, Role::Administrator];
+/// Who may rule on the log itself.
+pub const RULE_ON_THE_LOG: [Role; 2] = [Role::Supervisor, Role::Administrator];
 
 /// A text that a person typed: committed here, kept apart from the log with its salt, so that it can
 /// be forgotten without rewriting anything.
@@ -674,8 +699,10 @@ mod tests {
                 body: Body::Line(LineEvent::Ruled {
                     ruling,
                     second: Some(person(2)),
+                    persons: Some(Persons::Two),
                     reason: FreeText { id: uuid::Uuid::from_u128(3), text_sha256: "0".repeat(64) },
                     evidence: vec![Evidence { name: "photo.jpg".to_owned(), sha256: Sha256::of(b"photo") }],
+                    references: vec![FreeText { id: uuid::Uuid::from_u128(4), text_sha256: "1".repeat(64) }],
                 }),
             };
             let bytes = event.encode().unwrap();

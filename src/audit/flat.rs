@@ -104,12 +104,16 @@ mod tests {
     use crate::audit::Event;
 
     /// As stations wrote them: bytes that are in logs stay readable, and are written so for ever.
-    const WRITTEN: [&str; 5] = [
+    const WRITTEN: [&str; 9] = [
         r#"{"v":1,"id":"0249cc82-9d5b-4082-bef1-3636103ce48a","at":"2026-11-24T14:03:40.386847141Z","station":"L1-ST1","operator":{"id":"b0573a7c-25eb-4111-8d95-8cf3d53ff671","name_sha256":"185b069ea1a36483498b52110a83345953fd06189210b9583afa497010fccb08"},"run":"167457a6-93c9-4c0a-b484-4f57897049bf","event":"challenge-made","purpose":"before-register","challenge":"AAAAFWxpbmVzZWFsIGNoYWxsZW5nZSB2MQ=="}"#,
         r#"{"v":1,"id":"40f35ed7-8415-4dec-b9db-0dd3c46a7c18","at":"2026-11-24T14:03:40Z","station":"L1-ST1","event":"station-stopped"}"#,
         r#"{"v":1,"id":"40f35ed7-8415-4dec-b9db-0dd3c46a7c18","at":"2026-11-24T14:03:40Z","station":"L1-ST1","run":"167457a6-93c9-4c0a-b484-4f57897049bf","event":"resumed"}"#,
         r#"{"v":1,"id":"a6cf396c-84d5-4904-b1f1-91ded86348b3","at":"2026-11-24T14:03:40.36278401Z","station":"L1-ST1","run":"167457a6-93c9-4c0a-b484-4f57897049bf","event":"step-failed","step":"read","failure":{"code":"T-204","args":{"seconds":"5"},"cause":"日本語 \"quoted\" {\"event\":{"}}"#,
         r#"{"v":1,"id":"9f489838-5679-4f13-8190-dd85160b6a3a","at":"2026-11-24T14:03:40.544097433Z","station":"L1-ST1","operator":{"id":"b0573a7c-25eb-4111-8d95-8cf3d53ff671","name_sha256":"185b069ea1a36483498b52110a83345953fd06189210b9583afa497010fccb08"},"event":"ruled","ruling":"scrap","unit":{"product":"gateway","serial":"A1"},"reason":{"id":"b0573a7c-25eb-4111-8d95-8cf3d53ff671","text_sha256":"185b069ea1a36483498b52110a83345953fd06189210b9583afa497010fccb08"}}"#,
+        r#"{"v":1,"id":"9f489838-5679-4f13-8190-dd85160b6a3a","at":"2026-11-24T14:03:40.544097433Z","station":"L1-ST1","event":"operator-added","person":{"id":"b0573a7c-25eb-4111-8d95-8cf3d53ff671","name_sha256":"185b069ea1a36483498b52110a83345953fd06189210b9583afa497010fccb08"},"role":"qa"}"#,
+        r#"{"v":1,"id":"9f489838-5679-4f13-8190-dd85160b6a3a","at":"2026-11-24T14:03:40.544097433Z","station":"L1-ST1","event":"operator-added","person":{"id":"b0573a7c-25eb-4111-8d95-8cf3d53ff671","name_sha256":"185b069ea1a36483498b52110a83345953fd06189210b9583afa497010fccb08"},"role":"qa","pin_sha256":"185b069ea1a36483498b52110a83345953fd06189210b9583afa497010fccb08"}"#,
+        r#"{"v":1,"id":"9f489838-5679-4f13-8190-dd85160b6a3a","at":"2026-11-24T14:03:40.544097433Z","station":"L1-ST1","event":"operator-reset","person":{"id":"b0573a7c-25eb-4111-8d95-8cf3d53ff671","name_sha256":"185b069ea1a36483498b52110a83345953fd06189210b9583afa497010fccb08"}}"#,
+        r#"{"v":1,"id":"9f489838-5679-4f13-8190-dd85160b6a3a","at":"2026-11-24T14:03:40.544097433Z","station":"L1-ST1","event":"operator-reset","person":{"id":"b0573a7c-25eb-4111-8d95-8cf3d53ff671","name_sha256":"185b069ea1a36483498b52110a83345953fd06189210b9583afa497010fccb08"},"pin_sha256":"185b069ea1a36483498b52110a83345953fd06189210b9583afa497010fccb08"}"#,
     ];
 
     #[test]

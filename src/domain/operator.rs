@@ -49,7 +49,8 @@ impl ExposeSecret<str> for Pin {
 }
 
 /// How many persons have to stand behind a ruling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Persons {
     One,
     #[default]

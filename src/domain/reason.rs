@@ -155,6 +155,8 @@ reasons! {
     /// The ruling does not fit what the log holds.
     RULING_REFUSED = "O-612" => Error;
     IMPORT_REFUSED = "O-613" => Error;
+    /// What the PIN is compared with was changed past the log.
+    OPERATOR_PIN_ALTERED = "O-614" => Error;
     /// The slip's unit still waits for the cloud.
     SLIP_NOT_READY = "O-604" => Error;
 

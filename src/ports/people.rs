@@ -1,8 +1,9 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::audit::Event;
 use crate::audit::event::FreeText;
-use crate::domain::{Failure, OperatorRef, Role};
+use crate::domain::{Failure, OperatorRef, Role, Sha256};
 
 /// Someone who was named in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,15 @@ pub struct Credential {
     /// Wrong PINs since the last right one.
     pub failures: u32,
     pub locked_until: Option<Timestamp>,
+    /// What the log says of `pin_hash`: its SHA-256, where the event that gave the PIN has one.
+    pub committed: Option<Sha256>,
+}
+
+impl Credential {
+    /// Is it what the log has committed to? Where the log has not, whatever is there is believed.
+    pub fn is_as_committed(&self) -> bool {
+        self.committed.is_none_or(|committed| committed == Sha256::of(self.pin_hash.as_bytes()))
+    }
 }
 
 /// The people behind the ids in the log, and the words they typed: the only data that may be
@@ -40,7 +50,9 @@ pub trait People: Send + Sync {
 
     async fn credential(&self, who: Uuid) -> Result<Option<Credential>, Failure>;
 
-    async fn set_credential(&self, who: Uuid, credential: Credential) -> Result<(), Failure>;
+    /// Gives a person a PIN in the transaction that appends the event which commits to it: the one is
+    /// never there without the other. Nothing wrong was typed since, and no lock stands.
+    async fn give_pin(&self, who: Uuid, pin_hash: &str, event: Event) -> Result<(), Failure>;
 
     /// Counts one more wrong PIN and says what stands afterwards; `locked_until` is set once
     /// `failures` reaches `limit`. Of two tries at once each counts.

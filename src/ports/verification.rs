@@ -39,6 +39,12 @@ pub struct Verified {
     /// People and typed texts that were forgotten: their commitments stand, and nothing else.
     pub forgotten_people: u64,
     pub forgotten_texts: u64,
+    /// Operators whose PIN no event commits to: given by an older program, it could be anybody's.
+    pub uncommitted_pins: u64,
+    /// Rulings of one person where the log does not say that one was enough.
+    pub ruled_alone: u64,
+    /// Checkpoints of this log that are held elsewhere, and are not stored with it.
+    pub unstored: u64,
 }
 
 /// The first promise found broken, and where exactly.

@@ -89,6 +89,10 @@ pub async fn open_log(log: &LogWriter, custody: &Custody) -> Result<VerifierKey,
             (key, Some(added))
         }
     };
+    if added.is_some() && matches!(custody.mark.read().await, Ok(None)) {
+        // First, since a mark that is absent once the log names the key was lost.
+        custody.mark.raise(custody.history.tree_head().await?).await?;
+    }
     log.lines(added.into_iter().collect()).await?;
     Ok(key)
 }

@@ -163,12 +163,14 @@ async fn disclosures(
     let mut found = BTreeMap::new();
     for event in events {
         let ruled = match &event.body {
-            Body::Line(LineEvent::Ruled { reason, second, .. }) => Some((reason, second.as_ref())),
+            Body::Line(LineEvent::Ruled { reason, references, second, .. }) => {
+                Some((std::iter::once(reason).chain(references), second.as_ref()))
+            }
             _ => None,
         };
-        if let Some((reason, _)) = ruled {
-            let sha256 = committed(&reason.text_sha256)?;
-            match people.text(reason.id).await? {
+        for typed in ruled.iter().flat_map(|(typed, _)| typed.clone()) {
+            let sha256 = committed(&typed.text_sha256)?;
+            match people.text(typed.id).await? {
                 Some((salt, text)) if with_texts => {
                     found.insert(sha256, Disclosure::Revealed { sha256, salt: Bytes(salt.to_vec()), text });
                 }
@@ -178,7 +180,7 @@ async fn disclosures(
                 }
             }
         }
-        for who in event.operator.iter().chain(ruled.and_then(|(_, second)| second)) {
+        for who in event.operator.iter().chain(ruled.as_ref().and_then(|(_, second)| *second)) {
             let OperatorRef { id, name_sha256 } = who;
             if people.person_by_id(*id).await?.is_some_and(|person| person.name.is_none()) {
                 let sha256 = committed(name_sha256)?;

@@ -18,12 +18,12 @@ use tokio::task::JoinSet;
 
 use super::custody::{Custody, open_log};
 use super::log::LogWriter;
-use crate::audit::event::Ruling;
+use crate::audit::event::{LogKeyRole, Ruling};
 use crate::audit::note::{Checkpoint, SignedCheckpoint, VerifierKey};
 use crate::audit::proof::{ProveError, root_at};
 use crate::audit::{Body, LineEvent, TreeHead};
 use crate::domain::{Failure, KeyName, ReasonCode, Sha256, StationName};
-use crate::ports::{History, Logged};
+use crate::ports::{History, LogKey, Logged};
 
 /// Copies that are looked at in each place. An older one tells nothing that a newer one does not, as
 /// long as the log is one; `audit verify` compares all that it is given.
@@ -100,7 +100,7 @@ pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing,
             let checkpoint = Checkpoint::new(trust.origin.clone(), mark);
             evidence.notes.push((mark, checkpoint.to_string()));
         }
-        Ok(None) => {}
+        Ok(None) => evidence.unread.extend(lost_mark(station, head, history).await?),
         Err(failure) => evidence.unread.push(failure),
     }
     if let Some(stored) = history.latest_checkpoint().await? {
@@ -238,6 +238,21 @@ pub async fn root(history: &dyn History, size: u64) -> Result<[u8; 32], Failure>
     let hashes = history.hashes(&nodes).await?;
     root_at(size, |_| Ok::<_, std::convert::Infallible>(hashes))
         .map_err(|error: ProveError<_>| Failure::new(ReasonCode::STORE_CORRUPT, error.to_string()))
+}
+
+/// Where the log has named this station's key there was a mark before it. A log that a command has just
+/// brought here says so itself, and may come without one.
+async fn lost_mark(station: &StationName, head: TreeHead, history: &dyn History) -> Result<Option<Failure>, Failure> {
+    let known = |key: &LogKey| key.role == LogKeyRole::Station && key.station == *station;
+    if !history.keys().await?.iter().any(known) {
+        return Ok(None);
+    }
+    let last = history.events(head.size.saturating_sub(1), 1).await?.pop();
+    let brought = last.is_some_and(|(logged, _)| {
+        matches!(logged.event.body, Body::Line(LineEvent::LogMigrated { .. } | LineEvent::Restored { .. }))
+    });
+    let cause = format!("the high-water mark of {station} is gone, and its log has {} events", head.size);
+    Ok((!brought).then(|| Failure::new(ReasonCode::MARK_FAILED, cause)))
 }
 
 async fn covered(history: &dyn History, ruling: &Logged) -> Result<Covered, Failure> {

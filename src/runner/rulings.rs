@@ -9,17 +9,12 @@ use uuid::Uuid;
 use super::people::{Signatories, SignedIn, commit_text};
 use super::{Custody, LogWriter, rollback};
 use crate::audit::LineEvent;
-use crate::audit::event::{Evidence, Ruling};
+use crate::audit::event::{Evidence, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruling};
 use crate::domain::{
     Failure, Identity, KnownIdentity, OperatorRef, Persons, ReasonCode, Role, RulingReason, RunId, Unit, Verdict,
 };
 use crate::ports::{CollisionRule, History, People};
 use crate::provisioning::Run;
-
-/// Who may rule on a unit.
-pub const RULE_ON_UNITS: [Role; 2] = [Role::Qa, Role::Administrator];
-/// Who may rule on the log itself.
-pub const RULE_ON_THE_LOG: [Role; 2] = [Role::Supervisor, Role::Administrator];
 
 /// Who wants a ruling, and how many persons it takes.
 #[derive(Debug, Clone)]
@@ -33,7 +28,9 @@ pub struct Panel {
 #[derive(Debug, Clone)]
 pub struct Grounds {
     pub reason: RulingReason,
+    /// Files; beside them, what is no file at hand.
     pub evidence: Vec<Evidence>,
+    pub references: Vec<RulingReason>,
 }
 
 /// A ruling as it stands in the log.
@@ -54,7 +51,7 @@ pub struct Rulings<'a> {
     pub grounds: Grounds,
 }
 
-/// O-612 where the log holds nothing that the ruling could apply to; O-610 and O-611 as in
+/// O-612 where the log holds nothing that the ruling could apply to, and for a unit without evidence; O-610 and O-611 as in
 /// [`Signatories::new`].
 impl Rulings<'_> {
     /// A locked unit may be tried once more.
@@ -94,6 +91,9 @@ impl Rulings<'_> {
 
     /// Whoever operated a run of the unit, or did anything in one, does not rule on it.
     async fn signatories(&self, unit: &Unit) -> Result<Signatories, Failure> {
+        if self.grounds.evidence.is_empty() && self.grounds.references.is_empty() {
+            return Err(refused(unit, "a ruling on a unit names its evidence".to_owned()));
+        }
         if !self.history.units(unit.serial.as_str()).await?.contains(unit) {
             return Err(refused(unit, format!("the log knows no {unit}")));
         }
@@ -158,13 +158,20 @@ impl Rulings<'_> {
     }
 
     async fn rule(self, signatories: Signatories, ruling: Ruling) -> Result<Ruled, Failure> {
-        let reason = commit_text(self.log, self.people, self.grounds.reason.as_str()).await?;
+        let Grounds { reason, evidence, references } = self.grounds;
+        let reason = commit_text(self.log, self.people, reason.as_str()).await?;
+        let mut committed = Vec::with_capacity(references.len());
+        for reference in &references {
+            committed.push(commit_text(self.log, self.people, reference.as_str()).await?);
+        }
         let second = signatories.second().cloned();
         let event = LineEvent::Ruled {
             ruling: ruling.clone(),
             second: second.clone(),
+            persons: Some(self.panel.needed),
             reason,
-            evidence: self.grounds.evidence,
+            evidence,
+            references: committed,
         };
         let receipt = self.log.by(signatories.first()).line(event).await?;
         Ok(Ruled { seq: receipt.seq, ruling, first: signatories.first().operator().clone(), second })

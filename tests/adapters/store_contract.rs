@@ -12,8 +12,8 @@ use lineseal::audit::event::{
 use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeState};
 use lineseal::domain::profile::KeyKind;
 use lineseal::domain::{
-    BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ReasonCode,
-    Role, RunId, Sha256, SpkiHash, StationName, Step, Unit, Variables, Verdict,
+    BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, OperatorRef,
+    Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, Unit, Variables, Verdict,
 };
 use lineseal::ports::{
     AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Found,
@@ -1141,14 +1141,26 @@ pub async fn operators_and_their_credentials(peer: &dyn Peer) {
     let store = peer.open().await;
     let who = store.operator("Aoki", (uuid::Uuid::from_u128(1), [1; 32])).await.unwrap();
     assert_eq!(store.operators().await.unwrap(), []);
-    store.append(vec![line(LineEvent::OperatorAdded { person: who.clone(), role: Role::Qa })]).await.unwrap();
+    assert!(store.credential(who.id).await.unwrap().is_none());
+    let pin_hash = "$argon2id$…";
+    let committed = Some(Sha256::of(pin_hash.as_bytes()));
+    let added = line(LineEvent::OperatorAdded { person: who.clone(), role: Role::Qa, pin_sha256: committed });
+    store.give_pin(who.id, pin_hash, added.clone()).await.unwrap();
     let person = store.person("Aoki").await.unwrap().unwrap();
     assert_eq!((person.role, person.disabled, person.name.as_deref()), (Some(Role::Qa), false, Some("Aoki")));
     assert_eq!(store.operators().await.unwrap(), std::slice::from_ref(&person));
-    assert!(store.credential(who.id).await.unwrap().is_none());
-    let credential = Credential { pin_hash: "$argon2id$…".to_owned(), failures: 0, locked_until: None };
-    store.set_credential(who.id, credential.clone()).await.unwrap();
-    assert!(store.credential(who.id).await.unwrap() == Some(credential.clone()));
+    // The answer was lost, and it is done again.
+    store.give_pin(who.id, pin_hash, added).await.unwrap();
+    let credential = Credential { pin_hash: pin_hash.to_owned(), failures: 0, locked_until: None, committed };
+    assert!(store.credential(who.id).await.unwrap() == Some(credential.clone()) && credential.is_as_committed());
+    assert_eq!(store.tree_head().await.unwrap().size, 1);
+    let other = Some(Sha256::of(b"another"));
+    let reset = line(LineEvent::OperatorReset { person: who.clone(), pin_sha256: other });
+    store.append(vec![reset]).await.unwrap();
+    assert!(!store.credential(who.id).await.unwrap().unwrap().is_as_committed());
+    let reset = line(LineEvent::OperatorReset { person: who.clone(), pin_sha256: None });
+    store.append(vec![reset]).await.unwrap();
+    assert!(store.credential(who.id).await.unwrap().unwrap().is_as_committed(), "nothing is committed to");
     let later = Timestamp::from_second(2_000_000_000).unwrap();
     for failures in 1..=3 {
         let counted = store.count_wrong_pin(who.id, 3, later).await.unwrap();
@@ -1331,7 +1343,40 @@ pub fn failed(run: RunId, code: ReasonCode) -> Event {
 
 pub fn ruled(ruling: Ruling) -> Event {
     let reason = FreeText { id: uuid::Uuid::from_u128(rand::random()), text_sha256: "0".repeat(64) };
-    line(LineEvent::Ruled { ruling, second: None, reason, evidence: Vec::new() })
+    by_officials(ruling, reason)
+}
+
+/// Those in whose names rulings are made here.
+const OFFICIALS: [(&str, u128); 2] = [("Official 1", 0x0ff1), ("Official 2", 0x0ff2)];
+
+fn official(n: usize) -> OperatorRef {
+    let (name, id) = OFFICIALS[n];
+    let name_sha256 = Sha256::of(&[&[n as u8; 32][..], name.as_bytes()].concat()).to_string();
+    OperatorRef { id: uuid::Uuid::from_u128(id), name_sha256 }
+}
+
+fn by_officials(ruling: Ruling, reason: FreeText) -> Event {
+    let mut event = line(LineEvent::Ruled {
+        ruling,
+        second: Some(official(1)),
+        persons: Some(Persons::Two),
+        reason,
+        evidence: Vec::new(),
+        references: Vec::new(),
+    });
+    event.operator = Some(official(0));
+    event
+}
+
+/// Makes the log know those who rule here.
+pub async fn officials(store: &dyn Store) {
+    for (n, (name, id)) in OFFICIALS.into_iter().enumerate() {
+        let person = store.operator(name, (uuid::Uuid::from_u128(id), [n as u8; 32])).await.unwrap();
+        assert_eq!(person, official(n));
+        let pin_sha256 = Some(Sha256::of(name.as_bytes()));
+        let added = line(LineEvent::OperatorAdded { person, role: Role::Administrator, pin_sha256 });
+        store.give_pin(uuid::Uuid::from_u128(id), name, added).await.unwrap();
+    }
 }
 
 /// A ruling whose reason is kept.
@@ -1341,7 +1386,7 @@ pub async fn typed(store: &dyn Store, words: &str, ruling: Ruling) -> Event {
     let id = uuid::Uuid::from_u128(rand::random());
     let reason = FreeText { id, text_sha256: Sha256::of(&salted).to_string() };
     store.keep_text(&reason, salt, words).await.unwrap();
-    line(LineEvent::Ruled { ruling, second: None, reason, evidence: Vec::new() })
+    by_officials(ruling, reason)
 }
 
 pub fn imported(line_number: u64, serial: &str, chip: u32) -> Event {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use lineseal::adapters::store::copy::{self, Copied, Copying};
 use lineseal::adapters::store::error::StoreError;
 use lineseal::adapters::store::session::Session;
@@ -11,16 +12,16 @@ use lineseal::adapters::{postgres, sqlite};
 use lineseal::audit::event::{LogKeyRole, Ruling};
 use lineseal::audit::note::{Checkpoint, NoteKey, SignedCheckpoint};
 use lineseal::audit::{Body, Event, LineEvent, TreeHead};
-use lineseal::domain::{ReasonCode, Sha256, Verdict};
+use lineseal::domain::{ReasonCode, Role, Sha256, Verdict};
 use lineseal::ports::{
-    AuditStore as _, Checkpoints as _, Credential, History as _, People as _, StoredCheckpoint, Verification,
-    Verifier as _, Witness,
+    AuditStore as _, Checkpoints as _, History as _, People as _, StoredCheckpoint, Verification, Verifier as _,
+    Witness,
 };
 
 use secrecy::SecretBox;
 
 use crate::postgres_server::{Database, Postgres};
-use crate::store_contract::{claim, failed, identity, line, proven, ruled, run_id, sealed, started, unit};
+use crate::store_contract::{claim, failed, identity, line, officials, proven, run_id, sealed, started, typed, unit};
 
 /// Ends with the event that says where it came from, and knows how far it came.
 struct Moving {
@@ -76,9 +77,13 @@ fn into_plant(database: &Database) -> impl FnOnce() -> Box<dyn Session> + Send +
 async fn life(store: &LogStore, units: u32) -> SignedCheckpoint {
     let person = store.operator("A. Sato", (uuid::Uuid::from_u128(7), [7; 32])).await.unwrap();
     store.operator("B. Mori", (uuid::Uuid::from_u128(8), [8; 32])).await.unwrap();
-    let credential = Credential { pin_hash: "$argon2id$".to_owned(), failures: 2, locked_until: None };
-    store.set_credential(person.id, credential).await.unwrap();
+    let pin_sha256 = Some(Sha256::of(b"$argon2id$"));
+    let added = line(LineEvent::OperatorAdded { person: person.clone(), role: Role::Qa, pin_sha256 });
+    store.give_pin(person.id, "$argon2id$", added).await.unwrap();
+    store.count_wrong_pin(person.id, 5, Timestamp::MAX).await.unwrap();
+    store.count_wrong_pin(person.id, 5, Timestamp::MAX).await.unwrap();
     store.forget(uuid::Uuid::from_u128(8)).await.unwrap();
+    officials(store).await;
     let key = key();
     let added = LineEvent::LogKeyAdded { key: key.verifier().to_string(), role: LogKeyRole::Station, replaces: None };
     store.append(vec![line(LineEvent::LogOpened { origin: ORIGIN.to_owned() }), line(added)]).await.unwrap();
@@ -90,7 +95,8 @@ async fn life(store: &LogStore, units: u32) -> SignedCheckpoint {
             store.append(std::mem::take(&mut waiting)).await.unwrap();
             store.append(proven(run, &serial, number)).await.unwrap();
             store.append(vec![failed(run, ReasonCode::CERTIFICATE_REFUSED)]).await.unwrap();
-            store.append(vec![ruled(Ruling::Release { unit: unit(&serial) })]).await.unwrap();
+            let release = typed(store, "again", Ruling::Release { unit: unit(&serial) }).await;
+            store.append(vec![release]).await.unwrap();
             store.claim(claim(&format!("C{number}"), identity(1_000_000 + number))).await.unwrap();
         } else {
             waiting.extend(started(run, &serial, None));
@@ -122,8 +128,9 @@ async fn same(one: &LogStore, other: &LogStore, size: u64) {
         assert_eq!(one.person(name).await.unwrap(), other.person(name).await.unwrap());
     }
     let who = uuid::Uuid::from_u128(7);
-    let signs_in = |credential: Option<Credential>| credential.map(|c| (c.pin_hash, c.failures, c.locked_until));
-    assert_eq!(signs_in(one.credential(who).await.unwrap()), signs_in(other.credential(who).await.unwrap()));
+    // What is in it is shown by nothing.
+    let (left, right) = (one.credential(who).await.unwrap(), other.credential(who).await.unwrap());
+    assert!(left.is_some_and(|credential| credential.failures == 2 && Some(credential) == right));
     assert!(other.person_by_id(uuid::Uuid::from_u128(8)).await.unwrap().is_some(), "forgotten, and still meant");
 }
 

@@ -18,7 +18,8 @@ use crate::by_hand::{folder, verify_py};
 use crate::office::{Office, program, stranger};
 use crate::sample::{self, Chip};
 use crate::store_contract::{
-    bound, claim, event, identity, identity_certificate, imported, line, run_id, sealed, started, typed, unit,
+    bound, claim, event, identity, identity_certificate, imported, line, officials, run_id, sealed, started, typed,
+    unit,
 };
 
 /// A log with other units before and after the run of a board, whose chip answers.
@@ -193,6 +194,7 @@ fn an_archive_that_leads_elsewhere_is_refused() {
 async fn words_are_handed_over_only_when_asked_for_and_never_once_forgotten() {
     let (office, _) = office_with_run("A1").await;
     let store = office.store();
+    officials(&store).await;
     let ruled = typed(&store, "the solder joint of Mr Sato", Ruling::Scrap { unit: unit("A1") }).await;
     let seq = store.append(vec![ruled]).await.unwrap()[0].seq;
     let text = |name: &str, more: &[&str]| {

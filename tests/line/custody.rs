@@ -67,7 +67,8 @@ impl<'a> Copied<'a> {
         let found = rollback::found(&log.station, &custody).await.unwrap();
         let reason = FreeText { id: uuid::Uuid::nil(), text_sha256: "0".repeat(64) };
         let ruling = found.ruling().expect("something to rule on");
-        log.line(LineEvent::Ruled { ruling, second: None, reason, evidence: Vec::new() }).await.unwrap();
+        let (second, evidence, references) = (None, Vec::new(), Vec::new());
+        log.line(LineEvent::Ruled { ruling, second, persons: None, reason, evidence, references }).await.unwrap();
     }
 }
 
@@ -295,6 +296,35 @@ async fn put_back(witness: Witness) {
     assert_eq!((found.failure(), found.ruling()), (None, None), "{witness:?}");
     assert_eq!(found.contradicted.is_empty(), witness == Witness::Mark, "{witness:?}");
     station.stop().await;
+}
+
+/// Deleted, it would let an old log be put back unseen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_is_gone_while_the_log_is_in_use_stops_the_line_until_it_is_ruled_on() {
+    let mut line = Copied::new(1).await;
+    line.config.log.copies.clear();
+    let chips = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
+    // What an office does before the station first starts needs no mark.
+    let (log, custody) = line.by_hand().await;
+    checkpoint_and_copy(&log, &custody).await.unwrap();
+    let mark = line.bench.data_dir().join(MarkFile::FILE);
+    let mut station = line.start().await;
+    line.bench.plug(1, "A", &chips[0]);
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+
+    std::fs::remove_file(&mark).unwrap();
+    line.bench.unplug(1);
+    line.bench.plug(1, "B", &chips[1]);
+    let mut station = line.start().await;
+    let shown = station.until("the refusal", |snapshot| refused(snapshot, ReasonCode::MARK_FAILED)).await;
+    assert!(matches!(&shown.log, Health::Bad(failure) if failure.cause.contains("is gone")), "{:?}", shown.log);
+    assert!(!mark.exists());
+    line.rule().await;
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+    assert!(mark.exists());
+    line.start().await.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,6 +74,9 @@ impl<'a> Line<'a> {
         let first_pin = self.pin(first);
         let mut args = [&["audit", "rule"], what].concat();
         args.extend(["--json", "--reason", REASON, "--as", first, "--pin-file", &first_pin]);
+        if !what.contains(&"--evidence") {
+            args.extend(["--evidence-text", "photo 17 in the folder of ticket 4711"]);
+        }
         let second_pin = second.map(|second| self.pin(second));
         if let (Some(second), Some(pin)) = (second, &second_pin) {
             args.extend(["--second", second, "--second-pin-file", pin]);
@@ -158,7 +161,7 @@ async fn a_failed_unit_is_locked_until_two_persons_of_qa_release_it_to_one_run()
     let (aiko, ben) = (line.pin("Aiko"), line.pin("Ben"));
     for (first, second) in [(&wrong, &ben), (&aiko, &wrong)] {
         let pins = ["--pin-file", first, "--second-pin-file", second];
-        let who = ["--as", "Aiko", "--second", "Ben", "--reason", REASON];
+        let who = ["--as", "Aiko", "--second", "Ben", "--reason", REASON, "--evidence-text", "photo 17"];
         let args = [&["audit", "rule"], release.as_slice(), &who, &pins].concat();
         let ended = Program::on(&line.bench, args).run().await.expect(3);
         assert!(ended.err.contains("O-608"), "{}", ended.err);
@@ -166,8 +169,16 @@ async fn a_failed_unit_is_locked_until_two_persons_of_qa_release_it_to_one_run()
     // Nor without a reason.
     for reason in [[].as_slice(), &["--reason", " \n"], &["--reason", &"x".repeat(2001)]] {
         let who = ["--as", "Aiko", "--second", "Ben", "--pin-file", &aiko, "--second-pin-file", &ben];
-        let args = [&["audit", "rule"], release.as_slice(), &who, reason].concat();
+        let args = [&["audit", "rule"], release.as_slice(), &who, &["--evidence-text", "photo 17"], reason].concat();
         Program::on(&line.bench, args).run().await.expect(2);
+    }
+    // Nor without evidence.
+    for what in [release.as_slice(), &["scrap", &serial], &["rebind", &serial, "--run", &uuid::Uuid::nil().to_string()]]
+    {
+        let who =
+            ["--as", "Aiko", "--second", "Ben", "--pin-file", &aiko, "--second-pin-file", &ben, "--reason", REASON];
+        let ended = Program::on(&line.bench, [&["audit", "rule"], what, &who].concat()).run().await.expect(2);
+        assert!(ended.err.contains("--evidence"), "{}", ended.err);
     }
     assert_eq!(all(&line.log(), "ruled").len(), 0);
     assert_eq!(line.run("A", &chip).await.0, "FAIL S-113");
@@ -211,6 +222,14 @@ async fn a_failed_unit_is_locked_until_two_persons_of_qa_release_it_to_one_run()
     let (outcome, _, ended) = line.run("A", &chip).await;
     assert_eq!(outcome, "FAIL S-114");
     assert!(ended.err.contains(&format!("{serial} was scrapped by QA")), "{}", ended.err);
+    // What it refers to is kept like the reason: committed to, and found only beside the log.
+    let log = line.log();
+    let scrapped = all(&log, "ruled")[1].clone();
+    assert_eq!(scrapped["references"].as_array().unwrap().len(), 1, "{scrapped}");
+    assert!(log.iter().all(|logged| !String::from_utf8_lossy(&logged.bytes).contains("photo 17")));
+    assert_eq!(scrapped["persons"], json!("two"));
+    let shown = Program::on(&line.bench, ["audit", "show", &serial]).run().await.expect(0);
+    assert!(shown.out.contains("photo 17 in the folder of ticket 4711"), "{}", shown.out);
     let kinds = ["release", "scrap"].map(Value::from);
     assert_eq!(all(&line.log(), "ruled").iter().map(|event| event["ruling"].clone()).collect::<Vec<_>>(), kinds);
 }

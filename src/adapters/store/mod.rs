@@ -204,8 +204,13 @@ impl People for LogStore {
         self.read(move |session| people::credential(session, who)).await
     }
 
-    async fn set_credential(&self, who: Uuid, credential: Credential) -> Result<(), Failure> {
-        self.write(move |session, _| people::set_credential(session, who, &credential)).await
+    async fn give_pin(&self, who: Uuid, pin_hash: &str, event: Event) -> Result<(), Failure> {
+        let pin_hash = pin_hash.to_owned();
+        self.write(move |session, appender| {
+            appender.push(session, &event)?;
+            people::set_pin(session, who, &pin_hash)
+        })
+        .await
     }
 
     async fn count_wrong_pin(&self, who: Uuid, limit: u32, locked_until: Timestamp) -> Result<Credential, Failure> {

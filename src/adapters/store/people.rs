@@ -6,10 +6,10 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::project::nanoseconds;
 use super::read::{parse, timestamp};
-use super::session::{Row, Session, values};
+use super::session::{Row, Session, Value, values};
 use super::{sql, words};
 use crate::audit::event::FreeText;
-use crate::domain::OperatorRef;
+use crate::domain::{OperatorRef, Sha256};
 use crate::ports::{Credential, Person};
 
 /// The person of this exact name; `new` (id and salt) makes one where there is none.
@@ -58,12 +58,18 @@ pub fn credential(session: &mut dyn Session, id: Uuid) -> Result<Option<Credenti
             pin_hash: row.str(0)?.to_owned(),
             failures: u32::try_from(row.count(1)?).unwrap_or(u32::MAX),
             locked_until: row.int(2)?.map(timestamp).transpose()?,
+            committed: row.opt_array(3)?.map(Sha256::from_bytes),
         })
     })
 }
 
-pub fn set_credential(session: &mut dyn Session, id: Uuid, credential: &Credential) -> Result<(), StoreError> {
-    let Credential { pin_hash, failures, locked_until } = credential;
+pub fn set_pin(session: &mut dyn Session, id: Uuid, pin_hash: &str) -> Result<(), StoreError> {
+    session.execute(sql::SET_CREDENTIAL, values![id.as_bytes(), pin_hash, 0, Value::Null])?;
+    Ok(())
+}
+
+fn set_credential(session: &mut dyn Session, id: Uuid, credential: &Credential) -> Result<(), StoreError> {
+    let Credential { pin_hash, failures, locked_until, .. } = credential;
     let until = locked_until.map(nanoseconds);
     session.execute(sql::SET_CREDENTIAL, values![id.as_bytes(), pin_hash, i64::from(*failures), until])?;
     Ok(())

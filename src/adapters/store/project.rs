@@ -8,7 +8,7 @@ use super::session::{Row, Session, Value, stored, values};
 use super::{log, sql, words};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Ruling, Standing};
 use crate::audit::{Body, Event, LineEvent, RunEvent};
-use crate::domain::{Failure, ReasonCode, RunId, Unit, Verdict};
+use crate::domain::{Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
@@ -191,8 +191,13 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
             session.execute(sql::PROJECT_BATCH_CLOSED, values![batch.as_str(), at])?;
             session.execute(sql::PROJECT_BATCH_LEFT, values![batch.as_str()])?;
         }
-        LineEvent::OperatorAdded { person, role } => {
-            session.execute(sql::PROJECT_OPERATOR, values![person.id.as_bytes(), role.as_str(), seq])?;
+        LineEvent::OperatorAdded { person, role, pin_sha256 } => {
+            let pin = pin_sha256.as_ref().map(Sha256::as_bytes);
+            session.execute(sql::PROJECT_OPERATOR, values![person.id.as_bytes(), role.as_str(), seq, pin])?;
+        }
+        LineEvent::OperatorReset { person, pin_sha256 } => {
+            let pin = pin_sha256.as_ref().map(Sha256::as_bytes);
+            session.execute(sql::PROJECT_PIN, values![person.id.as_bytes(), pin])?;
         }
         LineEvent::OperatorDisabled { person } => {
             session.execute(sql::PROJECT_OPERATOR_DISABLED, values![person.id.as_bytes()])?;
@@ -217,7 +222,6 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::ClockAccepted { .. }
         | LineEvent::StationStopped {}
         | LineEvent::OperatorNamed {}
-        | LineEvent::OperatorReset { .. }
         | LineEvent::SignInRefused { .. }
         | LineEvent::PersonForgotten { .. }
         | LineEvent::TextForgotten { .. }

@@ -187,9 +187,11 @@ statements! {
         FROM people p LEFT JOIN operators o ON o.id = p.id WHERE p.id = ?1";
     OPERATORS = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled
         FROM operators o JOIN people p ON p.id = o.id ORDER BY p.name";
+    OPERATOR = "SELECT role, disabled FROM operators WHERE id = ?1";
     INSERT_PERSON = "INSERT INTO people (id, name, salt, name_sha256) VALUES (?1, ?2, ?3, ?4)";
     FORGET_PERSON = "UPDATE people SET name = NULL, salt = NULL WHERE id = ?1 AND name IS NOT NULL";
-    CREDENTIAL = "SELECT pin_hash, failures, locked_until_ns FROM credentials WHERE id = ?1";
+    CREDENTIAL = "SELECT c.pin_hash, c.failures, c.locked_until_ns, o.pin_sha256
+        FROM credentials c LEFT JOIN operators o ON o.id = c.id WHERE c.id = ?1";
     SET_CREDENTIAL = "INSERT INTO credentials (id, pin_hash, failures, locked_until_ns) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (id) DO UPDATE SET pin_hash = excluded.pin_hash, failures = excluded.failures,
             locked_until_ns = excluded.locked_until_ns";
@@ -276,8 +278,9 @@ statements! {
         WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND seq < ?3";
     PROJECT_IMPORTED = "INSERT INTO imported_rows (seq, product, serial, fingerprint, conflicts)
         VALUES (?1, ?2, ?3, ?4, ?5)";
-    PROJECT_OPERATOR = "INSERT INTO operators (id, role, disabled, added_seq) VALUES (?1, ?2, 0, ?3)
-        ON CONFLICT (id) DO UPDATE SET role = excluded.role, disabled = 0";
+    PROJECT_OPERATOR = "INSERT INTO operators (id, role, disabled, added_seq, pin_sha256) VALUES (?1, ?2, 0, ?3, ?4)
+        ON CONFLICT (id) DO UPDATE SET role = excluded.role, disabled = 0, pin_sha256 = excluded.pin_sha256";
+    PROJECT_PIN = "UPDATE operators SET pin_sha256 = ?2 WHERE id = ?1";
     PROJECT_OPERATOR_DISABLED = "UPDATE operators SET disabled = 1 WHERE id = ?1";
     PROJECT_ORIGIN = "INSERT INTO origins (seq, origin) VALUES (?1, ?2)";
     PROJECT_LOG_KEY = "INSERT INTO log_keys (added_seq, key, role, station) VALUES (?1, ?2, ?3, ?4)

@@ -13,6 +13,8 @@ use crate::config::Config;
 use crate::domain::{BoardSerial, Failure, Product, ReasonCode, RunId, Unit};
 use crate::runner::prove::{Proven, Wanted, prove};
 
+/// That the events are in the log is proven; that these are all of the unit's is the word of whoever made
+/// the bundle.
 #[derive(clap::Args)]
 pub struct Options {
     /// The board's serial number.

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::audit::event::{Evidence, Ruling};
+use crate::audit::event::{Evidence, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruling};
 use crate::bootstrap::{self, Records};
 use crate::cli::output::{self, say};
 use crate::cli::sign_in::{Acting, Second};
 use crate::cli::{Global, checkpoint, exit, places};
 use crate::config::Config;
 use crate::domain::{Failure, Persons, Product, ReasonCode, Role, RulingReason, RunId, Sha256, Unit};
-use crate::runner::rulings::{Grounds, Panel, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruled, Rulings};
+use crate::runner::rulings::{Grounds, Panel, Ruled, Rulings};
 use crate::texts::Language;
 
 #[derive(clap::Subcommand)]
@@ -24,6 +24,8 @@ pub enum Command {
         unit: UnitName,
         #[command(flatten)]
         why: Why,
+        #[command(flatten)]
+        evidence: Required,
     },
     /// The unit is never taken again.
     Scrap {
@@ -31,6 +33,8 @@ pub enum Command {
         unit: UnitName,
         #[command(flatten)]
         why: Why,
+        #[command(flatten)]
+        evidence: Required,
     },
     /// After a repair: the unit moves to the chip that a run proved and was refused with (FAIL S-108).
     Rebind {
@@ -41,12 +45,16 @@ pub enum Command {
         run: RunId,
         #[command(flatten)]
         why: Why,
+        #[command(flatten)]
+        evidence: Required,
     },
     /// The log was put back, or could not be compared with its copies, and is known to be: the station may
     /// claim again. Takes supervisors.
     Rollback {
         #[command(flatten)]
         why: Why,
+        #[command(flatten)]
+        evidence: Optional,
     },
 }
 
@@ -73,9 +81,30 @@ pub struct Why {
     /// Holds the reason.
     #[arg(long, value_name = "FILE", conflicts_with = "reason")]
     reason_file: Option<PathBuf>,
+}
+
+/// What a ruling on a unit rests on: files, or where to look.
+#[derive(clap::Args)]
+#[group(required = true, multiple = true)]
+pub struct Required {
+    /// A file that the ruling rests on: the log keeps its name and SHA-256. A ruling on a unit needs this or
+    /// --evidence-text.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    evidence: Vec<PathBuf>,
+    /// What it rests on that is no file here: a ticket's number, where a photo is kept. Kept like the reason.
+    #[arg(long, value_name = "TEXT")]
+    evidence_text: Vec<RulingReason>,
+}
+
+/// The same, where the reason may be enough.
+#[derive(clap::Args)]
+pub struct Optional {
     /// A file that the ruling rests on: the log keeps its name and SHA-256.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     evidence: Vec<PathBuf>,
+    /// What it rests on that is no file here: a ticket's number, where a photo is kept. Kept like the reason.
+    #[arg(long, value_name = "TEXT")]
+    evidence_text: Vec<RulingReason>,
 }
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
@@ -92,17 +121,23 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
 async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
     let (name, why, roles) = match &command {
-        Command::Release { unit, why } | Command::Scrap { unit, why } | Command::Rebind { unit, why, .. } => {
+        Command::Release { unit, why, .. } | Command::Scrap { unit, why, .. } | Command::Rebind { unit, why, .. } => {
             (Some(unit), why, &RULE_ON_UNITS)
         }
-        Command::Rollback { why } => (None, why, &RULE_ON_THE_LOG),
+        Command::Rollback { why, .. } => (None, why, &RULE_ON_THE_LOG),
+    };
+    let (files, references) = match &command {
+        Command::Release { evidence, .. } | Command::Scrap { evidence, .. } | Command::Rebind { evidence, .. } => {
+            (&evidence.evidence, &evidence.evidence_text)
+        }
+        Command::Rollback { evidence, .. } => (&evidence.evidence, &evidence.evidence_text),
     };
     // Before anybody is asked for a PIN.
     let unit = match name {
         Some(name) => Some(name.find(&records).await?),
         None => None,
     };
-    let grounds = why.grounds()?;
+    let grounds = why.grounds(files, references)?;
     let panel = why.panel(global, config, &records, roles).await?;
     let Records { log, people, history, custody, .. } = &records;
     let rulings = Rulings { log, people: &**people, history: &**history, panel, grounds };
@@ -140,7 +175,7 @@ impl UnitName {
 }
 
 impl Why {
-    fn grounds(&self) -> Result<Grounds, Failure> {
+    fn grounds(&self, files: &[PathBuf], references: &[RulingReason]) -> Result<Grounds, Failure> {
         let invalid = |cause: String| Failure::new(ReasonCode::CONFIG_INVALID, cause);
         let text = match (&self.reason, &self.reason_file) {
             (Some(text), _) => text.clone(),
@@ -151,8 +186,8 @@ impl Why {
             // The text itself may be long, and is no news to who typed it.
             invalid(format!("the reason is not usable: {}", error.rule))
         })?;
-        let evidence = self.evidence.iter().map(|path| evidence(path)).collect::<Result<_, _>>()?;
-        Ok(Grounds { reason, evidence })
+        let evidence = files.iter().map(|path| evidence(path)).collect::<Result<_, _>>()?;
+        Ok(Grounds { reason, evidence, references: references.to_vec() })
     }
 
     async fn panel(

@@ -94,13 +94,16 @@ fn witness(path: &PathBuf) -> Result<Witness, Failure> {
 }
 
 fn tell(verified: &Verified, as_json: bool) {
-    let Verified { head, archived, checkpoints, covered, ruled, rows, forgotten_people, forgotten_texts } = verified;
+    let Verified { head, archived, checkpoints, covered, ruled, rows, forgotten_people, forgotten_texts, .. } =
+        verified;
+    let Verified { uncommitted_pins, ruled_alone, unstored, .. } = verified;
     let uncovered = head.size - covered.unwrap_or(0).min(head.size);
     if as_json {
         let told = json!({
             "verified": true, "size": head.size, "root": hex::encode(head.root), "archived": archived,
             "checkpoints": checkpoints, "ruled": ruled, "covered": covered, "uncovered": uncovered, "rows": rows,
             "forgotten_people": forgotten_people, "forgotten_texts": forgotten_texts,
+            "uncommitted_pins": uncommitted_pins, "ruled_alone": ruled_alone, "unstored_checkpoints": unstored,
         });
         let _ = output::json(&told);
         return;
@@ -124,6 +127,19 @@ fn tell(verified: &Verified, as_json: bool) {
     }
     if forgotten_people + forgotten_texts > 0 {
         data(&format!("{forgotten_people} people and {forgotten_texts} texts were forgotten"));
+    }
+    if *uncommitted_pins > 0 {
+        data(&format!(
+            "{uncommitted_pins} operators have a PIN that the log says nothing of: `lineseal operator reset` mends that"
+        ));
+    }
+    if *ruled_alone > 0 {
+        data(&format!("{ruled_alone} rulings name one person, and do not say that one was enough"));
+    }
+    if *unstored > 0 {
+        data(&format!(
+            "{unstored} checkpoints held elsewhere hold, and are not stored with the log: rows were deleted"
+        ));
     }
     match (covered, uncovered) {
         (None, _) => {

@@ -1,15 +1,14 @@
 //! Adding people, and taking rights and data away again.
 //!
-//! Role and state of a person follow from events, the PIN from `People`: two commits, and the power may
-//! fail between them. So whatever gives a right is made ready first and *given* by its event, and
-//! whatever takes one away is taken by its event first. What is left of a command that was cut off is
-//! a person with fewer rights than asked for, and repeating the command finishes it.
+//! Role and state of a person follow from events. The PIN is in `People`, and the event that gives it
+//! commits to its hash: both are written at once. What deletes something is told by an event first: cut
+//! off in between, it is repeated.
 
 use super::SignedIn;
 use super::pin;
 use crate::audit::LineEvent;
-use crate::domain::{Failure, OperatorRef, PersonName, Pin, ReasonCode, Role};
-use crate::ports::{Credential, People, Person};
+use crate::domain::{Failure, OperatorRef, PersonName, Pin, ReasonCode, Role, Sha256};
+use crate::ports::{People, Person};
 use crate::runner::LogWriter;
 
 /// Adds an operator, or takes a disabled one back with a new role and PIN.
@@ -32,9 +31,9 @@ pub async fn add(
         return Err(not_now(format!("{name} is an operator already: disable first, then add with another role")));
     }
     let person = log.person(name.as_str()).await?;
-    // The PIN of somebody who is no operator opens nothing; the event makes it count.
-    set_pin(&log, people, &person, pin).await?;
-    log.line(LineEvent::OperatorAdded { person: person.clone(), role }).await?;
+    let (pin_hash, pin_sha256) = hashed(&log, pin).await?;
+    let event = LineEvent::OperatorAdded { person: person.clone(), role, pin_sha256 };
+    people.give_pin(person.id, &pin_hash, log.line_event(event)?).await?;
     Ok(person)
 }
 
@@ -56,10 +55,9 @@ pub async fn disable(log: &LogWriter, people: &dyn People, by: &SignedIn, name: 
 pub async fn reset(log: &LogWriter, people: &dyn People, by: &SignedIn, name: &str, pin: &Pin) -> Result<(), Failure> {
     let log = administering(log, by)?;
     let person = active(people, name).await?;
-    // Cut off after the event, the old PIN and its lock stand, and nobody was told otherwise: no PIN
-    // ever counts that the log does not know of.
-    log.line(LineEvent::OperatorReset { person: person.who.clone() }).await?;
-    set_pin(&log, people, &person.who, pin).await
+    let (pin_hash, pin_sha256) = hashed(&log, pin).await?;
+    let event = LineEvent::OperatorReset { person: person.who.clone(), pin_sha256 };
+    people.give_pin(person.who.id, &pin_hash, log.line_event(event)?).await
 }
 
 /// Deletes a person's name, salt and PIN; the events keep an id that means nobody. O-606 while the person
@@ -94,9 +92,12 @@ async fn beginning(log: &LogWriter, people: &dyn People, role: Role) -> Result<L
     Ok(log.clone())
 }
 
-async fn set_pin(log: &LogWriter, people: &dyn People, person: &OperatorRef, pin: &Pin) -> Result<(), Failure> {
+/// What a PIN is compared with, and what the log says of that: its salt is random, and so the log tells
+/// nothing of the PIN.
+async fn hashed(log: &LogWriter, pin: &Pin) -> Result<(String, Option<Sha256>), Failure> {
     let pin_hash = pin::hash(pin, log.random()?).await?;
-    people.set_credential(person.id, Credential { pin_hash, failures: 0, locked_until: None }).await
+    let committed = Sha256::of(pin_hash.as_bytes());
+    Ok((pin_hash, Some(committed)))
 }
 
 async fn active(people: &dyn People, name: &str) -> Result<Person, Failure> {

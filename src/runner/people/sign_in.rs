@@ -46,8 +46,8 @@ impl SignedIn {
     }
 }
 
-/// Signs a person in who has one of `roles`. O-607 unknown or disabled, O-609 locked out, O-608 wrong
-/// PIN (an event), O-610 another role.
+/// Signs a person in who has one of `roles`. O-607 unknown or disabled, O-614 the PIN's record is not the
+/// one that the log has committed to, O-609 locked out, O-608 wrong PIN (an event), O-610 another role.
 ///
 /// A try is counted *before* the PIN is looked at and taken back when it was right: of a thousand
 /// tries at once, no more are looked at than [`TRIES`], and none escapes the count by a kill. Once a
@@ -65,6 +65,7 @@ pub async fn sign_in(
         let cause = format!("{name:?} is no operator, or is disabled");
         return Err(Failure::new(ReasonCode::OPERATOR_UNKNOWN, cause));
     };
+    as_committed(&person, &before)?;
     let who = person.operator.id;
     let now = log.clock.now();
     if let Some(until) = before.locked_until.filter(|until| *until > now) {
@@ -76,6 +77,7 @@ pub async fn sign_in(
         // Others tried in between and used up what there was to try.
         return Err(locked(&person, until, now));
     }
+    as_committed(&person, &counted)?;
     match pin::compare(pin, counted.pin_hash).await? {
         Compared::Right => people.clear_wrong_pins(who).await?,
         Compared::Wrong => {
@@ -99,6 +101,15 @@ async fn operator(people: &dyn People, name: &str) -> Result<Option<(SignedIn, C
     };
     let credential = people.credential(who.id).await?;
     Ok(credential.map(|credential| (SignedIn { operator: who, name: name.to_owned(), role }, credential)))
+}
+
+/// Whoever can write to the database can put another PIN there, and not into the log.
+fn as_committed(person: &SignedIn, credential: &Credential) -> Result<(), Failure> {
+    if credential.is_as_committed() {
+        return Ok(());
+    }
+    let cause = format!("the stored PIN of {} is not the one that the log has committed to", person.name);
+    Err(Failure::new(ReasonCode::OPERATOR_PIN_ALTERED, cause))
 }
 
 fn locked(person: &SignedIn, until: Timestamp, now: Timestamp) -> Failure {

@@ -19,8 +19,8 @@ pub async fn commit_text(log: &LogWriter, people: &dyn People, words: &str) -> R
     Ok(text)
 }
 
-/// Deletes the words of a ruling's reason; the event keeps a commitment that nobody can open. O-606 where
-/// event `seq` is no ruling, or its words are gone already.
+/// Deletes what was typed for a ruling, its reason and what it refers to; the event keeps commitments that
+/// nobody can open. O-606 where event `seq` is no ruling, or its words are gone already.
 pub async fn forget_text(
     log: &LogWriter,
     history: &dyn History,
@@ -30,23 +30,33 @@ pub async fn forget_text(
 ) -> Result<(), Failure> {
     by.has_one_of(&[Role::Administrator])?;
     let not_now = |cause: String| Failure::new(ReasonCode::NOT_NOW, cause);
-    let reason = match history.events(seq, 1).await?.into_iter().map(|(logged, _)| logged).next() {
-        Some(logged) if logged.receipt.seq == seq => reason_of(logged.event),
+    let typed = match history.events(seq, 1).await?.into_iter().map(|(logged, _)| logged).next() {
+        Some(logged) if logged.receipt.seq == seq => typed_for(logged.event),
         _ => None,
     };
-    let reason = reason.ok_or_else(|| not_now(format!("event {seq} is no ruling")))?;
-    if people.text(reason.id).await?.is_none() {
+    let mut kept = Vec::new();
+    for text in typed.ok_or_else(|| not_now(format!("event {seq} is no ruling")))? {
+        if people.text(text.id).await?.is_some() {
+            kept.push(text.id);
+        }
+    }
+    if kept.is_empty() {
         return Err(not_now(format!("the words of ruling {seq} are forgotten already")));
     }
     // The other way round, words would be missing and nothing would say why.
-    log.by(by).line(LineEvent::TextForgotten { text: reason.id }).await?;
-    // Somebody else may have finished it meanwhile: gone is gone.
-    people.forget_text(reason.id).await.map(drop)
+    log.by(by).lines(kept.iter().map(|text| LineEvent::TextForgotten { text: *text }).collect()).await?;
+    for text in kept {
+        // Somebody else may have finished it meanwhile: gone is gone.
+        people.forget_text(text).await?;
+    }
+    Ok(())
 }
 
-fn reason_of(event: Event) -> Option<FreeText> {
+fn typed_for(event: Event) -> Option<Vec<FreeText>> {
     match event.body {
-        Body::Line(LineEvent::Ruled { reason, .. }) => Some(reason),
+        Body::Line(LineEvent::Ruled { reason, references, .. }) => {
+            Some(std::iter::once(reason).chain(references).collect())
+        }
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Checkpoints, stored with the log and held elsewhere, against the tree as it grows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::leaves::Leaves;
 use super::{Stop, broken};
@@ -38,6 +38,9 @@ pub(super) struct Vouched {
     pub stored: u64,
     /// Contradicted, and ruled on.
     pub excused: u64,
+    /// Of witnesses that hold: of a size of which none is stored.
+    pub unstored: u64,
+    sizes: BTreeSet<u64>,
 }
 
 struct Known {
@@ -58,10 +61,13 @@ impl Vouched {
             noted: noted.to_vec(),
             stored: 0,
             excused: 0,
+            unstored: 0,
+            sizes: BTreeSet::new(),
         };
         for Witness { place, checkpoint } in witnesses {
             vouched.wait(place.clone(), checkpoint.clone(), true);
         }
+        let asked: BTreeSet<u64> = vouched.waiting.keys().copied().collect();
         let mut from = 0;
         loop {
             let page = session.rows(sql::CHECKPOINTS_FROM, values![stored(from)?, 1000], |row| {
@@ -79,6 +85,9 @@ impl Vouched {
                     return Err(unreadable(found));
                 }
                 vouched.stored += 1;
+                if asked.contains(&size) {
+                    vouched.sizes.insert(size);
+                }
                 vouched.wait(place, checkpoint, false);
             }
         }
@@ -182,6 +191,8 @@ impl Vouched {
                 return Err(broken(Promise::Checkpoint, place, "only keys that had been replaced signed it"));
             }
             if witness {
+                // Once for all copies of it.
+                self.unstored += u64::from(self.sizes.insert(of_size));
                 self.covered = self.covered.max(Some(of_size));
             }
         }

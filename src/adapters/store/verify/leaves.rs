@@ -9,8 +9,9 @@ use crate::adapters::store::error::StoreError;
 use crate::adapters::store::log;
 use crate::adapters::store::session::{Session, stored, values};
 use crate::adapters::store::sql;
+use crate::audit::event::FreeText;
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead, TreeState};
-use crate::domain::OperatorRef;
+use crate::domain::{OperatorRef, Persons, Sha256, Unit};
 use crate::ports::{Logged, Progress, Promise, Receipt, Stage};
 
 /// Rows read at a time: few enough that a processor's own memory still has them when they are hashed.
@@ -29,8 +30,22 @@ pub(super) struct Leaves {
     pub named: HashMap<uuid::Uuid, String>,
     /// Whose name an event says was deleted.
     pub forgotten: HashSet<uuid::Uuid>,
-    /// Every text that an event commits to.
-    pub typed: Vec<(uuid::Uuid, String)>,
+    /// Every text that an event commits to, and the event.
+    pub typed: Vec<(u64, FreeText)>,
+    pub forgotten_texts: HashSet<uuid::Uuid>,
+    /// What the last event of each operator says.
+    pub operators: HashMap<uuid::Uuid, Operator>,
+    /// Rulings that one person made, without a word of the log that one was enough.
+    pub ruled_alone: u64,
+    /// Rulings on units, and who stood behind them.
+    pub rulings: Vec<(u64, Unit, Vec<uuid::Uuid>)>,
+}
+
+pub(super) struct Operator {
+    /// The event that gave the PIN, and what it commits to.
+    pub given: u64,
+    pub pin: Option<Sha256>,
+    pub disabled: bool,
 }
 
 /// One row of `events`.
@@ -45,6 +60,11 @@ struct Row {
 impl Leaves {
     pub fn head(&self) -> TreeHead {
         self.tree.head()
+    }
+
+    /// Leaves before this one may have been read by their hash only.
+    pub fn read_from(&self) -> u64 {
+        self.without.last().map_or(0, |(_, past)| *past)
     }
 
     /// Reads all of it. `to`: who derives from the events.
@@ -117,7 +137,7 @@ impl Leaves {
         }
         vouched.at(&self.tree);
         if let Some(event) = &event {
-            self.note(event);
+            self.note(seq, event);
             vouched.note(row.seq, event);
         }
         Ok(event)
@@ -159,7 +179,7 @@ impl Leaves {
         }
     }
 
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, seq: u64, event: &Event) {
         let mut note = |person: &OperatorRef| {
             self.named.entry(person.id).or_insert_with(|| person.name_sha256.clone());
         };
@@ -167,16 +187,35 @@ impl Leaves {
             note(person);
         }
         match &event.body {
-            Body::Line(LineEvent::OperatorAdded { person, .. } | LineEvent::SignInRefused { person, .. }) => {
-                note(person)
+            Body::Line(
+                LineEvent::OperatorAdded { person, pin_sha256, .. } | LineEvent::OperatorReset { person, pin_sha256 },
+            ) => {
+                note(person);
+                // A disabled person is given none.
+                self.operators.insert(person.id, Operator { given: seq, pin: *pin_sha256, disabled: false });
             }
+            Body::Line(LineEvent::OperatorDisabled { person }) => {
+                note(person);
+                if let Some(operator) = self.operators.get_mut(&person.id) {
+                    operator.disabled = true;
+                }
+            }
+            Body::Line(LineEvent::SignInRefused { person, .. }) => note(person),
             Body::Line(LineEvent::Archived { first, end, .. }) => self.archives.push((*first, *end)),
             Body::Line(LineEvent::PersonForgotten { person }) => {
                 self.forgotten.insert(*person);
             }
-            Body::Line(LineEvent::Ruled { second, reason, .. }) => {
+            Body::Line(LineEvent::TextForgotten { text }) => {
+                self.forgotten_texts.insert(*text);
+            }
+            Body::Line(LineEvent::Ruled { ruling, second, persons, reason, references, .. }) => {
+                self.ruled_alone += u64::from(second.is_none() && *persons != Some(Persons::One));
                 second.iter().for_each(note);
-                self.typed.push((reason.id, reason.text_sha256.clone()));
+                self.typed.extend(std::iter::once(reason).chain(references).map(|text| (seq, text.clone())));
+                if let Some(unit) = ruling.unit() {
+                    let who = event.operator.iter().chain(second).map(|person| person.id);
+                    self.rulings.push((seq, unit.clone(), who.collect()));
+                }
             }
             _ => {}
         }
@@ -238,7 +277,17 @@ fn at_hand(session: &mut dyn Session, row: &mut Row) -> Result<(), StoreError> {
 }
 
 /// Rare, and looked for without decoding everything else.
-const OF_THE_LOG: [&[u8]; 5] = [b"log-key-added", b"log-opened", b"archived", b"ruled", b"person-forgotten"];
+const OF_THE_LOG: [&[u8]; 9] = [
+    b"log-key-added",
+    b"log-opened",
+    b"archived",
+    b"ruled",
+    b"operator-added",
+    b"operator-reset",
+    b"operator-disabled",
+    b"person-forgotten",
+    b"text-forgotten",
+];
 
 /// The event's name, where `Event::encode` puts it; `None`: the envelope is not as it writes one.
 fn name_after_id(rest: &[u8]) -> Option<&[u8]> {

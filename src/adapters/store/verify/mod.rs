@@ -8,6 +8,7 @@ mod checkpoints;
 mod leaves;
 mod people;
 mod rederive;
+mod rulings;
 mod tables;
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -95,7 +96,7 @@ impl LogVerifier {
         }
         let leaves = leaves.ok_or(StoreError::Ended)?;
         let covered = vouched.end(&leaves)?;
-        let forgotten = people::forgotten(log, &leaves)?;
+        let people = people::judge(log, &leaves)?;
         let rows = match rederived {
             Some(_) => {
                 let mut scratch = tables::Side(self.scratch.as_mut());
@@ -105,6 +106,9 @@ impl LogVerifier {
             }
             None => None,
         };
+        if what.projections {
+            rulings::operated(log, &leaves)?;
+        }
         // Last, since what it let happen says more.
         if let Some(foreign) = self.log.foreign_schema()? {
             return Err(broken(Promise::Schema, "the database", foreign));
@@ -117,8 +121,11 @@ impl LogVerifier {
             covered,
             ruled: vouched.excused,
             rows,
-            forgotten_people: forgotten.people,
-            forgotten_texts: forgotten.texts,
+            forgotten_people: people.forgotten_people,
+            forgotten_texts: people.forgotten_texts,
+            uncommitted_pins: people.uncommitted_pins,
+            unstored: vouched.unstored,
+            ruled_alone: leaves.ruled_alone,
         })
     }
 }

@@ -1,13 +1,16 @@
-//! Names and typed texts against the commitments in the log. They may be gone; they may not differ.
+//! Names, typed texts and PINs against the commitments in the log. Names and texts may be gone where an
+//! event says so; none may differ.
 
 use std::collections::HashSet;
 
-use super::leaves::Leaves;
+use super::leaves::{Leaves, Operator};
 use super::{Stop, broken};
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::people::salted;
 use crate::adapters::store::session::{Session, values};
 use crate::adapters::store::sql;
+use crate::audit::event::FreeText;
+use crate::domain::Sha256;
 use crate::ports::Promise;
 
 /// The texts that are still there, for deriving what is found by their words.
@@ -45,14 +48,17 @@ pub(super) fn check(session: &mut dyn Session) -> Result<Kept, Stop> {
 }
 
 #[derive(Default)]
-pub(super) struct Forgotten {
-    pub people: u64,
-    pub texts: u64,
+pub(super) struct Judged {
+    pub forgotten_people: u64,
+    pub forgotten_texts: u64,
+    /// Operators whose PIN no event commits to.
+    pub uncommitted_pins: u64,
 }
 
-/// Whoever an event names is somebody, or was forgotten; and so is what they typed.
-pub(super) fn forgotten(session: &mut dyn Session, leaves: &Leaves) -> Result<Forgotten, Stop> {
-    let mut forgotten = Forgotten::default();
+/// Whoever an event names is somebody, or was forgotten; so is what they typed; and what they sign in
+/// with is what they were given.
+pub(super) fn judge(session: &mut dyn Session, leaves: &Leaves) -> Result<Judged, Stop> {
+    let mut judged = Judged::default();
     for (id, name_sha256) in &leaves.named {
         let person = session.row(sql::PERSON_BY_ID, values![id.as_bytes()], |row| {
             Ok((row.str(1)?.to_owned(), row.text(2)?.is_some()))
@@ -63,25 +69,57 @@ pub(super) fn forgotten(session: &mut dyn Session, leaves: &Leaves) -> Result<Fo
                 return Err(broken(Promise::People, format!("person {id}"), found));
             }
             Some((_, true)) => {}
-            Some((_, false)) | None if leaves.forgotten.contains(id) => forgotten.people += 1,
+            Some((_, false)) | None if leaves.forgotten.contains(id) => judged.forgotten_people += 1,
             Some((_, false)) | None => {
                 let found = "the name is gone, and no event says that it was forgotten";
                 return Err(broken(Promise::People, format!("person {id}"), found));
             }
         }
     }
+    texts(session, leaves, &mut judged)?;
+    pins(session, leaves, &mut judged)?;
+    Ok(judged)
+}
+
+fn texts(session: &mut dyn Session, leaves: &Leaves, judged: &mut Judged) -> Result<(), Stop> {
     let mut seen = HashSet::new();
-    for (id, text_sha256) in &leaves.typed {
+    for (seq, FreeText { id, text_sha256 }) in &leaves.typed {
+        let place = || format!("text {id} of event {seq}");
         let text =
             session.row(sql::TEXT, values![id.as_bytes()], |row| Ok((row.array::<32>(0)?, row.str(1)?.to_owned())))?;
         match text {
             Some((salt, words)) if salted(&salt, &words) != *text_sha256 => {
-                let found = "it is not the text that was committed to";
-                return Err(broken(Promise::People, format!("text {id}"), found));
+                return Err(broken(Promise::People, place(), "it is not the text that was committed to"));
             }
             Some(_) => {}
-            None => forgotten.texts += u64::from(seen.insert(*id)),
+            // The event that says so may be among those whose bytes are not at hand.
+            None if leaves.forgotten_texts.contains(id) || *seq < leaves.read_from() => {
+                judged.forgotten_texts += u64::from(seen.insert(*id));
+            }
+            None => {
+                return Err(broken(Promise::People, place(), "it is gone, and no event says that it was forgotten"));
+            }
         }
     }
-    Ok(forgotten)
+    Ok(())
+}
+
+/// Only of those who may sign in: what is kept of others opens nothing.
+fn pins(session: &mut dyn Session, leaves: &Leaves, judged: &mut Judged) -> Result<(), Stop> {
+    let active = leaves.operators.iter().filter(|(_, operator)| !operator.disabled);
+    for (id, Operator { given, pin, .. }) in active.filter(|(_, operator)| operator.given >= leaves.read_from()) {
+        let Some(committed) = pin else {
+            judged.uncommitted_pins += 1;
+            continue;
+        };
+        let kept =
+            session.row(sql::CREDENTIAL, values![id.as_bytes()], |row| Ok(Sha256::of(row.str(0)?.as_bytes())))?;
+        let found = match kept {
+            Some(kept) if kept == *committed => continue,
+            Some(_) => format!("it is not the one that event {given} has committed to"),
+            None => format!("it is gone; event {given} has given one"),
+        };
+        return Err(broken(Promise::People, format!("PIN of person {id}"), found));
+    }
+    Ok(())
 }

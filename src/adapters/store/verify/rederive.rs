@@ -1,6 +1,6 @@
 //! What the events say, derived once more beside the log, and every decision judged again.
 
-use super::{Stop, broken};
+use super::{Stop, broken, rulings};
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::Session;
 use crate::adapters::store::{claim, import, project};
@@ -39,6 +39,10 @@ impl Rederived {
                     let found = format!("it contradicts {expected:?}, and says {conflicts:?}");
                     return Err(broken(Promise::Claims, place(), found));
                 }
+            }
+            Body::Line(LineEvent::Ruled { ruling, second, persons, .. }) => {
+                let people = (logged.event.operator.as_ref(), second.as_ref());
+                rulings::judge(scratch, seq, ruling, people, *persons)?;
             }
             _ => {}
         }

@@ -219,7 +219,7 @@ async fn tell_ruling(reader: &mut Reader, summary: &RulingSummary, logged: &Logg
         }
     }
     field("reason", reader.text(&summary.reason).await?.unwrap_or_else(|| "forgotten".to_owned()));
-    if let Body::Line(LineEvent::Ruled { ruling, evidence, .. }) = &logged.event.body {
+    if let Body::Line(LineEvent::Ruled { ruling, evidence, references, .. }) = &logged.event.body {
         if let Ruling::Rebind { old, new, run, .. } = ruling {
             identity("from the chip", old);
             identity("to the chip", &new.clone().into());
@@ -228,6 +228,9 @@ async fn tell_ruling(reader: &mut Reader, summary: &RulingSummary, logged: &Logg
         for file in evidence {
             field("evidence", &file.name);
             field("  SHA-256", file.sha256);
+        }
+        for text in references {
+            field("evidence", reader.text(text).await?.unwrap_or_else(|| "forgotten".to_owned()));
         }
     }
     // Only these open a run, and one only.

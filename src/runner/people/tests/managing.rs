@@ -58,16 +58,26 @@ async fn every_change_is_an_event_in_the_name_of_who_made_it() {
     let expected = [
         // Nobody had signed in who could vouch for the first.
         (Some("Root".to_owned()), LineEvent::OperatorNamed {}),
-        (None, LineEvent::OperatorAdded { person: root.operator().clone(), role: Role::Administrator }),
+        (
+            None,
+            LineEvent::OperatorAdded { person: root.operator().clone(), role: Role::Administrator, pin_sha256: None },
+        ),
         (Some("forgotten".to_owned()), LineEvent::OperatorNamed {}),
-        by_root(LineEvent::OperatorAdded { person: person.clone(), role: Role::Qa }),
-        by_root(LineEvent::OperatorReset { person: person.clone() }),
+        by_root(LineEvent::OperatorAdded { person: person.clone(), role: Role::Qa, pin_sha256: None }),
+        by_root(LineEvent::OperatorReset { person: person.clone(), pin_sha256: None }),
         by_root(LineEvent::OperatorDisabled { person: person.clone() }),
-        by_root(LineEvent::OperatorAdded { person: person.clone(), role: Role::Supervisor }),
+        by_root(LineEvent::OperatorAdded { person: person.clone(), role: Role::Supervisor, pin_sha256: None }),
         by_root(LineEvent::OperatorDisabled { person: person.clone() }),
         by_root(LineEvent::PersonForgotten { person: person.id }),
     ];
-    assert_eq!(memory.events(), expected);
+    let mut events = memory.events();
+    let mut committed = std::collections::BTreeSet::new();
+    for (_, event) in &mut events {
+        if let LineEvent::OperatorAdded { pin_sha256, .. } | LineEvent::OperatorReset { pin_sha256, .. } = event {
+            assert!(committed.insert(pin_sha256.take().unwrap()), "each PIN has a salt of its own");
+        }
+    }
+    assert_eq!(events, expected);
     assert!(!memory.bytes().contains("Aiko"));
 }
 

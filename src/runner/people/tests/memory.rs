@@ -73,6 +73,20 @@ impl Memory {
         self.state().meeting = Some(Arc::new(Barrier::new(count)));
     }
 
+    /// As somebody could who writes to the database.
+    pub fn put_pin_hash(&self, who: Uuid, pin_hash: &str) {
+        self.state().credentials.get_mut(&who).unwrap().pin_hash = pin_hash.to_owned();
+    }
+
+    pub fn pin_hash(&self, who: Uuid) -> String {
+        self.state().credentials[&who].pin_hash.clone()
+    }
+
+    /// As an older program left it, which committed to nothing.
+    pub fn uncommit(&self, who: Uuid) {
+        self.state().credentials.get_mut(&who).unwrap().committed = None;
+    }
+
     /// What happened, with who did it.
     pub fn events(&self) -> Vec<(Option<String>, LineEvent)> {
         let state = self.state();
@@ -111,7 +125,7 @@ impl State {
         let (mut role, mut disabled) = (None, false);
         for event in &self.events {
             match &event.body {
-                Body::Line(LineEvent::OperatorAdded { person, role: given }) if person.id == id => {
+                Body::Line(LineEvent::OperatorAdded { person, role: given, .. }) if person.id == id => {
                     (role, disabled) = (Some(*given), false);
                 }
                 Body::Line(LineEvent::OperatorDisabled { person }) if person.id == id => disabled = true,
@@ -176,8 +190,17 @@ impl People for Memory {
         Ok(read)
     }
 
-    async fn set_credential(&self, who: Uuid, credential: Credential) -> Result<(), Failure> {
-        self.write()?.credentials.insert(who, credential);
+    async fn give_pin(&self, who: Uuid, pin_hash: &str, event: Event) -> Result<(), Failure> {
+        let mut state = self.write()?;
+        let committed = match &event.body {
+            Body::Line(LineEvent::OperatorAdded { pin_sha256, .. } | LineEvent::OperatorReset { pin_sha256, .. }) => {
+                *pin_sha256
+            }
+            other => panic!("{other:?} gives no PIN"),
+        };
+        state.events.push(event);
+        let credential = Credential { pin_hash: pin_hash.to_owned(), failures: 0, locked_until: None, committed };
+        state.credentials.insert(who, credential);
         Ok(())
     }
 

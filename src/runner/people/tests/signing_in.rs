@@ -8,7 +8,7 @@ use crate::audit::LineEvent;
 use crate::domain::{Failure, ReasonCode, Role};
 use crate::ports::People as _;
 use crate::runner::LogWriter;
-use crate::runner::people::{LOCK, SignedIn, TRIES, add, disable, sign_in};
+use crate::runner::people::{LOCK, SignedIn, TRIES, add, disable, reset, sign_in};
 
 /// `Root` signs in with this PIN, as anything.
 async fn root(log: &LogWriter, memory: &Memory, text: &str) -> Result<SignedIn, Failure> {
@@ -42,6 +42,36 @@ async fn who_was_disabled_signs_in_no_more() {
     disable(&log, &*memory, &root, "Aiko").await.unwrap();
     let refused = sign_in(&log, &*memory, "Aiko", &pin("aiko-pin"), &[Role::Qa]).await;
     assert_eq!(code(refused), ReasonCode::OPERATOR_UNKNOWN);
+}
+
+/// Whoever can write to the database gives somebody a PIN of their own choice.
+#[tokio::test]
+async fn a_pin_that_was_put_past_the_log_opens_nothing_and_an_administrator_mends_it() {
+    let (memory, log, root) = Memory::with_administrator().await;
+    let aiko = add(&log, &*memory, Some(&root), &name("Aiko"), Role::Qa, &pin("aiko-pin")).await.unwrap();
+    let mallory = add(&log, &*memory, Some(&root), &name("Mallory"), Role::Technician, &pin("evil-pin")).await.unwrap();
+    let own = memory.pin_hash(aiko.id);
+    memory.put_pin_hash(aiko.id, &memory.pin_hash(mallory.id));
+    for text in ["evil-pin", "aiko-pin"] {
+        let refused = sign_in(&log, &*memory, "Aiko", &pin(text), &[Role::Qa]).await;
+        assert_eq!(code(refused), ReasonCode::OPERATOR_PIN_ALTERED);
+    }
+    memory.put_pin_hash(aiko.id, &own);
+    sign_in(&log, &*memory, "Aiko", &pin("aiko-pin"), &[Role::Qa]).await.unwrap();
+    // An old PIN put back is none, either.
+    reset(&log, &*memory, &root, "Aiko", &pin("new-pin")).await.unwrap();
+    memory.put_pin_hash(aiko.id, &own);
+    let refused = sign_in(&log, &*memory, "Aiko", &pin("aiko-pin"), &[Role::Qa]).await;
+    assert_eq!(code(refused), ReasonCode::OPERATOR_PIN_ALTERED);
+    reset(&log, &*memory, &root, "Aiko", &pin("new-pin")).await.unwrap();
+    sign_in(&log, &*memory, "Aiko", &pin("new-pin"), &[Role::Qa]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pin_that_an_older_program_gave_opens_what_it_opened() {
+    let (memory, log, root) = Memory::with_administrator().await;
+    memory.uncommit(root.operator().id);
+    sign_in(&log, &*memory, "Root", &pin("root-pin"), &Role::ALL).await.unwrap();
 }
 
 #[tokio::test]
@@ -127,10 +157,10 @@ async fn a_try_that_is_killed_counts() {
 async fn a_stored_hash_that_is_none_is_damage_and_no_wrong_pin() {
     let (memory, log, signed) = Memory::with_administrator().await;
     let who = signed.operator().id;
-    let mut credential = memory.credential(who).await.unwrap().unwrap();
-    assert!(credential.pin_hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", credential.pin_hash);
-    credential.pin_hash = "root-pin".to_owned();
-    memory.set_credential(who, credential).await.unwrap();
+    let pin_hash = memory.pin_hash(who);
+    assert!(pin_hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{pin_hash}");
+    memory.uncommit(who);
+    memory.put_pin_hash(who, "root-pin");
     assert_eq!(code(root(&log, &memory, "root-pin").await), ReasonCode::STORE_CORRUPT);
 }
 
