@@ -44,8 +44,9 @@ pub enum StoreError {
     /// The caller's event cannot stand in the log.
     #[error("{0}")]
     Illegal(String),
-    #[error("event {seq} is in an archive that is not at hand")]
-    Archived { seq: u64 },
+    /// `whence`: which archive that is, and where it belongs.
+    #[error("event {seq} is in an archive that is not at hand{whence}")]
+    Archived { seq: u64, whence: String },
     #[error("the event could not be encoded")]
     Encode(#[source] serde_json::Error),
     #[error("the database's thread has ended")]
