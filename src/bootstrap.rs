@@ -205,7 +205,7 @@ fn records_with(
 ) -> Result<Records, Failure> {
     keep_practice_apart(config, data_dir)?;
     let store = Arc::new(match &config.log.postgres {
-        Some(database) => plants(connection(config, database)?)?,
+        Some(database) => plants(connection(config, data_dir, database)?)?,
         None => {
             Moved::of(data_dir).refuse()?;
             sqlite::open(&data_dir.join(sqlite::FILE))?
@@ -234,9 +234,9 @@ fn records_of(config: &Config, data_dir: &Path, store: Arc<LogStore>, bucket: Op
     }
 }
 
-fn connection(config: &Config, database: &Postgres) -> Result<Connection, Failure> {
+fn connection(config: &Config, data_dir: &Path, database: &Postgres) -> Result<Connection, Failure> {
     let connection = postgres::connection(&database.connection, database.password_file.as_deref())?;
-    Ok(connection.of_practice(config.station.practice))
+    Ok(connection.of_practice(config.station.practice).with_archives(archives_of(data_dir)))
 }
 
 /// The log and its people, only to be looked at.
@@ -250,7 +250,7 @@ pub struct Reading {
 pub fn open_reading(config: &Config, data_dir: &Path) -> Result<Option<Reading>, Failure> {
     let path = data_dir.join(sqlite::FILE);
     let store = match &config.log.postgres {
-        Some(database) => postgres::open_reader(connection(config, database)?)?,
+        Some(database) => postgres::open_reader(connection(config, data_dir, database)?)?,
         None if matches!(path.try_exists(), Ok(false)) => return Ok(None),
         None => sqlite::open_reader(&path)?,
     };

@@ -39,9 +39,9 @@ impl Move {
             let cause = "\"postgres\" in [log] has to name the database that the log is moved into";
             return Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
         };
-        let into = connection(config, database)?;
         let file = if from.is_dir() { from.join(sqlite::FILE) } else { from.to_owned() };
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let into = connection(config, folder, database)?;
         if !file.is_file() {
             let cause = format!("there is no log to move: {} is no file", file.display());
             return Err(Failure::new(ReasonCode::NOT_NOW, cause));

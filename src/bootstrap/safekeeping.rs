@@ -20,11 +20,7 @@ use crate::runner::LogWriter;
 /// `archives`: those that are at hand besides the ones in their folder.
 pub fn verifier(config: &Config, data_dir: &Path, archives: &[PathBuf]) -> Result<Box<dyn Verifier>, Failure> {
     let mut verifier = match &config.log.postgres {
-        Some(database) => {
-            let mut verifier = postgres::verifier(connection(config, database)?, data_dir)?;
-            add_archives(&mut verifier, data_dir);
-            verifier
-        }
+        Some(database) => postgres::verifier(connection(config, data_dir, database)?, data_dir)?,
         None => sqlite::verifier(&data_dir.join(sqlite::FILE), data_dir)?,
     };
     for archive in archives {
@@ -44,7 +40,7 @@ fn add_archives(verifier: &mut LogVerifier, data_dir: &Path) {
 /// could not be read.
 pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<(Vec<Witness>, Vec<Failure>), Failure> {
     let store = match &config.log.postgres {
-        Some(database) => postgres::open_reader(connection(config, database)?)?,
+        Some(database) => postgres::open_reader(connection(config, data_dir, database)?)?,
         None => sqlite::open_reader(&data_dir.join(sqlite::FILE))?,
     };
     let (size, origin) = (store.tree_head().await?.size, store.origin().await?);
@@ -87,7 +83,7 @@ pub fn archives_of(data_dir: &Path) -> PathBuf {
 pub fn back_up(config: &Config, data_dir: &Path, to: &Path) -> Result<(TreeHead, Sha256), Failure> {
     let copy = match &config.log.postgres {
         Some(database) => {
-            let from = connection(config, database)?;
+            let from = connection(config, data_dir, database)?;
             let ended = |_| Failure::new(ReasonCode::STORE_FAILED, "the copy ended in a defect");
             // The client's own runtime must not sit inside another one.
             std::thread::scope(|scope| {

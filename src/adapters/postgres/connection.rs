@@ -28,6 +28,8 @@ pub struct Connection {
     pub(super) roots: Option<PathBuf>,
     /// Whether the log has to be the practice line's, or must not be; `None`: either will do.
     pub(super) practice: Option<bool>,
+    /// Where archives are looked for.
+    pub(super) archives: Option<PathBuf>,
 }
 
 impl Connection {
@@ -35,6 +37,11 @@ impl Connection {
     /// refused with K-704.
     pub fn of_practice(self, practice: bool) -> Self {
         Self { practice: Some(practice), ..self }
+    }
+
+    /// Events whose bytes were archived are read from the archives in this folder.
+    pub fn with_archives(self, folder: PathBuf) -> Self {
+        Self { archives: Some(folder), ..self }
     }
 }
 
@@ -53,7 +60,7 @@ impl fmt::Display for Connection {
 
 impl From<Config> for Connection {
     fn from(config: Config) -> Self {
-        Self { config, roots: None, practice: None }
+        Self { config, roots: None, practice: None, archives: None }
     }
 }
 
@@ -86,7 +93,7 @@ pub fn connection(text: &str, password_file: Option<&Path>) -> Result<Connection
     if let Some(password) = password {
         config.password(password.as_bytes());
     }
-    Ok(Connection { config, roots: roots.map(PathBuf::from), practice: None })
+    Ok(Connection { config, roots: roots.map(PathBuf::from), practice: None, archives: None })
 }
 
 fn wrong(cause: String) -> Failure {

@@ -24,9 +24,9 @@ use session::PostgresSession;
 pub fn open(connection: impl Into<Connection>) -> Result<LogStore, Failure> {
     let connection = connection.into();
     apart(move || {
-        let server = Server::new(connection)?;
-        let writer = PostgresSession::open(&server, Access::Write)?;
-        Ok((PostgresSession::open(&server, Access::Read)?, Some(writer)))
+        let reading = Server::new(connection.clone())?;
+        let writer = PostgresSession::open(Server::new(connection)?, Access::Write)?;
+        Ok((PostgresSession::open(reading, Access::Read)?, Some(writer)))
     })
 }
 
@@ -35,29 +35,29 @@ pub fn open(connection: impl Into<Connection>) -> Result<LogStore, Failure> {
 pub fn open_or_wait(connection: impl Into<Connection>) -> Result<LogStore, Failure> {
     let connection = connection.into();
     apart(move || {
-        let server = Server::new(connection)?;
-        let writer = match PostgresSession::open(&server, Access::Write) {
-            Err(error) if error.is_away() => PostgresSession::waiting(&server, Access::Write),
+        let server = || Server::new(connection.clone());
+        let writer = match PostgresSession::open(server()?, Access::Write) {
+            Err(error) if error.is_away() => PostgresSession::waiting(server()?, Access::Write),
             opened => opened?,
         };
-        Ok((PostgresSession::waiting(&server, Access::Read), Some(writer)))
+        Ok((PostgresSession::waiting(server()?, Access::Read), Some(writer)))
     })
 }
 
 /// Opens the plant's log only to look.
 pub fn open_reader(connection: impl Into<Connection>) -> Result<LogStore, Failure> {
     let connection = connection.into();
-    apart(move || Ok((PostgresSession::open(&Server::new(connection)?, Access::Look)?, None)))
+    apart(move || Ok((PostgresSession::open(Server::new(connection)?, Access::Look)?, None)))
 }
 
 /// The plant's log, to be copied. Not from within a runtime: the client has one of its own.
 pub fn source(connection: impl Into<Connection>) -> Result<Box<dyn Session>, Failure> {
-    Ok(Box::new(PostgresSession::open(&Server::new(connection.into())?, Access::Look)?))
+    Ok(Box::new(PostgresSession::open(Server::new(connection.into())?, Access::Look)?))
 }
 
 /// Where a log is copied to. Not from within a runtime, either.
 pub fn target(connection: impl Into<Connection>) -> Result<Box<dyn Session>, Failure> {
-    Ok(Box::new(PostgresSession::open(&Server::new(connection.into())?, Access::Write)?))
+    Ok(Box::new(PostgresSession::open(Server::new(connection.into())?, Access::Write)?))
 }
 
 /// Verifies the plant's log without writing to it. `folder` takes the scratch database, which grows to
@@ -65,7 +65,7 @@ pub fn target(connection: impl Into<Connection>) -> Result<Box<dyn Session>, Fai
 pub fn verifier(connection: impl Into<Connection>, folder: &std::path::Path) -> Result<LogVerifier, Failure> {
     let scratch = super::sqlite::scratch(folder)?;
     let connection = connection.into();
-    let opened = std::thread::spawn(move || PostgresSession::open(&Server::new(connection)?, Access::Look));
+    let opened = std::thread::spawn(move || PostgresSession::open(Server::new(connection)?, Access::Look));
     let ended = |_| Failure::new(ReasonCode::STORE_FAILED, "connecting to the database ended in a defect");
     Ok(LogVerifier::new(Box::new(opened.join().map_err(ended)??), scratch))
 }

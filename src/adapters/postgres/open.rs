@@ -1,7 +1,7 @@
 //! Connecting to the plant's server, and its schema.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use postgres::config::{SslMode, TargetSessionAttrs};
@@ -13,9 +13,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connection::Connection;
 use super::session::PostgresSession;
+use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
-use crate::adapters::store::session::{Mode, Session as _};
-use crate::adapters::store::{log, project};
+use crate::adapters::store::session::Session as _;
+use crate::adapters::store::{log, project, sql};
 
 mod schema {
     refinery::embed_migrations!("migrations/postgres");
@@ -25,7 +26,12 @@ mod schema {
 const MIGRATING: &str = "SELECT pg_advisory_lock(7236837441)";
 const MIGRATED: &str = "SELECT pg_advisory_unlock(7236837441)";
 
+/// Longer than anybody waits for the answer to a COMMIT.
+const FORGET_OLD_COMMITS: &str = "DELETE FROM commits WHERE at < now() - interval '30 days'";
+
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// Names resolved, TLS, and the password.
+const GREETED_WITHIN: Duration = Duration::from_secs(10);
 /// A server that vanished without a word is noticed after about this: the connection is given up when
 /// nothing sent is acknowledged.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -41,16 +47,18 @@ pub(super) enum Access {
 }
 
 /// How to reach the server; connections are made from it again and again.
-#[derive(Clone)]
 pub(super) struct Server {
     config: Config,
     tls: Option<MakeRustlsConnect>,
     practice: Option<bool>,
+    pub(super) archives: Archives,
+    /// A connection that the server took and has not answered on yet.
+    dialling: Option<mpsc::Receiver<Result<Client, StoreError>>>,
 }
 
 impl Server {
     pub(super) fn new(connection: Connection) -> Result<Self, StoreError> {
-        let Connection { mut config, roots, practice } = connection;
+        let Connection { mut config, roots, practice, archives } = connection;
         config.connect_timeout(CONNECT_WITHIN).tcp_user_timeout(SILENCE).keepalives(true).keepalives_idle(SILENCE);
         if config.get_application_name().is_none() {
             config.application_name("lineseal");
@@ -59,12 +67,13 @@ impl Server {
             SslMode::Disable => None,
             _ => Some(tls(roots.as_deref())?),
         };
-        Ok(Self { config, tls, practice })
+        let archives = archives.map(Archives::in_folder).unwrap_or_default();
+        Ok(Self { config, tls, practice, archives, dialling: None })
     }
 
     /// A connection to a log that is found to be as this program expects it: whatever happened to the
     /// server since the last one.
-    pub(super) fn connect(&self, access: Access) -> Result<Client, StoreError> {
+    pub(super) fn connect(&mut self, access: Access) -> Result<Client, StoreError> {
         let client = self.dial(access)?;
         match access {
             Access::Write => self.writer(client),
@@ -73,17 +82,33 @@ impl Server {
         }
     }
 
-    fn dial(&self, access: Access) -> Result<Client, StoreError> {
-        let mut config = self.config.clone();
-        if access != Access::Look {
-            // While a standby takes over, its log is not yet the one that is written.
-            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        }
-        let mut client = match &self.tls {
-            Some(tls) => config.connect(tls.clone()),
-            None => config.connect(NoTls),
-        }
-        .map_err(|error| away(&error))?;
+    /// A server may take a connection and never say a word on it, and the client waits for ever: in a
+    /// thread of its own, and never in more than one.
+    fn dial(&mut self, access: Access) -> Result<Client, StoreError> {
+        let dialling = self.dialling.take().unwrap_or_else(|| {
+            let mut config = self.config.clone();
+            if access != Access::Look {
+                // While a standby takes over, its log is not yet the one that is written.
+                config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            }
+            let (tls, (connected, dialling)) = (self.tls.clone(), mpsc::sync_channel(1));
+            std::thread::spawn(move || {
+                let client = match tls {
+                    Some(tls) => config.connect(tls),
+                    None => config.connect(NoTls),
+                };
+                let _ = connected.send(client.map_err(|error| away(&error)));
+            });
+            dialling
+        });
+        let mut client = match dialling.recv_timeout(GREETED_WITHIN) {
+            Ok(connected) => connected?,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                self.dialling = Some(dialling);
+                return Err(StoreError::Away("it takes a connection and does not answer".to_owned()));
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(StoreError::Ended),
+        };
         // On this server an answer to COMMIT means that it is on its disk, whatever its own default is; and
         // a lock that somebody left behind is waited for as long as for a busy file.
         client.batch_execute(
@@ -102,12 +127,13 @@ impl Server {
                 }
                 _ => error.into(),
             })?;
-            client = migrate(client)?;
+            client = migrate(client, &self.archives)?;
             client.batch_execute(MIGRATED)?;
         }
         if let Some(practice) = self.practice {
             settle_purpose(&mut client, practice)?;
         }
+        client.batch_execute(FORGET_OLD_COMMITS)?;
         Ok(client)
     }
 }
@@ -167,18 +193,64 @@ fn reader(mut client: Client) -> Result<Client, StoreError> {
     Ok(client)
 }
 
-fn migrate(mut client: Client) -> Result<Client, StoreError> {
+/// Schema and projections in one transaction that holds the tree's head from its first statement: no
+/// station writes meanwhile, and whoever waits to do so finds everything new, or everything as it was.
+fn migrate(mut client: Client, archives: &Archives) -> Result<Client, StoreError> {
+    client.batch_execute("BEGIN")?;
+    let is_laid_out: bool = client.query_one("SELECT to_regclass('tree_head') IS NOT NULL", &[])?.try_get(0)?;
+    if is_laid_out {
+        client.batch_execute(sql::LOCK_TREE_HEAD.postgres)?;
+    }
     // Another station may have been faster.
     if is_current(&mut client)? {
+        client.batch_execute("ROLLBACK")?;
         return Ok(client);
     }
-    schema::migrations::runner().run(&mut client)?;
-    let mut session = PostgresSession::over(client);
-    session.begin(Mode::Write)?;
+    apply_migrations(&mut client)?;
+    let mut session = PostgresSession::over(client, archives.clone());
     log::fill_hashes(&mut session)?;
     project::rebuild(&mut session)?;
     session.commit()?;
     session.into_client()
+}
+
+/// As refinery's own runner does, which would commit each of them.
+fn apply_migrations(client: &mut Client) -> Result<(), StoreError> {
+    client.batch_execute(
+        "CREATE TABLE IF NOT EXISTS refinery_schema_history(
+             version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))",
+    )?;
+    let applied = client.query("SELECT version FROM refinery_schema_history", &[])?;
+    let applied: Vec<i32> = applied.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let runner = schema::migrations::runner();
+    let mut missing: Vec<_> = runner.get_migrations().iter().filter(|m| !applied.contains(&m.version())).collect();
+    missing.sort();
+    for migration in missing {
+        client.batch_execute(migration.sql().unwrap_or_default())?;
+        client.execute(
+            "INSERT INTO refinery_schema_history (version, name, applied_on, checksum)
+             VALUES ($1, $2, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), $3)",
+            &[&migration.version(), &migration.name(), &migration.checksum().to_string()],
+        )?;
+    }
+    Ok(())
+}
+
+/// What a transaction finds of the schema and of the projections, held against what this program knows:
+/// another one may have changed both since this connection was made.
+pub(super) fn refuse_another_layout(version: i64, projection: i64) -> Result<(), StoreError> {
+    let runner = schema::migrations::runner();
+    let newest = runner.get_migrations().iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
+    if version > newest {
+        return Err(StoreError::Newer { what: "schema version", found: version, known: newest });
+    }
+    if projection > project::PROJECTION {
+        return Err(StoreError::Newer { what: "projection", found: projection, known: project::PROJECTION });
+    }
+    if (version, projection) != (newest, project::PROJECTION) {
+        return Err(StoreError::Older);
+    }
+    Ok(())
 }
 
 /// Compares what was applied with what this program embeds, by version, name and checksum.

@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use postgres::{Client, Statement};
+use postgres::{Client, SimpleQueryMessage, Statement};
 
-use super::open::{Access, Server};
+use super::open::{Access, Server, refuse_another_layout};
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
+use crate::adapters::store::sql;
 use crate::audit::Node;
 
 pub(super) struct PostgresSession {
@@ -23,31 +24,37 @@ pub(super) struct PostgresSession {
     /// By the text as it is written for both databases.
     prepared: HashMap<&'static str, Statement>,
     archives: Archives,
+    /// Names this session in the table `commits`, in hexadecimal; made with its first connection.
+    writer: Option<String>,
+    /// Transactions of this session that began to write.
+    written: i64,
+    /// The last one of them that was to be committed.
+    asked: Option<i64>,
+    /// The last one that was, as the transaction that is open found it.
+    committed: Option<i64>,
 }
 
 impl PostgresSession {
-    pub(super) fn open(server: &Server, access: Access) -> Result<Self, StoreError> {
-        let client = server.connect(access)?;
-        Ok(Self {
-            server: Some((server.clone(), access)),
-            client: Some(client),
-            prepared: HashMap::new(),
-            archives: Archives::default(),
-        })
+    pub(super) fn open(server: Server, access: Access) -> Result<Self, StoreError> {
+        let mut session = Self::waiting(server, access);
+        session.reconnect()?;
+        Ok(session)
     }
 
     /// Not connected: whoever uses it first seeks the server, and again whenever it is away.
-    pub(super) fn waiting(server: &Server, access: Access) -> Self {
-        Self {
-            server: Some((server.clone(), access)),
-            client: None,
-            prepared: HashMap::new(),
-            archives: Archives::default(),
-        }
+    pub(super) fn waiting(server: Server, access: Access) -> Self {
+        let archives = server.archives.clone();
+        Self { server: Some((server, access)), ..Self::new(None, archives) }
     }
 
-    pub(super) fn over(client: Client) -> Self {
-        Self { server: None, client: Some(client), prepared: HashMap::new(), archives: Archives::default() }
+    /// In the transaction that is open on `client`.
+    pub(super) fn over(client: Client, archives: Archives) -> Self {
+        Self::new(Some(client), archives)
+    }
+
+    fn new(client: Option<Client>, archives: Archives) -> Self {
+        let prepared = HashMap::new();
+        Self { server: None, client, prepared, archives, writer: None, written: 0, asked: None, committed: None }
     }
 
     pub(super) fn into_client(self) -> Result<Client, StoreError> {
@@ -72,6 +79,10 @@ impl PostgresSession {
     }
 }
 
+/// Both in the very transaction that is about to rely on them.
+const LAYOUT: &str =
+    "(SELECT max(version) FROM refinery_schema_history), (SELECT number FROM projection WHERE one = 1)";
+
 fn not_connected() -> StoreError {
     StoreError::Away("there was no connection to it yet".to_owned())
 }
@@ -83,13 +94,41 @@ impl Session for PostgresSession {
         if self.client()?.is_closed() {
             return Err(StoreError::Away("the connection was closed".to_owned()));
         }
-        match mode {
-            Mode::Read => self.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-            Mode::Write => self.command("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
-        }
+        let begun = match mode {
+            Mode::Read => self
+                .client()?
+                .simple_query(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT {LAYOUT}"))?,
+            Mode::Write => {
+                self.written += 1;
+                let (writer, number) = (self.writer.clone().ok_or_else(not_connected)?, self.written);
+                self.client()?.simple_query(&format!(
+                    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {lock};
+                     SELECT {LAYOUT}, (SELECT number FROM commits WHERE writer = '\\x{writer}');
+                     INSERT INTO commits (writer, number, at) VALUES ('\\x{writer}', {number}, now())
+                         ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at",
+                    lock = sql::LOCK_TREE_HEAD.postgres,
+                ))?
+            }
+        };
+        // The layout's is the last row: the head's comes before it.
+        let row = begun.iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let number = |column: usize| row.and_then(|row| row.get(column)).and_then(|text| text.parse().ok());
+        let known = |column: usize| {
+            number(column).ok_or_else(|| StoreError::Corrupt("the database does not say how it is laid out".to_owned()))
+        };
+        self.committed = if mode == Mode::Write { number(2) } else { None };
+        refuse_another_layout(known(0)?, known(1)?)
+    }
+
+    fn has_committed(&self) -> bool {
+        self.asked.is_some() && self.committed == self.asked
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
+        self.asked = Some(self.written);
         self.command("COMMIT")
     }
 
@@ -183,7 +222,13 @@ impl Session for PostgresSession {
     }
 
     fn reconnect(&mut self) -> Result<(), StoreError> {
-        let (server, access) = self.server.as_ref().ok_or_else(not_connected)?;
+        if self.writer.is_none() {
+            let mut writer = [0; 16];
+            let none = |_| StoreError::Settings("the operating system gave no random bytes".to_owned());
+            aws_lc_rs::rand::fill(&mut writer).map_err(none)?;
+            self.writer = Some(hex::encode(writer));
+        }
+        let (server, access) = self.server.as_mut().ok_or_else(not_connected)?;
         self.client = Some(server.connect(*access)?);
         self.prepared.clear();
         Ok(())

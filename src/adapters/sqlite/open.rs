@@ -243,7 +243,7 @@ fn migrate(mut connection: Connection, path: &Path) -> Result<SqliteSession, Sto
 
 /// Archives are looked for beside the log.
 fn archives(path: &Path) -> Archives {
-    Archives::in_folder(&directory_of(path).join(super::ARCHIVES))
+    Archives::in_folder(directory_of(path).join(super::ARCHIVES))
 }
 
 pub(super) fn directory_of(path: &Path) -> PathBuf {

@@ -18,6 +18,7 @@ use crate::domain::Failure;
 const QUEUE: usize = 64;
 /// How long a lost connection is sought anew before the work that waits is refused.
 const PATIENCE: Duration = Duration::from_secs(4);
+const POLL: Duration = Duration::from_millis(5);
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// A piece of work that can be tried again: a connection may be lost in the middle of a commit.
@@ -106,6 +107,8 @@ pub struct Actor {
     /// `None` only while it is dropped.
     work: Option<mpsc::Sender<Box<dyn Work>>>,
     thread: Option<JoinHandle<()>>,
+    /// How long its end is waited for; `None`: for as long as it takes.
+    patience: Option<Duration>,
 }
 
 impl Actor {
@@ -133,7 +136,12 @@ impl Actor {
                 turn(session.as_mut(), first, &mut inbox);
             }
         })?;
-        Ok(Self { work: Some(work), thread: Some(thread) })
+        Ok(Self { work: Some(work), thread: Some(thread), patience: None })
+    }
+
+    /// A server that does not answer keeps nobody from ending.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = Some(patience);
     }
 
     pub async fn read<T: Send + 'static>(&self, work: impl Reading<T>) -> Result<T, Failure> {
@@ -164,6 +172,14 @@ impl Drop for Actor {
     fn drop(&mut self) {
         drop(self.work.take());
         if let Some(thread) = self.thread.take() {
+            let began = Instant::now();
+            while self.patience.is_some() && !thread.is_finished() {
+                if self.patience.is_some_and(|patience| began.elapsed() > patience) {
+                    tracing::warn!("the database does not answer: its connection is left behind");
+                    return;
+                }
+                std::thread::sleep(POLL);
+            }
             // A thread that panicked has already answered its asker with `Ended`.
             let _ = thread.join();
         }
@@ -212,8 +228,14 @@ fn read(session: &mut dyn Session, mut piece: Box<dyn Work>) {
 }
 
 fn write(session: &mut dyn Session, mut pieces: Vec<Box<dyn Work>>) {
+    let mut unanswered = false;
     let failure = persist(session, |session| {
         session.begin(Mode::Write)?;
+        if std::mem::take(&mut unanswered) && session.has_committed() {
+            // Nothing is done twice: what came of each piece the first time is so.
+            session.roll_back();
+            return Ok(());
+        }
         let mut appender = Appender::begin(session)?;
         // What was said of a piece in a transaction that is lost is not so.
         pieces.iter_mut().for_each(|piece| piece.forget());
@@ -244,6 +266,7 @@ fn write(session: &mut dyn Session, mut pieces: Vec<Box<dyn Work>>) {
             }
         }
         appender.finish(session)?;
+        unanswered = true;
         session.commit()
     });
     for piece in pieces {

@@ -3,7 +3,6 @@
 //! An archive is a text: line n holds the bytes of leaf `first + n`, as they were written (JSON has
 //! no line breaks inside). It is named `lineseal-<first>-<past>.archive`.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,32 +15,49 @@ use super::error::StoreError;
 use super::log::{self, Appender};
 use super::session::{Session, stored, values};
 use super::sql;
-use crate::audit::{Body, Event, LineEvent};
+use crate::audit::{Body, Event, LeafHash, LineEvent};
 use crate::domain::Sha256;
 
-/// Archives that are at hand, by their first leaf.
-#[derive(Default)]
+/// Archives that are at hand.
+#[derive(Default, Clone)]
 pub struct Archives {
-    files: BTreeMap<u64, Archive>,
+    /// Where more of them may have come to lie since.
+    folder: Option<PathBuf>,
+    files: Vec<Archive>,
 }
 
 struct Archive {
     path: PathBuf,
+    first: u64,
     past: u64,
     /// Where each line begins; read when the first one is asked for.
     lines: Option<(File, Vec<u64>)>,
 }
 
+impl Clone for Archive {
+    fn clone(&self) -> Self {
+        Self { path: self.path.clone(), first: self.first, past: self.past, lines: None }
+    }
+}
+
 impl Archives {
-    /// Those in `folder`, where there is one.
-    pub fn in_folder(folder: &Path) -> Self {
-        let mut archives = Self::default();
-        let Ok(entries) = std::fs::read_dir(folder) else { return archives };
-        for entry in entries.filter_map(Result::ok) {
-            // Whatever else lies there is none.
-            let _ = archives.add(&entry.path());
-        }
+    /// Those in `folder`, where there is one, now or later.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        let mut archives = Self { folder: Some(folder), files: Vec::new() };
+        archives.look();
         archives
+    }
+
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    fn look(&mut self) {
+        let entries = self.folder.as_ref().and_then(|folder| std::fs::read_dir(folder).ok());
+        for entry in entries.into_iter().flatten().filter_map(Result::ok) {
+            // Whatever else lies there is none.
+            let _ = self.add(&entry.path());
+        }
     }
 
     /// One more; the error says what its name should be.
@@ -53,21 +69,59 @@ impl Archives {
             .and_then(|range| range.split_once('-'))
             .and_then(|(first, past)| Some((first.parse::<u64>().ok()?, past.parse::<u64>().ok()?)));
         let Some((first, past)) = range.filter(|(first, past)| first < past) else {
-            let cause = format!("{} is not named as an archive is: lineseal-<first>-<past>.archive", path.display());
+            let cause = format!("{} is not named as an archive is: {}", path.display(), name_of("<first>", "<past>"));
             return Err(StoreError::Illegal(cause));
         };
-        self.files.insert(first, Archive { path: path.to_owned(), past, lines: None });
+        if !self.files.iter().any(|known| known.path == path) {
+            self.files.push(Archive { path: path.to_owned(), first, past, lines: None });
+        }
         Ok(())
     }
 
-    /// The bytes of a leaf; `None`: no archive at hand has it.
-    pub fn bytes(&mut self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some((first, archive)) = self.files.range_mut(..=seq).next_back().filter(|(_, a)| seq < a.past) else {
-            return Ok(None);
-        };
-        let line = usize::try_from(seq - first).unwrap_or(usize::MAX);
-        archive.line(line).map(Some)
+    /// The bytes of a leaf; `None`: no archive at hand has it. Two archives may begin with the same leaf,
+    /// of this log or of another one: the leaf's hash says which is meant. Where none has it so, what one
+    /// of them has in its place.
+    pub fn bytes(&mut self, seq: u64, leaf: LeafHash) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(bytes) = self.right_bytes(seq, leaf)?.filter(|bytes| LeafHash::of(bytes) == leaf) {
+            return Ok(Some(bytes));
+        }
+        self.look();
+        self.right_bytes(seq, leaf)
     }
+
+    fn right_bytes(&mut self, seq: u64, leaf: LeafHash) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut wrong = None;
+        for archive in self.files.iter_mut().filter(|archive| (archive.first..archive.past).contains(&seq)) {
+            let line = usize::try_from(seq - archive.first).unwrap_or(usize::MAX);
+            match archive.line(line).map(Some) {
+                Ok(Some(bytes)) if LeafHash::of(&bytes) == leaf => return Ok(Some(bytes)),
+                other => wrong = Some(other),
+            }
+        }
+        wrong.unwrap_or(Ok(None))
+    }
+}
+
+fn name_of(first: impl std::fmt::Display, past: impl std::fmt::Display) -> String {
+    format!("lineseal-{first}-{past}.archive")
+}
+
+/// The archive that has the leaf is not at hand: which one, who made it, and where it is looked for.
+pub fn missing(session: &mut dyn Session, seq: u64) -> Result<StoreError, StoreError> {
+    let archives =
+        session.rows(sql::ARCHIVES, &[], |row| Ok((row.count(0)?, row.count(1)?, row.array::<32>(2)?, row.i64(3)?)))?;
+    let Some((first, past, file, told)) = archives.into_iter().find(|(first, past, ..)| (*first..*past).contains(&seq))
+    else {
+        return Ok(StoreError::Archived { seq, whence: String::new() });
+    };
+    let station = session.row(sql::EVENT_BY_SEQ, values![told], log::logged)?.map(|told| told.event.station);
+    let by = station.map(|station| format!("station {station}")).unwrap_or_else(|| "a station".to_owned());
+    let into = match session.archives().folder() {
+        Some(folder) => format!("; copy it into {}", folder.display()),
+        None => String::new(),
+    };
+    let whence = format!(": {by} wrote {} (SHA-256 {}){into}", name_of(first, past), Sha256::from_bytes(file));
+    Ok(StoreError::Archived { seq, whence })
 }
 
 impl Archive {
@@ -131,7 +185,7 @@ pub fn range(session: &mut dyn Session, before: Option<Timestamp>) -> Result<(u6
 
 /// Writes leaves `first..past` to a new file in `folder` (mode 0600), on disk when this returns.
 pub fn write(session: &mut dyn Session, first: u64, past: u64, folder: &Path) -> Result<(PathBuf, Sha256), StoreError> {
-    let path = folder.join(format!("lineseal-{first}-{past}.archive"));
+    let path = folder.join(name_of(first, past));
     let failed = |source| StoreError::File { doing: "write the archive", path: path.clone(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let unfinished = path.with_extension("unfinished");

@@ -8,7 +8,7 @@
 use super::error::StoreError;
 use super::log::{self, Appender};
 use super::session::{Mode, Row, Session, Value, number, stored, values};
-use super::{project, sql};
+use super::{archive, project, sql};
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead};
 use crate::domain::Sha256;
 
@@ -66,10 +66,11 @@ fn transfer(from: &mut dyn Session, to: &mut dyn Session, copying: &mut dyn Copy
             break;
         }
         for mut leaf in page {
-            if leaf.bytes.is_empty()
-                && let Some(bytes) = from.archives().bytes(leaf.seq)?
-            {
-                leaf.bytes = bytes;
+            if leaf.bytes.is_empty() {
+                leaf.bytes = match from.archives().bytes(leaf.seq, leaf.hash)? {
+                    Some(bytes) => bytes,
+                    None => return Err(archive::missing(from, leaf.seq)?),
+                };
             }
             leaf.take(next, to, &mut appender)?;
             next += 1;
@@ -116,9 +117,6 @@ impl Leaf {
     fn take(&self, seq: u64, to: &mut dyn Session, appender: &mut Appender) -> Result<(), StoreError> {
         if self.seq != seq {
             return Err(StoreError::Corrupt(format!("event {seq} is missing")));
-        }
-        if self.bytes.is_empty() {
-            return Err(StoreError::Archived { seq });
         }
         let corrupt = |what: String| StoreError::Corrupt(format!("event {seq} {what}"));
         let event = Event::decode(&self.bytes).map_err(|error| corrupt(format!("is unreadable: {error}")))?;

@@ -50,8 +50,9 @@ pub enum StoreError {
     /// A unit has one label.
     #[error("another run of the unit has its label, or owes it: run {run} cannot owe one")]
     LabelTaken { run: RunId },
-    #[error("event {seq} is in an archive that is not at hand")]
-    Archived { seq: u64 },
+    /// `whence`: which archive that is, and where it belongs.
+    #[error("event {seq} is in an archive that is not at hand{whence}")]
+    Archived { seq: u64, whence: String },
     #[error("the event could not be encoded")]
     Encode(#[source] serde_json::Error),
     #[error("the database's thread has ended")]

@@ -3,7 +3,7 @@
 
 use super::error::StoreError;
 use super::session::{Row, Session, Sql, Value, number, stored, values};
-use super::{project, sql};
+use super::{archive, project, sql};
 use crate::audit::event::LabelKind;
 use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
 use crate::domain::{EventId, RunId, Verdict};
@@ -175,12 +175,13 @@ pub fn stored_event(row: &dyn Row) -> Result<Stored, StoreError> {
     Ok(Stored { seq: row.count(0)?, bytes: row.blob(1)?.to_vec(), leaf: LeafHash(row.array(2)?) })
 }
 
-/// The bytes of archived events, where their archive is at hand.
+/// The bytes of an archived event, out of its archive.
 pub fn fetch(session: &mut dyn Session, stored: &mut Stored) -> Result<(), StoreError> {
-    if stored.bytes.is_empty()
-        && let Some(bytes) = session.archives().bytes(stored.seq)?
-    {
-        stored.bytes = bytes;
+    if stored.bytes.is_empty() {
+        stored.bytes = match session.archives().bytes(stored.seq, stored.leaf)? {
+            Some(bytes) => bytes,
+            None => return Err(archive::missing(session, stored.seq)?),
+        };
     }
     Ok(())
 }
@@ -203,7 +204,7 @@ pub fn logged(row: &dyn Row) -> Result<Logged, StoreError> {
 pub fn opened(stored: &Stored) -> Result<Logged, StoreError> {
     let Stored { seq, bytes, leaf } = stored;
     if bytes.is_empty() {
-        return Err(StoreError::Archived { seq: *seq });
+        return Err(StoreError::Archived { seq: *seq, whence: String::new() });
     }
     if LeafHash::of(bytes) != *leaf {
         return Err(StoreError::Corrupt(format!("event {seq} is not what was written: its hash differs")));

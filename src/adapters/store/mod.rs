@@ -70,7 +70,10 @@ impl LogStore {
 
     /// A server that is there and does not answer is away for a board that waits. The work goes on: whoever
     /// asks for something after it finds what came of it.
-    pub fn answering_within(self, patience: Duration) -> Self {
+    pub fn answering_within(mut self, patience: Duration) -> Self {
+        for actor in [Some(&mut self.reader), self.writer.as_mut()].into_iter().flatten() {
+            actor.set_patience(patience);
+        }
         Self { patience: Some(patience), ..self }
     }
 
@@ -127,28 +130,28 @@ impl AuditStore for LogStore {
 
     async fn unfinished(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
         let station = station.clone();
-        self.read(move |session| read::unfinished(session, &station)).await
+        self.in_time(self.read(move |session| read::unfinished(session, &station))).await
     }
 
     async fn held(&self) -> Result<Vec<RunLog>, Failure> {
-        self.read(read::held).await
+        self.in_time(self.read(read::held)).await
     }
 
     async fn held_count(&self) -> Result<u64, Failure> {
-        self.read(read::held_count).await
+        self.in_time(self.read(read::held_count)).await
     }
 
     async fn unsettled_labels(&self, station: &StationName) -> Result<Vec<RunLog>, Failure> {
         let station = station.clone();
-        self.read(move |session| read::unsettled_labels(session, &station)).await
+        self.in_time(self.read(move |session| read::unsettled_labels(session, &station))).await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunLog>, Failure> {
-        self.read(move |session| read::run(session, run)).await
+        self.in_time(self.read(move |session| read::run(session, run))).await
     }
 
     async fn run_of_slip(&self, slip: u64) -> Result<Option<RunLog>, Failure> {
-        self.read(move |session| read::run_of_slip(session, slip)).await
+        self.in_time(self.read(move |session| read::run_of_slip(session, slip))).await
     }
 
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
@@ -162,12 +165,12 @@ impl AuditStore for LogStore {
     }
 
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
-        self.read(move |session| read::latest(session, count)).await
+        self.in_time(self.read(move |session| read::latest(session, count))).await
     }
 
     async fn operator(&self, name: &str, new: (Uuid, [u8; 32])) -> Result<OperatorRef, Failure> {
         let name = name.to_owned();
-        self.write(move |session, _| people::named(session, &name, new)).await
+        self.in_time(self.write(move |session, _| people::named(session, &name, new))).await
     }
 
     async fn open_batch(&self, station: &StationName) -> Result<Option<Batch>, Failure> {
@@ -176,66 +179,66 @@ impl AuditStore for LogStore {
     }
 
     async fn batches(&self) -> Result<Vec<Batch>, Failure> {
-        self.read(read::batches).await
+        self.in_time(self.read(read::batches)).await
     }
 
     async fn tally(&self, batch: &BatchName) -> Result<BatchTally, Failure> {
         let batch = batch.clone();
-        self.read(move |session| read::tally(session, &batch)).await
+        self.in_time(self.read(move |session| read::tally(session, &batch))).await
     }
 }
 
 #[async_trait::async_trait]
 impl People for LogStore {
     async fn operators(&self) -> Result<Vec<Person>, Failure> {
-        self.read(people::operators).await
+        self.in_time(self.read(people::operators)).await
     }
 
     async fn person(&self, name: &str) -> Result<Option<Person>, Failure> {
         let name = name.to_owned();
-        self.read(move |session| people::by_name(session, &name)).await
+        self.in_time(self.read(move |session| people::by_name(session, &name))).await
     }
 
     async fn person_by_id(&self, who: Uuid) -> Result<Option<Person>, Failure> {
-        self.read(move |session| people::by_id(session, who)).await
+        self.in_time(self.read(move |session| people::by_id(session, who))).await
     }
 
     async fn credential(&self, who: Uuid) -> Result<Option<Credential>, Failure> {
-        self.read(move |session| people::credential(session, who)).await
+        self.in_time(self.read(move |session| people::credential(session, who))).await
     }
 
     async fn give_pin(&self, who: Uuid, pin_hash: &str, event: Event) -> Result<(), Failure> {
         let pin_hash = pin_hash.to_owned();
-        self.write(move |session, appender| {
+        self.in_time(self.write(move |session, appender| {
             appender.push(session, &event)?;
             people::set_pin(session, who, &pin_hash)
-        })
+        }))
         .await
     }
 
     async fn count_wrong_pin(&self, who: Uuid, limit: u32, locked_until: Timestamp) -> Result<Credential, Failure> {
-        self.write(move |session, _| people::count_wrong_pin(session, who, limit, locked_until)).await
+        self.in_time(self.write(move |session, _| people::count_wrong_pin(session, who, limit, locked_until))).await
     }
 
     async fn clear_wrong_pins(&self, who: Uuid) -> Result<(), Failure> {
-        self.write(move |session, _| people::clear_wrong_pins(session, who)).await
+        self.in_time(self.write(move |session, _| people::clear_wrong_pins(session, who))).await
     }
 
     async fn forget(&self, who: Uuid) -> Result<bool, Failure> {
-        self.write(move |session, _| people::forget(session, who)).await
+        self.in_time(self.write(move |session, _| people::forget(session, who))).await
     }
 
     async fn keep_text(&self, text: &FreeText, salt: [u8; 32], words: &str) -> Result<(), Failure> {
         let (text, words) = (text.clone(), words.to_owned());
-        self.write(move |session, _| people::keep_text(session, &text, &salt, &words)).await
+        self.in_time(self.write(move |session, _| people::keep_text(session, &text, &salt, &words))).await
     }
 
     async fn text(&self, id: Uuid) -> Result<Option<([u8; 32], String)>, Failure> {
-        self.read(move |session| people::text(session, id)).await
+        self.in_time(self.read(move |session| people::text(session, id))).await
     }
 
     async fn forget_text(&self, id: Uuid) -> Result<bool, Failure> {
-        self.write(move |session, _| people::forget_text(session, id)).await
+        self.in_time(self.write(move |session, _| people::forget_text(session, id))).await
     }
 }
 
@@ -268,17 +271,17 @@ impl History for LogStore {
 
     async fn locks(&self, unit: &Unit) -> Result<Vec<Lock>, Failure> {
         let unit = unit.clone();
-        self.read(move |session| history::locks(session, &unit)).await
+        self.in_time(self.read(move |session| history::locks(session, &unit))).await
     }
 
     async fn binding(&self, unit: &Unit) -> Result<Option<KnownIdentity>, Failure> {
         let unit = unit.clone();
-        self.read(move |session| claim::held(session, &unit)).await
+        self.in_time(self.read(move |session| claim::held(session, &unit))).await
     }
 
     async fn collisions(&self, unit: &Unit, identity: &Identity) -> Result<Vec<Collision>, Failure> {
         let (unit, identity) = (unit.clone(), identity.clone());
-        self.read(move |session| claim::collisions_of(session, &unit, &identity)).await
+        self.in_time(self.read(move |session| claim::collisions_of(session, &unit, &identity))).await
     }
 
     async fn operators_of(&self, unit: &Unit) -> Result<Vec<Uuid>, Failure> {
@@ -297,27 +300,27 @@ impl History for LogStore {
 
     async fn hashes(&self, nodes: &[Node]) -> Result<Vec<[u8; 32]>, Failure> {
         let nodes = nodes.to_owned();
-        self.read(move |session| log::hashes(session, &nodes)).await
+        self.in_time(self.read(move |session| log::hashes(session, &nodes))).await
     }
 
     async fn tree_head(&self) -> Result<TreeHead, Failure> {
-        self.read(log::head).await
+        self.in_time(self.read(log::head)).await
     }
 
     async fn origin(&self) -> Result<Option<String>, Failure> {
-        self.read(history::origin).await
+        self.in_time(self.read(history::origin)).await
     }
 
     async fn keys(&self) -> Result<Vec<LogKey>, Failure> {
-        self.read(history::keys).await
+        self.in_time(self.read(history::keys)).await
     }
 
     async fn checkpoints(&self, from: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, Failure> {
-        self.read(move |session| history::checkpoints(session, from, limit)).await
+        self.in_time(self.read(move |session| history::checkpoints(session, from, limit))).await
     }
 
     async fn latest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, Failure> {
-        self.read(history::latest_checkpoint).await
+        self.in_time(self.read(history::latest_checkpoint)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Logged>, Failure> {
@@ -325,7 +328,7 @@ impl History for LogStore {
     }
 
     async fn rollback_ruling(&self) -> Result<Option<Logged>, Failure> {
-        self.read(history::rollback_ruling).await
+        self.in_time(self.read(history::rollback_ruling)).await
     }
 }
 
@@ -333,7 +336,7 @@ impl History for LogStore {
 impl Checkpoints for LogStore {
     async fn keep(&self, checkpoint: &StoredCheckpoint) -> Result<(), Failure> {
         let checkpoint = checkpoint.clone();
-        self.write(move |session, _| history::keep_checkpoint(session, &checkpoint)).await
+        self.in_time(self.write(move |session, _| history::keep_checkpoint(session, &checkpoint))).await
     }
 }
 

@@ -147,6 +147,11 @@ pub trait Session: Send {
     /// An answer means that it is on disk.
     fn commit(&mut self) -> Result<(), StoreError>;
     fn roll_back(&mut self);
+    /// In a writing transaction that has just begun: was the one before it committed? For whoever lost the
+    /// answer to that commit.
+    fn has_committed(&self) -> bool {
+        false
+    }
 
     fn save(&mut self) -> Result<(), StoreError>;
     fn release(&mut self) -> Result<(), StoreError>;

@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use super::checkpoints::Vouched;
 use super::{Batch, Stop, broken};
 use crate::adapters::store::error::StoreError;
-use crate::adapters::store::log;
 use crate::adapters::store::session::{Session, stored, values};
 use crate::adapters::store::sql;
+use crate::adapters::store::{archive, log};
 use crate::audit::event::FreeText;
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead, TreeState};
 use crate::domain::{OperatorRef, Persons, Sha256, Unit};
@@ -122,7 +122,7 @@ impl Leaves {
         let mut event = None;
         if row.bytes.is_empty() {
             if decode {
-                return Err(StoreError::Archived { seq }.into());
+                return Err(archive::missing(session, seq)?.into());
             }
             self.note_archived(seq);
         } else {
@@ -269,7 +269,7 @@ fn read_page(session: &mut dyn Session, from: u64, page: &mut Vec<Row>) -> Resul
 /// With its bytes out of an archive, where that is at hand.
 fn at_hand(session: &mut dyn Session, row: &mut Row) -> Result<(), StoreError> {
     if row.bytes.is_empty()
-        && let Some(bytes) = session.archives().bytes(row.seq)?
+        && let Some(bytes) = session.archives().bytes(row.seq, LeafHash(row.leaf))?
     {
         row.bytes = bytes;
     }
