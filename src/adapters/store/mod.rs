@@ -209,11 +209,11 @@ impl People for LogStore {
 
     async fn give_pin(&self, who: Uuid, pin_hash: &str, event: Event) -> Result<(), Failure> {
         let pin_hash = pin_hash.to_owned();
-        let write = self.write(move |session, appender| {
+        self.in_time(self.write(move |session, appender| {
             appender.push(session, &event)?;
             people::set_pin(session, who, &pin_hash)
-        });
-        self.in_time(write).await
+        }))
+        .await
     }
 
     async fn count_wrong_pin(&self, who: Uuid, limit: u32, locked_until: Timestamp) -> Result<Credential, Failure> {
