@@ -599,7 +599,7 @@ pub enum Standing {
     New,
     /// The unit held this very identity before.
     Known,
-    /// The unit held this certificate in an imported history; this claim adds what that did not know.
+    /// The unit holds this certificate, and its key or chip UID was not known: this claim adds it.
     Completed,
     /// A ruling moved the unit's binding to this identity.
     Rebound,

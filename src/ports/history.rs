@@ -120,13 +120,15 @@ pub struct Lock {
     pub seq: u64,
 }
 
+/// The gravest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockKind {
     /// FAIL after its chip was proven.
     Failed,
-    Scrapped,
     /// The imported history contradicts itself.
     Conflict,
+    /// For good.
+    Scrapped,
 }
 
 /// Everything that the log knows about a unit.
@@ -224,6 +226,9 @@ pub trait History: Send + Sync {
 pub trait Imports: Send + Sync {
     /// Appends `imported` events in one transaction, each with what it contradicts in the log and in the
     /// rows before it; they come back as they stand in the log.
+    ///
+    /// Neither side of a contradiction is believed: both units are locked until QA rules, one that a run
+    /// has proven and passed among them, and what the row names is burned for every other unit.
     async fn import(&self, rows: Vec<Event>) -> Result<Vec<Logged>, Failure>;
 }
 

@@ -13,7 +13,7 @@ use crate::audit::event::{Evidence, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruling};
 use crate::domain::{
     Failure, Identity, KnownIdentity, OperatorRef, Persons, ReasonCode, Role, RulingReason, RunId, Unit, Verdict,
 };
-use crate::ports::{CollisionRule, History, People};
+use crate::ports::{CollisionRule, History, Lock, LockKind, People};
 use crate::provisioning::Run;
 
 /// Who wants a ruling, and how many persons it takes.
@@ -57,13 +57,13 @@ impl Rulings<'_> {
     /// A locked unit may be tried once more.
     pub async fn release(self, unit: &Unit) -> Result<Ruled, Failure> {
         let signatories = self.signatories(unit).await?;
-        if self.history.locks(unit).await?.is_empty() {
+        if self.unscrapped(unit).await?.is_empty() {
             return Err(refused(unit, format!("{unit} is not locked: there is nothing to release it from")));
         }
         self.rule(signatories, Ruling::Release { unit: unit.clone() }).await
     }
 
-    /// The unit is never taken again.
+    /// The unit is never taken again, whatever is ruled after it.
     pub async fn scrap(self, unit: &Unit) -> Result<Ruled, Failure> {
         let signatories = self.signatories(unit).await?;
         self.rule(signatories, Ruling::Scrap { unit: unit.clone() }).await
@@ -72,6 +72,7 @@ impl Rulings<'_> {
     /// After a repair, the unit's binding moves to the identity that `run` proved, and was refused with.
     pub async fn rebind(self, unit: &Unit, run: RunId) -> Result<Ruled, Failure> {
         let signatories = self.signatories(unit).await?;
+        self.unscrapped(unit).await?;
         let new = self.proven(unit, run).await?;
         let old = self.freed(unit, &new).await?;
         self.rule(signatories, Ruling::Rebind { unit: unit.clone(), old, new, run }).await
@@ -113,6 +114,17 @@ impl Rulings<'_> {
     fn sign(&self, roles: &[Role], operated: &BTreeSet<Uuid>) -> Result<Signatories, Failure> {
         let Panel { first, second, needed } = self.panel.clone();
         Signatories::new(first, second, needed, roles, operated)
+    }
+
+    /// What it is locked for, none of it for good.
+    async fn unscrapped(&self, unit: &Unit) -> Result<Vec<Lock>, Failure> {
+        let locks = self.history.locks(unit).await?;
+        match locks.iter().find(|lock| lock.kind == LockKind::Scrapped) {
+            Some(Lock { seq, .. }) => {
+                Err(refused(unit, format!("{unit} was scrapped (event {seq}): no ruling takes it back")))
+            }
+            None => Ok(locks),
+        }
     }
 
     /// What the run proved, where it failed for nothing but the unit's being bound to something else.

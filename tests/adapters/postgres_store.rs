@@ -66,11 +66,13 @@ fn schema_of(client: &mut ::postgres::Client) -> Vec<String> {
 
 #[test]
 fn a_migrated_schema_is_a_fresh_one() {
-    let newest = i32::try_from(schema::migrations::runner().get_migrations().len()).unwrap();
+    let mut versions: Vec<_> = schema::migrations::runner().get_migrations().iter().map(|one| one.version()).collect();
+    versions.sort_unstable();
+    versions.pop();
     let fresh = Plant::new();
     drop(fresh.store());
     let expected = fresh.raw(schema_of);
-    for version in 1..newest {
+    for version in versions {
         let older = Plant::new();
         older.raw(move |client| {
             schema::migrations::runner().set_target(refinery::Target::Version(version)).run(client).unwrap();

@@ -61,10 +61,12 @@ async fn a_reader_looks_and_changes_nothing() {
 
 #[tokio::test]
 async fn a_migrated_schema_is_a_fresh_one() {
-    let newest = i32::try_from(schema::migrations::runner().get_migrations().len()).unwrap();
+    let mut versions: Vec<_> = schema::migrations::runner().get_migrations().iter().map(|one| one.version()).collect();
+    versions.sort_unstable();
+    versions.pop();
     let fresh = Fresh::new();
     drop(fresh.store());
-    for version in 1..newest {
+    for version in versions {
         let older = Fresh::new();
         let mut raw = older.raw();
         schema::migrations::runner().set_target(refinery::Target::Version(version)).run(&mut raw).unwrap();

@@ -70,15 +70,19 @@ macro_rules! store_contract {
             a_batch_opened_again_is_open_again
             the_tally_counts_units_by_the_field_rule
             a_failed_unit_is_locked_until_a_ruling_opens_one_run
+            a_resumed_run_that_fails_uses_up_what_was_ruled_before
+            what_failed_before_the_log_was_opened_by_name_is_not_locked
             a_failure_before_the_proof_locks_nobody
             a_board_that_fails_under_anothers_serial_locks_nobody_out
-            a_scrapped_unit_stays_scrapped_until_another_ruling
+            a_scrapped_unit_stays_scrapped_whatever_is_ruled
             a_rebind_moves_the_binding_once_and_burns_the_old_chip
             a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile
             a_unit_that_is_rebound_twice_names_both_its_pasts
             a_binding_and_what_stands_against_another_are_told
             an_imported_history_protects_and_is_completed_by_a_claim
             contradictions_of_an_import_bind_nothing_and_lock_both
+            what_a_contradicting_row_names_is_burned_for_every_other_unit
+            an_import_may_lock_a_unit_that_has_passed
             stored_hashes_are_those_of_the_tree
             a_search_finds_by_every_part
             a_search_comes_in_pages
@@ -295,9 +299,23 @@ pub async fn an_identity_without_uid_is_bound_and_known(peer: &dyn Peer) {
         assert_eq!(bound(store.claim(claim(&serial, bare.clone())).await).1, Standing::New);
         assert_eq!(bound(store.claim(claim(&serial, bare)).await).1, Standing::Known);
     }
-    // With a UID it is another identity than the one that was bound.
-    let collisions = collides(store.claim(claim("A1", identity(1))).await);
-    assert_eq!(rules(&collisions), [CollisionRule::Unit]);
+    // The profile asks for the UID from here on: the board adds it, and is known with it and without.
+    let first = store.run(claim_run(&*store, "A1", identity(1), Standing::Completed).await).await.unwrap().unwrap();
+    assert_eq!(first.events.len(), 1);
+    for again in [identity(1), Identity { uid: None, ..identity(1) }] {
+        claim_run(&*store, "A1", again, Standing::Known).await;
+    }
+    // Another chip's UID is still another chip, whether it is somebody's or nobody's.
+    let mixed = |n| Identity { uid: identity(n).uid, ..identity(1) };
+    assert_eq!(rules(&collides(store.claim(claim("A1", mixed(9))).await)), [CollisionRule::Unit]);
+    let taken = Identity { uid: identity(1).uid, ..identity(2) };
+    assert_eq!(rules(&collides(store.claim(claim("A2", taken)).await)), [CollisionRule::Uid]);
+}
+
+async fn claim_run(store: &dyn Store, serial: &str, identity: Identity, expected: Standing) -> RunId {
+    let claim = claim(serial, identity);
+    assert_eq!(bound(store.claim(claim.clone()).await).1, expected);
+    claim.run
 }
 
 pub async fn a_lost_answer_is_given_again(peer: &dyn Peer) {
@@ -804,6 +822,17 @@ pub async fn the_tally_counts_units_by_the_field_rule(peer: &dyn Peer) {
     assert_eq!(store.tally(&batch).await.unwrap(), expected);
 }
 
+/// A log as a station opens it, by name: from there on what fails is locked.
+async fn begun(peer: &dyn Peer) -> Arc<dyn Store> {
+    let store = peer.open().await;
+    open_log(&*store).await;
+    store
+}
+
+async fn open_log(store: &dyn Store) {
+    store.append(vec![line(LineEvent::LogOpened { origin: "factory.example/line".to_owned() })]).await.unwrap();
+}
+
 /// A run that proved its chip, claimed (or was refused) and got this verdict.
 async fn attempt(
     store: &dyn Store,
@@ -818,7 +847,15 @@ async fn attempt(
     let answer = store.claim(claim.clone()).await.unwrap();
     let seal = match &answer {
         ClaimAnswer::Locked(_) => failed(claim.run, ReasonCode::UNIT_LOCKED),
-        ClaimAnswer::Collides(_) => failed(claim.run, ReasonCode::UNIT_BOUND),
+        ClaimAnswer::Collides(collisions) => failed(
+            claim.run,
+            match collisions[0].rule {
+                CollisionRule::Certificate => ReasonCode::CERTIFICATE_BOUND,
+                CollisionRule::Key => ReasonCode::KEY_BOUND,
+                CollisionRule::Uid => ReasonCode::UID_BOUND,
+                CollisionRule::Unit => ReasonCode::UNIT_BOUND,
+            },
+        ),
         ClaimAnswer::Bound(_) if verdict == Verdict::Fail => failed(claim.run, code),
         ClaimAnswer::Bound(_) => sealed(claim.run, verdict, None),
     };
@@ -830,7 +867,7 @@ async fn attempt(
 }
 
 pub async fn a_failed_unit_is_locked_until_a_ruling_opens_one_run(peer: &dyn Peer) {
-    let store = peer.open().await;
+    let store = begun(peer).await;
     let first = attempt(&*store, "A1", 1, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
     for _ in 0..2 {
         let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
@@ -859,8 +896,36 @@ pub async fn a_failed_unit_is_locked_until_a_ruling_opens_one_run(peer: &dyn Pee
     assert_eq!(store.locked(None, 10).await.unwrap().items, []);
 }
 
-pub async fn a_failure_before_the_proof_locks_nobody(peer: &dyn Peer) {
+/// A ruling that was there before the run was taken up again is answered by how that ended.
+pub async fn a_resumed_run_that_fails_uses_up_what_was_ruled_before(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
+    store.append(vec![event(held.run, RunEvent::Resumed {})]).await.unwrap();
+    store.append(vec![failed(held.run, ReasonCode::THING_FOREIGN)]).await.unwrap();
+    let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
+    assert_eq!(lock.run, Some(held.run));
+    // What is ruled while it is at work is about what comes after.
+    let held = attempt(&*store, "A2", 2, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
+    store.append(vec![event(held.run, RunEvent::Resumed {})]).await.unwrap();
+    store.append(vec![ruled(Ruling::Release { unit: unit("A2") })]).await.unwrap();
+    store.append(vec![failed(held.run, ReasonCode::THING_FOREIGN)]).await.unwrap();
+    attempt(&*store, "A2", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+}
+
+/// As a program wrote it that knew no locks: what it claimed stands, and nothing locks it afterwards.
+pub async fn what_failed_before_the_log_was_opened_by_name_is_not_locked(peer: &dyn Peer) {
     let store = peer.open().await;
+    attempt(&*store, "A1", 1, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    attempt(&*store, "A2", 2, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    open_log(&*store).await;
+    attempt(&*store, "A2", 2, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    attempt(&*store, "A2", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
+}
+
+pub async fn a_failure_before_the_proof_locks_nobody(peer: &dyn Peer) {
+    let store = begun(peer).await;
     // Anybody can show a certificate: without the proof it says nothing about the unit.
     let run = run_id();
     let mut sighting = proven(run, "A1", 1);
@@ -871,7 +936,7 @@ pub async fn a_failure_before_the_proof_locks_nobody(peer: &dyn Peer) {
 }
 
 pub async fn a_board_that_fails_under_anothers_serial_locks_nobody_out(peer: &dyn Peer) {
-    let store = peer.open().await;
+    let store = begun(peer).await;
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
     // A proven chip of ours, on a board that says it is A1.
     attempt(&*store, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
@@ -882,14 +947,22 @@ pub async fn a_board_that_fails_under_anothers_serial_locks_nobody_out(peer: &dy
     ));
     // The genuine board goes on.
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
-    // On a board that never passed, the same attempt is a failure of the board that showed it.
+    // Nor does it lock out one that never came before, and it uses up no ruling that waits for it.
     attempt(&*store, "B1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
-    let lock = attempt(&*store, "B1", 3, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
-    assert_eq!(lock.reason, Some(ReasonCode::UNIT_BOUND));
+    let [seen] = store.locks(&unit("B1")).await.unwrap().try_into().unwrap();
+    assert_eq!(seen.reason, Some(ReasonCode::CERTIFICATE_BOUND), "QA is told");
+    attempt(&*store, "B1", 3, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    // A board that failed without ever being bound, and was released.
+    let run = run_id();
+    store.append(proven(run, "B3", 5)).await.unwrap();
+    store.append(vec![failed(run, ReasonCode::THING_FOREIGN)]).await.unwrap();
+    store.append(vec![ruled(Ruling::Release { unit: unit("B3") })]).await.unwrap();
+    attempt(&*store, "B3", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    attempt(&*store, "B3", 5, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
 }
 
-pub async fn a_scrapped_unit_stays_scrapped_until_another_ruling(peer: &dyn Peer) {
-    let store = peer.open().await;
+pub async fn a_scrapped_unit_stays_scrapped_whatever_is_ruled(peer: &dyn Peer) {
+    let store = begun(peer).await;
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
     store
         .append(vec![ruled(Ruling::Release { unit: unit("A1") }), ruled(Ruling::Scrap { unit: unit("A1") })])
@@ -905,8 +978,15 @@ pub async fn a_scrapped_unit_stays_scrapped_until_another_ruling(peer: &dyn Peer
     }
     let (scrapped, lock) = store.locked(None, 10).await.unwrap().items.pop().unwrap();
     assert_eq!((scrapped, lock.kind), (unit("A1"), LockKind::Scrapped));
-    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
-    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    // Rulings that came in beside it, and a contradiction that an import finds, change nothing.
+    let rebind = Ruling::Rebind { unit: unit("A1"), old: identity(1).into(), new: identity(2), run: run_id() };
+    store.import(vec![imported(2, "A1", 7)]).await.unwrap();
+    for ruling in [Ruling::Release { unit: unit("A1") }, rebind] {
+        store.append(vec![ruled(ruling)]).await.unwrap();
+        let answer = store.claim(claim("A1", identity(1))).await.unwrap();
+        assert!(matches!(&answer, ClaimAnswer::Locked(Lock { kind: LockKind::Scrapped, .. })), "{answer:?}");
+        assert_eq!(rules(&collides(store.claim(claim("A1", identity(2))).await)), [CollisionRule::Unit]);
+    }
 }
 
 pub async fn a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile(peer: &dyn Peer) {
@@ -1052,6 +1132,50 @@ pub async fn contradictions_of_an_import_bind_nothing_and_lock_both(peer: &dyn P
     // QA rules which one is right.
     store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
+}
+
+pub async fn what_a_contradicting_row_names_is_burned_for_every_other_unit(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let with_key = |line, serial: &str, chip| {
+        let mut row = imported(line, serial, chip);
+        if let Body::Line(LineEvent::Imported { spki, .. }) = &mut row.body {
+            *spki = Some(identity(chip).spki);
+        }
+        row
+    };
+    // A3 is said to have chip 3 and chip 4.
+    store.import(vec![imported(2, "A3", 3), with_key(3, "A3", 4)]).await.unwrap();
+    assert_eq!(
+        rules(&collides(store.claim(claim("B1", identity(4))).await)),
+        [CollisionRule::Certificate, CollisionRule::Key]
+    );
+    let renewed = Identity { fingerprint: Fingerprint::of(b"renewed"), ..identity(4) };
+    assert_eq!(rules(&collides(store.claim(claim("B1", renewed)).await)), [CollisionRule::Key]);
+    // A third unit that is said to have it contradicts that, too.
+    let [third] = store.import(vec![imported(4, "A6", 4)]).await.unwrap().try_into().unwrap();
+    assert_eq!(conflicts_of(&third.event).iter().map(|c| c.unit.clone()).collect::<Vec<_>>(), [unit("A3")]);
+    // The key of a certificate that was known by its fingerprint only, told later.
+    store.import(vec![with_key(5, "A3", 3)]).await.unwrap();
+    let renewed = Identity { fingerprint: Fingerprint::of(b"anew"), ..identity(3) };
+    assert_eq!(rules(&collides(store.claim(claim("B1", renewed)).await)), [CollisionRule::Key]);
+    // QA may rule that the unit has the other one; then the first is burned for it, and it says so again.
+    assert_eq!(rules(&store.collisions(&unit("A3"), &identity(4)).await.unwrap()), [CollisionRule::Unit]);
+    let old = store.binding(&unit("A3")).await.unwrap().unwrap();
+    store.append(vec![ruled(Ruling::Rebind { unit: unit("A3"), old, new: identity(4), run: run_id() })]).await.unwrap();
+    assert_eq!(bound(store.claim(claim("A3", identity(4))).await).1, Standing::Rebound);
+    assert_eq!(bound(store.claim(claim("A3", identity(4))).await).1, Standing::Known);
+    assert_eq!(rules(&store.collisions(&unit("A3"), &identity(3)).await.unwrap())[0], CollisionRule::Certificate);
+}
+
+/// Neither side of a contradiction is believed, not even the one that a run has proven.
+pub async fn an_import_may_lock_a_unit_that_has_passed(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    store.import(vec![imported(2, "A2", 1)]).await.unwrap();
+    let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
+    assert_eq!(lock.kind, LockKind::Conflict);
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
 }
 
 pub async fn stored_hashes_are_those_of_the_tree(peer: &dyn Peer) {

@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::log::{self, Appender};
 use super::read::{parse, run_id};
 use super::session::{Row, Session, stored, values};
-use super::sql;
+use super::{project, sql};
 use crate::audit::event::{LabelStatus, Standing, VERSION};
 use crate::audit::{Body, Event, RunEvent};
 use crate::domain::{ChipUid, EventId, Fingerprint, Identity, KnownIdentity, ReasonCode, RunId, SpkiHash, Unit};
@@ -92,12 +92,17 @@ pub fn judge(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Res
 
     // What only a ruling could open is asked for only then: it costs every other claim nothing.
     if collisions.is_empty() && lock.is_none() {
-        return free(session, unit, held, known, None);
+        return free(session, unit, held, identity.uid.as_ref(), known, None);
     }
-    let rulings = rulings(session, unit)?;
     if collisions.iter().any(|collision| collision.rule != CollisionRule::Unit) {
         return Ok(Judgement::Collides(collisions));
     }
+    // No ruling takes a scrapped unit back.
+    if let Some(scrapped) = lock.clone().filter(|lock| lock.kind == LockKind::Scrapped) {
+        let scrapped = Judgement::Locked(scrapped);
+        return Ok(if collisions.is_empty() { scrapped } else { Judgement::Collides(collisions) });
+    }
+    let rulings = rulings(session, unit)?;
     match (held, lock) {
         // Another identity on a known board: only a ruling that names both moves the binding.
         (Some(held), _) if !collisions.is_empty() => match rulings.iter().find(|ruling| ruling.moves(held, identity)) {
@@ -109,10 +114,10 @@ pub fn judge(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Res
             None => Ok(Judgement::Collides(collisions)),
         },
         (held, Some(lock)) => match rulings.iter().find(|ruling| ruling.releases) {
-            Some(ruling) => free(session, unit, held, known, Some(ruling.id)),
+            Some(ruling) => free(session, unit, held, identity.uid.as_ref(), known, Some(ruling.id)),
             None => Ok(Judgement::Locked(lock)),
         },
-        (held, None) => free(session, unit, held, known, None),
+        (held, None) => free(session, unit, held, identity.uid.as_ref(), known, None),
     }
 }
 
@@ -120,11 +125,12 @@ fn free(
     session: &mut dyn Session,
     unit: &Unit,
     held: Option<&Binding>,
+    uid: Option<&ChipUid>,
     known: bool,
     ruling: Option<EventId>,
 ) -> Result<Judgement, StoreError> {
     let standing = match held {
-        Some(held) if held.imported => Standing::Completed,
+        Some(held) if held.imported || (held.uid.is_none() && uid.is_some()) => Standing::Completed,
         _ if known => Standing::Known,
         _ => Standing::New,
     };
@@ -177,9 +183,10 @@ pub struct Binding {
 }
 
 impl Binding {
+    /// A profile may come to ask for the chip's UID, or cease to: what was not read contradicts nothing.
     fn is(&self, identity: &Identity) -> bool {
         let key = self.spki == Some(identity.spki) || (self.imported && self.spki.is_none());
-        let uid = self.uid == identity.uid || (self.imported && self.uid.is_none());
+        let uid = self.uid.is_none() || identity.uid.is_none() || self.uid == identity.uid;
         self.fingerprint == identity.fingerprint && key && uid
     }
 
@@ -252,9 +259,11 @@ struct UnitLock {
 
 impl UnitLock {
     /// A board that fails under another's serial number must not lock out the board that it
-    /// pretends to be: a unit's own identity is held only by a failure of its own.
+    /// pretends to be: a unit's own identity is held only by a failure of its own, and what failed
+    /// for being another's holds nothing but itself.
     fn holds(&self, identity: &Identity, known: bool) -> bool {
-        self.failed.is_none_or(|failed| failed == identity.fingerprint || !known)
+        let foreign = self.lock.reason.is_some_and(project::collides_with_another);
+        self.failed.is_none_or(|failed| failed == identity.fingerprint || !(known || foreign))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::domain::{Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 2;
+pub const PROJECTION: i64 = 3;
 
 /// Derives from one event. Fails on what cannot follow from the events before it.
 pub fn project(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(), StoreError> {
@@ -97,6 +97,7 @@ fn project_run(
                         session.execute(sql::PROJECT_UNBOUND, values![product, serial])?;
                     }
                     let fingerprint = identity.fingerprint.as_bytes();
+                    session.execute(sql::PROJECT_CLEARED, values![fingerprint, spki, uid, product, serial])?;
                     session.execute(
                         sql::PROJECT_BOUND,
                         values![seq, product, serial, fingerprint, spki, uid, key, false],
@@ -141,9 +142,14 @@ fn project_run(
             }
             if *verdict == Verdict::Fail && !code.is_some_and(refuses_a_locked_unit) {
                 session.execute(sql::PROJECT_LOCKED, values![key])?;
-                session.execute(sql::PROJECT_RULINGS_OVERTAKEN, values![key, seq])?;
+                if !code.is_some_and(collides_with_another) || holds_anything(session, &before)? {
+                    session.execute(sql::PROJECT_RULINGS_OVERTAKEN, values![key, seq])?;
+                }
             }
             record_run(session, key, &before, event.at, *verdict, reason.as_ref())?;
+        }
+        RunEvent::Resumed {} => {
+            session.execute(sql::PROJECT_RESUMED, values![key, seq])?;
         }
         RunEvent::LabelIntended { kind } => label(session, key, *kind, station, "intended", seq)?,
         RunEvent::LabelEnded { kind, status, .. } => {
@@ -165,8 +171,7 @@ fn project_run(
         | RunEvent::Registered { .. }
         | RunEvent::DeactivateIntended { .. }
         | RunEvent::Deactivated { .. }
-        | RunEvent::StepFailed { .. }
-        | RunEvent::Resumed {} => {}
+        | RunEvent::StepFailed { .. } => {}
     }
     Ok(())
 }
@@ -174,6 +179,16 @@ fn project_run(
 /// A unit that is refused because it is locked stays locked for what it failed with first.
 fn refuses_a_locked_unit(code: ReasonCode) -> bool {
     [ReasonCode::UNIT_LOCKED, ReasonCode::UNIT_SCRAPPED, ReasonCode::IMPORT_CONFLICT].contains(&code)
+}
+
+/// An identity that is another's says nothing about the unit whose serial number it came with.
+pub fn collides_with_another(code: ReasonCode) -> bool {
+    [ReasonCode::CERTIFICATE_BOUND, ReasonCode::KEY_BOUND, ReasonCode::UID_BOUND].contains(&code)
+}
+
+fn holds_anything(session: &mut dyn Session, run: &RunRow) -> Result<bool, StoreError> {
+    let bound = session.row(sql::BINDING_OF_UNIT, values![&run.product, run.serial.as_deref()], |_| Ok(()))?;
+    Ok(bound.is_some())
 }
 
 fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineEvent) -> Result<(), StoreError> {
@@ -287,16 +302,20 @@ fn ruled(
 fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineEvent) -> Result<(), StoreError> {
     let LineEvent::Imported { unit, fingerprint, spki, thing, conflicts, .. } = happened else { return Ok(()) };
     let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
+    let (certificate, key) = (fingerprint.as_bytes(), spki.as_ref().map(|spki| spki.as_bytes()));
     let count = i64::try_from(conflicts.len()).unwrap_or(i64::MAX);
-    session.execute(sql::PROJECT_IMPORTED, values![seq, product, serial, fingerprint.as_bytes(), count])?;
-    let known = session.row(sql::BINDING_OF, values![product, serial, fingerprint.as_bytes()], |row| row.i64(0))?;
-    if conflicts.is_empty() && known.is_none() {
-        let spki = spki.as_ref().map(|spki| spki.as_bytes());
+    session.execute(sql::PROJECT_IMPORTED, values![seq, product, serial, certificate, count])?;
+    let known = session.row(sql::BINDING_OF, values![product, serial, certificate], |row| row.i64(0))?;
+    if !conflicts.is_empty() {
+        session.execute(sql::PROJECT_BURNED, values![seq, product, serial, certificate, key])?;
+    } else if known.is_none() {
+        session.execute(sql::PROJECT_CLEARED, values![certificate, key, Value::Null, product, serial])?;
         session.execute(
             sql::PROJECT_BOUND,
-            values![seq, product, serial, fingerprint.as_bytes(), spki, Value::Null, Value::Null, true],
+            values![seq, product, serial, certificate, key, Value::Null, Value::Null, true],
         )?;
     }
+    session.execute(sql::PROJECT_KEY_TOLD, values![certificate, key])?;
     // Neither side of a contradiction is believed.
     let nothing: &[u8] = &[];
     for unit in conflicts.iter().map(|conflict| &conflict.unit).chain((!conflicts.is_empty()).then_some(unit)) {

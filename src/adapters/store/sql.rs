@@ -21,6 +21,15 @@ macro_rules! binding_columns {
     };
 }
 
+/// An identity that an imported row gave to unit (?4, ?5) in contradiction to something else: burned for
+/// every unit but this one, which QA may rule to have it. What the unit held once and lost is none.
+macro_rules! contradicted_own {
+    () => {
+        "product = ?4 AND serial = ?5 AND open = 0 AND imported = 1
+            AND EXISTS (SELECT 1 FROM imported_rows i WHERE i.seq = claimed_seq AND i.conflicts > 0)"
+    };
+}
+
 macro_rules! record_columns {
     () => {
         "seq, kind, run, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict, reason,
@@ -144,8 +153,8 @@ statements! {
 
     /// Who holds any part of an identity, and what the unit holds: one row a binding and part.
     BINDINGS = concat!(
-        "SELECT ", binding_columns!(), " FROM bindings WHERE fingerprint = ?1
-        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE spki = ?2
+        "SELECT ", binding_columns!(), " FROM bindings WHERE fingerprint = ?1 AND NOT (", contradicted_own!(), ")
+        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE spki = ?2 AND NOT (", contradicted_own!(), ")
         UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE uid = ?3
         UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE product = ?4 AND serial = ?5 AND open = 1");
     BINDING_OF = "SELECT claimed_seq FROM bindings WHERE product = ?1 AND serial = ?2 AND open = 1 AND fingerprint = ?3";
@@ -243,29 +252,50 @@ statements! {
 
     PROJECT_RUN_EVENT = "INSERT INTO run_events (run, seq) VALUES (?1, ?2)";
     PROJECT_RUN_STARTED = "INSERT INTO runs
-        (first_seq, run, station, lane, port, profile, product, batch, operator_id, started_ns)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        (first_seq, run, station, lane, port, profile, product, batch, operator_id, started_ns, begun_seq)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?1)";
+    PROJECT_RESUMED = "UPDATE runs SET begun_seq = ?2 WHERE run = ?1";
     PROJECT_IDENTIFIED = "UPDATE runs SET product = ?2, serial = ?3 WHERE run = ?1";
     PROJECT_CHIP_READ = "UPDATE runs SET fingerprint = ?2, uid = ?3 WHERE run = ?1";
     PROJECT_PROVEN = "UPDATE runs SET proven = 1, uid = coalesce(uid, ?2) WHERE run = ?1";
     PROJECT_BOUND = "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)";
-    PROJECT_COMPLETED = "UPDATE bindings SET spki = ?3, uid = ?4, run = ?5, imported = 0
+    /// A certificate that nobody holds, out of a row that contradicts something: it is burned all the same.
+    PROJECT_BURNED = "INSERT INTO bindings
+            (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
+        SELECT ?1, ?2, ?3, ?4,
+            CASE WHEN EXISTS (SELECT 1 FROM bindings WHERE spki = ?5) THEN NULL ELSE ?5 END, NULL, NULL, 0, 1
+        WHERE NOT EXISTS (SELECT 1 FROM bindings WHERE fingerprint = ?4)",
+        "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
+        SELECT CAST(?1 AS BIGINT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS BYTEA),
+            CASE WHEN EXISTS (SELECT 1 FROM bindings WHERE spki = ?5) THEN NULL ELSE CAST(?5 AS BYTEA) END,
+            NULL, NULL, 0, 1
+        WHERE NOT EXISTS (SELECT 1 FROM bindings WHERE fingerprint = ?4)";
+    /// The key of a certificate that was known by its fingerprint only.
+    PROJECT_KEY_TOLD = "UPDATE bindings SET spki = ?2 WHERE fingerprint = ?1 AND spki IS NULL
+        AND NOT EXISTS (SELECT 1 FROM bindings WHERE spki = ?2)";
+    /// What the unit was said to have, in contradiction to something else, it has after all.
+    PROJECT_CLEARED = concat!(
+        "DELETE FROM bindings WHERE (fingerprint = ?1 OR spki = ?2 OR uid = ?3) AND ", contradicted_own!());
+    /// What was not known of the identity: its key, its chip, or who claimed it first.
+    PROJECT_COMPLETED = "UPDATE bindings SET spki = ?3, uid = coalesce(uid, ?4), run = coalesce(run, ?5), imported = 0
         WHERE product = ?1 AND serial = ?2 AND open = 1";
     PROJECT_UNBOUND = "UPDATE bindings SET open = 0 WHERE product = ?1 AND serial = ?2 AND open = 1";
     PROJECT_RULING_USED = "UPDATE rulings SET used_seq = ?2 WHERE id = ?1";
-    PROJECT_UNLOCKED = "DELETE FROM locks WHERE product = ?1 AND serial = ?2";
+    PROJECT_UNLOCKED = "DELETE FROM locks WHERE product = ?1 AND serial = ?2 AND kind <> 'scrapped'";
     PROJECT_REGISTER_INTENDED = "UPDATE runs SET thing = ?2 WHERE run = ?1";
     PROJECT_SEALED = "UPDATE runs SET verdict = ?2, reason = ?3, slip = ?4, finished_ns = ?5, sealed_seq = ?6
         WHERE run = ?1 AND (verdict IS NULL OR verdict = 'HELD')";
-    /// A FAIL of what was proven locks its unit.
+    /// A FAIL of what was proven locks its unit. Before the log was opened by name nothing was locked, and
+    /// units that had failed were claimed again.
     PROJECT_LOCKED = "INSERT INTO locks (product, serial, kind, fingerprint, run, reason, seq)
         SELECT product, serial, 'failed', fingerprint, run, reason, sealed_seq FROM runs
         WHERE run = ?1 AND proven = 1 AND serial IS NOT NULL AND fingerprint IS NOT NULL
+            AND EXISTS (SELECT 1 FROM origins)
         ON CONFLICT (product, serial, kind, fingerprint) DO NOTHING";
-    /// … and uses up what was ruled before it began.
+    /// … and uses up what was ruled before it began, or was last taken up.
     PROJECT_RULINGS_OVERTAKEN = "UPDATE rulings SET used_seq = ?2
-        WHERE used_seq IS NULL AND seq < (SELECT first_seq FROM runs WHERE run = ?1)
+        WHERE used_seq IS NULL AND seq < (SELECT begun_seq FROM runs WHERE run = ?1)
             AND product = (SELECT product FROM runs WHERE run = ?1 AND proven = 1)
             AND serial = (SELECT serial FROM runs WHERE run = ?1 AND proven = 1)";
     PROJECT_LOCK = "INSERT INTO locks (product, serial, kind, fingerprint, run, reason, seq)

@@ -18,7 +18,7 @@ use crate::texts::Language;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// A locked unit may be tried once more.
+    /// A locked unit may be tried once more, unless it was scrapped.
     Release {
         #[command(flatten)]
         unit: UnitName,
@@ -27,7 +27,7 @@ pub enum Command {
         #[command(flatten)]
         evidence: Required,
     },
-    /// The unit is never taken again.
+    /// The unit is never taken again, whatever is ruled after it.
     Scrap {
         #[command(flatten)]
         unit: UnitName,

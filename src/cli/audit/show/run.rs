@@ -240,7 +240,9 @@ fn claim(log: &RunLog, run: &Run) {
     let standing = match standing {
         Standing::New => "the chip is bound to this unit from here on",
         Standing::Known => "the chip was bound to this unit before",
-        Standing::Completed => "the unit is known from the imported history; key and UID are bound, too, from here on",
+        Standing::Completed => {
+            "the unit is known, by less than it shows here: key and UID are bound, too, from here on"
+        }
         Standing::Rebound => "a ruling moved the unit to this chip",
     };
     field("claim", format!("event {seq}: {standing}"));
