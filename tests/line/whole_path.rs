@@ -170,7 +170,10 @@ async fn a_stranger_repeats_it_from_the_bundle(bench: &Bench<'_>, name: &str) {
     Program::on(bench, ["audit", "prove", &serial, "--out", &bundle]).run().await.expect(0);
     let told = &Program::new(["audit", "verify-bundle", &bundle, "--json"]).run().await.expect(0).json()[0];
     assert_eq!((&told["chip_answers"], &told["paths"]), (&3.into(), &3.into()), "{told}");
-    let python = std::process::Command::new(crate::peers::venv().join("bin/python")).arg(dir.path().join("bundle/verify.py")).output().unwrap();
+    let python = std::process::Command::new(crate::peers::venv().join("bin/python"))
+        .arg(dir.path().join("bundle/verify.py"))
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&python.stdout);
     assert!(python.status.success() && said.contains("3 of them with the path"), "{said}");
 }
