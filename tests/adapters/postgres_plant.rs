@@ -7,10 +7,10 @@ use lineseal::adapters::postgres::{self, Connection};
 use lineseal::adapters::sqlite;
 use lineseal::audit::LineEvent;
 use lineseal::audit::event::FreeText;
-use lineseal::domain::{ReasonCode, Sha256, Verdict};
+use lineseal::domain::{ReasonCode, Role, Sha256, Verdict};
 use lineseal::ports::{
-    Archiving, AuditStore as _, Checkpoints as _, Credential, History as _, Imports as _, People as _,
-    StoredCheckpoint, Verification, Verifier as _,
+    Archiving, AuditStore as _, Checkpoints as _, History as _, Imports as _, People as _, StoredCheckpoint,
+    Verification, Verifier as _,
 };
 use uuid::Uuid;
 
@@ -151,14 +151,18 @@ async fn whatever_was_written_when_the_answer_was_lost_is_written_once_and_answe
         let store = postgres::open(plant.database.through(&proxy).config()).unwrap();
         let who = Uuid::from_u128(7);
         lose(&proxy);
-        assert_eq!(store.operator("A. Sato", (who, [1; 32])).await.unwrap().id, who);
-        let credential = Credential { pin_hash: "$argon2id$…".to_owned(), failures: 0, locked_until: None };
-        store.set_credential(who, credential).await.unwrap();
+        let person = store.operator("A. Sato", (who, [1; 32])).await.unwrap();
+        assert_eq!(person.id, who);
+        let pin_sha256 = Some(Sha256::of(b"$argon2id$"));
+        let added = line(LineEvent::OperatorAdded { person, role: Role::Qa, pin_sha256 });
+        lose(&proxy);
+        store.give_pin(who, "$argon2id$", added).await.unwrap();
         lose(&proxy);
         let counted = store.count_wrong_pin(who, 3, "2031-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
         assert_eq!((counted.failures, store.credential(who).await.unwrap().unwrap().failures), (1, 1));
         lose(&proxy);
         assert!(store.forget(who).await.unwrap());
+        store.append(vec![line(LineEvent::PersonForgotten { person: who })]).await.unwrap();
 
         let (id, salt, words) = (Uuid::from_u128(8), [2; 32], "a cold joint");
         let salted: Vec<u8> = [&salt[..], words.as_bytes()].concat();
@@ -167,6 +171,7 @@ async fn whatever_was_written_when_the_answer_was_lost_is_written_once_and_answe
         store.keep_text(&text, salt, words).await.unwrap();
         lose(&proxy);
         assert!(store.forget_text(id).await.unwrap());
+        store.append(vec![line(LineEvent::TextForgotten { text: id })]).await.unwrap();
 
         lose(&proxy);
         assert_eq!(store.import(vec![imported(2, "X1", 41)]).await.unwrap().len(), 1);
@@ -176,7 +181,7 @@ async fn whatever_was_written_when_the_answer_was_lost_is_written_once_and_answe
         store.keep(&StoredCheckpoint { size: past, note: format!("o\n{past}\nx\n\n— o AAAA\n") }).await.unwrap();
         let event = line(LineEvent::Archived { first: 0, end: past, file: Sha256::of(b"x") });
         lose(&proxy);
-        assert_eq!(store.let_go(event).await.unwrap(), 6);
+        assert_eq!(store.let_go(event).await.unwrap(), past);
         assert_eq!(store.run(run).await.unwrap_err().code, ReasonCode::LOG_ARCHIVED);
         assert_eq!(store.head().await.unwrap().size, past + 1);
         super::assert_whole(&plant);
