@@ -150,10 +150,20 @@ impl<'a> Bench<'a> {
         self.place(lane, name, Behaviour::Normal);
     }
 
+    /// A board that says it is another bench's.
+    pub fn plug_serial(&mut self, lane: u8, serial: &str, chip: &Chip) {
+        self.mount(lane, chip);
+        self.place_serial(lane, serial, Behaviour::Normal);
+    }
+
     /// Plugs a board over whatever lies in the lane's token folder.
     fn place(&mut self, lane: u8, name: &str, behaviour: Behaviour) {
+        self.place_serial(lane, &self.serial(name), behaviour);
+    }
+
+    fn place_serial(&mut self, lane: u8, serial: &str, behaviour: Behaviour) {
         let ports = self.dir.path().join(setup::PORTS);
-        let board = PtyBoard::plug(&ports, &port_name(lane), &self.serial(name), behaviour).unwrap();
+        let board = PtyBoard::plug(&ports, &port_name(lane), serial, behaviour).unwrap();
         // The old one, if any, is dropped here: its link is the new board's by now.
         self.boards.insert(lane, board);
     }

@@ -28,6 +28,7 @@ mod rulings;
 mod safekeeping;
 mod secrets;
 mod serial;
+mod sightings;
 mod sixteen;
 mod station;
 #[path = "../adapters/store_contract.rs"]

@@ -152,6 +152,40 @@ async fn one_chip_at_two_stations_at_once_passes_at_one_and_fails_at_the_other()
     assert_eq!((log::all(&log, "log-opened").len(), log::all(&log, "log-key-added").len()), (1, 2));
 }
 
+/// Neither station sees the other's boards: the claim decides whose chip the serial number's is, and the
+/// loser names the winner.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_serial_number_at_two_stations_at_once_passes_at_one_and_fails_at_the_other() {
+    let cloud = Cloud::shared().await;
+    let (mut first, mut second) = (Bench::new(1, cloud).await, Bench::new(1, cloud).await);
+    copy_files(&first.dir.path().join(setup::VENDOR), &second.dir.path().join(setup::VENDOR));
+    let database = Postgres::shared().fresh_database();
+    join(&first, &database, "ST-1");
+    join(&second, &database, "ST-2");
+    let chips = [(); 2].map(|()| first.chip(KeyKind::EcP256));
+    let serial = first.serial("TWIN");
+    first.plug(1, "TWIN", &chips[0]);
+    second.plug_serial(1, &serial, &chips[1]);
+    let run = |bench: &Bench<'_>| Program::on(bench, ["run", "--json", "--units", "1"]).run();
+    let (one, two) = tokio::join!(run(&first), run(&second));
+    let mut records = [one.json(), two.json()].concat();
+    records.sort_by_key(|record| record["verdict"].as_str().unwrap().to_owned());
+    let [lost, won] = &records[..] else { panic!("{}\n{}", one.err, two.err) };
+    assert_eq!((&lost["verdict"], &lost["reason"]), (&"FAIL".into(), &"S-108".into()), "{lost}");
+    assert_eq!((&won["verdict"], &won["board"]["serial"]), (&"PASS".into(), &serial.as_str().into()), "{won}");
+    for evidence in [&won["run"], &won["certificate"]["sha256"]] {
+        assert!(lost["cause"].as_str().unwrap().contains(evidence.as_str().unwrap()), "{evidence}: {lost}");
+    }
+    assert_eq!(log::all(&events(&database), "claimed").len(), 1);
+    let seen = cloud.witness();
+    assert_eq!(seen.things[&first.thing("TWIN")].principals.len(), 1);
+    assert!(!seen.certificates.contains_key(lost["certificate"]["sha256"].as_str().unwrap()));
+    // The loser's own failure keeps the genuine board out of nothing.
+    let genuine = if won["certificate"]["sha256"] == chips[0].fingerprint() { 0 } else { 1 };
+    first.plug(1, "TWIN", &chips[genuine]);
+    assert_eq!(outcomes(&run(&first).await), ["PASS"]);
+}
+
 fn copy_files(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();

@@ -351,3 +351,31 @@ async fn a_twin_in_the_middle_of_a_run_stops_both() {
     assert!([&a, &b].iter().all(|chip| !cloud.certificates.contains_key(&chip.fingerprint())));
     station.stop().await;
 }
+
+/// Right before the verdict, too. The claim stands, and the first is itself once the twin is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_right_before_the_verdict_stops_both() {
+    let mut bench = Bench::new(2, Cloud::shared().await).await;
+    let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
+    bench.plug(1, "TWIN", &a);
+    let (mut station, gate) = gated(&bench, about_to_pass).await;
+    gate.reached_by(1).await;
+    bench.plug(2, "TWIN", &b);
+    assert_outcome(&station.unit().await, "ERROR B-106");
+    gate.open();
+    assert_outcome(&station.unit().await, "ERROR B-106");
+    assert_eq!(bench.printer.printed(), 0);
+    bench.unplug(1);
+    bench.unplug(2);
+    station.until_gone(&[1, 2]).await;
+    bench.plug(2, "TWIN", &b);
+    assert_outcome(&station.unit().await, "FAIL S-108");
+    bench.unplug(2);
+    station.until_gone(&[2]).await;
+    bench.plug(1, "TWIN", &a);
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+    let cloud = Cloud::shared().await.witness();
+    assert_eq!(cloud.certificates[&a.fingerprint()].things, [bench.thing("TWIN")]);
+    assert!(!cloud.certificates.contains_key(&b.fingerprint()));
+}
