@@ -53,6 +53,8 @@ macro_rules! store_contract {
             a_second_key_of_the_same_chip_collides_by_uid
             a_chip_changed_on_a_known_board_collides
             every_broken_rule_is_told
+            any_mixture_of_identities_binds_only_where_it_is_new_or_the_units_own
+            a_chip_without_a_uid_is_known_by_its_certificate_and_key_alone
             other_chips_on_other_boards_do_not_collide
             a_claim_event_that_breaks_uniqueness_is_refused
             of_sixteen_claims_one_wins
@@ -375,6 +377,86 @@ pub async fn every_broken_rule_is_told(peer: &dyn Peer) {
         (CollisionRule::Unit, "A4".to_owned()),
     ];
     assert_eq!(told, expected);
+}
+
+/// Every certificate, key and UID, alone and with every other: a fresh one, the unit's own, a neighbour's,
+/// one that a rebind took away; on a board that is known, one that is new and one that is scrapped.
+pub async fn any_mixture_of_identities_binds_only_where_it_is_new_or_the_units_own(peer: &dyn Peer) {
+    const OWN: u32 = 1;
+    const NEIGHBOURS: u32 = 2;
+    const BURNED: u32 = 3;
+    const FRESH: u32 = 4;
+    const ANEW: u32 = 5;
+    let store = peer.open().await;
+    for (serial, chip) in [("OWN", OWN), ("NEIGHBOUR", NEIGHBOURS), ("REPAIRED", BURNED)] {
+        bound(store.claim(claim(serial, identity(chip))).await);
+    }
+    let (old, new) = (identity(BURNED).into(), identity(ANEW));
+    store.append(vec![ruled(Ruling::Rebind { unit: unit("REPAIRED"), old, new, run: run_id() })]).await.unwrap();
+    bound(store.claim(claim("REPAIRED", identity(ANEW))).await);
+    store.append(vec![ruled(Ruling::Scrap { unit: unit("SCRAPPED") })]).await.unwrap();
+    let head = store.head().await.unwrap();
+
+    let parts = [OWN, NEIGHBOURS, BURNED, FRESH];
+    let all = (0..64).map(|n: usize| (parts[n % 4], parts[n / 4 % 4], parts[n / 16]));
+    for (certificate, key, uid) in all {
+        let mixed = Identity {
+            fingerprint: identity(certificate).fingerprint,
+            spki: identity(key).spki,
+            uid: identity(uid).uid,
+        };
+        for serial in ["OWN", "REPAIRED", "NEW", "SCRAPPED"] {
+            let mixture = format!("certificate {certificate}, key {key}, UID {uid} on {serial}");
+            let told = rules(&store.collisions(&unit(serial), &mixed).await.unwrap());
+            let may = match serial {
+                "OWN" => (certificate, key, uid) == (OWN, OWN, OWN),
+                "REPAIRED" => false,
+                _ => (certificate, key, uid) == (FRESH, FRESH, FRESH),
+            };
+            assert_eq!(told.is_empty(), may, "{mixture}: {told:?}");
+            if may && serial != "SCRAPPED" {
+                continue;
+            }
+            // The same refusal however often it is asked, the gravest rule first, and nothing written.
+            for _ in 0..2 {
+                match store.claim(claim(serial, mixed.clone())).await.unwrap() {
+                    ClaimAnswer::Collides(collisions) => assert_eq!(rules(&collisions), told, "{mixture}"),
+                    ClaimAnswer::Locked(lock) => {
+                        assert_eq!((lock.kind, may), (LockKind::Scrapped, true), "{mixture}");
+                    }
+                    ClaimAnswer::Bound(_) => panic!("bound: {mixture}"),
+                }
+            }
+            assert!(told.is_sorted(), "{mixture}: {told:?}");
+            let gravest =
+                [(CollisionRule::Certificate, certificate), (CollisionRule::Key, key), (CollisionRule::Uid, uid)];
+            let own = |part| serial == "OWN" && part == OWN;
+            let gravest = gravest.into_iter().find(|(_, part)| *part != FRESH && !own(*part));
+            match gravest {
+                Some((rule, _)) => assert!(told[0] <= rule, "{mixture}: {told:?}"),
+                None => assert!(may || told.last() == Some(&CollisionRule::Unit), "{mixture}: {told:?}"),
+            }
+        }
+    }
+    assert_eq!(store.head().await.unwrap(), head, "nothing of it was written");
+    // The bystanders.
+    assert_eq!(bound(store.claim(claim("OWN", identity(OWN))).await).1, Standing::Known);
+    assert_eq!(bound(store.claim(claim("NEW", identity(FRESH))).await).1, Standing::New);
+}
+
+/// Where the profile asks for no UID, a second key pair of the same chip is another identity; where it
+/// asks for one, a unit bound without it is not silently known by more.
+pub async fn a_chip_without_a_uid_is_known_by_its_certificate_and_key_alone(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let without = |n: u32| Identity { uid: None, ..identity(n) };
+    bound(store.claim(claim("A1", without(1))).await);
+    assert_eq!(bound(store.claim(claim("A2", without(2))).await).1, Standing::New);
+    assert_eq!(bound(store.claim(claim("A1", without(1))).await).1, Standing::Known);
+    let copied = collides(store.claim(claim("A3", without(1))).await);
+    assert_eq!(rules(&copied), [CollisionRule::Certificate, CollisionRule::Key]);
+    assert_eq!(rules(&collides(store.claim(claim("A1", without(3))).await)), [CollisionRule::Unit]);
+    let with_more = collides(store.claim(claim("A1", identity(1))).await);
+    assert_eq!(rules(&with_more).last(), Some(&CollisionRule::Unit));
 }
 
 pub async fn other_chips_on_other_boards_do_not_collide(peer: &dyn Peer) {

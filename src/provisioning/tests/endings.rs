@@ -1,10 +1,10 @@
 //! Every way in which a run can end that is not PASS.
 
-use super::world::{CHIPS, Call, World, failing, failure, run_id, unit};
+use super::world::{CHIPS, Call, World, failing, failure, refused, run_id, unit};
 use crate::audit::RunEvent;
 use crate::domain::{Failure, ReasonCode, Step, Variables, Verdict};
 use crate::ports::{Collision, CollisionRule, Lock, LockKind};
-use crate::provisioning::{Input, Label, Run, Stage};
+use crate::provisioning::{Effect, Input, Label, Run, Stage};
 
 /// The calls of a good run, with the step that each belongs to.
 const CALLS: [(Call, Step); 10] = [
@@ -206,7 +206,7 @@ fn an_old_answer_is_not_taken_again() {
     let mut first = None;
     let mut world = World::new();
     world.script = Box::new(move |_, effect| match effect {
-        crate::provisioning::Effect::Sign { message, .. } => {
+        Effect::Sign { message, .. } => {
             let answer = first.get_or_insert_with(|| CHIPS[0].key.answer(message)).clone();
             Some(Input::Signed(Ok(answer)))
         }
@@ -304,4 +304,83 @@ fn a_unit_that_failed_before_fails_until_somebody_rules() {
         assert_eq!(run.sealed.unwrap().reason.unwrap().args["unit"], "A-0001");
         assert_eq!(world.count(Call::Register), 0);
     }
+}
+
+/// What a counterfeiter may do to one run, in the order in which it is found out.
+const ATTACKS: [(&str, ReasonCode); 9] = [
+    ("a certificate of nobody's", ReasonCode::CERTIFICATE_FOREIGN_CA),
+    ("another chip's UID", ReasonCode::UID_MISMATCH),
+    ("no key", ReasonCode::CHIP_LACKS_KEY),
+    ("another unit's certificate", ReasonCode::CERTIFICATE_BOUND),
+    ("another chip before register", ReasonCode::CHIP_CHANGED),
+    ("an old answer before register", ReasonCode::CHIP_LACKS_KEY),
+    ("a foreign thing", ReasonCode::THING_FOREIGN),
+    ("another chip before the verdict", ReasonCode::CHIP_CHANGED),
+    ("an old answer before the verdict", ReasonCode::CHIP_LACKS_KEY),
+];
+
+/// A world in which these attacks are made at once.
+fn attacked(which: &[usize]) -> World {
+    let made = |name| which.iter().any(|index| ATTACKS[*index].0 == name);
+    let mut first = CHIPS[0].reading.clone();
+    if made("another chip's UID") {
+        first.uid = CHIPS[1].reading.uid.clone();
+    }
+    let foreign = made("a certificate of nobody's");
+    if foreign {
+        // One bit of the vendor's signature.
+        *first.certificate.0.last_mut().unwrap() ^= 1;
+    }
+    let (no_key, bound) = (made("no key"), made("another unit's certificate"));
+    let other = [made("another chip before register"), made("another chip before the verdict")];
+    let old = [made("an old answer before register"), made("an old answer before the verdict")];
+    let refused_there = made("a foreign thing");
+    let mut world = World::new();
+    let (mut reads, mut signs) = (0, 0);
+    world.script = Box::new(move |_, effect| match effect {
+        Effect::Read => {
+            reads += 1;
+            let other = reads > 1 && other[reads - 2];
+            Some(Input::Read(Ok(if other { CHIPS[1].reading.clone() } else { first.clone() })))
+        }
+        Effect::Sign { .. } => {
+            signs += 1;
+            let wrong = if signs == 1 { no_key } else { old[signs - 2] };
+            wrong.then(|| Input::Signed(Ok(CHIPS[0].key.answer(b"an earlier challenge"))))
+        }
+        Effect::Claim { .. } if bound => Some(Input::Collided(vec![Collision {
+            rule: CollisionRule::Certificate,
+            unit: unit("B-0002"),
+            fingerprint: CHIPS[0].fingerprint(),
+            run: Some(run_id()),
+            seq: 3,
+        }])),
+        Effect::Register(asked) if refused_there => Some(refused(asked, failure(ReasonCode::THING_FOREIGN), false)),
+        _ => None,
+    });
+    world
+}
+
+/// Of attacks that come together, the one that is found first gives the reason, and the later ones are
+/// never come to: what is not proven claims nothing, and what is not claimed is not in the cloud.
+#[test]
+fn two_attacks_at_once_never_pass_and_end_for_the_first_that_is_found() {
+    for (first, (name, code)) in ATTACKS.iter().enumerate() {
+        for second in first..ATTACKS.len() {
+            let mut world = attacked(&[second, first]);
+            let run = world.begin();
+            let both = format!("{name} and {}", ATTACKS[second].0);
+            assert_eq!((world.seals(), reason(&run)), (vec![Verdict::Fail], Some(*code)), "{both}");
+            assert_eq!(world.count(Call::Claim), usize::from(first >= 3), "{both}");
+            assert_eq!(run.claim.is_some(), first >= 4, "{both}");
+            assert_eq!(world.count(Call::Register), usize::from(first >= 6), "{both}");
+            // What the cloud took before it was found out is switched off.
+            assert_eq!(world.count(Call::Deactivate), usize::from(first >= 7), "{both}");
+            assert_eq!(world.count(Call::Print), 0, "{both}");
+        }
+    }
+    // The nearest legitimate board.
+    let mut world = attacked(&[]);
+    world.begin();
+    assert_eq!(world.seals(), [Verdict::Pass]);
 }
