@@ -367,10 +367,10 @@ fn attacked(which: &[usize]) -> World {
 #[test]
 fn two_attacks_at_once_never_pass_and_end_for_the_first_that_is_found() {
     for (first, (name, code)) in ATTACKS.iter().enumerate() {
-        for second in first..ATTACKS.len() {
+        for (second, (also, _)) in ATTACKS.iter().enumerate().skip(first) {
             let mut world = attacked(&[second, first]);
             let run = world.begin();
-            let both = format!("{name} and {}", ATTACKS[second].0);
+            let both = format!("{name} and {also}");
             assert_eq!((world.seals(), reason(&run)), (vec![Verdict::Fail], Some(*code)), "{both}");
             assert_eq!(world.count(Call::Claim), usize::from(first >= 3), "{both}");
             assert_eq!(run.claim.is_some(), first >= 4, "{both}");
