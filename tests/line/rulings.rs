@@ -211,6 +211,9 @@ async fn a_failed_unit_is_locked_until_two_persons_of_qa_release_it_to_one_run()
     let (outcome, _, ended) = line.run("A", &chip).await;
     assert_eq!(outcome, "FAIL S-114");
     assert!(ended.err.contains(&format!("{serial} was scrapped by QA")), "{}", ended.err);
+    let scrapped_run = failed["run"].as_str().unwrap();
+    line.refused(&release, "O-612", "no ruling takes it back").await;
+    line.refused(&["rebind", &serial, "--run", scrapped_run], "O-612", "no ruling takes it back").await;
     let kinds = ["release", "scrap"].map(Value::from);
     assert_eq!(all(&line.log(), "ruled").iter().map(|event| event["ruling"].clone()).collect::<Vec<_>>(), kinds);
 }
