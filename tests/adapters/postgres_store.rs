@@ -11,12 +11,12 @@ use std::time::Duration;
 use lineseal::adapters::postgres;
 use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::Standing;
-use lineseal::audit::{LineEvent, RunEvent};
+use lineseal::audit::{Body, LineEvent, RunEvent};
 use lineseal::domain::{ReasonCode, Step, Verdict};
 use lineseal::ports::{AuditStore, ClaimAnswer};
 
 use crate::postgres_server::{Database, Postgres, Proxy};
-use crate::store_contract::{self, bound, claim, event, identity, line, run_id, sealed, started};
+use crate::store_contract::{self, bound, claim, event, identity, line, opened, run_id, sealed, started};
 
 mod schema {
     refinery::embed_migrations!("migrations/postgres");
@@ -81,6 +81,30 @@ fn a_migrated_schema_is_a_fresh_one() {
         drop(older.store());
         assert_eq!(older.raw(schema_of), expected, "from version {version}");
     }
+}
+
+/// The server takes no NUL in a text (SQLSTATE 22021): whoever wrote it is refused, and no lane beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_piece_that_the_server_cannot_hold_leaves_the_others_be() {
+    let plant = Plant::new();
+    let store = Arc::new(plant.store());
+    let tasks: Vec<_> = (0..48)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut event = opened(&format!("WO-{n}"), 1);
+                if let (0, Body::Line(LineEvent::BatchOpened { profile, .. })) = (n % 3, &mut event.body) {
+                    *profile = "a\0b".to_owned();
+                }
+                (n % 3 == 0, store.append(vec![event]).await)
+            })
+        })
+        .collect();
+    for task in tasks {
+        let (broken, answer) = task.await.unwrap();
+        assert_eq!(answer.is_err(), broken, "{answer:?}");
+    }
+    assert_eq!(store.head().await.unwrap().size, 32);
 }
 
 #[test]

@@ -230,6 +230,9 @@ async fn a_failed_unit_is_locked_until_two_persons_of_qa_release_it_to_one_run()
     assert_eq!(scrapped["persons"], json!("two"));
     let shown = Program::on(&line.bench, ["audit", "show", &serial]).run().await.expect(0);
     assert!(shown.out.contains("photo 17 in the folder of ticket 4711"), "{}", shown.out);
+    let scrapped_run = failed["run"].as_str().unwrap();
+    line.refused(&release, "O-612", "no ruling takes it back").await;
+    line.refused(&["rebind", &serial, "--run", scrapped_run], "O-612", "no ruling takes it back").await;
     let kinds = ["release", "scrap"].map(Value::from);
     assert_eq!(all(&line.log(), "ruled").iter().map(|event| event["ruling"].clone()).collect::<Vec<_>>(), kinds);
 }

@@ -465,6 +465,8 @@ mod tests {
                     "OLDEST_OPEN_RUN" | "OLDEST_UNSETTLED" => true,
                     // The first row of anything, if there is one.
                     "HASH_COUNT" | "ANYTHING" => line.starts_with("SCAN"),
+                    // Whether the log has a name: its first row is enough.
+                    "PROJECT_LOCKED" => line == "SCAN origins EXISTS",
                     // One row each, or one row a person, key, archive.
                     "ORIGIN" | "LOG_KEYS" | "ARCHIVES" => line.starts_with("SCAN"),
                     "OPERATORS" => line == "SCAN p USING INDEX sqlite_autoindex_people_2",
