@@ -123,7 +123,7 @@ impl Token for WorkerToken {
         match self.ask(&Request::Read).await? {
             (worker, Report::Read(reading)) => {
                 self.worker = Some(worker);
-                heard::reading(reading)
+                heard::reading(*reading)
             }
             (worker, report) => Err(worker.misunderstood(&report).await),
         }

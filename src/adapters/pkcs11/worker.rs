@@ -52,7 +52,7 @@ fn serve(link: &Link) -> io::Result<()> {
                 session = Some(opened);
                 Report::Opened
             }),
-            (Request::Read, Some(session)) => session.read(link).map(Report::Read),
+            (Request::Read, Some(session)) => session.read(link).map(|reading| Report::Read(Box::new(reading))),
             (Request::Sign { message, scheme }, Some(session)) => {
                 session.sign(&message, scheme, link).map(|signature| Report::Signed(Bytes(signature)))
             }
