@@ -254,6 +254,8 @@ impl Made {
             token_model: "SE050".to_owned(),
             token_serial: "0000000000000001".to_owned(),
             certificate_found_as: "sss:F0000111".to_owned(),
+            key_found_as: Some("sss:F0000110".to_owned()),
+            uid_found_as: Some("sss:7FFF0206".to_owned()),
             open_ms: self.random.random_range(600..900),
             read_ms: self.random.random_range(80..160),
         };

@@ -563,6 +563,12 @@ pub struct TokenFacts {
     pub token_serial: String,
     /// The name under which the certificate was found: `sss:F0000111`, `id=…`.
     pub certificate_found_as: String,
+    /// The same of the private key; `None`: it was not found, or the event is older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_found_as: Option<String>,
+    /// The same of the object that holds the UID, where the profile names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid_found_as: Option<String>,
     /// Milliseconds for opening the module and session, and for reading.
     pub open_ms: u64,
     pub read_ms: u64,

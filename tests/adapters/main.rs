@@ -7,10 +7,13 @@ mod store_contract;
 mod aws_iot;
 mod boards;
 mod copies;
+#[path = "../hostile/mod.rs"]
+mod hostile;
 mod killed_writer;
 mod log_key;
 mod mark;
 mod pkcs11;
+mod pkcs11_hostile;
 mod postgres_peer;
 #[path = "../peers/postgres.rs"]
 mod postgres_server;

@@ -13,6 +13,9 @@ mod commands;
 mod custody;
 mod faults;
 mod gate;
+#[path = "../hostile/mod.rs"]
+mod hostile;
+mod hostile_tokens;
 mod killed;
 mod log;
 mod manifests;

@@ -3,12 +3,16 @@
 //! Vendor modules keep one global connection chosen by environment variables, hang for ever when the
 //! link breaks, print on stdout and crash. So every [`Tokens::open`](crate::ports::Tokens::open)
 //! starts a fresh copy of this program that loads the module, with that board's environment; the two
-//! speak length-prefixed JSON over a socket that the module never sees. A worker that errs, hangs or
-//! dies is killed, reaped and never used again.
+//! speak length-prefixed JSON over a socket. A worker that errs, hangs or dies is killed, reaped and
+//! never used again, and so is all that its module started: a second process stands guard over it.
+//!
+//! A module shares the worker's memory and can say anything in its name. So nothing that a worker says
+//! decides: certificate and signature are verified in the station, and of the failures it may name only
+//! those of a token count.
 //!
 //! ```text
-//! station                                     worker (this program, `pkcs11-worker`)
-//!   WorkerTokens::open ── spawn ─────────────▶ worker_main
+//! station                                     worker (this program, `pkcs11-worker`, twice)
+//!   WorkerTokens::open ── spawn ─▶ guard ────▶ worker_main
 //!   WorkerToken        ── Request ───────────▶ TokenSession ──▶ the vendor's module
 //!                      ◀── Calling, Calling … ──                (one function at a time)
 //!                      ◀── Opened/Read/Signed/Failed ──
@@ -16,6 +20,8 @@
 
 mod der;
 mod failure;
+mod guardian;
+mod heard;
 mod log_key;
 mod mechanism;
 mod objects;

@@ -9,13 +9,13 @@ use std::num::NonZeroUsize;
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeInfo, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 use super::failure::from_module;
 use super::worker::Link;
-use crate::domain::Failure;
 use crate::domain::profile::ObjectName;
+use crate::domain::{Failure, ReasonCode};
 
 /// The objects of one token, through one session.
 pub(super) struct Objects<'a> {
@@ -44,6 +44,8 @@ pub(super) struct Found {
 const BATCH: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 /// A module that never ends its list is not followed further.
 const MOST_OBJECTS: usize = 4096;
+/// A certificate is a few kilobytes, a UID a few bytes.
+const LARGEST_VALUE: usize = 64 << 10;
 
 impl Objects<'_> {
     /// All objects of `kind` under `name`; the first form of the name that has any decides.
@@ -166,8 +168,21 @@ impl Objects<'_> {
         let value = self
             .attributes(handle, &[AttributeType::Value])?
             .into_iter()
-            .find_map(|attribute| if let Attribute::Value(value) = attribute { Some(value) } else { None });
-        Ok(value.unwrap_or_default())
+            .find_map(|attribute| if let Attribute::Value(value) = attribute { Some(value) } else { None })
+            .unwrap_or_default();
+        match value.len() {
+            0..=LARGEST_VALUE => Ok(value),
+            length => Err(Failure::new(ReasonCode::TOKEN_REFUSED, format!("CKA_VALUE of {length} bytes"))),
+        }
+    }
+
+    /// How long CKA_VALUE says that it is; `None`: it does not say.
+    pub(super) fn value_length(&self, handle: ObjectHandle) -> Result<Option<usize>, Failure> {
+        self.link.calling("C_GetAttributeValue");
+        let told = self.session.get_attribute_info(handle, &[AttributeType::Value]).map_err(from_module)?;
+        Ok(told
+            .into_iter()
+            .find_map(|told| if let AttributeInfo::Available(length) = told { Some(length) } else { None }))
     }
 
     /// CKA_KEY_TYPE.

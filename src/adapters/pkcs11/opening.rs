@@ -27,9 +27,15 @@ pub(super) fn start_module(path: &Path, link: &Link) -> Result<Pkcs11, Failure> 
     }
 }
 
+/// A reader has one; hardware for servers has some dozens.
+const MOST_SLOTS: usize = 256;
+
 pub(super) fn choose_slot(module: &Pkcs11, choice: &SlotChoice, link: &Link) -> Result<(Slot, TokenInfo), Failure> {
     link.calling("C_GetSlotList");
     let slots = module.get_slots_with_token().map_err(from_module)?;
+    if slots.len() > MOST_SLOTS {
+        return Err(Failure::new(ReasonCode::TOKEN_ABSENT, format!("C_GetSlotList shows {} slots", slots.len())));
+    }
     let mut tokens = Vec::with_capacity(slots.len());
     for slot in slots {
         link.calling("C_GetTokenInfo");

@@ -12,8 +12,11 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::guardian::SIGNALLED;
+use super::heard;
 use super::wire::{Report, Request, receive_async, send_async};
 use crate::audit::event::{Reading, SignatureScheme};
 use crate::domain::{Bytes, Failure, ReasonCode};
@@ -120,7 +123,7 @@ impl Token for WorkerToken {
         match self.ask(&Request::Read).await? {
             (worker, Report::Read(reading)) => {
                 self.worker = Some(worker);
-                Ok(reading)
+                heard::reading(*reading)
             }
             (worker, report) => Err(worker.misunderstood(&report).await),
         }
@@ -145,11 +148,13 @@ struct Limits {
     whole: Duration,
 }
 
-/// A running worker and its socket. It leads a process group, so that programs which a module starts
-/// (p11-kit's `ssh`, say) end with it. Dropping it kills the group; tokio reaps.
+/// A running worker and its socket. Shutting the socket ends it: its guardian then kills it and all that
+/// its module started (p11-kit's `ssh`, say). Dropping it does that; tokio reaps the guardian.
 struct Worker {
-    child: Child,
+    guardian: Child,
     socket: UnixStream,
+    /// What the module prints is read as long as this lives, and a moment longer.
+    _listening: watch::Sender<()>,
 }
 
 impl Worker {
@@ -168,22 +173,22 @@ impl Worker {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+            .process_group(0);
         // A vendor's module has no business with the station's cloud credentials.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_")) {
             command.env_remove(name);
         }
         command.envs(&access.environment);
-        let mut child = command.spawn()?;
-        let pid = child.id().unwrap_or_default();
-        if let Some(stdout) = child.stdout.take() {
-            tokio::spawn(keep_as_debug_log(stdout, pid, "stdout"));
+        let mut guardian = command.spawn()?;
+        let pid = guardian.id().unwrap_or_default();
+        let (listening, until) = watch::channel(());
+        if let Some(stdout) = guardian.stdout.take() {
+            tokio::spawn(listen(stdout, pid, "stdout", until.clone()));
         }
-        if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(keep_as_debug_log(stderr, pid, "stderr"));
+        if let Some(stderr) = guardian.stderr.take() {
+            tokio::spawn(listen(stderr, pid, "stderr", until));
         }
-        Ok(Self { child, socket: UnixStream::from_std(ours)? })
+        Ok(Self { guardian, socket: UnixStream::from_std(ours)?, _listening: listening })
     }
 
     /// One request, one answer; or a failure and no more worker.
@@ -199,12 +204,12 @@ impl Worker {
         loop {
             match timeout_at(call_end.min(end), receive_async(&mut self.socket)).await {
                 Ok(Ok(Some(Report::Calling(function)))) => {
-                    doing = function;
+                    doing = heard::word(&function);
                     call_end = Instant::now() + limits.call;
                 }
                 Ok(Ok(Some(Report::Failed(failure)))) => {
                     self.end().await;
-                    return Err(failure);
+                    return Err(heard::failure(failure));
                 }
                 Ok(Ok(Some(report))) => return Ok((self, report)),
                 Ok(Ok(None)) => return Err(self.died(&doing, None).await),
@@ -225,7 +230,8 @@ impl Worker {
         let how = match (self.end().await, error) {
             (_, Some(error)) if error.kind() == io::ErrorKind::InvalidData => format!("sent nonsense ({error})"),
             (Some(status), _) => match (status.signal(), status.code()) {
-                (Some(signal), _) => format!("died of signal {signal}"),
+                (Some(signal), _) => format!("and its guardian died of signal {signal}"),
+                (None, Some(code)) if code > SIGNALLED => format!("died of signal {}", code - SIGNALLED),
                 (None, Some(code)) => format!("ended by itself with status {code}"),
                 (None, None) => "ended by itself".to_owned(),
             },
@@ -247,28 +253,47 @@ impl Worker {
         Failure::new(ReasonCode::TOKEN_CRASHED, format!("the worker answered {what} to another question"))
     }
 
-    /// Kills and reaps. A process that died before keeps its own exit status. `None`: not reaped
-    /// within a moment (a driver holds it in the kernel); tokio does it when it can.
+    /// Has everything killed, and reaps. A worker that died before keeps its own status. `None`: not
+    /// over within a moment (a driver holds a process in the kernel); tokio reaps when it can.
     async fn end(mut self) -> Option<ExitStatus> {
         const MOMENT: Duration = Duration::from_secs(2);
-        self.kill();
-        timeout(MOMENT, self.child.wait()).await.ok()?.ok()
-    }
-
-    fn kill(&self) {
-        // No id: reaped already, and the number may be another's by now.
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        self.let_go();
+        if let Ok(ended) = timeout(MOMENT, self.guardian.wait()).await {
+            return ended.ok();
+        }
+        // The guardian itself was stopped, say: what stayed in its process group ends with it.
+        let pid = self.guardian.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid
             && let Err(error) = kill_process_group(pid, Signal::KILL)
         {
-            tracing::debug!(worker = pid.as_raw_nonzero().get(), %error, "the worker's group is gone already");
+            tracing::warn!(guardian = pid.as_raw_pid(), %error, "a worker's processes may be left");
         }
+        timeout(MOMENT, self.guardian.wait()).await.ok()?.ok()
+    }
+
+    /// The guardian hears it even where a process that was just being started holds a copy of this end.
+    fn let_go(&self) {
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.kill();
+        self.let_go();
+    }
+}
+
+/// [`keep_as_debug_log`] to the output's end; but a process that got away and holds it is not listened
+/// to for ever.
+async fn listen(output: impl AsyncRead + Unpin, worker: u32, stream: &'static str, mut until: watch::Receiver<()>) {
+    const LAST_WORDS: Duration = Duration::from_secs(1);
+    let over = async {
+        while until.changed().await.is_ok() {}
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        () = keep_as_debug_log(output, worker, stream) => {}
+        () = over => {}
     }
 }
 

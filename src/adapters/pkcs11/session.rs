@@ -33,6 +33,8 @@ pub(super) struct TokenSession {
     key: ObjectName,
     uid: Option<ObjectName>,
     facts: TokenFacts,
+    /// The key as the latest reading found it, for the signature that follows it.
+    found_key: Option<Found>,
     /// Made at the first signature.
     signing: Option<Signing>,
 }
@@ -66,13 +68,15 @@ impl TokenSession {
             key: access.key,
             uid: access.uid,
             facts,
+            found_key: None,
             signing: None,
         })
     }
 
     /// Asks the token for everything again. A UID object that is named and not there leaves
-    /// `uid` empty: the unit's UID rule decides what that means.
-    pub(super) fn read(&self, link: &Link) -> Result<Reading, Failure> {
+    /// `uid` empty: the unit's UID rule decides what that means. A key that is not there, or not alone,
+    /// is the signature's affair.
+    pub(super) fn read(&mut self, link: &Link) -> Result<Reading, Failure> {
         let begun = Instant::now();
         let objects = Objects { session: &self.session, link };
         let certificate = find_one(&objects, &self.certificate, Kind::Certificate, ReasonCode::TOKEN_NO_CERTIFICATE)?
@@ -85,11 +89,16 @@ impl TokenSession {
             )
         })?;
         let uid = self.uid.as_ref().map(|name| read_uid(&objects, name)).transpose()?.flatten();
+        let (uid, uid_found_as) = uid.unzip();
+        let mut keys = objects.find(&self.key, Kind::PrivateKey)?;
+        self.found_key = keys.pop().filter(|_| keys.is_empty());
         Ok(Reading {
             certificate: der.to_vec().into(),
             uid,
             token: TokenFacts {
                 certificate_found_as: certificate.name,
+                key_found_as: self.found_key.as_ref().map(|key| key.name.clone()),
+                uid_found_as,
                 read_ms: milliseconds(begun),
                 ..self.facts.clone()
             },
@@ -98,8 +107,11 @@ impl TokenSession {
 
     pub(super) fn sign(&mut self, message: &[u8], scheme: SignatureScheme, link: &Link) -> Result<Vec<u8>, Failure> {
         let objects = Objects { session: &self.session, link };
-        let key = find_one(&objects, &self.key, Kind::PrivateKey, ReasonCode::TOKEN_NO_KEY)?
-            .ok_or_else(|| missing(ReasonCode::TOKEN_NO_KEY, "private key", &self.key))?;
+        let key = match self.found_key.take() {
+            Some(key) => key,
+            None => find_one(&objects, &self.key, Kind::PrivateKey, ReasonCode::TOKEN_NO_KEY)?
+                .ok_or_else(|| missing(ReasonCode::TOKEN_NO_KEY, "private key", &self.key))?,
+        };
         check_key_type(&objects, key.handle, scheme)?;
         let signing = match self.signing.take() {
             Some(signing) => signing,
@@ -189,14 +201,25 @@ fn missing(code: ReasonCode, what: &str, name: &ObjectName) -> Failure {
     Failure::new(code, format!("no {what} {} in the token", describe(name)))
 }
 
-fn read_uid(objects: &Objects, name: &ObjectName) -> Result<Option<ChipUid>, Failure> {
+/// The UID and the name that it was found under.
+fn read_uid(objects: &Objects, name: &ObjectName) -> Result<Option<(ChipUid, String)>, Failure> {
     let Some(object) = find_one(objects, name, Kind::Data, ReasonCode::TOKEN_NO_UID)? else {
         return Ok(None);
     };
+    let length = objects.value_length(object.handle)?;
     let value = objects.value(object.handle)?;
-    ChipUid::from_bytes(&value).map(Some).map_err(|_| {
-        Failure::new(ReasonCode::TOKEN_NO_UID, format!("{} holds {} bytes, not a UID", object.name, value.len()))
-    })
+    // Nothing but its length shows that a UID is whole.
+    if length.is_some_and(|length| length != value.len()) {
+        let cause = format!("{} changes its length while it is read", object.name);
+        return Err(Failure::new(ReasonCode::TOKEN_REFUSED, cause));
+    }
+    match ChipUid::from_bytes(&value) {
+        Ok(uid) => Ok(Some((uid, object.name))),
+        Err(_) => {
+            let cause = format!("{} holds {} bytes, not a UID", object.name, value.len());
+            Err(Failure::new(ReasonCode::TOKEN_NO_UID, cause))
+        }
+    }
 }
 
 fn milliseconds(since: Instant) -> u64 {

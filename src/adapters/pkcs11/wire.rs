@@ -65,7 +65,7 @@ pub(super) enum Report {
     /// hung when it passes.
     Calling(String),
     Opened,
-    Read(Reading),
+    Read(Box<Reading>),
     Signed(Bytes),
     LogKey(Bytes),
     /// The worker ends after this.

@@ -1,14 +1,15 @@
 //! The worker's side: a process that owns one session with one token.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Resource, Rlimit, Signal, getpgrp, getpid, kill_current_process_group, kill_process, setrlimit};
+use rustix::process::{Signal, set_parent_process_death_signal};
 
+use super::guardian::{INNER_ARGUMENT, guard};
 use super::session::TokenSession;
 use super::wire::{Report, Request, receive, send};
 use crate::domain::{Bytes, Failure, ReasonCode};
@@ -16,14 +17,19 @@ use crate::domain::{Bytes, Failure, ReasonCode};
 /// What `lineseal pkcs11-worker` does; never for people. Speaks over the socket that it finds as
 /// standard input, and ends with the station, with the first error, or when it is killed.
 pub fn worker_main() -> ExitCode {
-    let link = match Link::take() {
-        Ok(link) => link,
-        Err(error) => {
-            complain(&format!("lineseal starts its PKCS#11 workers by itself: {error}"));
-            return ExitCode::from(2);
-        }
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let started = match arguments.last() {
+        Some(last) if last == INNER_ARGUMENT => Link::take().map(|link| work(&link)),
+        _ => guard(arguments.into_iter()),
     };
-    match serve(&link) {
+    started.unwrap_or_else(|error| {
+        complain(&format!("lineseal starts its PKCS#11 workers by itself: {error}"));
+        ExitCode::from(2)
+    })
+}
+
+fn work(link: &Link) -> ExitCode {
+    match serve(link) {
         Ok(()) => ExitCode::SUCCESS,
         // The station hears of it through the end of the socket.
         Err(error) => {
@@ -46,7 +52,7 @@ fn serve(link: &Link) -> io::Result<()> {
                 session = Some(opened);
                 Report::Opened
             }),
-            (Request::Read, Some(session)) => session.read(link).map(Report::Read),
+            (Request::Read, Some(session)) => session.read(link).map(|reading| Report::Read(Box::new(reading))),
             (Request::Sign { message, scheme }, Some(session)) => {
                 session.sign(&message, scheme, link).map(|signature| Report::Signed(Bytes(signature)))
             }
@@ -78,9 +84,8 @@ impl Link {
         // Fails unless it is a connected socket, e.g. a terminal.
         socket.peer_addr()?;
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-        // A crash must not leave the PIN in a core file.
-        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-        end_with_station(socket.try_clone()?);
+        // Should a module kill the guardian, this process ends with it.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
         Ok(Self { socket })
     }
 
@@ -89,27 +94,4 @@ impl Link {
         // Without a station this process ends in a moment anyway.
         let _ = send(&mut &self.socket, &Report::Calling(function.to_owned()));
     }
-}
-
-/// A station that was killed cannot kill its workers, and one that hangs in its module would hold
-/// the board's port for ever: a thread waits for the socket's other end to close.
-fn end_with_station(socket: UnixStream) {
-    std::thread::spawn(move || {
-        loop {
-            let mut watched = [PollFd::new(&socket, PollFlags::RDHUP)];
-            match poll(&mut watched, None) {
-                Err(rustix::io::Errno::INTR) => continue,
-                _ => break,
-            }
-        }
-        // Not exit(): the module's own exit handlers may hang, too.
-        let killed = if getpgrp() == getpid() {
-            kill_current_process_group(Signal::KILL)
-        } else {
-            kill_process(getpid(), Signal::KILL)
-        };
-        if killed.is_err() {
-            std::process::abort();
-        }
-    });
 }

@@ -1,0 +1,124 @@
+//! The process between the station and a worker: it loads no module, and sees to it that nothing which
+//! a module starts outlives its worker.
+//!
+//! A program that a module forks may leave the worker's process group (setsid(2)), so that no signal to
+//! the group reaches it. The guardian is the "child subreaper" (prctl(2)) of all of them: whatever its
+//! descendants leave behind becomes its own child, to be killed and reaped. It needs no privileges.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, setrlimit, wait,
+};
+
+/// What the guardian starts itself once more with.
+pub(super) const INNER_ARGUMENT: &str = "inner";
+
+/// Added to the number of the signal that ended the worker, as shells do.
+pub(super) const SIGNALLED: i32 = 128;
+
+/// Memory for one module's own data; what the largest need is a tenth of it. A module that asks for more
+/// ends its worker, not the station.
+const MOST_DATA: u64 = 512 << 20;
+
+/// Ends with the worker, by its status, once nothing of it is left; or when the station goes away.
+pub(super) fn guard(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::Result<ExitCode> {
+    let station = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // Fails unless it is a connected socket, e.g. a terminal.
+    station.peer_addr()?;
+    set_child_subreaper(Some(getpid()))?;
+    // A crash must not leave the PIN in a core file.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    setrlimit(Resource::Data, Rlimit { current: Some(MOST_DATA), maximum: Some(MOST_DATA) })?;
+    let worker = Command::new("/proc/self/exe")
+        .args(arguments)
+        .arg(INNER_ARGUMENT)
+        .stdin(Stdio::from(station.as_fd().try_clone_to_owned()?))
+        .spawn()?;
+    std::thread::spawn(move || end_with_station(&station));
+    let code = reap_until(worker.id())?;
+    end_all();
+    Ok(ExitCode::from(code))
+}
+
+/// The worker's own status; others that end meanwhile are reaped.
+fn reap_until(worker: u32) -> io::Result<u8> {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid.as_raw_pid().unsigned_abs() == worker => return Ok(code(status)),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn code(status: WaitStatus) -> u8 {
+    let signalled = status.terminating_signal().map(|signal| SIGNALLED + signal);
+    signalled.or(status.exit_status()).and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// The station that lets its end go, or was killed, wants no more of this worker. The worker cannot see
+/// to that itself: it may hang in its module.
+fn end_with_station(station: &UnixStream) {
+    loop {
+        let mut watched = [PollFd::new(station, PollFlags::RDHUP)];
+        match poll(&mut watched, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            _ => break,
+        }
+    }
+    kill_descendants();
+}
+
+/// Kills and reaps until nobody is left; what a process leaves behind comes here when it dies.
+fn end_all() {
+    const MOMENT: Duration = Duration::from_millis(2);
+    loop {
+        kill_descendants();
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => std::thread::sleep(MOMENT),
+            Err(_) => return,
+        }
+    }
+}
+
+fn kill_descendants() {
+    let parents = parents();
+    let mine = getpid().as_raw_pid();
+    let descends = |mut pid: i32| {
+        // A number that was given away again while /proc was read could close a circle.
+        for _ in 0..parents.len() {
+            match parents.get(&pid) {
+                Some(parent) if *parent == mine => return true,
+                Some(parent) => pid = *parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    for pid in parents.keys().copied().filter(|pid| descends(*pid)).filter_map(Pid::from_raw) {
+        // Gone already is as good.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Every process and its parent (proc_pid_stat(5)).
+fn parents() -> BTreeMap<i32, i32> {
+    let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    numbers
+        .filter_map(|entry| {
+            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The program's name, in brackets, may hold anything.
+            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+            Some((pid, parent))
+        })
+        .collect()
+}
