@@ -294,7 +294,7 @@ impl Made {
         let (run, identity) = self.begun(events);
         let unit = self.unit.clone();
         let fingerprint = identity.fingerprint;
-        let claimed = RunEvent::Claimed { unit, identity, standing, ruling: None, replaces: Vec::new() };
+        let claimed = RunEvent::Claimed { unit, identity, standing, ruling: None, replaces: Vec::new(), entry: None };
         self.run_event(events, run, claimed);
         let (thing, targets) = (self.thing.clone(), vec!["plant".parse().unwrap()]);
         self.run_event(events, run, RunEvent::RegisterIntended { fingerprint, thing, targets });

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use super::flat;
 use crate::domain::profile::{CertificateStatus, KeyKind};
 use crate::domain::{
-    AccountId, BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
-    OperatorRef, Persons, Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName,
-    Unit, Variables, Verdict,
+    AccountId, BatchName, Bytes, ChipUid, Device, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity,
+    LaneNumber, ManifestEntry, OperatorRef, Persons, Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step,
+    TargetName, ThingName, Unit, Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -157,6 +157,9 @@ pub enum RunEvent {
         /// Certificates that rulings took from the unit: none of them may be left on its thing.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         replaces: Vec<Fingerprint>,
+        /// The entry of the batch's shipment manifest that this claim used, or had used before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry: Option<EntryPlace>,
     },
     /// Before register: certificate and UID were read again and are the same.
     ReadAgain {
@@ -343,6 +346,27 @@ pub enum LineEvent {
     /// A revocation list that a profile names, likewise.
     CrlPinned {
         crl: Bytes,
+    },
+    /// Some entries of a vendor's list, which counts once it is taken in whole.
+    ManifestListed {
+        /// Names the list: SHA-256 over the batch, the file and all of its entries.
+        list: Sha256,
+        /// How many of the list's entries stand in events before this one.
+        before: u64,
+        entries: Vec<ManifestEntry>,
+    },
+    /// A vendor's list is part of the batch's shipment manifest from here on.
+    ManifestImported {
+        batch: BatchName,
+        list: Sha256,
+        /// SHA-256 of the file.
+        file: Sha256,
+        /// Its name without folders.
+        name: String,
+        entries: u64,
+        /// SHA-256 of the certificates whose keys signed its entries; none: it was not signed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        signers: Vec<Fingerprint>,
     },
     /// The log was copied here from another store, leaf by leaf.
     LogMigrated {

@@ -9,6 +9,7 @@ mod aws;
 mod board;
 mod identity;
 mod log;
+mod manifest;
 mod operator;
 pub mod profile;
 pub mod reason;
@@ -21,6 +22,7 @@ pub use aws::{AccountId, AttributeName, AttributeValue, PolicyName, Region, Targ
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
 pub use identity::{ChipUid, Fingerprint, Identity, KnownIdentity, Sha256, SpkiHash};
 pub use log::{KeyName, RulingReason};
+pub use manifest::{EntryPlace, ManifestEntry};
 pub use operator::{InvalidPin, OperatorRef, PersonName, Persons, Pin, Role};
 pub use reason::{Failure, ReasonCode};
 pub use run::{BatchName, EventId, RunId, StationName, Step, Verdict};

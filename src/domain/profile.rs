@@ -31,6 +31,8 @@ pub struct Profile {
     pub trust: Trust,
     pub register: Register,
     pub label: Option<LabelPlan>,
+    /// `None`: shipment manifests are not read.
+    pub manifest: Option<ManifestPlan>,
 }
 
 /// Which devices are this product. Every condition that is given must hold; none given matches
@@ -276,6 +278,52 @@ pub struct LabelPlan {
     pub template: Template,
     /// The slip of a HELD unit.
     pub slip: Template,
+}
+
+/// How a vendor's list of shipped chips is read.
+#[derive(Debug, Clone)]
+pub struct ManifestPlan {
+    /// No board is taken in a batch that has none.
+    pub required: bool,
+    pub format: ManifestFormat,
+    /// At least one of the four.
+    pub uid: Option<ManifestField>,
+    pub fingerprint: Option<ManifestField>,
+    pub certificate: Option<ManifestField>,
+    /// A public key, or the hash of its SubjectPublicKeyInfo.
+    pub key: Option<ManifestField>,
+}
+
+#[derive(Debug, Clone)]
+pub enum ManifestFormat {
+    /// Separated values under a header; `None`: the separator that the header has most of.
+    Csv { separator: Option<u8>, encoding: ManifestEncoding },
+    /// A JSON array of flattened JWS objects (RFC 7515 §7.2.2), each signed with ES256 by one of these
+    /// certificates (DER).
+    SignedJson { signers: Vec<Vec<u8>> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestEncoding {
+    Utf8,
+    ShiftJis,
+    Windows1252,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestField {
+    /// A column's name, or a JSON pointer (RFC 6901) into the signed payload.
+    pub at: String,
+    pub form: ManifestForm,
+}
+
+/// How bytes are written. PEM is known by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestForm {
+    /// Upper or lower case, with or without colons or spaces.
+    Hex,
+    /// Either alphabet, with or without padding (RFC 4648 §4, §5).
+    Base64,
 }
 
 #[cfg(test)]

@@ -88,6 +88,12 @@ reasons! {
     UNIT_SCRAPPED = "S-114" => Fail;
     /// The imported history contradicts itself about this unit or chip.
     IMPORT_CONFLICT = "S-115" => Fail;
+    /// The batch has a shipment manifest, and the chip is not in it.
+    CHIP_NOT_SHIPPED = "S-116" => Fail;
+    /// The manifest names the chip with another certificate, key or UID.
+    CHIP_SHIPPED_OTHERWISE = "S-117" => Fail;
+    /// The chip's entry in the manifest was used by another unit.
+    ENTRY_CONSUMED = "S-118" => Fail;
 
     CLOUD_UNREACHABLE = "A-301" => Held;
     CLOUD_THROTTLED = "A-302" => Held;
@@ -169,6 +175,8 @@ reasons! {
     PRACTICE_MIXED = "K-704" => Error;
     /// A revocation list has expired, is of no CA of the profile, or leaves a certificate uncovered.
     CRL_UNUSABLE = "K-705" => Error;
+    /// The profile demands a shipment manifest, and the batch has none, or none is open.
+    MANIFEST_MISSING = "K-706" => Error;
 }
 
 impl ReasonCode {

@@ -8,6 +8,7 @@ mod cloud;
 mod copies;
 mod dialogue;
 mod history;
+mod manifests;
 mod mark;
 mod people;
 mod printer;
@@ -26,13 +27,14 @@ pub use history::{
     Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary,
     Search, StoredCheckpoint, UnitHistory,
 };
+pub use manifests::Manifests;
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
 pub use signer::LogSigner;
 pub use store::{
-    AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, Obstacle, Receipt,
-    RunLog,
+    AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, ManifestTally,
+    Obstacle, Receipt, RunLog, Unlisted,
 };
 pub use system::{Clock, Entropy};
 pub use token::{Token, TokenAccess, Tokens};

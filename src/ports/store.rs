@@ -3,7 +3,8 @@ use jiff::Timestamp;
 use crate::audit::event::{LabelStatus, Standing};
 use crate::audit::{Event, LeafHash, TreeHead};
 use crate::domain::{
-    BatchName, EventId, Failure, Fingerprint, Identity, OperatorRef, Product, RunId, StationName, Unit,
+    BatchName, EntryPlace, EventId, Failure, Fingerprint, Identity, ManifestEntry, OperatorRef, Product, RunId,
+    StationName, Unit,
 };
 use crate::ports::Lock;
 
@@ -48,6 +49,17 @@ pub enum ClaimAnswer {
     Collides(Vec<Collision>),
     /// Nothing was written: only a ruling opens the unit again.
     Locked(Lock),
+    /// Nothing was written: the batch's shipment manifest does not have this chip.
+    Unlisted(Unlisted),
+}
+
+/// Why a chip is not one that the vendor shipped for the batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unlisted {
+    /// No entry names any part of it.
+    Absent { batch: BatchName },
+    /// An entry names a part of it, and something else is not as it says.
+    Differs { entry: ManifestEntry, place: EntryPlace },
 }
 
 /// Why a claim that was made does not hold any more.
@@ -81,6 +93,8 @@ pub struct Collision {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CollisionRule {
+    /// The chip's entry in the batch's shipment manifest was used by another unit.
+    Entry,
     /// The certificate is bound to another unit.
     Certificate,
     /// The public key is bound, to another unit or under another certificate.
@@ -115,6 +129,27 @@ pub struct BatchTally {
     /// attempts were PASS.
     pub first_attempts: u64,
     pub first_passes: u64,
+}
+
+/// A shipment manifest's figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct ManifestTally {
+    /// Files that were taken in.
+    pub files: u64,
+    pub entries: u64,
+    /// Entries that a claim used.
+    pub consumed: u64,
+    /// Chips that proved themselves in the batch and are in the manifest.
+    pub matched: u64,
+    /// Those that are not.
+    pub unknown: u64,
+}
+
+impl ManifestTally {
+    /// Entries whose chips have not been claimed.
+    pub fn missing(&self) -> u64 {
+        self.entries.saturating_sub(self.consumed)
+    }
 }
 
 /// The audit log and what is derived from it. Every method is one transaction; an answer means the
@@ -173,4 +208,7 @@ pub trait AuditStore: Send + Sync {
     async fn batches(&self) -> Result<Vec<Batch>, Failure>;
 
     async fn tally(&self, batch: &BatchName) -> Result<BatchTally, Failure>;
+
+    /// The batch's shipment manifest; `None`: it has none.
+    async fn manifest(&self, batch: &BatchName) -> Result<Option<ManifestTally>, Failure>;
 }

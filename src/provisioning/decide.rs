@@ -9,8 +9,10 @@ use crate::audit::RunEvent;
 use crate::audit::challenge::{ChallengeFacts, challenge as challenge_message};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord};
 use crate::domain::profile::Profile;
-use crate::domain::{BoardSerial, Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Verdict};
-use crate::ports::{Answer, Collision, CollisionRule, Lock, LockKind, Obstacle, Refusal, Registration};
+use crate::domain::{
+    BoardSerial, Bytes, EntryPlace, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Verdict,
+};
+use crate::ports::{Answer, Collision, CollisionRule, Lock, LockKind, Obstacle, Refusal, Registration, Unlisted};
 
 /// What the world answered.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub enum Input {
     Collided(Vec<Collision>),
     /// Only a ruling opens the unit again.
     Locked(Lock),
+    /// The batch's shipment manifest does not have this chip.
+    Unlisted(Unlisted),
     /// The claim that this run made does not hold any more.
     Barred(Obstacle),
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
@@ -108,6 +112,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         }
         (Stage::Claimed, Input::Claimed) => begin(Step::Register, Effect::Read),
         (Stage::Checking, Input::Collided(with)) => fail(run, Step::Check, collision(with), context),
+        (Stage::Checking, Input::Unlisted(why)) => fail(run, Step::Check, unlisted(run, why), context),
         (Stage::Checking, Input::Locked(lock)) => fail(run, Step::Check, locked(run, &lock), context),
         // An answer counts once, from the target that was asked.
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
@@ -288,6 +293,7 @@ fn collision(collisions: Vec<Collision>) -> Failure {
         return Failure::new(ReasonCode::STORE_FAILED, "the store refused a claim and named no collision");
     };
     let code = match worst.rule {
+        CollisionRule::Entry => ReasonCode::ENTRY_CONSUMED,
         CollisionRule::Certificate => ReasonCode::CERTIFICATE_BOUND,
         CollisionRule::Key => ReasonCode::KEY_BOUND,
         CollisionRule::Uid => ReasonCode::UID_BOUND,
@@ -327,6 +333,28 @@ fn locked(run: &Run, lock: &Lock) -> Failure {
     };
     let serial = run.unit.as_ref().map(|unit| unit.serial.to_string()).unwrap_or_default();
     Failure::new(code, cause).with("unit", serial)
+}
+
+fn unlisted(run: &Run, why: Unlisted) -> Failure {
+    match why {
+        Unlisted::Absent { batch } => {
+            let cause = format!("no list that was taken into batch {batch} names its UID, certificate or key");
+            Failure::new(ReasonCode::CHIP_NOT_SHIPPED, cause)
+        }
+        Unlisted::Differs { entry, place } => {
+            let said = |what: &str, value: Option<String>| value.map(|value| format!("{what} {value}"));
+            let parts = [
+                said("UID", entry.uid.as_ref().map(ToString::to_string)),
+                said("certificate", entry.fingerprint.map(|fingerprint| fingerprint.to_string())),
+                said("key", entry.spki.map(|spki| spki.to_string())),
+            ];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            let EntryPlace { seq, imported, line } = place;
+            let cause = format!("entry {line} of event {seq} (taken in by event {imported}) says {}", parts.join(", "));
+            let differs = run.proven_identity().map(|chip| entry.contradicted(&chip).join(", ")).unwrap_or_default();
+            Failure::new(ReasonCode::CHIP_SHIPPED_OTHERWISE, cause).with("part", differs)
+        }
+    }
 }
 
 /// Intent first, then the first target; the others follow one by one.

@@ -99,6 +99,7 @@ mod tests {
                 deadline: Duration::from_secs(1),
             },
             label: None,
+            manifest: None,
         }
     }
 

@@ -393,6 +393,7 @@ impl Driver {
             }
             ClaimAnswer::Collides(collisions) => Ok(Input::Collided(collisions)),
             ClaimAnswer::Locked(lock) => Ok(Input::Locked(lock)),
+            ClaimAnswer::Unlisted(why) => Ok(Input::Unlisted(why)),
         }
     }
 

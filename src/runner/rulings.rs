@@ -148,6 +148,7 @@ impl Rulings<'_> {
                 CollisionRule::Key => "key",
                 CollisionRule::Uid => "chip UID",
                 CollisionRule::Unit => "identity",
+                CollisionRule::Entry => "manifest entry",
             };
             let since = format!("bound to {} (event {})", burned.unit, burned.seq);
             return Err(refused(unit, format!("the new chip's {what} is burned: {since}")));

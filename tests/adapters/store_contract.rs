@@ -267,6 +267,7 @@ pub async fn a_free_identity_is_bound(peer: &dyn Peer) {
         standing: Standing::New,
         ruling: None,
         replaces: Vec::new(),
+        entry: None,
     };
     assert_eq!(event.body, Body::Run(body));
     assert_eq!(store.run(claim.run).await.unwrap().unwrap().events[0].event, event);
@@ -401,6 +402,7 @@ pub async fn a_claim_event_that_breaks_uniqueness_is_refused(peer: &dyn Peer) {
             standing: Standing::New,
             ruling: None,
             replaces: Vec::new(),
+            entry: None,
         },
     );
     store.append(vec![forged]).await.unwrap_err();

@@ -628,6 +628,7 @@ async fn a_claim_that_could_not_have_been_made_is_found() {
         standing: lineseal::audit::event::Standing::Known,
         ruling: None,
         replaces: Vec::new(),
+        entry: None,
     };
     // A0 failed and was released, and that release is used up by this claim; a second one is a lie.
     let head_before = store.head().await.unwrap();

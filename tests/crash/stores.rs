@@ -12,7 +12,7 @@ use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::LabelStatus;
 use lineseal::audit::{Event, TreeHead};
 use lineseal::domain::{BatchName, EventId, Failure, Identity, OperatorRef, ReasonCode, RunId, StationName, Unit};
-use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Obstacle, Receipt, RunLog};
+use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, ManifestTally, Obstacle, Receipt, RunLog};
 use lineseal::runner::Custody;
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -124,7 +124,7 @@ impl AuditStore for Troubled {
         let answer = self.inner.claim(claim).await?;
         let event = match &answer {
             ClaimAnswer::Bound(bound) => Some((bound.event.event.id, &bound.event.receipt)),
-            ClaimAnswer::Collides(_) | ClaimAnswer::Locked(_) => None,
+            ClaimAnswer::Collides(_) | ClaimAnswer::Locked(_) | ClaimAnswer::Unlisted(_) => None,
         };
         self.after(write, event);
         Ok(answer)
@@ -179,6 +179,10 @@ impl AuditStore for Troubled {
 
     async fn batches(&self) -> Result<Vec<Batch>, Failure> {
         self.inner.batches().await
+    }
+
+    async fn manifest(&self, batch: &BatchName) -> Result<Option<ManifestTally>, Failure> {
+        self.inner.manifest(batch).await
     }
 
     async fn tally(&self, batch: &BatchName) -> Result<BatchTally, Failure> {

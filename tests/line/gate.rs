@@ -8,7 +8,8 @@ use lineseal::audit::event::{LabelStatus, Reading, SignatureScheme};
 use lineseal::audit::{Body, Event, RunEvent, TreeHead};
 use lineseal::domain::{BatchName, Failure, Identity, OperatorRef, RunId, StationName, Unit};
 use lineseal::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Obstacle, Receipt, RunLog, Token, TokenAccess, Tokens,
+    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, ManifestTally, Obstacle, Receipt, RunLog, Token, TokenAccess,
+    Tokens,
 };
 use tokio::sync::watch;
 
@@ -112,6 +113,10 @@ impl AuditStore for GatedStore {
     async fn batches(&self) -> Result<Vec<Batch>, Failure> {
         self.store.batches().await
     }
+    async fn manifest(&self, batch: &BatchName) -> Result<Option<ManifestTally>, Failure> {
+        self.store.manifest(batch).await
+    }
+
     async fn tally(&self, batch: &BatchName) -> Result<BatchTally, Failure> {
         self.store.tally(batch).await
     }

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use super::error::StoreError;
 use super::log::{self, Appender};
+use super::manifest::{self, Listing};
 use super::read::{parse, run_id};
 use super::session::{Row, Session, stored, values};
 use super::sql;
 use crate::audit::event::{LabelStatus, Standing, VERSION};
 use crate::audit::{Body, Event, RunEvent};
-use crate::domain::{ChipUid, EventId, Fingerprint, Identity, KnownIdentity, ReasonCode, RunId, SpkiHash, Unit};
-use crate::ports::{Bound, Claim, ClaimAnswer, Collision, CollisionRule, Lock, LockKind, Logged, Obstacle};
+use crate::domain::{
+    ChipUid, EntryPlace, EventId, Fingerprint, Identity, KnownIdentity, ReasonCode, RunId, SpkiHash, Unit,
+};
+use crate::ports::{Bound, Claim, ClaimAnswer, Collision, CollisionRule, Lock, LockKind, Logged, Obstacle, Unlisted};
 
 /// Binds, or says what stands against it. A claim whose event the log holds already is answered from
 /// there.
@@ -18,10 +21,11 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
     if let Some(logged) = log::by_id(session, claim.id)? {
         return answered_before(session, claim, logged);
     }
-    let (standing, ruling, replaces) = match judge(session, &claim.unit, &claim.identity)? {
-        Judgement::Free { standing, ruling, replaces } => (standing, ruling, replaces),
+    let (standing, ruling, replaces, entry) = match judge_claim(session, claim.run, &claim.unit, &claim.identity)? {
+        Judgement::Free { standing, ruling, replaces, entry } => (standing, ruling, replaces, entry),
         Judgement::Collides(collisions) => return Ok(ClaimAnswer::Collides(collisions)),
         Judgement::Locked(lock) => return Ok(ClaimAnswer::Locked(lock)),
+        Judgement::Unlisted(why) => return Ok(ClaimAnswer::Unlisted(why)),
     };
     let (unit, identity) = (claim.unit.clone(), claim.identity.clone());
     let event = Event {
@@ -31,7 +35,7 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
         station: claim.station.clone(),
         operator: claim.operator.clone(),
         run: Some(claim.run),
-        body: Body::Run(RunEvent::Claimed { unit, identity, standing, ruling, replaces }),
+        body: Body::Run(RunEvent::Claimed { unit, identity, standing, ruling, replaces, entry }),
     };
     let receipt = appender.push_new(session, &event)?;
     bound(session, claim, Logged { receipt, event }, standing)
@@ -65,23 +69,49 @@ pub enum Judgement {
         standing: Standing,
         ruling: Option<EventId>,
         replaces: Vec<Fingerprint>,
+        /// Of the batch's shipment manifest.
+        entry: Option<EntryPlace>,
     },
     /// In the order of [`CollisionRule`].
     Collides(Vec<Collision>),
     Locked(Lock),
+    Unlisted(Unlisted),
 }
 
-/// What keeps a claim that was made from holding still.
+/// What keeps a claim that was made from holding still. The shipment manifest was asked when it was made.
 pub fn obstacle(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, StoreError> {
     Ok(match judge(session, unit, identity)? {
-        Judgement::Free { .. } => None,
+        Judgement::Free { .. } | Judgement::Unlisted(_) => None,
         Judgement::Collides(collisions) => Some(Obstacle::Collides(collisions)),
         Judgement::Locked(lock) => Some(Obstacle::Locked(lock)),
     })
 }
 
+/// May the run claim this identity for the unit, by all that is bound, locked, ruled, and said by the
+/// shipment manifest of the run's batch? A ruling opens a lock; it puts no chip on a vendor's list.
+pub fn judge_claim(
+    session: &mut dyn Session,
+    run: RunId,
+    unit: &Unit,
+    identity: &Identity,
+) -> Result<Judgement, StoreError> {
+    let judged = judge(session, unit, identity)?;
+    Ok(match (judged, manifest::listing(session, run, unit, identity)?) {
+        (Judgement::Collides(mut collisions), Listing::Consumed(entry)) => {
+            collisions.insert(0, entry);
+            Judgement::Collides(collisions)
+        }
+        (Judgement::Free { .. }, Listing::Consumed(entry)) => Judgement::Collides(vec![entry]),
+        (Judgement::Free { .. }, Listing::Unlisted(why)) => Judgement::Unlisted(why),
+        (Judgement::Free { standing, ruling, replaces, .. }, Listing::Listed(place)) => {
+            Judgement::Free { standing, ruling, replaces, entry: Some(place) }
+        }
+        (judged, _) => judged,
+    })
+}
+
 /// May the unit have this identity, by all that is bound, locked and ruled?
-pub fn judge(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Judgement, StoreError> {
+fn judge(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Judgement, StoreError> {
     let holders = holders(session, unit, identity)?;
     let held = holders.iter().find(|holder| holder.open && holder.unit == *unit);
     let collisions = collisions(&holders, unit, identity);
@@ -104,7 +134,7 @@ pub fn judge(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Res
             Some(ruling) => {
                 let mut replaces = replaced(session, unit)?;
                 replaces.push(held.fingerprint);
-                Ok(Judgement::Free { standing: Standing::Rebound, ruling: Some(ruling.id), replaces })
+                Ok(Judgement::Free { standing: Standing::Rebound, ruling: Some(ruling.id), replaces, entry: None })
             }
             None => Ok(Judgement::Collides(collisions)),
         },
@@ -130,7 +160,7 @@ fn free(
     };
     // Only a unit that holds something can have held something else before.
     let replaces = if held.is_some() { replaced(session, unit)? } else { Vec::new() };
-    Ok(Judgement::Free { standing, ruling, replaces })
+    Ok(Judgement::Free { standing, ruling, replaces, entry: None })
 }
 
 /// What rulings took from the unit. Every later claim names it: the run that a ruling opened may have

@@ -13,6 +13,7 @@ pub mod error;
 mod history;
 mod import;
 pub mod log;
+mod manifest;
 mod people;
 pub mod project;
 mod read;
@@ -37,12 +38,13 @@ use session::Session;
 use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Event, Node, TreeHead};
 use crate::domain::{
-    BatchName, EventId, Failure, Identity, KnownIdentity, OperatorRef, ReasonCode, RunId, Sha256, StationName, Unit,
+    BatchName, EntryPlace, EventId, Failure, Identity, KnownIdentity, ManifestEntry, OperatorRef, ReasonCode, RunId,
+    Sha256, StationName, Unit,
 };
 use crate::ports::{
     Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found,
-    History, ImportedRow, Imports, Lock, LogKey, Logged, Obstacle, Page, People, Person, Receipt, RunLog, Search,
-    StoredCheckpoint, UnitHistory,
+    History, ImportedRow, Imports, Lock, LogKey, Logged, ManifestTally, Manifests, Obstacle, Page, People, Person,
+    Receipt, RunLog, Search, StoredCheckpoint, UnitHistory,
 };
 
 /// An open log.
@@ -185,6 +187,11 @@ impl AuditStore for LogStore {
     async fn tally(&self, batch: &BatchName) -> Result<BatchTally, Failure> {
         let batch = batch.clone();
         self.in_time(self.read(move |session| read::tally(session, &batch))).await
+    }
+
+    async fn manifest(&self, batch: &BatchName) -> Result<Option<ManifestTally>, Failure> {
+        let batch = batch.clone();
+        self.in_time(self.read(move |session| manifest::tally(session, &batch))).await
     }
 }
 
@@ -360,5 +367,18 @@ impl Archiving for LogStore {
 impl Imports for LogStore {
     async fn import(&self, rows: Vec<Event>) -> Result<Vec<Logged>, Failure> {
         self.write(move |session, appender| import::import(session, appender, &rows)).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Manifests for LogStore {
+    async fn imported(&self, batch: &BatchName, file: Sha256) -> Result<Option<u64>, Failure> {
+        let batch = batch.clone();
+        self.read(move |session| manifest::imported(session, &batch, file)).await
+    }
+
+    async fn known(&self, batch: &BatchName, entries: Vec<ManifestEntry>) -> Result<Vec<Option<EntryPlace>>, Failure> {
+        let batch = batch.clone();
+        self.read(move |session| manifest::known(session, &batch, &entries)).await
     }
 }

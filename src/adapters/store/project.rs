@@ -5,14 +5,14 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::session::{Row, Session, Value, stored, values};
-use super::{log, sql, words};
+use super::{log, manifest, sql, words};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Ruling, Standing};
 use crate::audit::{Body, Event, LineEvent, RunEvent};
 use crate::domain::{Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 2;
+pub const PROJECTION: i64 = 3;
 
 /// Derives from one event. Fails on what cannot follow from the events before it.
 pub fn project(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(), StoreError> {
@@ -81,9 +81,9 @@ fn project_run(
         }
         RunEvent::ChallengeAnswered { purpose: Purpose::First, decision, .. } => {
             let uid = decision.uid_in_certificate.as_ref().map(|uid| uid.as_str());
-            session.execute(sql::PROJECT_PROVEN, values![key, uid])?;
+            session.execute(sql::PROJECT_PROVEN, values![key, uid, decision.spki.as_bytes()])?;
         }
-        RunEvent::Claimed { unit, identity, standing, ruling, .. } => {
+        RunEvent::Claimed { unit, identity, standing, ruling, entry, .. } => {
             let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
             let (spki, uid) = (identity.spki.as_bytes(), identity.uid.as_ref().map(|uid| uid.as_str()));
             match standing {
@@ -105,6 +105,9 @@ fn project_run(
             if let Some(ruling) = ruling {
                 session.execute(sql::PROJECT_RULING_USED, values![ruling.as_uuid().as_bytes(), seq])?;
                 session.execute(sql::PROJECT_UNLOCKED, values![product, serial])?;
+            }
+            if let Some(entry) = entry {
+                manifest::used(session, seq, run, unit, identity, entry)?;
             }
         }
         RunEvent::RegisterIntended { thing, .. } => {
@@ -217,6 +220,10 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         }
         LineEvent::Ruled { ruling, reason, .. } => ruled(session, seq, event, ruling, reason.id.as_bytes())?,
         LineEvent::Imported { .. } => imported(session, seq, event, happened)?,
+        LineEvent::ManifestListed { list, entries, .. } => manifest::listed(session, seq, *list, entries)?,
+        LineEvent::ManifestImported { batch, list, file, entries, .. } => {
+            manifest::taken(session, seq, batch, (*list, *file), *entries)?;
+        }
         LineEvent::StationStarted { .. }
         | LineEvent::LogReturned { .. }
         | LineEvent::ClockAccepted { .. }

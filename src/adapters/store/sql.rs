@@ -21,6 +21,31 @@ macro_rules! binding_columns {
     };
 }
 
+/// An entry of a batch's shipment manifest that has `$part` in common with what was asked for.
+macro_rules! entries_by {
+    ($part:literal) => {
+        concat!(
+            "SELECT e.seq, m.seq, e.line, e.uid, e.fingerprint, e.spki, e.consumed_seq, e.product, e.serial,
+                e.certificate, e.run FROM manifest_entries e JOIN manifests m ON m.list = e.list
+            WHERE m.batch = ?1 AND ",
+            $part
+        )
+    };
+}
+
+/// Is there an entry in ?1's manifest that the chip of `r` has `$part` of, and is all it says so?
+macro_rules! listed_by {
+    ($part:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM manifest_entries e JOIN manifests m ON m.list = e.list
+                WHERE m.batch = ?1 AND ",
+            $part,
+            " AND (e.uid IS NULL OR e.uid = r.uid)
+                AND (e.fingerprint IS NULL OR e.fingerprint = r.fingerprint) AND (e.spki IS NULL OR e.spki = r.spki))"
+        )
+    };
+}
+
 macro_rules! record_columns {
     () => {
         "seq, kind, run, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict, reason,
@@ -206,6 +231,26 @@ statements! {
         WHERE s.station = ?1 ORDER BY s.opened_seq DESC LIMIT 1";
     BATCHES = "SELECT name, profile, product, planned, opened_ns, closed_ns FROM batches ORDER BY opened_seq DESC";
 
+    BATCH_NAMED = "SELECT opened_seq FROM batches WHERE name = ?1";
+    BATCH_OF_RUN = "SELECT batch FROM runs WHERE run = ?1";
+
+    ANY_MANIFEST = "SELECT seq FROM manifests WHERE batch = ?1 LIMIT 1";
+    MANIFEST_OF_FILE = "SELECT seq FROM manifests WHERE batch = ?1 AND file = ?2";
+    /// ?2 UID, ?3 certificate, ?4 key: an entry comes once a part.
+    ENTRIES_OF_CHIP = concat!(
+        entries_by!("e.uid = ?2"), " UNION ALL ", entries_by!("e.fingerprint = ?3"), " UNION ALL ",
+        entries_by!("e.spki = ?4"));
+    MANIFEST_TALLY = "SELECT count(*), CAST(coalesce(sum(entries), 0) AS BIGINT),
+            CAST(coalesce(sum(consumed), 0) AS BIGINT) FROM manifests WHERE batch = ?1";
+    /// Chips that proved themselves in the batch, by whether its manifest has them.
+    CHIPS_LISTED = concat!(
+        "SELECT listed, count(*) FROM (SELECT DISTINCT r.fingerprint, r.spki, r.uid,
+                CASE WHEN ", listed_by!("e.fingerprint = r.fingerprint"), " OR ", listed_by!("e.spki = r.spki"),
+                " OR ", listed_by!("e.uid = r.uid"), " THEN 1 ELSE 0 END AS listed
+            FROM runs r WHERE r.batch = ?1 AND r.proven = 1) AS chips GROUP BY listed");
+    LIST_TAKEN = "SELECT seq FROM manifests WHERE list = ?1";
+    LISTED = "SELECT count(*) FROM manifest_entries WHERE list = ?1";
+
     ORIGIN = "SELECT origin FROM origins ORDER BY seq LIMIT 1";
     LOG_KEYS = "SELECT key, role, station, added_seq, replaced_seq FROM log_keys ORDER BY added_seq";
     ARCHIVES = "SELECT first, past, file, seq FROM archives ORDER BY first";
@@ -247,7 +292,14 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     PROJECT_IDENTIFIED = "UPDATE runs SET product = ?2, serial = ?3 WHERE run = ?1";
     PROJECT_CHIP_READ = "UPDATE runs SET fingerprint = ?2, uid = ?3 WHERE run = ?1";
-    PROJECT_PROVEN = "UPDATE runs SET proven = 1, uid = coalesce(uid, ?2) WHERE run = ?1";
+    PROJECT_PROVEN = "UPDATE runs SET proven = 1, uid = coalesce(uid, ?2), spki = ?3 WHERE run = ?1";
+    PROJECT_LISTED = "INSERT INTO manifest_entries (seq, line, list, uid, fingerprint, spki)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    PROJECT_MANIFEST = "INSERT INTO manifests (seq, list, batch, file, entries, consumed)
+        VALUES (?1, ?2, ?3, ?4, ?5, 0)";
+    PROJECT_ENTRY_USED = "UPDATE manifest_entries SET consumed_seq = ?3, run = ?4, product = ?5, serial = ?6,
+            certificate = ?7 WHERE seq = ?1 AND line = ?2 AND consumed_seq IS NULL";
+    PROJECT_MANIFEST_USED = "UPDATE manifests SET consumed = consumed + 1 WHERE seq = ?1";
     PROJECT_BOUND = "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)";
     PROJECT_COMPLETED = "UPDATE bindings SET spki = ?3, uid = ?4, run = ?5, imported = 0
@@ -340,6 +392,8 @@ pub const PROJECTIONS: &[Projection] = &[
     Projection { table: "origins", order: &[("seq", false)] },
     Projection { table: "log_keys", order: &[("added_seq", false)] },
     Projection { table: "archives", order: &[("first", false)] },
+    Projection { table: "manifests", order: &[("seq", false)] },
+    Projection { table: "manifest_entries", order: &[("seq", false), ("line", false)] },
     Projection { table: "records", order: &[("seq", false)] },
 ];
 
@@ -370,6 +424,7 @@ mod tests {
                     // subquery's own result.
                     "HELD" | "HELD_COUNT" => line.contains("INDEX runs_held"),
                     "RECORDS_WITHIN" => line == "SCAN few",
+                    "CHIPS_LISTED" => line == "SCAN chips",
                     "TALLY_LATEST" | "TALLY_FIRST" => {
                         ["SCAN (subquery", "SCAN latest", "SCAN first"].iter().any(|own| line.starts_with(own))
                     }
@@ -397,6 +452,7 @@ mod tests {
                         | "OPERATORS"
                         | "OPERATORS_OF_UNIT"
                         | "UNITS_OF_SERIAL"
+                        | "CHIPS_LISTED"
                 );
                 assert!(!sorts || may_sort, "{name} sorts: {line}\nwhole plan: {plan:#?}");
             }

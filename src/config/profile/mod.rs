@@ -2,6 +2,7 @@
 
 mod board;
 mod label;
+mod manifest;
 mod register;
 pub(super) mod token;
 mod trust;
@@ -53,6 +54,8 @@ pub(super) fn read(path: &Path, name: &str, targets: &[String], named_by: &Entry
     let register = top.required("register").and_then(|entry| register::read(&entry, &known, targets));
     let label = top.optional("label").map(|entry| label::read(&entry, &known));
 
+    let manifest = top.optional("manifest").map(|entry| manifest::read(&entry, uid));
+
     Some(Profile {
         name: name.to_owned(),
         product: product?,
@@ -63,5 +66,6 @@ pub(super) fn read(path: &Path, name: &str, targets: &[String], named_by: &Entry
         trust: trust?,
         register: register?,
         label: label.map_or(Some(None), |label| label.map(Some))?,
+        manifest: manifest.map_or(Some(None), |manifest| manifest.map(Some))?,
     })
 }

@@ -278,6 +278,7 @@ impl World {
                     standing: Standing::New,
                     ruling: None,
                     replaces: Vec::new(),
+                    entry: None,
                 };
                 self.told.push(format!("  {}", tell(&claimed)));
                 self.append(claimed).unwrap();
@@ -422,6 +423,7 @@ pub fn profile(targets: &[&str]) -> Profile {
             deadline: Duration::from_secs(1),
         },
         label: Some(LabelPlan { template: template("^XA{thing}^XZ"), slip: template("^XASLIP-{slip}^XZ") }),
+        manifest: None,
     }
 }
 

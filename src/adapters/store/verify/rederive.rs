@@ -23,10 +23,13 @@ impl Rederived {
             error => Stop::Store(error),
         };
         match &logged.event.body {
-            Body::Run(RunEvent::Claimed { unit, identity, standing, ruling, replaces }) => {
-                let judged = claim::judge(scratch, unit, identity)?;
-                let expected =
-                    claim::Judgement::Free { standing: *standing, ruling: *ruling, replaces: replaces.clone() };
+            Body::Run(RunEvent::Claimed { unit, identity, standing, ruling, replaces, entry }) => {
+                let Some(run) = logged.event.run else {
+                    return Err(broken(Promise::Claims, place(), "a claim of no run".to_owned()));
+                };
+                let judged = claim::judge_claim(scratch, run, unit, identity)?;
+                let (standing, ruling, replaces, entry) = (*standing, *ruling, replaces.clone(), *entry);
+                let expected = claim::Judgement::Free { standing, ruling, replaces, entry };
                 if judged != expected {
                     let found = format!("{unit} could not claim that chip then: {judged:?}");
                     return Err(broken(Promise::Claims, place(), found));

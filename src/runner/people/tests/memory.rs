@@ -14,8 +14,8 @@ use crate::domain::{
     BatchName, Failure, Identity, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId, Sha256, StationName, Unit,
 };
 use crate::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, Obstacle, People, Person, Receipt,
-    RunLog,
+    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, ManifestTally, Obstacle, People,
+    Person, Receipt, RunLog,
 };
 use crate::runner::LogWriter;
 use crate::runner::people::{SignedIn, add, sign_in};
@@ -307,6 +307,9 @@ impl AuditStore for Memory {
         not_here()
     }
     async fn batches(&self) -> Result<Vec<Batch>, Failure> {
+        not_here()
+    }
+    async fn manifest(&self, _: &BatchName) -> Result<Option<ManifestTally>, Failure> {
         not_here()
     }
     async fn tally(&self, _: &BatchName) -> Result<BatchTally, Failure> {
