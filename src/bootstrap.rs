@@ -23,7 +23,7 @@ use crate::domain::profile::Trust;
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, BoardSource, CheckpointPlace, Checkpoints, Clock, Entropy, History, Imports, LogSigner,
-    People,
+    Manifests, People,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
@@ -175,6 +175,7 @@ pub struct Records {
     pub history: Arc<dyn History>,
     pub checkpoints: Arc<dyn Checkpoints>,
     pub imports: Arc<dyn Imports>,
+    pub manifests: Arc<dyn Manifests>,
     pub archiving: Arc<dyn Archiving>,
     pub custody: Custody,
 }
@@ -229,6 +230,7 @@ fn records_of(config: &Config, data_dir: &Path, store: Arc<LogStore>, bucket: Op
         history: store.clone(),
         checkpoints: store.clone(),
         imports: store.clone(),
+        manifests: store.clone(),
         archiving: store,
         custody,
     }

@@ -1,6 +1,8 @@
-//! `lineseal batch open|close|list|show`
+//! `lineseal batch open|manifest|close|list|show`
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -9,8 +11,9 @@ use super::{Global, checkpoint, places};
 use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{BatchName, Failure, ReasonCode};
-use crate::ports::{Batch, BatchTally};
-use crate::runner;
+use crate::ports::{Batch, BatchTally, ManifestTally};
+use crate::runner::manifest::{BadEntry, Checked, Source};
+use crate::runner::{self, Told};
 use crate::texts::Language;
 
 #[derive(clap::Subcommand)]
@@ -24,7 +27,12 @@ pub enum Command {
         /// How many units are planned.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         planned: u64,
+        /// The vendor's list of the chips that were shipped for it, read as the profile's [manifest] says.
+        #[arg(long, value_name = "FILE")]
+        manifest: Option<PathBuf>,
     },
+    /// Takes another list of the vendor's into a batch that is open.
+    Manifest { name: BatchName, file: PathBuf },
     /// Closes the open batch.
     Close,
     /// All batches, newest first.
@@ -45,9 +53,14 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
 }
 
 async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {
-    let (log, custody) = bootstrap::open_kept_log(config, &places(global).data_dir, global.operator.as_deref()).await?;
+    let records = bootstrap::open_records(config, &places(global).data_dir).await?;
+    let (custody, manifests) = (records.custody, records.manifests);
+    let log = match global.operator.as_deref() {
+        Some(name) => records.log.named(name).await?,
+        None => records.log,
+    };
     match command {
-        Command::Open { name, profile, planned } => {
+        Command::Open { name, profile, planned, manifest } => {
             let profile = match (profile, config.profiles.as_slice()) {
                 (Some(profile), _) => profile,
                 (None, [only]) => only.name.clone(),
@@ -56,8 +69,30 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
                     return Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
                 }
             };
-            runner::open_batch(&log, config, name.clone(), &profile, planned).await?;
+            match manifest {
+                None => runner::open_batch(&log, config, name.clone(), &profile, planned).await?,
+                Some(file) => {
+                    let (source, mut words) = (source(&file)?, Words::new(global.json));
+                    let opened = runner::open_batch_with(
+                        &log,
+                        &*manifests,
+                        config,
+                        name.clone(),
+                        &profile,
+                        planned,
+                        &source,
+                        words.told(),
+                    );
+                    taken(&opened.await?, global.json);
+                }
+            }
             say(&format!("batch {name} is open for {planned} units of {profile}"));
+            checkpoint(&log, &custody, language).await;
+        }
+        Command::Manifest { name, file } => {
+            let (source, mut words) = (source(&file)?, Words::new(global.json));
+            let checked = runner::add_manifest(&log, &*manifests, config, &name, &source, words.told()).await?;
+            taken(&checked, global.json);
             checkpoint(&log, &custody, language).await;
         }
         Command::Close => {
@@ -68,7 +103,8 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
         Command::List => {
             for batch in log.store.batches().await? {
                 let tally = log.store.tally(&batch.name).await?;
-                print(&batch, &tally, global.json);
+                let manifest = log.store.manifest(&batch.name).await?;
+                print(&batch, &tally, manifest.as_ref(), global.json);
             }
         }
         Command::Show { name } => {
@@ -82,13 +118,70 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
                 };
                 Failure::new(ReasonCode::NOT_NOW, cause)
             })?;
-            print(found, &log.store.tally(&found.name).await?, global.json);
+            let manifest = log.store.manifest(&found.name).await?;
+            print(found, &log.store.tally(&found.name).await?, manifest.as_ref(), global.json);
         }
     }
     Ok(())
 }
 
-fn print(batch: &Batch, tally: &BatchTally, as_json: bool) {
+/// The file, from its beginning each time.
+fn source(path: &Path) -> Result<Source, Failure> {
+    let unread =
+        |error: std::io::Error| Failure::new(ReasonCode::CONFIG_INVALID, format!("{}: {error}", path.display()));
+    let path = path.canonicalize().map_err(unread)?;
+    if !path.is_file() {
+        // What is read twice must be the same twice.
+        return Err(Failure::new(ReasonCode::CONFIG_INVALID, format!("{} is no file", path.display())));
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let open = move || Ok(Box::new(std::fs::File::open(&path)?) as Box<dyn std::io::Read + Send>);
+    Ok(Source { name, open: Arc::new(open) })
+}
+
+/// Mistakes and progress, as they come.
+struct Words {
+    bad: Box<dyn FnMut(&BadEntry)>,
+    done: Box<dyn FnMut(u64)>,
+}
+
+impl Words {
+    fn new(as_json: bool) -> Self {
+        let bad = move |bad: &BadEntry| {
+            say(&bad.to_string());
+            if as_json {
+                output::json(&json!({ "line": bad.line, "wrong": bad.wrong })).unwrap_or_default();
+            }
+        };
+        let mut told = 0;
+        let done = move |done: u64| {
+            // A terminal is no film.
+            if done / 100_000 > told {
+                told = done / 100_000;
+                say(&format!("{done} entries"));
+            }
+        };
+        Self { bad: Box::new(bad), done: Box::new(done) }
+    }
+
+    fn told(&mut self) -> Told<'_> {
+        Told { bad: &mut *self.bad, done: &mut *self.done }
+    }
+}
+
+fn taken(checked: &Checked, as_json: bool) {
+    let new = checked.known.is_none();
+    match checked.known {
+        None => say(&format!("{} entries were taken in", checked.entries)),
+        Some(seq) => say(&format!("the batch has this very file already (event {seq}); nothing has changed")),
+    }
+    if as_json {
+        let told = json!({ "entries": checked.entries, "file": checked.file, "new": new, "signers": checked.signers });
+        output::json(&told).unwrap_or_default();
+    }
+}
+
+fn print(batch: &Batch, tally: &BatchTally, manifest: Option<&ManifestTally>, as_json: bool) {
     let state = if batch.closed.is_some() { "closed" } else { "open" };
     if as_json {
         let shown = output::json(&json!({
@@ -96,6 +189,10 @@ fn print(batch: &Batch, tally: &BatchTally, as_json: bool) {
             "opened": batch.opened, "closed": batch.closed, "passed": tally.passed, "failed": tally.failed,
             "errors": tally.errors, "held": tally.held, "first_passes": tally.first_passes,
             "first_attempts": tally.first_attempts,
+            "manifest": manifest.map(|manifest| json!({
+                "files": manifest.files, "entries": manifest.entries, "matched": manifest.matched,
+                "consumed": manifest.consumed, "missing": manifest.missing(), "unknown": manifest.unknown,
+            })),
         }));
         // Whoever stopped reading the list has seen enough of it.
         return shown.unwrap_or_default();
@@ -114,4 +211,14 @@ fn print(batch: &Batch, tally: &BatchTally, as_json: bool) {
         tally.errors,
         tally.held,
     ));
+    if let Some(manifest) = manifest {
+        data(&format!(
+            "    manifest: {} entries; matched {}, consumed {}, missing {}, unknown {}",
+            manifest.entries,
+            manifest.matched,
+            manifest.consumed,
+            manifest.missing(),
+            manifest.unknown,
+        ));
+    }
 }

@@ -6,7 +6,7 @@ use lineseal::audit::event::{LabelKind, LabelStatus};
 use lineseal::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Step, Verdict};
 use lineseal::gui::practice_panel::{PracticePort, PracticeView};
 use lineseal::runner::view::{
-    BatchView, Copies, CopyPlace, FinishedView, Health, LabelQuestion, LaneState, LaneView, Snapshot,
+    BatchView, Copies, CopyPlace, FinishedView, Health, LabelQuestion, LaneState, LaneView, ManifestView, Snapshot,
 };
 
 /// Everything at once: `lanes` lanes (1 to 16) in all states, lane 1 a PASS, lane 3 a FAIL.
@@ -131,6 +131,7 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
             held: 3,
             first_passes: 307,
             first_attempts: 312,
+            manifest: Some(ManifestView { entries: 500, consumed: 312, matched: 314, unknown: 1 }),
         }),
         held: 3,
         lanes: lanes.collect(),

@@ -114,6 +114,8 @@ pub struct Batch {
     pub planned: u64,
     pub opened: Timestamp,
     pub closed: Option<Timestamp>,
+    /// A vendor's list was taken in.
+    pub manifest: bool,
 }
 
 /// A batch's figures: units by their latest verdict, and first-pass yield by units' first counted

@@ -18,11 +18,12 @@ pub mod view;
 pub mod arrivals;
 pub mod import;
 pub mod lanes;
+pub mod manifest;
 pub mod people;
 pub mod prove;
 pub mod rulings;
 
-pub use batches::{close_batch, open_batch};
+pub use batches::{Told, add_manifest, close_batch, open_batch, open_batch_with};
 pub use custody::{Custody, open_log, rotate_key};
 pub use equipment::Equipment;
 pub use errands::{Errand, run_errand};

@@ -53,6 +53,11 @@ pub async fn prove(
     let mut seqs: BTreeSet<u64> = own.iter().map(|logged| logged.receipt.seq).collect();
     let beside = names_of_the_log(history).await?.into_iter().chain(trusted(history, &own).await?);
     seqs.extend(beside.filter(|seq| *seq < head.size));
+    // What says that the vendor shipped this chip.
+    seqs.extend(own.iter().flat_map(|logged| match &logged.event.body {
+        Body::Run(RunEvent::Claimed { entry: Some(entry), .. }) => vec![entry.seq, entry.imported],
+        _ => Vec::new(),
+    }));
     let seqs: Vec<u64> = seqs.into_iter().collect();
     let mut events = Vec::with_capacity(seqs.len());
     for (seq, bytes) in seqs.iter().zip(history.leaves(&seqs).await?) {

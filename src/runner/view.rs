@@ -47,6 +47,20 @@ pub struct BatchView {
     /// Of the units whose first counted attempt is known, and how many there are.
     pub first_passes: u64,
     pub first_attempts: u64,
+    /// `None`: the batch has no shipment manifest.
+    pub manifest: Option<ManifestView>,
+}
+
+/// How a batch's chips and its shipment manifest meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ManifestView {
+    pub entries: u64,
+    /// Claimed.
+    pub consumed: u64,
+    /// Chips that proved themselves, and are in it.
+    pub matched: u64,
+    /// Chips that proved themselves, and are not.
+    pub unknown: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -299,7 +299,7 @@ async fn of_sixteen_lanes_in_one_batch_only_those_that_are_wrong_are_refused() {
         match claimed.await.unwrap() {
             ClaimAnswer::Bound(_) => assert_ne!(lane, 7),
             ClaimAnswer::Collides(collisions) => assert_eq!((lane, collisions.len()), (7, 3)),
-            ClaimAnswer::Locked(lock) => panic!("{lock:?}"),
+            refused => panic!("{refused:?}"),
         }
     }
     assert_eq!(store.head().await.unwrap().size, before + 1 + 15);
@@ -438,7 +438,7 @@ async fn of_stations_that_claim_one_chip_at_the_same_moment_one_wins() {
             match task.await.unwrap() {
                 ClaimAnswer::Bound(bound) => won += u32::from(bound.standing == Standing::New),
                 ClaimAnswer::Collides(collisions) => assert_eq!(collisions.len(), 3),
-                ClaimAnswer::Locked(lock) => panic!("{lock:?}"),
+                refused => panic!("{refused:?}"),
             }
         }
         assert_eq!(won, 1, "round {round}");

@@ -12,12 +12,14 @@ use lineseal::audit::event::{
 use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeState};
 use lineseal::domain::profile::KeyKind;
 use lineseal::domain::{
-    BatchName, Bytes, ChipUid, Device, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, OperatorRef,
-    Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, Unit, Variables, Verdict,
+    BatchName, Bytes, ChipUid, Device, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
+    ManifestEntry, OperatorRef, Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, Unit, Variables,
+    Verdict,
 };
 use lineseal::ports::{
     AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Found,
-    History, Imports, Lock, LockKind, Obstacle, People, RunLog, Search, StoredCheckpoint,
+    History, Imports, Lock, LockKind, ManifestTally, Manifests, Obstacle, People, RunLog, Search, StoredCheckpoint,
+    Unlisted,
 };
 
 /// One log, empty at first, that can be opened any number of times.
@@ -28,8 +30,8 @@ pub trait Peer: Send + Sync {
 }
 
 /// All that a store is asked for.
-pub trait Store: AuditStore + History + People + Checkpoints + Imports {}
-impl<T: AuditStore + History + People + Checkpoints + Imports> Store for T {}
+pub trait Store: AuditStore + History + People + Checkpoints + Imports + Manifests {}
+impl<T: AuditStore + History + People + Checkpoints + Imports + Manifests> Store for T {}
 
 /// Runs the whole contract, a test a promise.
 #[macro_export]
@@ -77,6 +79,12 @@ macro_rules! store_contract {
             a_binding_and_what_stands_against_another_are_told
             an_imported_history_protects_and_is_completed_by_a_claim
             contradictions_of_an_import_bind_nothing_and_lock_both
+            a_chip_on_the_batchs_list_uses_its_entry
+            a_chip_that_was_not_shipped_for_the_batch_is_refused
+            a_chip_that_was_listed_otherwise_is_told_apart
+            two_stations_use_one_entry_once
+            a_late_list_and_a_ruling_let_a_refused_chip_pass
+            a_list_counts_once_it_is_there_whole
             stored_hashes_are_those_of_the_tree
             a_search_finds_by_every_part
             a_search_comes_in_pages
@@ -428,7 +436,7 @@ pub async fn of_sixteen_claims_one_wins(peer: &dyn Peer) {
                     winners.push(bound.event.event.run.unwrap());
                 }
                 ClaimAnswer::Collides(collisions) => losers.push(collisions),
-                ClaimAnswer::Locked(lock) => panic!("{lock:?}"),
+                refused => panic!("{refused:?}"),
             }
         }
         assert_eq!((winners.len(), losers.len()), (1, 15));
@@ -739,6 +747,7 @@ async fn attempt(
     let seal = match &answer {
         ClaimAnswer::Locked(_) => failed(claim.run, ReasonCode::UNIT_LOCKED),
         ClaimAnswer::Collides(_) => failed(claim.run, ReasonCode::UNIT_BOUND),
+        ClaimAnswer::Unlisted(_) => failed(claim.run, ReasonCode::CHIP_NOT_SHIPPED),
         ClaimAnswer::Bound(_) if verdict == Verdict::Fail => failed(claim.run, code),
         ClaimAnswer::Bound(_) => sealed(claim.run, verdict, None),
     };
@@ -972,6 +981,199 @@ pub async fn contradictions_of_an_import_bind_nothing_and_lock_both(peer: &dyn P
     // QA rules which one is right.
     store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
+}
+
+/// One list of these chips by UID, certificate and key, from line 2 on.
+async fn list(store: &dyn Store, batch: &str, chips: &[u32]) -> (u64, u64) {
+    let entries: Vec<ManifestEntry> = chips.iter().zip(2..).map(|(chip, line)| listed(*chip, line)).collect();
+    list_of(store, batch, entries).await
+}
+
+/// Returns the events' numbers: that which lists the entries, and that which takes them in.
+async fn list_of(store: &dyn Store, batch: &str, entries: Vec<ManifestEntry>) -> (u64, u64) {
+    let (list, count) = (Sha256::of(&rand::random::<[u8; 32]>()), entries.len() as u64);
+    let listed = line(LineEvent::ManifestListed { list, before: 0, entries });
+    let receipts = store.append(vec![listed, taken_in(batch, list, count)]).await.unwrap();
+    (receipts[0].seq, receipts[1].seq)
+}
+
+fn listed(chip: u32, line: u64) -> ManifestEntry {
+    let Identity { fingerprint, spki, uid } = identity(chip);
+    ManifestEntry { line, uid, fingerprint: Some(fingerprint), spki: Some(spki) }
+}
+
+fn taken_in(batch: &str, list: Sha256, entries: u64) -> Event {
+    let (batch, name) = (batch.parse().unwrap(), "chips.csv".to_owned());
+    line(LineEvent::ManifestImported { batch, list, file: list, name, entries, signers: Vec::new() })
+}
+
+/// A run of the batch that has proven the chip, and its claim.
+async fn ready(store: &dyn Store, batch: &str, serial: &str, chip: u32) -> Claim {
+    let claim = claim(serial, identity(chip));
+    let mut events = started(claim.run, serial, Some(batch));
+    events.extend(proven(claim.run, serial, chip).split_off(2));
+    store.append(events).await.unwrap();
+    claim
+}
+
+fn entry_of(answer: Result<ClaimAnswer, Failure>) -> Option<EntryPlace> {
+    match bound(answer).0.body {
+        Body::Run(RunEvent::Claimed { entry, .. }) => entry,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn unlisted(answer: Result<ClaimAnswer, Failure>) -> Unlisted {
+    match answer.unwrap() {
+        ClaimAnswer::Unlisted(why) => why,
+        other => panic!("it is listed: {other:?}"),
+    }
+}
+
+async fn figures(store: &dyn Store, batch: &str) -> [u64; 5] {
+    let ManifestTally { entries, consumed, matched, unknown, .. } =
+        store.manifest(&batch.parse().unwrap()).await.unwrap().unwrap();
+    [entries, matched, consumed, entries - consumed, unknown]
+}
+
+pub async fn a_chip_on_the_batchs_list_uses_its_entry(peer: &dyn Peer) {
+    let store = peer.open().await;
+    store.append(vec![opened("WO 1", 9), opened("WO 2", 9)]).await.unwrap();
+    assert_eq!(store.manifest(&"WO 1".parse().unwrap()).await.unwrap(), None);
+    // A batch that has no list takes any chip, as do boards of no batch.
+    let free = ready(&*store, "WO 2", "A9", 9).await;
+    assert_eq!(entry_of(store.claim(free).await), None);
+    let (seq, imported) = list(&*store, "WO 1", &[1, 2, 3]).await;
+    assert_eq!(figures(&*store, "WO 1").await, [3, 0, 0, 3, 0]);
+    for _ in 0..2 {
+        // Again, by the same unit, is the same entry.
+        let claim = ready(&*store, "WO 1", "A1", 2).await;
+        assert_eq!(entry_of(store.claim(claim.clone()).await), Some(EntryPlace { seq, imported, line: 3 }));
+        assert_eq!(entry_of(store.claim(claim).await), Some(EntryPlace { seq, imported, line: 3 }), "a lost answer");
+        assert_eq!(figures(&*store, "WO 1").await, [3, 1, 1, 2, 0]);
+    }
+    // A list of less than all of it, and a second one that adds.
+    let by_uid = ManifestEntry { fingerprint: None, spki: None, ..listed(4, 7) };
+    let by_key = ManifestEntry { fingerprint: None, uid: None, ..listed(5, 8) };
+    list_of(&*store, "WO 1", vec![by_uid, by_key]).await;
+    for (serial, chip, line) in [("A4", 4, 7), ("A5", 5, 8)] {
+        let claim = ready(&*store, "WO 1", serial, chip).await;
+        assert_eq!(entry_of(store.claim(claim).await).unwrap().line, line);
+    }
+    assert_eq!(figures(&*store, "WO 1").await, [5, 3, 3, 2, 0]);
+    // Another batch with a list of its own: what was used there is not used here.
+    list(&*store, "WO 2", &[2]).await;
+    let again = ready(&*store, "WO 2", "A1", 2).await;
+    assert_eq!(entry_of(store.claim(again).await).unwrap().line, 2);
+    assert_eq!(figures(&*store, "WO 2").await, [1, 1, 1, 0, 1]);
+    assert_eq!(figures(&*store, "WO 1").await, [5, 3, 3, 2, 0]);
+    assert!(store.batches().await.unwrap().iter().all(|batch| batch.manifest));
+}
+
+pub async fn a_chip_that_was_not_shipped_for_the_batch_is_refused(peer: &dyn Peer) {
+    let store = peer.open().await;
+    store.append(vec![opened("WO 1", 9), opened("WO 2", 9)]).await.unwrap();
+    list(&*store, "WO 1", &[1]).await;
+    list(&*store, "WO 2", &[2]).await;
+    let claim = ready(&*store, "WO 1", "A2", 2).await;
+    let head = store.head().await.unwrap();
+    assert_eq!(unlisted(store.claim(claim).await), Unlisted::Absent { batch: "WO 1".parse().unwrap() });
+    assert_eq!(store.head().await.unwrap(), head, "nothing was written");
+    assert_eq!(figures(&*store, "WO 1").await, [1, 0, 0, 1, 1]);
+    // What was only seen uses nothing, whatever it shows.
+    let seen = run_id();
+    let mut events = started(seen, "A3", Some("WO 1"));
+    events.push(proven(seen, "A3", 1).remove(2));
+    store.append(events).await.unwrap();
+    assert_eq!(figures(&*store, "WO 1").await, [1, 0, 0, 1, 1]);
+    let good = ready(&*store, "WO 1", "A1", 1).await;
+    assert!(entry_of(store.claim(good).await).is_some());
+}
+
+pub async fn a_chip_that_was_listed_otherwise_is_told_apart(peer: &dyn Peer) {
+    let store = peer.open().await;
+    store.append(vec![opened("WO 1", 9)]).await.unwrap();
+    let other_certificate = ManifestEntry { fingerprint: Some(identity(7).fingerprint), ..listed(1, 2) };
+    let other_key = ManifestEntry { spki: Some(identity(7).spki), ..listed(2, 3) };
+    let other_uid = ManifestEntry { uid: identity(7).uid, ..listed(3, 4) };
+    let entries = vec![other_certificate, other_key, other_uid, listed(4, 5)];
+    let (seq, imported) = list_of(&*store, "WO 1", entries.clone()).await;
+    for (chip, expected) in [1, 2, 3].into_iter().zip(&entries) {
+        let claim = ready(&*store, "WO 1", &format!("A{chip}"), chip).await;
+        let place = EntryPlace { seq, imported, line: expected.line };
+        assert_eq!(unlisted(store.claim(claim).await), Unlisted::Differs { entry: expected.clone(), place });
+    }
+    assert_eq!(figures(&*store, "WO 1").await, [4, 0, 0, 4, 3]);
+    // A chip that tells no UID is not shown to be the one that is named by it.
+    let bare = Claim { identity: Identity { uid: None, ..identity(4) }, ..ready(&*store, "WO 1", "A4", 4).await };
+    assert!(matches!(unlisted(store.claim(bare).await), Unlisted::Differs { .. }));
+    let good = ready(&*store, "WO 1", "A4", 4).await;
+    assert!(entry_of(store.claim(good).await).is_some());
+}
+
+pub async fn two_stations_use_one_entry_once(peer: &dyn Peer) {
+    let (here, there) = (peer.open().await, peer.open().await);
+    here.append(vec![opened("WO 1", 9)]).await.unwrap();
+    list(&*here, "WO 1", &[1, 2]).await;
+    let (first, second) = (ready(&*here, "WO 1", "A1", 1).await, ready(&*here, "WO 1", "A2", 1).await);
+    let (a, b) = tokio::join!(here.claim(first.clone()), there.claim(second.clone()));
+    let (winner, loser) = match (a.unwrap(), b.unwrap()) {
+        (ClaimAnswer::Bound(_), ClaimAnswer::Collides(collisions)) => (first, collisions),
+        (ClaimAnswer::Collides(collisions), ClaimAnswer::Bound(_)) => (second, collisions),
+        both => panic!("one of them has it: {both:?}"),
+    };
+    // Which entry, and everything else that both share.
+    use CollisionRule::{Certificate, Entry, Key, Uid};
+    assert_eq!(rules(&loser), [Entry, Certificate, Key, Uid]);
+    assert_eq!((&loser[0].unit, loser[0].run), (&winner.unit, Some(winner.run)));
+    assert_eq!(loser[0].fingerprint, winner.identity.fingerprint);
+    assert_eq!(figures(&*there, "WO 1").await, [2, 1, 1, 1, 0]);
+}
+
+pub async fn a_late_list_and_a_ruling_let_a_refused_chip_pass(peer: &dyn Peer) {
+    let store = peer.open().await;
+    store.append(vec![opened("WO 1", 9)]).await.unwrap();
+    list(&*store, "WO 1", &[1]).await;
+    let refused = ready(&*store, "WO 1", "A2", 2).await;
+    unlisted(store.claim(refused.clone()).await);
+    store.append(vec![failed(refused.run, ReasonCode::CHIP_NOT_SHIPPED)]).await.unwrap();
+    let release = || ruled(Ruling::Release { unit: unit("A2") });
+    // A ruling alone puts nothing on a vendor's list.
+    store.append(vec![release()]).await.unwrap();
+    let early = ready(&*store, "WO 1", "A2", 2).await;
+    unlisted(store.claim(early.clone()).await);
+    store.append(vec![failed(early.run, ReasonCode::CHIP_NOT_SHIPPED)]).await.unwrap();
+    list(&*store, "WO 1", &[2]).await;
+    // Nor does a list open what failed.
+    let locked = ready(&*store, "WO 1", "A2", 2).await;
+    assert!(matches!(store.claim(locked).await.unwrap(), ClaimAnswer::Locked(_)));
+    store.append(vec![release()]).await.unwrap();
+    let good = ready(&*store, "WO 1", "A2", 2).await;
+    assert!(entry_of(store.claim(good).await).is_some());
+}
+
+pub async fn a_list_counts_once_it_is_there_whole(peer: &dyn Peer) {
+    let store = peer.open().await;
+    store.append(vec![opened("WO 1", 9)]).await.unwrap();
+    let list = Sha256::of(b"list");
+    let part = |before, entries| line(LineEvent::ManifestListed { list, before, entries });
+    store.append(vec![part(0, vec![listed(1, 2)])]).await.unwrap();
+    assert_eq!(store.manifest(&"WO 1".parse().unwrap()).await.unwrap(), None);
+    let head = store.head().await.unwrap();
+    // Cut short, of no batch, empty.
+    store.append(vec![taken_in("WO 1", list, 2)]).await.unwrap_err();
+    store.append(vec![taken_in("WO 9", list, 1)]).await.unwrap_err();
+    store.append(vec![taken_in("WO 1", Sha256::of(b"none"), 0)]).await.unwrap_err();
+    assert_eq!(store.head().await.unwrap(), head);
+    store.append(vec![part(1, vec![listed(2, 3)]), taken_in("WO 1", list, 2)]).await.unwrap();
+    assert_eq!(figures(&*store, "WO 1").await, [2, 0, 0, 2, 0]);
+    // Nothing is put on it behind anybody's back.
+    store.append(vec![part(2, vec![listed(3, 4)])]).await.unwrap_err();
+    let batch = "WO 1".parse().unwrap();
+    assert_eq!(store.imported(&batch, list).await.unwrap(), Some(3));
+    let asked = vec![listed(3, 1), ManifestEntry { uid: None, spki: None, ..listed(2, 1) }];
+    let known = store.known(&batch, asked).await.unwrap();
+    assert_eq!(known, [None, Some(EntryPlace { seq: 2, imported: 3, line: 3 })]);
 }
 
 pub async fn stored_hashes_are_those_of_the_tree(peer: &dyn Peer) {

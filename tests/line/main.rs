@@ -15,6 +15,7 @@ mod faults;
 mod gate;
 mod killed;
 mod log;
+mod manifests;
 mod office;
 mod peers;
 mod people;

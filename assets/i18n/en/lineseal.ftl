@@ -72,6 +72,9 @@ header-done = { $done } / { $planned }
 header-yield = First-pass yield
 header-yield-value = { $percent } %
 header-held = Held
+# The vendor's list of shipped chips: used of all; then three figures side by side.
+header-manifest = Listed chips used
+header-manifest-figures = matched · missing · unknown
 health-cloud = Cloud
 health-log = Log
 health-printer = Printer

@@ -12,7 +12,7 @@ use crate::domain::{Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 3;
+pub const PROJECTION: i64 = 4;
 
 /// Derives from one event. Fails on what cannot follow from the events before it.
 pub fn project(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(), StoreError> {

@@ -81,6 +81,7 @@ fn batch_of(row: &dyn Row) -> Result<Batch, StoreError> {
         planned: row.count(3)?,
         opened: timestamp(row.i64(4)?)?,
         closed: row.int(5)?.map(timestamp).transpose()?,
+        manifest: row.i64(6)? != 0,
     })
 }
 

@@ -226,10 +226,13 @@ statements! {
     TEXT = "SELECT salt, words FROM texts WHERE id = ?1";
     FORGET_TEXT = "DELETE FROM texts WHERE id = ?1";
 
-    OPEN_BATCH = "SELECT b.name, b.profile, b.product, b.planned, b.opened_ns, b.closed_ns
+    OPEN_BATCH = "SELECT b.name, b.profile, b.product, b.planned, b.opened_ns, b.closed_ns,
+            CAST(CASE WHEN EXISTS (SELECT 1 FROM manifests m WHERE m.batch = b.name) THEN 1 ELSE 0 END AS BIGINT)
         FROM batch_stations s JOIN batches b ON b.name = s.batch
         WHERE s.station = ?1 ORDER BY s.opened_seq DESC LIMIT 1";
-    BATCHES = "SELECT name, profile, product, planned, opened_ns, closed_ns FROM batches ORDER BY opened_seq DESC";
+    BATCHES = "SELECT name, profile, product, planned, opened_ns, closed_ns,
+            CAST(CASE WHEN EXISTS (SELECT 1 FROM manifests m WHERE m.batch = name) THEN 1 ELSE 0 END AS BIGINT)
+        FROM batches ORDER BY opened_seq DESC";
 
     BATCH_NAMED = "SELECT opened_seq FROM batches WHERE name = ?1";
     BATCH_OF_RUN = "SELECT batch FROM runs WHERE run = ?1";
@@ -245,8 +248,8 @@ statements! {
     /// Chips that proved themselves in the batch, by whether its manifest has them.
     CHIPS_LISTED = concat!(
         "SELECT listed, count(*) FROM (SELECT DISTINCT r.fingerprint, r.spki, r.uid,
-                CASE WHEN ", listed_by!("e.fingerprint = r.fingerprint"), " OR ", listed_by!("e.spki = r.spki"),
-                " OR ", listed_by!("e.uid = r.uid"), " THEN 1 ELSE 0 END AS listed
+                CAST(CASE WHEN ", listed_by!("e.fingerprint = r.fingerprint"), " OR ", listed_by!("e.spki = r.spki"),
+                " OR ", listed_by!("e.uid = r.uid"), " THEN 1 ELSE 0 END AS BIGINT) AS listed
             FROM runs r WHERE r.batch = ?1 AND r.proven = 1) AS chips GROUP BY listed");
     LIST_TAKEN = "SELECT seq FROM manifests WHERE list = ?1";
     LISTED = "SELECT count(*) FROM manifest_entries WHERE list = ?1";

@@ -270,6 +270,7 @@ fn a_claim_that_collides_fails_for_the_gravest_rule() {
         seq: 3,
     };
     let rules = [
+        (CollisionRule::Entry, ReasonCode::ENTRY_CONSUMED),
         (CollisionRule::Certificate, ReasonCode::CERTIFICATE_BOUND),
         (CollisionRule::Key, ReasonCode::KEY_BOUND),
         (CollisionRule::Uid, ReasonCode::UID_BOUND),

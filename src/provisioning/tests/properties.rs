@@ -57,6 +57,7 @@ static POOL: LazyLock<Vec<RunEvent>> = LazyLock::new(|| {
                 standing: Standing::Known,
                 ruling: None,
                 replaces: Vec::new(),
+                entry: None,
             });
         }
     }
@@ -258,7 +259,13 @@ fn any_lock() -> impl Strategy<Value = Lock> {
 
 fn any_input() -> impl Strategy<Value = Input> {
     let target = || prop::sample::select(vec!["one", "two", "three"]).prop_map(|name| name.parse().unwrap());
-    let rules = vec![CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid, CollisionRule::Unit];
+    let rules = vec![
+        CollisionRule::Entry,
+        CollisionRule::Certificate,
+        CollisionRule::Key,
+        CollisionRule::Uid,
+        CollisionRule::Unit,
+    ];
     let collisions = prop::collection::vec(prop::sample::select(rules), 0..4).prop_map(|rules| {
         let holder = |rule| Collision {
             rule,

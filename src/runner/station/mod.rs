@@ -18,7 +18,7 @@ use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
 use crate::domain::profile::Profile;
 use crate::domain::{Device, Failure, LaneNumber, ReasonCode, RunId};
-use crate::ports::{BoardSource, RunLog};
+use crate::ports::{Batch, BoardSource, RunLog};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
 use crate::runner::arrivals::Change;
@@ -30,7 +30,7 @@ use crate::runner::keeper::Keeper;
 use crate::runner::lanes::LaneTable;
 use crate::runner::scan::{BoardEvent, Scanner};
 use crate::runner::spool::Spool;
-use crate::runner::view::{BatchView, Command, Copies, Health, Snapshot};
+use crate::runner::view::{BatchView, Command, Copies, Health, ManifestView, Snapshot};
 
 use outage::{Look, Outage};
 
@@ -375,6 +375,9 @@ impl Station {
             let failure = Failure::new(ReasonCode::BOARD_OTHER_BATCH, cause).with("profiles", &profile.product);
             return self.refuse(arrival, failure).await;
         }
+        if let Some(failure) = lacks_manifest(&profile, batch.as_ref()) {
+            return self.refuse(arrival, failure).await;
+        }
         let Some(board) = self.boards.get_mut(&arrival) else { return };
         board.waiting = false;
         let orders = mpsc::channel(4);
@@ -555,6 +558,7 @@ impl Station {
         let counted = async {
             let Some(batch) = store.open_batch(&self.shared.log.station).await? else { return Ok(None) };
             let tally = store.tally(&batch.name).await?;
+            let manifest = store.manifest(&batch.name).await?;
             Ok(Some(BatchView {
                 name: batch.name,
                 planned: batch.planned,
@@ -562,6 +566,12 @@ impl Station {
                 held: tally.held,
                 first_passes: tally.first_passes,
                 first_attempts: tally.first_attempts,
+                manifest: manifest.map(|m| ManifestView {
+                    entries: m.entries,
+                    consumed: m.consumed,
+                    matched: m.matched,
+                    unknown: m.unknown,
+                }),
             }))
         };
         match (counted.await, store.held_count().await) {
@@ -583,6 +593,18 @@ impl Station {
             }
         }
     }
+}
+
+/// A profile may take no board of a batch whose chips nobody listed.
+fn lacks_manifest(profile: &Profile, batch: Option<&Batch>) -> Option<Failure> {
+    let required = profile.manifest.as_ref().is_some_and(|plan| plan.required);
+    let cause = match batch {
+        _ if !required => return None,
+        None => "no batch is open".to_owned(),
+        Some(batch) if !batch.manifest => format!("batch {} has no shipment manifest", batch.name),
+        Some(_) => return None,
+    };
+    Some(Failure::new(ReasonCode::MANIFEST_MISSING, cause))
 }
 
 /// News of the copies; none where nothing is copied yet.

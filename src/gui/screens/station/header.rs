@@ -6,7 +6,7 @@ use crate::gui::screens::{View, say};
 use crate::gui::theme::size;
 use crate::gui::widgets::health::{Condition, Pill};
 use crate::gui::widgets::text::{Pen, fit_line, place};
-use crate::runner::view::{BatchView, CopyPlace, Health};
+use crate::runner::view::{BatchView, CopyPlace, Health, ManifestView};
 use crate::texts::reasons;
 
 use super::{Message, Service, scale};
@@ -53,7 +53,15 @@ fn name_and_batch(painter: &Painter, view: &View, rect: Rect, k: f32) {
     let caption = say!(view, "header-yield");
     x = block(painter, view, rect, x, k, &yields, &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
     let caption = say!(view, "header-held");
-    block(painter, view, rect, x, k, &batch.held.to_string(), &caption, Order::CaptionFirst, room(x));
+    x = block(painter, view, rect, x, k, &batch.held.to_string(), &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
+    let Some(ManifestView { entries, consumed, matched, unknown }) = batch.manifest else { return };
+    let used = say!(view, "header-done", done = consumed, planned = entries);
+    let caption = say!(view, "header-manifest");
+    x = block(painter, view, rect, x, k, &used, &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
+    let missing = entries.saturating_sub(consumed);
+    let figures = format!("{matched} · {missing} · {unknown}");
+    let caption = say!(view, "header-manifest-figures");
+    block(painter, view, rect, x, k, &figures, &caption, Order::CaptionFirst, room(x));
 }
 
 enum Order {
