@@ -1,7 +1,10 @@
 //! Shipment manifests: which chips a vendor says were sent, and what becomes of the others.
 
-use lineseal::domain::SpkiHash;
+use std::sync::Arc;
+
 use lineseal::domain::profile::KeyKind;
+use lineseal::domain::{ReasonCode, SpkiHash};
+use lineseal::runner::view::{Command, LaneState, Snapshot};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Chip};
@@ -114,9 +117,9 @@ async fn where_a_list_is_demanded_no_board_is_touched_without_one() {
     let mut bench = bench("required = true\n").await;
     let chip = bench.chip(KeyKind::EcP256);
     let mut station = Station::start(&bench).await;
-    let refused = |snapshot: &std::sync::Arc<lineseal::runner::view::Snapshot>| {
-        matches!(&snapshot.lanes[0].state, lineseal::runner::view::LaneState::Refused { failure }
-            if failure.code.as_str() == "K-706")
+    let refused = |snapshot: &Arc<Snapshot>| {
+        let state = snapshot.lanes.first().map(|lane| &lane.state);
+        matches!(state, Some(LaneState::Refused { failure }) if failure.code == ReasonCode::MANIFEST_MISSING)
     };
     bench.plug(1, "A", &chip);
     station.until("a refusal without a batch", refused).await;
@@ -127,7 +130,7 @@ async fn where_a_list_is_demanded_no_board_is_touched_without_one() {
     station.until("a refusal without a list", refused).await;
     let file = list(&bench, "chips.csv", &[line(&chip)]);
     run(&bench, &["batch", "manifest", "WO 1", &file], 0).await;
-    station.command(lineseal::runner::view::Command::Retry(1.try_into().unwrap())).await;
+    station.command(Command::Retry(1.try_into().unwrap())).await;
     assert_outcome(&station.unit().await, "PASS");
     let log = station.stop().await;
     assert_eq!(log::all(&log, "run-started").len(), 1);

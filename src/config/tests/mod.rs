@@ -2,6 +2,7 @@
 
 mod fixture;
 mod log;
+mod manifest;
 mod profile;
 mod random;
 mod shipped;
