@@ -118,7 +118,8 @@ async fn where_a_list_is_demanded_no_board_is_touched_without_one() {
     let chip = bench.chip(KeyKind::EcP256);
     let mut station = Station::start(&bench).await;
     let refused = |snapshot: &Arc<Snapshot>| {
-        let state = snapshot.lanes.first().map(|lane| &lane.state);
+        let plugged = snapshot.lanes.iter().find(|lane| lane.port.is_some());
+        let state = plugged.map(|lane| &lane.state);
         matches!(state, Some(LaneState::Refused { failure }) if failure.code == ReasonCode::MANIFEST_MISSING)
     };
     bench.plug(1, "A", &chip);

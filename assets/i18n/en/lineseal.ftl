@@ -72,9 +72,11 @@ header-done = { $done } / { $planned }
 header-yield = First-pass yield
 header-yield-value = { $percent } %
 header-held = Held
-# The vendor's list of shipped chips: used of all; then three figures side by side.
-header-manifest = Listed chips used
-header-manifest-figures = matched · missing · unknown
+# The vendor's list of shipped chips: used of all; proven and on no list; not used; proven and on it.
+header-manifest-used = Listed chips
+header-manifest-unknown = Not listed
+header-manifest-missing = Missing
+header-manifest-matched = Matched
 health-cloud = Cloud
 health-log = Log
 health-printer = Printer

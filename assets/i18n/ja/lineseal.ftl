@@ -66,9 +66,11 @@ header-done = { $done } / { $planned }
 header-yield = 直行率
 header-yield-value = { $percent } %
 header-held = 保留
-# The vendor's list of shipped chips: used of all; then three figures side by side.
-header-manifest = 一覧のチップ使用
-header-manifest-figures = 一致・未使用・不明
+# The vendor's list of shipped chips: used of all; proven and on no list; not used; proven and on it.
+header-manifest-used = 一覧のチップ
+header-manifest-unknown = 一覧外
+header-manifest-missing = 未使用
+header-manifest-matched = 一致
 health-cloud = クラウド
 health-log = 監査ログ
 health-printer = プリンタ

@@ -55,13 +55,18 @@ fn name_and_batch(painter: &Painter, view: &View, rect: Rect, k: f32) {
     let caption = say!(view, "header-held");
     x = block(painter, view, rect, x, k, &batch.held.to_string(), &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
     let Some(ManifestView { entries, consumed, matched, unknown }) = batch.manifest else { return };
-    let used = say!(view, "header-done", done = consumed, planned = entries);
-    let caption = say!(view, "header-manifest");
-    x = block(painter, view, rect, x, k, &used, &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
-    let missing = entries.saturating_sub(consumed);
-    let figures = format!("{matched} · {missing} · {unknown}");
-    let caption = say!(view, "header-manifest-figures");
-    block(painter, view, rect, x, k, &figures, &caption, Order::CaptionFirst, room(x));
+    // What tells of a substitution comes first; a narrow window has no room for all of it.
+    for (value, caption) in [
+        (say!(view, "header-done", done = consumed, planned = entries), say!(view, "header-manifest-used")),
+        (unknown.to_string(), say!(view, "header-manifest-unknown")),
+        (entries.saturating_sub(consumed).to_string(), say!(view, "header-manifest-missing")),
+        (matched.to_string(), say!(view, "header-manifest-matched")),
+    ] {
+        if width(painter, view, k, &value, &caption) > rect.right() - x {
+            return;
+        }
+        x = block(painter, view, rect, x, k, &value, &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
+    }
 }
 
 enum Order {
@@ -96,6 +101,13 @@ fn block(
     place(painter, first, first_rect, Align2::LEFT_TOP);
     place(painter, second, second_rect, Align2::LEFT_TOP);
     x + wide
+}
+
+/// What [`block`] takes where nothing is cut.
+fn width(painter: &Painter, view: &View, k: f32, value: &str, caption: &str) -> f32 {
+    let value = fit_line(painter, value, Pen::bold(26.0 * k, view.theme.ink), f32::INFINITY);
+    let caption = fit_line(painter, caption, Pen::regular((15.0 * k).max(12.0), view.theme.muted), f32::INFINITY);
+    value.size().x.max(caption.size().x)
 }
 
 /// The batch's name, how many are done, and a bar; returns its right edge.
