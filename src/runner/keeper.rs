@@ -11,9 +11,9 @@ use super::custody::{Custody, open_log};
 use super::log::LogWriter;
 use super::rollback;
 use super::view::{Copies, CopyPlace, Health};
-use crate::audit::{LineEvent, TreeHead};
 use crate::audit::event::LogKeyRole;
 use crate::audit::note::{Checkpoint, NoteKey, SignedCheckpoint, VerifierKey};
+use crate::audit::{LineEvent, TreeHead};
 use crate::domain::{Failure, ReasonCode, StationName};
 use crate::ports::{CheckpointPlace, StoredCheckpoint};
 

@@ -13,6 +13,7 @@
 //! be read, until the next run of a board, because what they would have told is not known.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
@@ -23,7 +24,7 @@ use crate::audit::note::{Checkpoint, SignedCheckpoint, VerifierKey};
 use crate::audit::proof::{ProveError, root_at};
 use crate::audit::{Body, LineEvent, TreeHead};
 use crate::domain::{Failure, KeyName, ReasonCode, Sha256, StationName};
-use crate::ports::{History, LogKey, Logged};
+use crate::ports::{History, LogKey, Logged, Wanted};
 
 /// Copies that are looked at in each place. An older one tells nothing that a newer one does not, as
 /// long as the log is one; `audit verify` compares all that it is given.
@@ -107,7 +108,7 @@ pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing,
             Err(error) => tracing::warn!(size = stored.size, %error, "the log's newest checkpoint can't be read"),
         }
     }
-    copies(custody, history.tree_head().await?.size, &trust, &mut evidence).await;
+    copies(custody, history.tree_head().await?.size, &Arc::new(trust), &mut evidence).await;
     let head = history.tree_head().await?;
     let mut contradicted = BTreeSet::new();
     for (known, note) in evidence.notes {
@@ -217,10 +218,13 @@ struct Evidence {
 }
 
 /// Every place at once: one that is slow holds up no other.
-async fn copies(custody: &Custody, size: u64, trust: &Trust, evidence: &mut Evidence) {
+async fn copies(custody: &Custody, size: u64, trust: &Arc<Trust>, evidence: &mut Evidence) {
     let mut looks = JoinSet::new();
     for place in custody.places.iter().cloned() {
-        looks.spawn(async move { (place.newest(size, NEWEST).await, place) });
+        let (judge, name) = (trust.clone(), place.name().to_owned());
+        let counts = Arc::new(move |note: &str| judge.vouched(&name, note).is_some());
+        let wanted = Wanted { origin: trust.origin.clone(), log: size, count: NEWEST, counts };
+        looks.spawn(async move { (place.newest(&wanted).await, place) });
     }
     while let Some(Ok((newest, place))) = looks.join_next().await {
         match newest {
