@@ -488,7 +488,7 @@ async fn qas_key_cosigns_what_the_log_still_is() {
     let qa = NoteKey::from_seed("qa.example".parse().unwrap(), &SecretBox::new(Box::new([9; 32]))).unwrap();
     let (cosigned, failed) = cosign(&log, &custody, &qa, None).await.unwrap();
     assert_eq!(failed, []);
-    let keys = custody.keys().await.unwrap();
+    let keys = custody.keys().await.unwrap().all();
     assert_eq!(keys.len(), 2);
     let signed: SignedCheckpoint = cosigned.note.parse().unwrap();
     assert_eq!(signed.verify(&keys).unwrap().len(), 2);
