@@ -99,7 +99,7 @@ pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing,
             let checkpoint = Checkpoint::new(trust.origin.clone(), mark);
             evidence.notes.push((mark, checkpoint.to_string()));
         }
-        Ok(None) => evidence.unread.extend(lost_mark(station, head, history).await?),
+        Ok(None) => evidence.unread.extend(lost_mark(station, history).await?),
         Err(failure) => evidence.unread.push(failure),
     }
     if let Some(stored) = history.latest_checkpoint().await? {
@@ -260,11 +260,12 @@ pub async fn root(history: &dyn History, size: u64) -> Result<[u8; 32], Failure>
 
 /// Where the log has named this station's key there was a mark before it. A log that a command has just
 /// brought here says so itself, and may come without one.
-async fn lost_mark(station: &StationName, head: TreeHead, history: &dyn History) -> Result<Option<Failure>, Failure> {
+async fn lost_mark(station: &StationName, history: &dyn History) -> Result<Option<Failure>, Failure> {
     let known = |key: &LogKey| key.role == LogKeyRole::Station && key.station == *station;
     if !history.keys().await?.iter().any(known) {
         return Ok(None);
     }
+    let head = history.tree_head().await?;
     let last = history.events(head.size.saturating_sub(1), 1).await?.pop();
     let brought = last.is_some_and(|(logged, _)| {
         matches!(logged.event.body, Body::Line(LineEvent::LogMigrated { .. } | LineEvent::Restored { .. }))
