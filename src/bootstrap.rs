@@ -260,15 +260,18 @@ pub fn open_reading(config: &Config, data_dir: &Path) -> Result<Option<Reading>,
     Ok(Some(Reading { store: store.clone(), history: store.clone(), people: store }))
 }
 
-fn custody(config: &Config, data_dir: &Path, store: &Arc<LogStore>, bucket: Option<Bucket>) -> Custody {
-    let signer: Arc<dyn LogSigner> = match &config.log.key {
+fn signer(config: &Config, data_dir: &Path) -> Arc<dyn LogSigner> {
+    match &config.log.key {
         LogKey::File(path) => Arc::new(KeyFile::new(path.clone().unwrap_or_else(|| data_dir.join(KeyFile::FILE)))),
         LogKey::Token(token) => Arc::new(TokenSigner::new(WorkerTokens::of_this_program(), token)),
-    };
+    }
+}
+
+fn custody(config: &Config, data_dir: &Path, store: &Arc<LogStore>, bucket: Option<Bucket>) -> Custody {
     Custody {
         history: store.clone(),
         checkpoints: store.clone(),
-        signer,
+        signer: signer(config, data_dir),
         places: places(config, data_dir, bucket),
         mark: Arc::new(MarkFile::of(data_dir)),
         origin: config.log.origin.clone(),

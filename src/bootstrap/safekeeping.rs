@@ -1,7 +1,7 @@
 //! The log as a whole: verified, copied, put back.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{connection, keep_practice_apart};
 use crate::adapters::mark::MarkFile;
@@ -10,10 +10,11 @@ use crate::adapters::sqlite::{self, StationLock};
 use crate::adapters::store::LogVerifier;
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::audit::TreeHead;
-use crate::audit::note::SignedCheckpoint;
+use crate::audit::event::LogKeyRole;
+use crate::audit::note::{SignedCheckpoint, VerifierKey};
 use crate::config::Config;
-use crate::domain::{Failure, ReasonCode, Sha256};
-use crate::ports::{AuditStore, HighWaterMark as _, History as _, People, Verifier, Witness};
+use crate::domain::{Failure, KeyName, ReasonCode, Sha256};
+use crate::ports::{AuditStore, HighWaterMark as _, History as _, People, Verifier, Wanted, Witness};
 use crate::runner::LogWriter;
 
 /// Reads the whole log again, without writing to it; what it notes meanwhile goes to the data directory.
@@ -36,33 +37,77 @@ fn add_archives(verifier: &mut LogVerifier, data_dir: &Path) {
     }
 }
 
-/// The newest checkpoint of this log in every place that is on another disk or in a bucket, and what
-/// could not be read.
-pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<(Vec<Witness>, Vec<Failure>), Failure> {
+/// What lies in the places that are on another disk or in a bucket.
+#[derive(Default)]
+pub struct Found {
+    /// The newest checkpoints of this log.
+    pub witnesses: Vec<Witness>,
+    /// Such as are named as this log's, and were signed by none of its keys: where they are, and of what
+    /// size. In a place where nothing else is they are witnesses: then it is the log that is another.
+    pub passed_over: Vec<(String, u64)>,
+    pub unread: Vec<Failure>,
+}
+
+pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<Found, Failure> {
     let store = match &config.log.postgres {
         Some(database) => postgres::open_reader(connection(config, data_dir, database)?)?,
         None => sqlite::open_reader(&data_dir.join(sqlite::FILE))?,
     };
     let (size, origin) = (store.tree_head().await?.size, store.origin().await?);
-    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    let mut keys: Vec<VerifierKey> = Vec::new();
+    let stations = store.keys().await?.into_iter().filter(|known| known.role == LogKeyRole::Station);
+    keys.extend(stations.filter_map(|known| known.key.parse().ok()));
+    let mut found = Found::default();
+    let Some(origin) = origin.and_then(|origin| origin.parse::<KeyName>().ok()) else { return Ok(found) };
+    // Of a log that was written anew, with keys of its own, the copies know better.
+    let signer = super::signer(config, data_dir);
+    if let Ok(Some(public)) = signer.public().await
+        && let Ok(key) = VerifierKey::from_public(origin.clone(), public)
+        && !keys.contains(&key)
+    {
+        keys.push(key);
+    }
+    let keys = Arc::new(keys);
     for place in super::places(config, data_dir, super::bucket(config).await?) {
+        let strangers = Arc::new(Mutex::new(Vec::new()));
+        let (judge, others, name) = (keys.clone(), strangers.clone(), place.name().to_owned());
+        let ours = origin.clone();
+        let counts = move |note: &str| {
+            let Ok(checkpoint) = note.parse::<SignedCheckpoint>() else { return false };
+            if *checkpoint.checkpoint().origin() != ours {
+                return false;
+            }
+            let signed = checkpoint.verify(&judge).is_ok();
+            let mut others = others.lock().unwrap_or_else(PoisonError::into_inner);
+            if !signed && others.len() < NEWEST {
+                others.push(Witness { place: name.clone(), checkpoint });
+            }
+            signed
+        };
+        let wanted = Wanted { origin: origin.clone(), log: size, count: NEWEST, counts: Arc::new(counts) };
         let notes = async {
             match place.is_elsewhere().await? {
-                true => place.newest(size, NEWEST).await,
+                true => place.newest(&wanted).await,
                 false => Ok(Vec::new()),
             }
         };
         match notes.await {
-            // Whatever else lies there is of no log, or of another one.
-            Ok(notes) => found.extend(notes.iter().filter_map(|note| {
-                let checkpoint: SignedCheckpoint = note.parse().ok()?;
-                let ours = origin.as_deref() == Some(checkpoint.checkpoint().origin().as_str());
-                ours.then(|| Witness { place: place.name().to_owned(), checkpoint })
-            })),
-            Err(failure) => unread.push(failure),
+            Ok(notes) => {
+                let strangers = std::mem::take(&mut *strangers.lock().unwrap_or_else(PoisonError::into_inner));
+                if notes.is_empty() {
+                    found.witnesses.extend(strangers);
+                } else {
+                    let size = |it: Witness| (it.place, it.checkpoint.checkpoint().head().size);
+                    found.passed_over.extend(strangers.into_iter().map(size));
+                }
+                found.witnesses.extend(notes.iter().filter_map(|note| {
+                    Some(Witness { place: place.name().to_owned(), checkpoint: note.parse().ok()? })
+                }));
+            }
+            Err(failure) => found.unread.push(failure),
         }
     }
-    Ok((found, unread))
+    Ok(found)
 }
 
 /// How far this station has seen its log come.

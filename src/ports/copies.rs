@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use super::StoredCheckpoint;
-use crate::domain::{Failure, StationName};
+use crate::domain::{Failure, KeyName, StationName};
 
 /// Somewhere else, where copies of the checkpoints outlive what happens to the log.
 #[async_trait::async_trait]
@@ -14,7 +16,18 @@ pub trait CheckpointPlace: Send + Sync {
     /// note of the same size stays beside it. L-523.
     async fn put(&self, station: &StationName, checkpoint: &StoredCheckpoint) -> Result<(), Failure>;
 
-    /// The notes of the largest sizes, of all stations, largest first; `log`: the log's own size, where
-    /// the search best begins. What is there is not looked into: it may be anything. L-522.
-    async fn newest(&self, log: u64, count: usize) -> Result<Vec<String>, Failure>;
+    /// The notes of the largest sizes, of all stations, largest first. L-522, also where so much lies there
+    /// that does not count that what does is not found within bounds.
+    async fn newest(&self, wanted: &Wanted) -> Result<Vec<String>, Failure>;
+}
+
+/// Which notes are looked for.
+#[derive(Clone)]
+pub struct Wanted {
+    pub origin: KeyName,
+    /// The log's own size, where the search best begins.
+    pub log: u64,
+    pub count: usize,
+    /// Is a note, which may be anything, one of those? Only they make up `count`.
+    pub counts: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }

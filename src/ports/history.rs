@@ -217,6 +217,9 @@ pub trait History: Send + Sync {
     /// The event that has this id.
     async fn event(&self, id: EventId) -> Result<Option<Logged>, Failure>;
 
+    /// The event that the newest run began with; `None`: there was no run.
+    async fn newest_run(&self) -> Result<Option<u64>, Failure>;
+
     /// The newest ruling on a rollback, if any: (its event's number, size and root it was about).
     async fn rollback_ruling(&self) -> Result<Option<Logged>, Failure>;
 }

@@ -21,7 +21,7 @@ mod verification;
 pub use archiving::Archiving;
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Refusal, Registration};
-pub use copies::CheckpointPlace;
+pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
 pub use history::{
     Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary,

@@ -39,9 +39,49 @@ impl Custody {
         }
     }
 
-    /// Every key whose signatures the log ever stood by, replaced ones, too.
-    pub async fn keys(&self) -> Result<Vec<VerifierKey>, Failure> {
-        self.history.keys().await?.iter().map(|known| known.key.parse().map_err(unusable)).collect()
+    /// Every key that the log ever knew, replaced ones, too.
+    pub async fn keys(&self) -> Result<Keys, Failure> {
+        let keys = self.history.keys().await?;
+        let parsed = keys.into_iter().map(|known| known.key.parse().map_err(unusable).map(|key| (key, known)));
+        Ok(Keys(parsed.collect::<Result<_, _>>()?))
+    }
+
+    /// The key that signs for `station` now, as the log has it.
+    pub async fn station_key(&self, station: &StationName) -> Result<Option<VerifierKey>, Failure> {
+        Ok(self.keys().await?.of(station).cloned())
+    }
+}
+
+/// The log's keys, and whose they are.
+pub struct Keys(Vec<(VerifierKey, LogKey)>);
+
+impl Keys {
+    /// Those whose signature makes a text the log's word. A cosigner adds to it, and says nothing alone:
+    /// it does not see what is appended.
+    pub fn of_stations(&self) -> Vec<VerifierKey> {
+        self.stations().map(|(key, _)| key.clone()).collect()
+    }
+
+    pub fn all(&self) -> Vec<VerifierKey> {
+        self.0.iter().map(|(key, _)| key.clone()).collect()
+    }
+
+    pub fn know(&self, public: &[u8; 32]) -> bool {
+        self.0.iter().any(|(key, _)| key.public() == public)
+    }
+
+    fn of(&self, station: &StationName) -> Option<&VerifierKey> {
+        let mut ours = self.stations().filter(|(_, known)| known.station == *station && known.replaced_seq.is_none());
+        ours.next_back().map(|(key, _)| key)
+    }
+
+    /// Another station's, or its own of before.
+    fn owner(&self, public: &[u8; 32]) -> Option<&StationName> {
+        self.stations().find(|(key, _)| key.public() == public).map(|(_, known)| &known.station)
+    }
+
+    fn stations(&self) -> impl DoubleEndedIterator<Item = &(VerifierKey, LogKey)> {
+        self.0.iter().filter(|(_, known)| known.role == LogKeyRole::Station)
     }
 }
 
@@ -58,15 +98,18 @@ pub async fn open_log(log: &LogWriter, custody: &Custody) -> Result<VerifierKey,
         log.append(vec![opened]).await?;
     }
     let origin = custody.origin(&log.station).await?;
-    let known = station_key(&custody.history.keys().await?, &log.station)?;
+    // Read in this order: a rotation is in the log before it is in the file.
     let mut public = custody.signer.public().await?;
+    let keys = custody.keys().await?;
+    let known = keys.of(&log.station).cloned();
     if let Some(known) = &known
         && public.as_ref() != Some(known.public())
-        && custody.signer.successor().await?.as_ref() == Some(known.public())
     {
-        // A rotation ended between the log and the file.
-        custody.signer.succeed().await?;
-        public = Some(*known.public());
+        // A rotation ended between the log and the file, or is just being made.
+        if custody.signer.successor().await?.as_ref() == Some(known.public()) {
+            succeed(custody, known.public()).await?;
+        }
+        public = custody.signer.public().await?;
     }
     let (key, added) = match (known, public) {
         (Some(known), Some(public)) if *known.public() == public => (known, None),
@@ -77,6 +120,14 @@ pub async fn open_log(log: &LogWriter, custody: &Custody) -> Result<VerifierKey,
         }
         (Some(known), None) => {
             let cause = format!("the signing key {} is gone: put it back, or rotate it", id(&known));
+            return Err(unusable(cause));
+        }
+        (None, Some(public)) if keys.know(&public) => {
+            let owner = keys.owner(&public).map_or("a cosigner".to_owned(), |station| format!("station {station}"));
+            let cause = format!(
+                "the signing key here is known to the log as that of {owner}: where the data directory was copied, \
+                 or the station renamed, put this key aside, and the station gets one of its own"
+            );
             return Err(unusable(cause));
         }
         (None, public) => {
@@ -104,13 +155,10 @@ const NAMED: [u8; 16] = *b"the log is named";
 /// never knew (a lost key's successor, the next one of a token), it is that; else a new one is made.
 pub async fn rotate_key(log: &LogWriter, custody: &Custody) -> Result<VerifierKey, Failure> {
     let origin = custody.origin(&log.station).await?;
-    let keys = custody.history.keys().await?;
-    let old = station_key(&keys, &log.station)?;
-    let Some(old) = old else { return open_log(log, custody).await };
-    let all = custody.keys().await?;
-    let known = |public: &[u8; 32]| all.iter().any(|key| key.public() == public);
+    let keys = custody.keys().await?;
+    let Some(old) = keys.of(&log.station) else { return open_log(log, custody).await };
     let (public, waits) = match custody.signer.public().await? {
-        Some(public) if !known(&public) => (public, false),
+        Some(public) if !keys.know(&public) => (public, false),
         Some(_) => (custody.signer.make_successor().await?, true),
         None => (custody.signer.create().await?, false),
     };
@@ -119,15 +167,17 @@ pub async fn rotate_key(log: &LogWriter, custody: &Custody) -> Result<VerifierKe
     log.line(LineEvent::LogKeyAdded { key: text, role: LogKeyRole::Station, replaces }).await?;
     if waits {
         // Should the power fail before this, the next start does it.
-        custody.signer.succeed().await?;
+        succeed(custody, key.public()).await?;
     }
     Ok(key)
 }
 
-/// The key that signs for `station` now, as the log has it.
-fn station_key(keys: &[LogKey], station: &StationName) -> Result<Option<VerifierKey>, Failure> {
-    let ours = |key: &&LogKey| key.role == LogKeyRole::Station && key.station == *station && key.replaced_seq.is_none();
-    keys.iter().rev().find(ours).map(|known| known.key.parse().map_err(unusable)).transpose()
+/// The successor, which is `public`, takes the key's place, unless another process has just seen to it.
+async fn succeed(custody: &Custody, public: &[u8; 32]) -> Result<(), Failure> {
+    match custody.signer.succeed().await {
+        Err(_) if custody.signer.public().await?.as_ref() == Some(public) => Ok(()),
+        ended => ended,
+    }
 }
 
 /// Short, as it stands in a note's signature lines and `audit key list`.

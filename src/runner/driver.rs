@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
+use super::custody::Custody;
 use super::equipment::Equipment;
 use super::log::LogWriter;
 use super::presence::Presence;
+use super::rollback;
 use crate::audit::event::{LabelKind, LabelStatus, Purpose};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::profile::{IdentifySource, Profile, TokenPlan};
 use crate::domain::{Device, Failure, ReasonCode, Step, Variables, Verdict};
 use crate::ports::{
-    BoardDialogue, Claim, ClaimAnswer, Cloud, HighWaterMark, LabelPrinter, Logged, Receipt, Token, TokenAccess, Tokens,
+    BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, Logged, Receipt, Token, TokenAccess, Tokens,
 };
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide, device_variables};
 
@@ -26,9 +28,12 @@ pub struct Shared {
     pub tokens: Arc<dyn Tokens>,
     pub cloud: Arc<dyn Cloud>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
-    pub mark: Arc<dyn HighWaterMark>,
+    pub custody: Custody,
     pub practice: bool,
     pub presence: Arc<Presence>,
+    /// Held while the mark is compared with the log and raised: what one lane has just marked is compared
+    /// with what the next one finds.
+    pub marking: Arc<Mutex<()>>,
     /// How long after an I/O error the board's departure may still show up as its cause.
     pub grace: Duration,
 }
@@ -41,9 +46,10 @@ impl Shared {
             tokens: equipment.tokens.clone(),
             cloud: equipment.cloud.clone(),
             printer: equipment.printer.clone(),
-            mark: equipment.custody.mark.clone(),
+            custody: equipment.custody.clone(),
             practice: config.station.practice,
             presence: Arc::new(Presence::default()),
+            marking: Arc::new(Mutex::new(())),
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
         }
     }
@@ -63,16 +69,11 @@ impl Shared {
         Ok(obstacle.map_or(input, Input::Barred))
     }
 
-    /// The mark is at the log's head, and on disk.
+    /// The log goes on from the mark, and the mark is at the log's head, and on disk.
     async fn raise_the_mark(&self) -> Result<(), Failure> {
-        let head = self.log.store.head().await?;
-        let stands = self.mark.raise(head).await?;
-        // Another lane may have marked a later head; a log that is still shorter was put back meanwhile.
-        if stands.size > head.size && self.log.store.head().await?.size < stands.size {
-            let cause = format!("the log has {} events, and had {} before", head.size, stands.size);
-            return Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause));
-        }
-        Ok(())
+        let _one = self.marking.lock().await;
+        let head = rollback::goes_on(&self.custody).await?;
+        self.custody.mark.raise(head).await.map(drop)
     }
 }
 
@@ -121,7 +122,7 @@ pub async fn run_board(
     channel: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
     updates: Updates,
 ) {
-    let run = match begin(&shared.log, started).await {
+    let run = match begin(&shared, started).await {
         Ok(run) => run,
         Err(failure) => {
             let _ = updates.send((arrival, Outcome::Unrecorded(None, failure))).await;
@@ -136,7 +137,10 @@ pub async fn go_on(shared: Shared, profile: Arc<Profile>, run: Run, input: Input
     Driver::new(shared, profile, run, 0, mpsc::channel(1), updates).drive(input).await;
 }
 
-async fn begin(log: &LogWriter, started: RunEvent) -> Result<Run, Failure> {
+async fn begin(shared: &Shared, started: RunEvent) -> Result<Run, Failure> {
+    // A database may be put back, and answer, without anybody's having noticed that it was away.
+    rollback::goes_on(&shared.custody).await?;
+    let log = &shared.log;
     let event = log.run_event(log.new_run()?, started)?;
     let logged = log.append(vec![event]).await?;
     let first = logged.first().ok_or_else(|| Failure::new(ReasonCode::STORE_FAILED, "no receipt for run-started"))?;

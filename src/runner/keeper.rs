@@ -11,9 +11,9 @@ use super::custody::{Custody, open_log};
 use super::log::LogWriter;
 use super::rollback;
 use super::view::{Copies, CopyPlace, Health};
-use crate::audit::LineEvent;
 use crate::audit::event::LogKeyRole;
-use crate::audit::note::{Checkpoint, NoteKey, SignedCheckpoint};
+use crate::audit::note::{Checkpoint, NoteKey, SignedCheckpoint, VerifierKey};
+use crate::audit::{LineEvent, TreeHead};
 use crate::domain::{Failure, ReasonCode, StationName};
 use crate::ports::{CheckpointPlace, StoredCheckpoint};
 
@@ -27,7 +27,16 @@ const FAREWELL: Duration = Duration::from_secs(20);
 pub struct Keeper {
     orders: mpsc::Sender<Order>,
     copies: watch::Receiver<Copies>,
+    doubts: mpsc::Receiver<Failure>,
     task: JoinHandle<()>,
+}
+
+/// What the station hears of it.
+pub enum News {
+    /// How the copies are, when that has changed.
+    Copies(Copies),
+    /// Why the log is not vouched for: [`rollback::blocks`] the station.
+    Doubt(Failure),
 }
 
 enum Order {
@@ -41,8 +50,9 @@ impl Keeper {
     pub fn start(log: LogWriter, custody: Custody, every: Duration) -> Self {
         let (orders, order_receiver) = mpsc::channel(4);
         let (sender, copies) = watch::channel(Copies::unknown(&custody));
-        let task = tokio::spawn(work(log, custody, every, order_receiver, sender));
-        Self { orders, copies, task }
+        let (doubter, doubts) = mpsc::channel(1);
+        let task = tokio::spawn(work(log, custody, every, order_receiver, sender, doubter));
+        Self { orders, copies, doubts, task }
     }
 
     pub fn checkpoint_soon(&self) {
@@ -50,11 +60,11 @@ impl Keeper {
         let _ = self.orders.try_send(Order::Now);
     }
 
-    /// How the copies are; resolves when that has changed.
-    pub async fn changed(&mut self) -> Copies {
-        match self.copies.changed().await {
-            Ok(()) => self.copies.borrow_and_update().clone(),
-            Err(_) => std::future::pending().await,
+    pub async fn news(&mut self) -> News {
+        tokio::select! {
+            Some(failure) = self.doubts.recv() => News::Doubt(failure),
+            Ok(()) = self.copies.changed() => News::Copies(self.copies.borrow_and_update().clone()),
+            else => std::future::pending().await,
         }
     }
 
@@ -107,7 +117,7 @@ pub async fn cosign(
     let mut signed: SignedCheckpoint =
         stored.note.parse().map_err(|error| broken(format!("checkpoint {}: {error}", stored.size)))?;
     let keys = custody.keys().await?;
-    signed.verify(&keys).map_err(|error| broken(format!("checkpoint {}: {error}", stored.size)))?;
+    signed.verify(&keys.of_stations()).map_err(|error| broken(format!("checkpoint {}: {error}", stored.size)))?;
     let head = signed.checkpoint().head();
     if rollback::root(&*custody.history, head.size).await? != head.root {
         return Err(broken(format!("the log's first {} events are not those of the checkpoint", head.size)));
@@ -118,7 +128,7 @@ pub async fn cosign(
         return Err(Failure::new(ReasonCode::LOG_KEY, cause));
     }
     signed.cosign(key).map_err(|error| Failure::new(ReasonCode::LOG_KEY, error.to_string()))?;
-    if !keys.contains(key.verifier()) {
+    if !keys.know(key.verifier().public()) {
         let key = key.verifier().to_string();
         log.line(LineEvent::LogKeyAdded { key, role: LogKeyRole::Cosigner, replaces: None }).await?;
     }
@@ -131,31 +141,37 @@ pub async fn cosign(
 /// The log's newest checkpoint, made and stored where the log has grown since the last one. `None`: the
 /// log is empty.
 async fn checkpoint(log: &LogWriter, custody: &Custody) -> Result<Option<StoredCheckpoint>, Failure> {
-    let key = open_log(log, custody).await?;
-    // Read in this order: a PASS in between raises both.
-    let mark = custody.mark.read().await?;
-    let head = custody.history.tree_head().await?;
-    if let Some(mark) = mark
-        && rollback::contradicts(&*custody.history, head, mark).await?
-    {
-        // Put back while the station ran: whoever signed it would vouch for two logs.
-        let cause = format!("the log has {} events and is not the one that had {}", head.size, mark.size);
-        return Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause));
+    for _ in 0..ROTATIONS {
+        let key = open_log(log, custody).await?;
+        // Whoever signed a log that was put back would vouch for two.
+        let head = rollback::goes_on(custody).await?;
+        let latest = custody.history.latest_checkpoint().await?;
+        if let Some(latest) = latest.filter(|latest| latest.size == head.size) {
+            return Ok(Some(latest));
+        }
+        if head.size == 0 {
+            return Ok(None);
+        }
+        let signed = sign(custody, &key, head).await;
+        // A command may rotate the key at any moment, and what a key signs beyond its replacement counts for
+        // nothing, for ever. One that stands in the log still stood when `head` was read.
+        if custody.station_key(&log.station).await?.as_ref() == Some(&key) {
+            let checkpoint = StoredCheckpoint { size: head.size, note: signed?.to_string() };
+            custody.checkpoints.keep(&checkpoint).await?;
+            return Ok(Some(checkpoint));
+        }
     }
-    let latest = custody.history.latest_checkpoint().await?;
-    if let Some(latest) = latest.filter(|latest| latest.size == head.size) {
-        return Ok(Some(latest));
-    }
-    if head.size == 0 {
-        return Ok(None);
-    }
+    Err(Failure::new(ReasonCode::LOG_KEY, "the signing key was rotated again and again"))
+}
+
+/// A person rotates a key once; that the next try meets another rotation is no accident.
+const ROTATIONS: usize = 3;
+
+async fn sign(custody: &Custody, key: &VerifierKey, head: TreeHead) -> Result<SignedCheckpoint, Failure> {
     let text = Checkpoint::new(key.name().clone(), head);
     let signature = custody.signer.sign(text.to_string().as_bytes()).await?;
-    let signed = SignedCheckpoint::attach(text, &key, &signature)
-        .map_err(|error| Failure::new(ReasonCode::LOG_KEY, error.to_string()))?;
-    let checkpoint = StoredCheckpoint { size: head.size, note: signed.to_string() };
-    custody.checkpoints.keep(&checkpoint).await?;
-    Ok(Some(checkpoint))
+    SignedCheckpoint::attach(text, key, &signature)
+        .map_err(|error| Failure::new(ReasonCode::LOG_KEY, error.to_string()))
 }
 
 /// To every place at once; what failed.
@@ -174,6 +190,7 @@ async fn work(
     every: Duration,
     mut orders: mpsc::Receiver<Order>,
     out: watch::Sender<Copies>,
+    doubts: mpsc::Sender<Failure>,
 ) {
     let (newest, _) = watch::channel(None);
     let (told, mut tells) = mpsc::channel(16);
@@ -199,6 +216,10 @@ async fn work(
             }
         }
         state.made = make(&log, &custody, &newest).await;
+        if let Some(doubt) = state.made.as_ref().err().filter(|failure| rollback::blocks(failure)) {
+            // One that has not been heard yet says the same.
+            let _ = doubts.try_send(doubt.clone());
+        }
         out.send_replace(state.picture(&custody));
     };
     state.made = make(&log, &custody, &newest).await;

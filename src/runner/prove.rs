@@ -106,7 +106,7 @@ async fn covering(log: &LogWriter, custody: &Custody, seq: u64) -> Result<Coveri
     let stored = latest.ok_or_else(|| broken(format!("no checkpoint covers event {seq}")))?;
     let unfit = |error: &dyn std::fmt::Display| broken(format!("checkpoint {}: {error}", stored.size));
     let checkpoint: SignedCheckpoint = stored.note.parse().map_err(|error| unfit(&error))?;
-    let all = custody.keys().await?;
+    let all = custody.keys().await?.all();
     let keys = checkpoint.verify(&all).map_err(|error| unfit(&error))?.into_iter().cloned().collect();
     Ok(Covering { checkpoint, keys, uncopied })
 }

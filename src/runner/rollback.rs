@@ -13,6 +13,7 @@
 //! be read, until the next run of a board, because what they would have told is not known.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
@@ -23,13 +24,11 @@ use crate::audit::note::{Checkpoint, SignedCheckpoint, VerifierKey};
 use crate::audit::proof::{ProveError, root_at};
 use crate::audit::{Body, LineEvent, TreeHead};
 use crate::domain::{Failure, KeyName, ReasonCode, Sha256, StationName};
-use crate::ports::{History, LogKey, Logged};
+use crate::ports::{History, LogKey, Logged, Wanted};
 
 /// Copies that are looked at in each place. An older one tells nothing that a newer one does not, as
 /// long as the log is one; `audit verify` compares all that it is given.
 const NEWEST: usize = 32;
-/// Events after a ruling among which a run's is looked for.
-const SINCE_RULING: u32 = 256;
 
 /// How the log stands to what is known of it elsewhere.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,10 +88,10 @@ fn size_of(note: &str) -> Option<u64> {
     note.lines().nth(1)?.parse().ok()
 }
 
-/// Compares the log with everything that is known of it elsewhere.
+/// Compares the log with everything that is known of it elsewhere. What is known is read first and the
+/// log last: whatever is said of it in between, by stations that go on writing, it is by then.
 pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing, Failure> {
     let history = &*custody.history;
-    let head = history.tree_head().await?;
     let trust = Trust::of(station, custody).await?;
     let mut evidence = Evidence::default();
     match custody.mark.read().await {
@@ -100,7 +99,7 @@ pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing,
             let checkpoint = Checkpoint::new(trust.origin.clone(), mark);
             evidence.notes.push((mark, checkpoint.to_string()));
         }
-        Ok(None) => evidence.unread.extend(lost_mark(station, head, history).await?),
+        Ok(None) => evidence.unread.extend(lost_mark(station, history).await?),
         Err(failure) => evidence.unread.push(failure),
     }
     if let Some(stored) = history.latest_checkpoint().await? {
@@ -109,7 +108,8 @@ pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing,
             Err(error) => tracing::warn!(size = stored.size, %error, "the log's newest checkpoint can't be read"),
         }
     }
-    copies(custody, head, &trust, &mut evidence).await;
+    copies(custody, history.tree_head().await?.size, &Arc::new(trust), &mut evidence).await;
+    let head = history.tree_head().await?;
     let mut contradicted = BTreeSet::new();
     for (known, note) in evidence.notes {
         if contradicts(history, head, known).await? {
@@ -139,6 +139,21 @@ pub async fn pass(log: &LogWriter, custody: &Custody) -> Result<(), Failure> {
     }
 }
 
+/// The log's head. L-521 where the log does not go on from the mark: it was put back while the station
+/// runs, and may have grown past the mark since.
+pub async fn goes_on(custody: &Custody) -> Result<TreeHead, Failure> {
+    // Read in this order: a PASS in between raises both.
+    let mark = custody.mark.read().await?;
+    let head = custody.history.tree_head().await?;
+    if let Some(mark) = mark
+        && contradicts(&*custody.history, head, mark).await?
+    {
+        let cause = format!("the log has {} events and is not the one that had {}", head.size, mark.size);
+        return Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause));
+    }
+    Ok(head)
+}
+
 /// Is this why a station takes no board until something changes outside of it, as opposed to a log that
 /// can't be read or written at all?
 pub fn blocks(failure: &Failure) -> bool {
@@ -159,8 +174,8 @@ struct Trust {
 impl Trust {
     async fn of(station: &StationName, custody: &Custody) -> Result<Self, Failure> {
         let origin = custody.origin(station).await?;
-        let mut keys = custody.keys().await?;
-        let new = keys.is_empty();
+        let known = custody.keys().await?;
+        let (new, mut keys) = (known.all().is_empty(), known.of_stations());
         if let Some(public) = custody.signer.public().await?
             && let Ok(key) = VerifierKey::from_public(origin.clone(), public)
             && !keys.contains(&key)
@@ -203,10 +218,13 @@ struct Evidence {
 }
 
 /// Every place at once: one that is slow holds up no other.
-async fn copies(custody: &Custody, head: TreeHead, trust: &Trust, evidence: &mut Evidence) {
+async fn copies(custody: &Custody, size: u64, trust: &Arc<Trust>, evidence: &mut Evidence) {
     let mut looks = JoinSet::new();
     for place in custody.places.iter().cloned() {
-        looks.spawn(async move { (place.newest(head.size, NEWEST).await, place) });
+        let (judge, name) = (trust.clone(), place.name().to_owned());
+        let counts = Arc::new(move |note: &str| judge.vouched(&name, note).is_some());
+        let wanted = Wanted { origin: trust.origin.clone(), log: size, count: NEWEST, counts };
+        looks.spawn(async move { (place.newest(&wanted).await, place) });
     }
     while let Some(Ok((newest, place))) = looks.join_next().await {
         match newest {
@@ -242,11 +260,12 @@ pub async fn root(history: &dyn History, size: u64) -> Result<[u8; 32], Failure>
 
 /// Where the log has named this station's key there was a mark before it. A log that a command has just
 /// brought here says so itself, and may come without one.
-async fn lost_mark(station: &StationName, head: TreeHead, history: &dyn History) -> Result<Option<Failure>, Failure> {
+async fn lost_mark(station: &StationName, history: &dyn History) -> Result<Option<Failure>, Failure> {
     let known = |key: &LogKey| key.role == LogKeyRole::Station && key.station == *station;
     if !history.keys().await?.iter().any(known) {
         return Ok(None);
     }
+    let head = history.tree_head().await?;
     let last = history.events(head.size.saturating_sub(1), 1).await?.pop();
     let brought = last.is_some_and(|(logged, _)| {
         matches!(logged.event.body, Body::Line(LineEvent::LogMigrated { .. } | LineEvent::Restored { .. }))
@@ -260,8 +279,6 @@ async fn covered(history: &dyn History, ruling: &Logged) -> Result<Covered, Fail
         Body::Line(LineEvent::Ruled { ruling: Ruling::Rollback { known, .. }, .. }) => known.iter().cloned().collect(),
         _ => BTreeSet::new(),
     };
-    let after = history.events(ruling.receipt.seq + 1, SINCE_RULING).await?;
-    let fresh = after.len() < SINCE_RULING as usize
-        && !after.iter().any(|(logged, _)| matches!(logged.event.body, Body::Run(_)));
+    let fresh = history.newest_run().await?.is_none_or(|started| started < ruling.receipt.seq);
     Ok(Covered { known, fresh })
 }

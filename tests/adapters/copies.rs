@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use lineseal::adapters::copies::{Bucket, Directory};
 use lineseal::config::S3Copies;
 use lineseal::domain::{ReasonCode, StationName};
-use lineseal::ports::{CheckpointPlace, StoredCheckpoint};
+use lineseal::ports::{CheckpointPlace, StoredCheckpoint, Wanted};
 
 use crate::aws_iot::{Peer, ministack, moto};
 
@@ -23,32 +23,37 @@ fn notes(checkpoints: &[&StoredCheckpoint]) -> Vec<String> {
     checkpoints.iter().map(|checkpoint| checkpoint.note.clone()).collect()
 }
 
+fn wanted(log: u64, count: usize) -> Wanted {
+    let counts = |note: &str| note.contains("— plant signature");
+    Wanted { origin: "plant".parse().unwrap(), log, count, counts: std::sync::Arc::new(counts) }
+}
+
 /// What every place has to do.
 async fn contract(place: &dyn CheckpointPlace) {
     let (one, two) = (station("L3-ST2"), station("ST"));
-    assert_eq!(place.newest(0, 9).await.unwrap(), Vec::<String>::new());
+    assert_eq!(place.newest(&wanted(0, 9)).await.unwrap(), Vec::<String>::new());
     let (small, large, middle) = (checkpoint(9, "a"), checkpoint(1_000_000, "b"), checkpoint(77, "c"));
     place.put(&one, &small).await.unwrap();
     place.put(&one, &large).await.unwrap();
     place.put(&two, &middle).await.unwrap();
     // By size and not by text or station, and from wherever the log itself ends.
     for log in [0, 9, 78, 1_000_000, 5_000_000, u64::MAX] {
-        assert_eq!(place.newest(log, 9).await.unwrap(), notes(&[&large, &middle, &small]), "from {log}");
-        assert_eq!(place.newest(log, 2).await.unwrap(), notes(&[&large, &middle]), "from {log}");
+        assert_eq!(place.newest(&wanted(log, 9)).await.unwrap(), notes(&[&large, &middle, &small]), "from {log}");
+        assert_eq!(place.newest(&wanted(log, 2)).await.unwrap(), notes(&[&large, &middle]), "from {log}");
     }
     // Told twice, kept once.
     place.put(&one, &large).await.unwrap();
-    assert_eq!(place.newest(0, 9).await.unwrap().len(), 3);
+    assert_eq!(place.newest(&wanted(0, 9)).await.unwrap().len(), 3);
     // After a rollback the log comes to a size for the second time: the first one's copy stays.
     let fork = checkpoint(1_000_000, "another root");
     place.put(&one, &fork).await.unwrap();
     place.put(&one, &fork).await.unwrap();
-    let mut two_of_a_size = place.newest(0, 2).await.unwrap();
+    let mut two_of_a_size = place.newest(&wanted(0, 2)).await.unwrap();
     two_of_a_size.sort();
     let mut expected = notes(&[&large, &fork]);
     expected.sort();
     assert_eq!(two_of_a_size, expected);
-    assert_eq!(place.newest(0, 9).await.unwrap().len(), 4);
+    assert_eq!(place.newest(&wanted(0, 9)).await.unwrap().len(), 4);
 }
 
 #[tokio::test]
@@ -57,8 +62,8 @@ async fn a_folder_keeps_every_copy_and_finds_the_newest() {
     std::fs::write(copies.path().join("holiday.jpg"), b"\xff\xd8").unwrap();
     let place = Directory::new(copies.path(), data.path());
     contract(&place).await;
-    let name = "L3-ST2-00000000000000000009.checkpoint";
-    assert_eq!(std::fs::read_to_string(copies.path().join(name)).unwrap(), checkpoint(9, "a").note);
+    let names = std::fs::read_dir(copies.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().any(|name| name.to_string_lossy().starts_with("L3-ST2-00000000000000000009.")));
 }
 
 #[tokio::test]
@@ -80,7 +85,7 @@ async fn a_share_that_is_not_mounted_is_a_failure_and_is_not_made() {
     let share = data.path().join("share");
     let place = Directory::new(&share, data.path());
     assert_eq!(place.put(&station("S"), &checkpoint(1, "a")).await.unwrap_err().code, ReasonCode::COPY_FAILED);
-    let failure = place.newest(1, 1).await.unwrap_err();
+    let failure = place.newest(&wanted(1, 1)).await.unwrap_err();
     assert_eq!(failure.code, ReasonCode::COPIES_UNREADABLE);
     assert!(failure.cause.contains("share"), "{failure}");
     assert_eq!(place.is_elsewhere().await.unwrap_err().code, ReasonCode::COPIES_UNREADABLE);
@@ -161,13 +166,13 @@ async fn a_bucket_that_is_not_there_or_not_reached_is_a_failure() {
     let peer = moto().await;
     let away = Bucket::with_credentials(&plan(peer, "no-such-bucket", ""), peer.station.clone());
     assert_eq!(away.put(&station("S"), &checkpoint(1, "a")).await.unwrap_err().code, ReasonCode::COPY_FAILED);
-    let failure = away.newest(1, 1).await.unwrap_err();
+    let failure = away.newest(&wanted(1, 1)).await.unwrap_err();
     assert_eq!(failure.code, ReasonCode::COPIES_UNREADABLE);
     assert!(failure.cause.contains("ListObjectsV2: NoSuchBucket"), "{failure}");
     // MiniStack has no buckets, and says first of all who may not ask.
     let guarded = ministack().await;
     let stranger = Bucket::with_credentials(&plan(guarded, "copies-1", ""), guarded.station.clone());
-    let failure = stranger.newest(1, 1).await.unwrap_err();
+    let failure = stranger.newest(&wanted(1, 1)).await.unwrap_err();
     assert!(failure.cause.contains("AccessDenied"), "{failure}");
 
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -176,5 +181,27 @@ async fn a_bucket_that_is_not_there_or_not_reached_is_a_failure() {
     let mut plan = plan(peer, "copies", "");
     plan.endpoint = Some(format!("http://{address}"));
     let away = Bucket::with_credentials(&plan, peer.station.clone());
-    assert_eq!(away.newest(1, 1).await.unwrap_err().code, ReasonCode::COPIES_UNREADABLE);
+    assert_eq!(away.newest(&wanted(1, 1)).await.unwrap_err().code, ReasonCode::COPIES_UNREADABLE);
+}
+
+/// Files that sort before the genuine copies must not keep them from being looked at, nor the look endless.
+#[tokio::test]
+async fn junk_of_huge_sizes_hides_no_copy_and_a_flood_of_it_is_no_good_place() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let place = Directory::new(copies.path(), data.path());
+    let (name, genuine) = (station("S"), checkpoint(9, "a"));
+    place.put(&name, &genuine).await.unwrap();
+    let junk = |n: u64| std::fs::write(copies.path().join(format!("S-{n:020}.checkpoint")), "plant\njunk\n").unwrap();
+    (1_000_000..1_000_040).for_each(junk);
+    assert_eq!(place.newest(&wanted(9, 32)).await.unwrap(), notes(&[&genuine]));
+    // Another log's are not even read.
+    for size in 0..1100 {
+        let note = format!("other\n{size}\n");
+        place.put(&name, &StoredCheckpoint { size: 2_000_000 + size, note }).await.unwrap();
+    }
+    assert_eq!(place.newest(&wanted(9, 32)).await.unwrap(), notes(&[&genuine]));
+    (1_000_040..1_001_100).for_each(junk);
+    let failure = place.newest(&wanted(9, 32)).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::COPIES_UNREADABLE);
+    assert!(failure.cause.contains("1024"), "{failure}");
 }

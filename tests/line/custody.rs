@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use lineseal::adapters::mark::MarkFile;
-use lineseal::audit::event::FreeText;
+use lineseal::audit::event::{FreeText, LogKeyRole};
 use lineseal::audit::note::{NoteKey, SignedCheckpoint, VerifierKey};
 use lineseal::audit::{LineEvent, TreeHead};
 use lineseal::bootstrap;
 use lineseal::config::Config;
 use lineseal::domain::profile::KeyKind;
-use lineseal::domain::{Failure, ReasonCode};
-use lineseal::ports::HighWaterMark;
+use lineseal::domain::{Failure, ReasonCode, StationName};
+use lineseal::ports::{CheckpointPlace, HighWaterMark, StoredCheckpoint, Verification, Wanted};
 use lineseal::runner::view::{Command, CopyPlace, Health, LaneState, Snapshot};
 use lineseal::runner::{Custody, LogWriter, checkpoint_and_copy, cosign, open_log, rollback, rotate_key};
 use secrecy::SecretBox;
@@ -488,7 +488,7 @@ async fn qas_key_cosigns_what_the_log_still_is() {
     let qa = NoteKey::from_seed("qa.example".parse().unwrap(), &SecretBox::new(Box::new([9; 32]))).unwrap();
     let (cosigned, failed) = cosign(&log, &custody, &qa, None).await.unwrap();
     assert_eq!(failed, []);
-    let keys = custody.keys().await.unwrap();
+    let keys = custody.keys().await.unwrap().all();
     assert_eq!(keys.len(), 2);
     let signed: SignedCheckpoint = cosigned.note.parse().unwrap();
     assert_eq!(signed.verify(&keys).unwrap().len(), 2);
@@ -514,4 +514,178 @@ async fn a_log_keeps_its_name() {
     line.config.log.origin = None;
     let (log, custody) = line.by_hand().await;
     assert_eq!(open_log(&log, &custody).await.unwrap(), key);
+}
+
+/// The file is the whole of the mark, so whoever writes it stands for a log that went back.
+async fn mark_another_story(line: &Copied<'_>, events_more: u64) {
+    let (_, custody) = line.by_hand().await;
+    let size = custody.history.tree_head().await.unwrap().size + events_more;
+    MarkFile::of(&line.bench.data_dir()).reset(TreeHead { size, root: [7; 32] }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_goes_back_below_a_running_station_takes_no_further_board() {
+    let mut line = Copied::new(1).await;
+    let chips = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
+    let mut station = line.start().await;
+    line.bench.plug(1, "A", &chips[0]);
+    assert_outcome(&station.unit().await, "PASS");
+    line.bench.unplug(1);
+    // It has grown past the mark since it was put back, so that its size tells nothing.
+    mark_another_story(&line, 0).await;
+    line.bench.plug(1, "B", &chips[1]);
+    let blocked = |snapshot: &Arc<Snapshot>| refused(snapshot, ReasonCode::LOG_ROLLED_BACK);
+    let shown = station.until("the refusal", blocked).await;
+    assert!(matches!(&shown.log, Health::Bad(failure) if failure.code == ReasonCode::LOG_ROLLED_BACK));
+    assert_eq!(log::all(&station.log(), "claimed").len(), 1, "the second board is not taken");
+    line.rule().await;
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keeper_that_finds_the_log_put_back_stops_the_station_before_any_board() {
+    let mut line = Copied::new(1).await;
+    line.config.log.checkpoint_every = Duration::from_millis(100);
+    let mut station = line.start().await;
+    station.until("a first copy", |snapshot| snapshot.copies.health == Health::Good).await;
+    mark_another_story(&line, 1000).await;
+    let bad =
+        |snapshot: &Arc<Snapshot>| matches!(&snapshot.log, Health::Bad(f) if f.code == ReasonCode::LOG_ROLLED_BACK);
+    station.until("the log's state", bad).await;
+    station.stop().await;
+}
+
+/// A place that another station copies to just while this one looks.
+struct Growing {
+    log: LogWriter,
+    custody: Custody,
+}
+
+#[async_trait::async_trait]
+impl CheckpointPlace for Growing {
+    fn name(&self) -> &str {
+        "a busy share"
+    }
+    async fn is_elsewhere(&self) -> Result<bool, Failure> {
+        Ok(true)
+    }
+    async fn put(&self, _: &StationName, _: &StoredCheckpoint) -> Result<(), Failure> {
+        Ok(())
+    }
+    async fn newest(&self, _: &Wanted) -> Result<Vec<String>, Failure> {
+        self.log.line(LineEvent::StationStopped {}).await?;
+        checkpoint_and_copy(&self.log, &self.custody).await?;
+        Ok(vec![self.custody.history.latest_checkpoint().await?.unwrap().note])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_grows_while_it_is_compared_is_not_accused() {
+    let line = Copied::new(1).await;
+    let (log, mut custody) = line.by_hand().await;
+    rollback::pass(&log, &custody).await.unwrap();
+    let growing = Growing { log: log.clone(), custody: Custody { places: Vec::new(), ..custody.clone() } };
+    custody.places = vec![Arc::new(growing)];
+    let found = rollback::found(&log.station, &custody).await.unwrap();
+    assert_eq!((found.failure(), found.contradicted.len()), (None, 0));
+}
+
+/// A mark that is read just when somebody rotates the key: between the key and the head.
+struct Rotating {
+    mark: MarkFile,
+    log: LogWriter,
+    custody: Custody,
+    /// After so many reads, and which key.
+    next: std::sync::Mutex<Option<(usize, VerifierKey)>>,
+}
+
+#[async_trait::async_trait]
+impl HighWaterMark for Rotating {
+    async fn read(&self) -> Result<Option<TreeHead>, Failure> {
+        let next = self.next.lock().unwrap().take();
+        if let Some((reads, old)) = next {
+            if reads > 0 {
+                *self.next.lock().unwrap() = Some((reads - 1, old));
+                return self.mark.read().await;
+            }
+            let public = self.custody.signer.make_successor().await?;
+            let key = VerifierKey::from_public(old.name().clone(), public).unwrap().to_string();
+            let (role, replaces) = (LogKeyRole::Station, Some(old.to_string()));
+            self.log.line(LineEvent::LogKeyAdded { key, role, replaces }).await?;
+        }
+        self.mark.read().await
+    }
+    async fn raise(&self, head: TreeHead) -> Result<TreeHead, Failure> {
+        self.mark.raise(head).await
+    }
+    async fn reset(&self, head: TreeHead) -> Result<(), Failure> {
+        self.mark.reset(head).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_rotated_while_it_signs_leaves_no_checkpoint_that_is_refused_for_ever() {
+    let line = Copied::new(1).await;
+    let (log, mut custody) = line.by_hand().await;
+    let old = open_log(&log, &custody).await.unwrap();
+    let rotating = Rotating {
+        mark: MarkFile::of(&line.bench.data_dir()),
+        log: log.clone(),
+        custody: custody.clone(),
+        next: std::sync::Mutex::new(None),
+    };
+    let rotating = Arc::new(rotating);
+    rollback::pass(&log, &custody).await.unwrap();
+    custody.mark = rotating.clone();
+    custody.places.clear();
+    // The comparison reads the mark first; then comes the one between the key and the head.
+    *rotating.next.lock().unwrap() = Some((1, old.clone()));
+    log.line(LineEvent::StationStopped {}).await.unwrap();
+    assert_eq!(checkpoint_and_copy(&log, &custody).await, Ok(Vec::new()));
+    let newest: SignedCheckpoint = custody.history.latest_checkpoint().await.unwrap().unwrap().note.parse().unwrap();
+    let key = custody.station_key(&log.station).await.unwrap().unwrap();
+    assert_ne!(key, old);
+    newest.verify(std::slice::from_ref(&key)).unwrap();
+    let verified = bootstrap::verifier(&line.config, &line.bench.data_dir(), &[]).unwrap();
+    let verify = move || {
+        let mut verified = verified;
+        verified.verify(&Verification::default(), &mut |_| {})
+    };
+    tokio::task::spawn_blocking(verify).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_is_one_stations_also_where_a_data_directory_was_copied() {
+    let line = Copied::new(1).await;
+    let (log, custody) = line.by_hand().await;
+    rollback::pass(&log, &custody).await.unwrap();
+    let second = LogWriter { station: "ST-2".parse().unwrap(), ..log };
+    let failure = rollback::pass(&second, &custody).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::LOG_KEY);
+    assert!(failure.cause.contains("PRACTICE"), "{failure}");
+}
+
+/// A cosigner does not see what is appended: its name alone makes no checkpoint the log's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_only_a_cosigner_signed_is_no_evidence() {
+    let line = Copied::new(1).await;
+    let (log, custody) = line.by_hand().await;
+    assert_eq!(checkpoint_and_copy(&log, &custody).await, Ok(Vec::new()));
+    let qa = NoteKey::from_seed("qa.example".parse().unwrap(), &SecretBox::new(Box::new([9; 32]))).unwrap();
+    let (cosigned, _) = cosign(&log, &custody, &qa, None).await.unwrap();
+    let alone = forge(&cosigned.note, &qa, 1_000_000);
+    std::fs::write(line.copies.path().join("PRACTICE-00000000000001000000.checkpoint"), alone).unwrap();
+    assert_eq!(rollback::pass(&log, &custody).await, Ok(()));
+}
+
+/// The note's text with another size, signed by this key alone.
+fn forge(note: &str, key: &NoteKey, size: u64) -> String {
+    let signed: SignedCheckpoint = note.parse().unwrap();
+    let origin = signed.checkpoint().origin().clone();
+    let text = lineseal::audit::note::Checkpoint::new(origin.clone(), TreeHead { size, root: [7; 32] });
+    let log_key = NoteKey::from_seed(origin, &SecretBox::new(Box::new([1; 32]))).unwrap();
+    let mut forged = SignedCheckpoint::sign(text, &log_key).unwrap();
+    forged.cosign(key).unwrap();
+    forged.to_string()
 }

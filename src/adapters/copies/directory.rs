@@ -1,5 +1,7 @@
 //! Copies in a folder: a share, a second disk, a stick.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -10,10 +12,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{LONGEST_NOTE, name, size_in, unread, unwritten};
+use super::{LONGEST_NOTE, LOOKED, flooded, name, size_in, tag, unread, unwritten};
 use crate::adapters::durable;
 use crate::domain::{Failure, StationName};
-use crate::ports::{CheckpointPlace, StoredCheckpoint};
+use crate::ports::{CheckpointPlace, StoredCheckpoint, Wanted};
 
 /// A share whose server is gone answers nothing for minutes.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -65,11 +67,11 @@ impl CheckpointPlace for Directory {
     async fn put(&self, station: &StationName, checkpoint: &StoredCheckpoint) -> Result<(), Failure> {
         let (station, size, note) = (station.clone(), checkpoint.size, checkpoint.note.clone());
         let kept = self.blocking(move |path| {
-            let first = path.join(name(&station, size, None));
+            let first = path.join(name(&station, size, &note, false));
             if keeps(&first, &note)? {
                 return Ok(());
             }
-            let beside = path.join(name(&station, size, Some(&note)));
+            let beside = path.join(name(&station, size, &note, true));
             match keeps(&beside, &note)? {
                 true => Ok(()),
                 false => Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} was altered", beside.display()))),
@@ -78,16 +80,31 @@ impl CheckpointPlace for Directory {
         kept.await.map_err(|error| unwritten(&self.name, error))
     }
 
-    async fn newest(&self, _log: u64, count: usize) -> Result<Vec<String>, Failure> {
+    async fn newest(&self, wanted: &Wanted) -> Result<Vec<String>, Failure> {
+        let Wanted { origin, count, counts, .. } = wanted.clone();
         let read = self.blocking(move |path| {
-            let mut names = Vec::new();
+            let log = tag(origin.as_str());
+            let (mut names, mut more) = (BinaryHeap::new(), false);
             for entry in path.read_dir()? {
                 let name = entry?.file_name();
-                names.extend(name.to_str().and_then(size_in).map(|size| (size, name)));
+                let Some(size) = name.to_str().and_then(|name| size_in(name, &log)) else { continue };
+                names.push(Reverse((size, name)));
+                if names.len() > LOOKED {
+                    names.pop();
+                    more = true;
+                }
             }
-            names.sort_unstable_by(|a, b| b.cmp(a));
-            names.truncate(count);
-            names.iter().map(|(_, name)| read(&path.join(name))).collect::<io::Result<Vec<_>>>()
+            let mut notes = Vec::new();
+            for Reverse((_, name)) in names.into_sorted_vec() {
+                let note = read(&path.join(name))?;
+                if counts(&note) {
+                    notes.push(note);
+                }
+                if notes.len() == count {
+                    return Ok(notes);
+                }
+            }
+            if more { Err(io::Error::other(flooded())) } else { Ok(notes) }
         });
         read.await.map_err(|error| unread(&self.name, error))
     }
@@ -105,6 +122,10 @@ fn keeps(path: &Path, note: &str) -> io::Result<bool> {
 /// What is no text is no note: it may be read as one that nobody signed.
 fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
+    // A pipe would be waited for.
+    if !path.metadata()?.is_file() {
+        return Ok(String::new());
+    }
     File::open(path)?.take(LONGEST_NOTE).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -11,20 +11,22 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 
-use super::{LONGEST_NOTE, SUFFIX, short_hash, unread, unwritten};
+use super::{LONGEST_NOTE, LOOKED, SUFFIX, flooded, may_be_of, tag, tags, unread, unwritten};
 use crate::config::S3Copies;
 use crate::domain::{Failure, StationName};
-use crate::ports::{CheckpointPlace, StoredCheckpoint};
+use crate::ports::{CheckpointPlace, StoredCheckpoint, Wanted};
 
 /// One call, its retries included.
 const WITHIN: Duration = Duration::from_secs(15);
+/// The search for the newest, whatever lies there.
+const SEARCH_WITHIN: Duration = Duration::from_secs(60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// The search for the newest begins this many events before the log's own end, and goes back by ever
 /// larger steps.
 const FIRST_STEP: u64 = 4096;
 
 /// A bucket and a prefix in it. Objects are named by size first, so that S3's own order is theirs and
-/// the newest are found without listing years of them: `<prefix><size, 20 digits>-<station>.checkpoint`.
+/// the newest are found without listing years of them: `<prefix><size, 20 digits>-<station>.<log>.checkpoint`.
 pub struct Bucket {
     client: Client,
     bucket: String,
@@ -98,9 +100,10 @@ impl Bucket {
         Ok(String::from_utf8_lossy(&body.into_bytes()).into_owned())
     }
 
-    /// The last `count` names after `start`, in S3's order.
-    async fn names(&self, start: &str, count: usize) -> Result<VecDeque<String>, String> {
-        let mut names = VecDeque::new();
+    /// The last names of the log `log` after `start` and up to `end`, in S3's order, and whether there are
+    /// more than [`LOOKED`].
+    async fn names(&self, start: &str, end: Option<&str>, log: &str) -> Result<(VecDeque<String>, bool), String> {
+        let (mut names, mut more) = (VecDeque::new(), false);
         let mut pages = self
             .client
             .list_objects_v2()
@@ -112,23 +115,67 @@ impl Bucket {
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| said("ListObjectsV2", &error))?;
             let found = page.contents().iter().filter_map(|object| object.key());
-            names.extend(found.filter(|key| self.is_ours(key)).map(str::to_owned));
-            let surplus = names.len().saturating_sub(count);
+            let mut over = false;
+            for key in found {
+                over = end.is_some_and(|end| key > end);
+                if over {
+                    break;
+                }
+                names.extend(self.is_ours(key, log).then(|| key.to_owned()));
+            }
+            let surplus = names.len().saturating_sub(LOOKED);
+            more |= surplus > 0;
             names.drain(..surplus);
+            if over {
+                break;
+            }
         }
-        Ok(names)
+        Ok((names, more))
     }
 
-    fn is_ours(&self, key: &str) -> bool {
+    fn is_ours(&self, key: &str, log: &str) -> bool {
         let rest = key.strip_prefix(&self.prefix).and_then(|name| name.strip_suffix(SUFFIX));
+        let rest = rest.filter(|stem| may_be_of(stem, log));
         rest.and_then(|name| name.split_at_checked(20)).is_some_and(|(size, rest)| {
             size.parse::<u64>().is_ok() && size.bytes().all(|b| b.is_ascii_digit()) && rest.starts_with('-')
         })
     }
 
-    fn key(&self, station: &StationName, size: u64, beside: Option<&str>) -> String {
-        let hash = beside.map(|note| format!(".{}", short_hash(note))).unwrap_or_default();
-        format!("{}{size:020}-{station}{hash}{SUFFIX}", self.prefix)
+    fn key(&self, station: &StationName, size: u64, note: &str, beside: bool) -> String {
+        format!("{}{size:020}-{station}{}{SUFFIX}", self.prefix, tags(note, beside))
+    }
+
+    async fn search(&self, wanted: &Wanted) -> Result<Vec<String>, String> {
+        let log = tag(wanted.origin.as_str());
+        let (mut notes, mut looked) = (Vec::new(), 0);
+        let (mut step, mut end) = (FIRST_STEP, None);
+        loop {
+            let start = wanted.log.saturating_sub(step);
+            // Nothing sorts before all digits but their prefix.
+            let after = if start == 0 { self.prefix.clone() } else { format!("{}{start:020}", self.prefix) };
+            let (names, more) = self.names(&after, end.as_deref(), &log).await?;
+            for name in names.iter().rev() {
+                if looked == LOOKED {
+                    return Err(flooded());
+                }
+                looked += 1;
+                let note = self.get(name).await?;
+                if (wanted.counts)(&note) {
+                    notes.push(note);
+                }
+                if notes.len() == wanted.count {
+                    return Ok(notes);
+                }
+            }
+            if more {
+                return Err(flooded());
+            }
+            if start == 0 {
+                return Ok(notes);
+            }
+            step = step.saturating_mul(64);
+            end = Some(after);
+        }
     }
 }
 
@@ -144,31 +191,18 @@ impl CheckpointPlace for Bucket {
 
     async fn put(&self, station: &StationName, checkpoint: &StoredCheckpoint) -> Result<(), Failure> {
         let (size, note) = (checkpoint.size, checkpoint.note.as_str());
-        if self.keeps(&self.key(station, size, None), note).await?
-            || self.keeps(&self.key(station, size, Some(note)), note).await?
+        if self.keeps(&self.key(station, size, note, false), note).await?
+            || self.keeps(&self.key(station, size, note, true), note).await?
         {
             return Ok(());
         }
         Err(unwritten(&self.name, format!("the copy of size {size} was altered")))
     }
 
-    async fn newest(&self, log: u64, count: usize) -> Result<Vec<String>, Failure> {
-        let mut step = FIRST_STEP;
-        let names = loop {
-            let start = log.saturating_sub(step);
-            // Nothing sorts before all digits but their prefix.
-            let after = if start == 0 { self.prefix.clone() } else { format!("{}{start:020}", self.prefix) };
-            let names = self.names(&after, count).await.map_err(|cause| unread(&self.name, cause))?;
-            if names.len() >= count || start == 0 {
-                break names;
-            }
-            step = step.saturating_mul(64);
-        };
-        let mut notes = Vec::with_capacity(names.len());
-        for name in names.iter().rev() {
-            notes.push(self.get(name).await.map_err(|cause| unread(&self.name, cause))?);
-        }
-        Ok(notes)
+    async fn newest(&self, wanted: &Wanted) -> Result<Vec<String>, Failure> {
+        let late = |_| Err(format!("the search for the newest took longer than {} s", SEARCH_WITHIN.as_secs()));
+        let found = tokio::time::timeout(SEARCH_WITHIN, self.search(wanted)).await.unwrap_or_else(late);
+        found.map_err(|cause| unread(&self.name, cause))
     }
 }
 

@@ -434,6 +434,10 @@ fn joined(known: &str, new: &str) -> Option<String> {
     Some(note)
 }
 
+pub fn newest_run(session: &mut dyn Session) -> Result<Option<u64>, StoreError> {
+    session.one(sql::NEWEST_RUN, &[], |row| row.opt_count(0))
+}
+
 pub fn rollback_ruling(session: &mut dyn Session) -> Result<Option<Logged>, StoreError> {
     session.row(sql::ROLLBACK_RULING, &[], log::logged)
 }

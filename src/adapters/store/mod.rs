@@ -334,6 +334,10 @@ impl History for LogStore {
         self.in_time(self.read(move |session| log::by_id(session, id))).await
     }
 
+    async fn newest_run(&self) -> Result<Option<u64>, Failure> {
+        self.read(history::newest_run).await
+    }
+
     async fn rollback_ruling(&self) -> Result<Option<Logged>, Failure> {
         self.in_time(self.read(history::rollback_ruling)).await
     }

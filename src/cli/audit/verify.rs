@@ -61,13 +61,16 @@ fn perform(
 ) -> Result<Result<Verified, Broken>, Failure> {
     let data_dir = places(global).data_dir;
     let mut witnesses: Vec<Witness> = options.since.iter().map(witness).collect::<Result<_, _>>()?;
-    let (copies, unread) = match bootstrap::block_on(bootstrap::witnesses(config, &data_dir)) {
+    let found = match bootstrap::block_on(bootstrap::witnesses(config, &data_dir)) {
         // The verification itself says where.
         Err(failure) if failure.code == ReasonCode::STORE_CORRUPT => Default::default(),
         found => found?,
     };
-    unread.iter().for_each(|failure| output::failure(failure, language));
-    witnesses.extend(copies);
+    found.unread.iter().for_each(|failure| output::failure(failure, language));
+    for (place, size) in &found.passed_over {
+        say(&format!("{place}: a checkpoint of {size} leaves that no key of the log signed is passed over"));
+    }
+    witnesses.extend(found.witnesses);
     let noted = bootstrap::block_on(bootstrap::high_water_mark(&data_dir))?;
     let noted = noted.map(|head| ("the high-water mark".to_owned(), head)).into_iter().collect();
     let what = Verification { witnesses, noted, projections: !options.fast };

@@ -26,11 +26,11 @@ use crate::runner::custody::Custody;
 use crate::runner::driver::{Order, Outcome, Shared, Updates, go_on, run_board};
 use crate::runner::equipment::Equipment;
 use crate::runner::errands;
-use crate::runner::keeper::Keeper;
+use crate::runner::keeper::{Keeper, News};
 use crate::runner::lanes::LaneTable;
 use crate::runner::scan::{BoardEvent, Scanner};
 use crate::runner::spool::Spool;
-use crate::runner::view::{BatchView, Command, Copies, Health, ManifestView, Snapshot};
+use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
 
 use outage::{Look, Outage};
 
@@ -253,7 +253,10 @@ impl Station {
                 },
                 Some(_) = self.runs.join_next(), if !self.runs.is_empty() => {}
                 looked = outage::looked(&mut self.looking), if !stopping => self.looked_again(looked, &mut updates).await?,
-                copies = changed(&mut self.keeper) => self.view.copies = copies,
+                news = news(&mut self.keeper) => match news {
+                    News::Copies(copies) => self.view.copies = copies,
+                    News::Doubt(failure) => self.block(failure),
+                },
                 Some((cloud, printer)) = health.recv() => {
                     self.view.cloud = cloud;
                     self.view.printer = printer;
@@ -607,10 +610,10 @@ fn lacks_manifest(profile: &Profile, batch: Option<&Batch>) -> Option<Failure> {
     Some(Failure::new(ReasonCode::MANIFEST_MISSING, cause))
 }
 
-/// News of the copies; none where nothing is copied yet.
-async fn changed(keeper: &mut Option<Keeper>) -> Copies {
+/// The keeper's; none while there is none.
+async fn news(keeper: &mut Option<Keeper>) -> News {
     match keeper {
-        Some(keeper) => keeper.changed().await,
+        Some(keeper) => keeper.news().await,
         None => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use super::leaves::Leaves;
 use super::{Stop, broken};
 use crate::adapters::store::session::{Session, stored, values};
 use crate::adapters::store::sql;
-use crate::audit::event::Ruling;
+use crate::audit::event::{LogKeyRole, Ruling};
 use crate::audit::note::{Checkpoint, SignedCheckpoint, VerifierKey};
 use crate::audit::{Body, Event, LineEvent, TreeHead, TreeState};
 use crate::domain::KeyName;
@@ -45,6 +45,7 @@ pub(super) struct Vouched {
 
 struct Known {
     key: VerifierKey,
+    role: LogKeyRole,
     replaced: Option<u64>,
 }
 
@@ -135,14 +136,14 @@ impl Vouched {
             Body::Line(LineEvent::LogOpened { origin }) => {
                 self.origin.get_or_insert_with(|| origin.clone());
             }
-            Body::Line(LineEvent::LogKeyAdded { key, replaces, .. }) => {
+            Body::Line(LineEvent::LogKeyAdded { key, role, replaces }) => {
                 if let Some(old) =
                     replaces.as_ref().and_then(|old| self.keys.iter_mut().find(|known| known.key.to_string() == *old))
                 {
                     old.replaced = Some(seq);
                 }
                 if let Ok(key) = key.parse() {
-                    self.keys.push(Known { key, replaced: None });
+                    self.keys.push(Known { key, role: *role, replaced: None });
                 }
             }
             Body::Line(LineEvent::Ruled { ruling: Ruling::Rollback { known, .. }, .. }) => {
@@ -185,10 +186,17 @@ impl Vouched {
                 .verify(&keys)
                 .map_err(|error| broken(Promise::Checkpoint, place.clone(), error.to_string()))?;
             let in_force = |signer: &&&VerifierKey| {
-                self.keys.iter().any(|known| known.key == ***signer && known.replaced.is_none_or(|at| at >= of_size))
+                self.keys.iter().any(|known| {
+                    let stations = known.role == LogKeyRole::Station;
+                    stations && known.key == ***signer && known.replaced.is_none_or(|at| at >= of_size)
+                })
             };
             if !signers.iter().any(|signer| in_force(&signer)) {
-                return Err(broken(Promise::Checkpoint, place, "only keys that had been replaced signed it"));
+                return Err(broken(
+                    Promise::Checkpoint,
+                    place,
+                    "only cosigners and keys that had been replaced signed it",
+                ));
             }
             if witness {
                 // Once for all copies of it.
