@@ -7,6 +7,7 @@ mod store_contract;
 mod aws_iot;
 mod boards;
 mod copies;
+mod killed_writer;
 mod log_key;
 mod mark;
 mod pkcs11;

@@ -1,5 +1,10 @@
 //! The PostgreSQL store: the contract of every store, and what only a server can suffer.
 
+#[path = "postgres_crash.rs"]
+mod crash;
+#[path = "postgres_plant.rs"]
+mod plant;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The SQLite store: the contract of every store, and what only a file can suffer.
 
 #[path = "sqlite_archive.rs"]
-mod archive;
+pub mod archive;
 #[path = "sqlite_crash.rs"]
 mod crash;
 #[path = "sqlite_file.rs"]

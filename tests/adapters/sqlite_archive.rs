@@ -15,7 +15,7 @@ use lineseal::ports::{
 use super::Fresh;
 use crate::store_contract::{bound, claim, event, identity, line, proven, run_id, sealed};
 
-async fn unit(store: &LogStore, n: u32, verdict: Verdict, label: Option<LabelKind>) -> RunId {
+pub async fn unit(store: &LogStore, n: u32, verdict: Verdict, label: Option<LabelKind>) -> RunId {
     let mut claim = claim(&format!("A{n}"), identity(n));
     claim.run = run_id();
     store.append(proven(claim.run, &format!("A{n}"), n)).await.unwrap();
@@ -24,7 +24,7 @@ async fn unit(store: &LogStore, n: u32, verdict: Verdict, label: Option<LabelKin
     claim.run
 }
 
-async fn archived(store: &LogStore, past: u64, folder: &Path) -> Result<u64, lineseal::domain::Failure> {
+pub async fn archived(store: &LogStore, past: u64, folder: &Path) -> Result<u64, lineseal::domain::Failure> {
     let folder = folder.to_owned();
     let (first, file) = store
         .read(move |session| {
@@ -37,7 +37,7 @@ async fn archived(store: &LogStore, past: u64, folder: &Path) -> Result<u64, lin
 }
 
 /// The signature is not what these tests are about.
-async fn checkpoint(store: &LogStore) {
+pub async fn checkpoint(store: &LogStore) {
     let size = store.head().await.unwrap().size;
     store.keep(&StoredCheckpoint { size, note: format!("o\n{size}\nx\n\n— o AAAA\n") }).await.unwrap();
 }

@@ -40,6 +40,7 @@ struct Shared {
 struct Faults {
     commit_delay: Duration,
     lose_next: Option<Lost>,
+    stalled: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -82,6 +83,16 @@ impl Proxy {
     /// see as a lost answer.
     pub fn lose_next_commit(&self) {
         lock(&self.shared.faults).lose_next = Some(Lost::Commit);
+    }
+
+    /// From now on connections are taken and nothing is carried on any of them, new or old.
+    pub fn stall(&self) {
+        lock(&self.shared.faults).stalled = true;
+    }
+
+    /// What was held back is carried after all.
+    pub fn resume(&self) {
+        lock(&self.shared.faults).stalled = false;
     }
 
     /// Resets all connections and refuses new ones.
@@ -172,15 +183,15 @@ impl Link {
         let mut links = lock(&shared.links);
         links.retain(|link| link.strong_count() > 0);
         links.push(Arc::downgrade(&link));
-        let (up, shared) = (Arc::clone(&link), Arc::clone(shared));
+        let (up, up_shared, shared) = (Arc::clone(&link), Arc::clone(shared), Arc::clone(shared));
         std::thread::spawn(move || {
-            if up.carry_up(&shared).is_err() {
+            if up.carry_up(&up_shared).is_err() {
                 up.reset();
             }
             let _ = up.server.shutdown(std::net::Shutdown::Write);
         });
         std::thread::spawn(move || {
-            if link.carry_down().is_err() {
+            if link.carry_down(&shared).is_err() {
                 link.reset();
             } else if !link.is_reset.load(Ordering::SeqCst) {
                 let _ = link.client.shutdown(std::net::Shutdown::Write);
@@ -198,11 +209,18 @@ impl Link {
         }
     }
 
+    fn wait_out(&self, shared: &Shared) {
+        while lock(&shared.faults).stalled && !self.is_reset.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     fn carry_up(&self, shared: &Shared) -> io::Result<()> {
         let mut client = BufReader::with_capacity(1 << 16, &self.client);
         let mut server = io::BufWriter::with_capacity(1 << 16, &self.server);
         loop {
             let start = message(&mut client, 0)?;
+            self.wait_out(shared);
             match start.get(4..8).map(|code| u32::from_be_bytes([code[0], code[1], code[2], code[3]])) {
                 // "No encryption here": it could not be read.
                 Some(SSL_REQUEST | GSS_REQUEST) => (&self.client).write_all(b"N")?,
@@ -220,6 +238,7 @@ impl Link {
         let mut prepared = Prepared::default();
         while !client.fill_buf()?.is_empty() {
             let message = message(&mut client, 1)?;
+            self.wait_out(shared);
             if prepared.commits(&message) {
                 // What came before is carried out meanwhile.
                 server.flush()?;
@@ -245,11 +264,12 @@ impl Link {
         server.flush()
     }
 
-    fn carry_down(&self) -> io::Result<()> {
+    fn carry_down(&self, shared: &Shared) -> io::Result<()> {
         let mut server = BufReader::with_capacity(1 << 16, &self.server);
         let mut client = io::BufWriter::with_capacity(1 << 16, &self.client);
         while !server.fill_buf()?.is_empty() {
             let message = message(&mut server, 1)?;
+            self.wait_out(shared);
             if self.is_reset.load(Ordering::SeqCst) {
                 break;
             }

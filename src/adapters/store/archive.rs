@@ -106,6 +106,19 @@ fn name_of(first: impl std::fmt::Display, past: impl std::fmt::Display) -> Strin
     format!("lineseal-{first}-{past}.archive")
 }
 
+/// Every archive of the log is at hand: for whoever is about to read all of it, and to empty the table that
+/// says which there are.
+pub fn require_all(session: &mut dyn Session) -> Result<(), StoreError> {
+    for past in session.rows(sql::ARCHIVES, &[], |row| row.count(1))? {
+        let last = past.saturating_sub(1);
+        let Some(row) = session.row(sql::EVENT_BY_SEQ, values![stored(last)?], log::stored_event)? else { continue };
+        if session.archives().bytes(last, row.leaf)?.is_none_or(|bytes| LeafHash::of(&bytes) != row.leaf) {
+            return Err(missing(session, last)?);
+        }
+    }
+    Ok(())
+}
+
 /// The archive that has the leaf is not at hand: which one, who made it, and where it is looked for.
 pub fn missing(session: &mut dyn Session, seq: u64) -> Result<StoreError, StoreError> {
     let archives =

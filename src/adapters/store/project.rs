@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::session::{Row, Session, Value, stored, values};
-use super::{log, sql, words};
+use super::{archive, log, sql, words};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Ruling, Standing};
 use crate::audit::{Body, Event, LineEvent, RunEvent};
 use crate::domain::{Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
@@ -31,6 +31,7 @@ pub fn project(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(),
 
 /// Empties all derived tables and derives them again from every event, in order.
 pub fn rebuild(session: &mut dyn Session) -> Result<(), StoreError> {
+    archive::require_all(session)?;
     clear(session)?;
     log::walk(session, |session, logged| project(session, logged.receipt.seq, &logged.event))?;
     session.set_projection(PROJECTION)
