@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::equipment::Equipment;
 use super::log::LogWriter;
 use super::presence::Presence;
+use super::scan::{Looks, is_seen_again};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
@@ -29,12 +30,13 @@ pub struct Shared {
     pub mark: Arc<dyn HighWaterMark>,
     pub practice: bool,
     pub presence: Arc<Presence>,
-    /// How long after an I/O error the board's departure may still show up as its cause.
+    /// How long after an I/O error the system may still list a board that is gone.
     pub grace: Duration,
+    pub looks: watch::Receiver<Looks>,
 }
 
 impl Shared {
-    pub fn new(config: &Config, equipment: &Equipment) -> Self {
+    pub fn new(config: &Config, equipment: &Equipment, looks: watch::Receiver<Looks>) -> Self {
         Self {
             log: equipment.log.clone(),
             dialogue: equipment.dialogue.clone(),
@@ -45,6 +47,7 @@ impl Shared {
             practice: config.station.practice,
             presence: Arc::new(Presence::default()),
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
+            looks,
         }
     }
 
@@ -342,7 +345,17 @@ impl Driver {
         };
         if line_fault(&self.run, &input) && self.arrival != 0 {
             // The cable was pulled first, and the error is only what it looked like from here.
-            if let Ok(failure) = tokio::time::timeout(self.shared.grace, interruption(&mut self.orders, None)).await {
+            let looks = self.shared.looks.clone();
+            let still_here = async {
+                tokio::time::sleep(self.shared.grace).await;
+                is_seen_again(looks, self.arrival).await;
+            };
+            let gone = tokio::select! {
+                biased;
+                failure = interruption(&mut self.orders, None) => Some(failure),
+                () = still_here => None,
+            };
+            if let Some(failure) = gone {
                 return Ok(self.interrupt(failure));
             }
         }

@@ -7,10 +7,10 @@ use lineseal::adapters::postgres::{self, Connection};
 use lineseal::adapters::sqlite;
 use lineseal::audit::LineEvent;
 use lineseal::audit::event::FreeText;
-use lineseal::domain::{ReasonCode, Sha256, Verdict};
+use lineseal::domain::{ReasonCode, Role, Sha256, Verdict};
 use lineseal::ports::{
-    Archiving, AuditStore as _, Checkpoints as _, Credential, History as _, Imports as _, People as _,
-    StoredCheckpoint, Verification, Verifier as _,
+    Archiving, AuditStore as _, Checkpoints as _, History as _, Imports as _, People as _, StoredCheckpoint,
+    Verification, Verifier as _,
 };
 use uuid::Uuid;
 
@@ -152,8 +152,10 @@ async fn whatever_was_written_when_the_answer_was_lost_is_written_once_and_answe
         let who = Uuid::from_u128(7);
         lose(&proxy);
         assert_eq!(store.operator("A. Sato", (who, [1; 32])).await.unwrap().id, who);
-        let credential = Credential { pin_hash: "$argon2id$…".to_owned(), failures: 0, locked_until: None };
-        store.set_credential(who, credential).await.unwrap();
+        let person = store.person_by_id(who).await.unwrap().unwrap().who;
+        let added = line(LineEvent::OperatorAdded { person, role: Role::Qa, pin_sha256: None });
+        lose(&proxy);
+        store.give_pin(who, "$argon2id$…", added).await.unwrap();
         lose(&proxy);
         let counted = store.count_wrong_pin(who, 3, "2031-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
         assert_eq!((counted.failures, store.credential(who).await.unwrap().unwrap().failures), (1, 1));
