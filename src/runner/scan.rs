@@ -142,6 +142,7 @@ mod tests {
         assert!(is_over(&mut waiting).await);
 
         let mut blind = pin!(is_seen_again(receiver.clone(), 7));
+        assert!(!is_over(&mut blind).await);
         looked(&looks, None);
         assert!(!is_over(&mut blind).await);
         looked(&looks, None);
