@@ -114,6 +114,14 @@ impl Arrivals {
         ends.min()
     }
 
+    /// The arrivals that the last look has seen.
+    pub fn here(&self) -> impl Iterator<Item = u64> {
+        self.ports.values().filter_map(|port| match port {
+            Port::Here { arrival, .. } => Some(*arrival),
+            Port::Settling { .. } | Port::Leaving { .. } => None,
+        })
+    }
+
     /// The device of an arrival that has not departed, as it was last seen.
     pub fn device(&self, arrival: u64) -> Option<&Device> {
         self.ports.values().find_map(|port| match port {

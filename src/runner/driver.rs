@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 
 use super::custody::Custody;
 use super::equipment::Equipment;
 use super::log::LogWriter;
 use super::presence::Presence;
 use super::rollback;
+use super::scan::{Looks, is_seen_again};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
@@ -34,12 +35,13 @@ pub struct Shared {
     /// Held while the mark is compared with the log and raised: what one lane has just marked is compared
     /// with what the next one finds.
     pub marking: Arc<Mutex<()>>,
-    /// How long after an I/O error the board's departure may still show up as its cause.
+    /// How long after an I/O error the system may still list a board that is gone.
     pub grace: Duration,
+    pub looks: watch::Receiver<Looks>,
 }
 
 impl Shared {
-    pub fn new(config: &Config, equipment: &Equipment) -> Self {
+    pub fn new(config: &Config, equipment: &Equipment, looks: watch::Receiver<Looks>) -> Self {
         Self {
             log: equipment.log.clone(),
             dialogue: equipment.dialogue.clone(),
@@ -51,6 +53,7 @@ impl Shared {
             presence: Arc::new(Presence::default()),
             marking: Arc::new(Mutex::new(())),
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
+            looks,
         }
     }
 
@@ -242,6 +245,13 @@ impl Driver {
             if comes_to_a_verdict(&self.run, &input) {
                 self.see_earlier_label().await?;
             }
+            if matches!(&input, Input::Signed(Ok(_)))
+                && comes_to_a_verdict(&self.run, &input)
+                && let Some(failure) = self.pending_interrupt()
+            {
+                // The last moment in which the board can still be said to be gone, or not to be alone.
+                input = self.interrupt(failure);
+            }
             input = self.shared.barred(&self.run, input).await?;
             let effects = self.decide(input, head)?;
             let mut answer = None;
@@ -346,7 +356,17 @@ impl Driver {
         };
         if line_fault(&self.run, &input) && self.arrival != 0 {
             // The cable was pulled first, and the error is only what it looked like from here.
-            if let Ok(failure) = tokio::time::timeout(self.shared.grace, interruption(&mut self.orders, None)).await {
+            let looks = self.shared.looks.clone();
+            let still_here = async {
+                tokio::time::sleep(self.shared.grace).await;
+                is_seen_again(looks, self.arrival).await;
+            };
+            let gone = tokio::select! {
+                biased;
+                failure = interruption(&mut self.orders, None) => Some(failure),
+                () = still_here => None,
+            };
+            if let Some(failure) = gone {
                 return Ok(self.interrupt(failure));
             }
         }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::driver::{Outcome, Shared, go_on, needs_an_answer};
 use super::equipment::Equipment;
 use super::keeper::checkpoint_and_copy;
 use super::log::LogWriter;
 use super::rollback;
+use super::scan::Looks;
 use crate::audit::RunEvent;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, RunId, Verdict};
@@ -30,7 +31,9 @@ pub enum Errand {
 
 /// Does the errand and returns the runs that it touched.
 pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Errand) -> Result<Vec<UnitRecord>, Failure> {
-    let mut shared = Shared::new(&config, &equipment);
+    // No errand touches a board.
+    let (_, no_looks) = watch::channel(Looks::default());
+    let mut shared = Shared::new(&config, &equipment, no_looks);
     if let (Some(name), None) = (&equipment.operator_name, &shared.log.operator) {
         shared.log = shared.log.named(name).await?;
     }

@@ -4,6 +4,8 @@
 mod crash;
 #[path = "postgres_plant.rs"]
 mod plant;
+#[path = "postgres_tls.rs"]
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

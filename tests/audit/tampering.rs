@@ -613,7 +613,7 @@ async fn a_key_that_was_replaced_signs_nothing_newer() {
     drop(store);
     assert_eq!(verify(&log.path(), &[&log.kept[0], &signed(head, &key(2))]).unwrap().covered, Some(head.size));
     let broken = verify(&log.path(), &[&signed(head, &key(1))]).unwrap_err();
-    assert_eq!(broken.found, "only keys that had been replaced signed it");
+    assert_eq!(broken.found, "only cosigners and keys that had been replaced signed it");
 }
 
 /// A claim that the store would have refused, written past it with every hash in order.

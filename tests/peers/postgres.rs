@@ -10,6 +10,7 @@ mod proxy;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -78,6 +79,26 @@ impl Postgres {
             }
         }
         panic!("no port of 127.0.0.1 stayed free long enough");
+    }
+
+    /// The same, which offers TLS with this certificate and key (PEM).
+    pub fn start_with_tls(certificate: &str, key: &str) -> Postgres {
+        let server = Self::start();
+        let data = server.folder.join("data");
+        server.stop();
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let path = data.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            if geteuid().is_root() {
+                let (user, group) = nobody();
+                std::os::unix::fs::chown(&path, Some(user), Some(group)).unwrap();
+            }
+        }
+        let mut conf = File::options().append(true).open(data.join("postgresql.conf")).unwrap();
+        writeln!(conf, "ssl = on").unwrap();
+        server.restart();
+        server
     }
 
     /// An empty database that no other test knows.
@@ -212,6 +233,12 @@ impl Database {
     pub fn through(&self, proxy: &Proxy) -> Database {
         Database { name: self.name.clone(), port: proxy.port() }
     }
+}
+
+/// As a station's configuration names one.
+pub fn write_password(path: &Path) {
+    fs::write(path, PASSWORD).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// The shell that is the postmaster's parent. Dropping it ends both.

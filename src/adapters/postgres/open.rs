@@ -152,9 +152,31 @@ fn away(error: &postgres::Error) -> StoreError {
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         cause = format!("{cause}: {inner}");
+        let tls = inner.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()?.downcast_ref::<rustls::Error>());
+        if let Some(advice) = tls.and_then(advice) {
+            return StoreError::Away(format!("{cause}: {advice}"));
+        }
         source = inner.source();
     }
     StoreError::Away(cause)
+}
+
+/// What to do about a server whose certificate is refused.
+fn advice(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::CertificateError as Why;
+    let rustls::Error::InvalidCertificate(why) = error else { return None };
+    Some(match why {
+        Why::UnknownIssuer => {
+            "nobody known here vouches for the server's certificate; name the file of the CA that does by sslrootcert"
+        }
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name; write the host as it stands in the certificate"
+        }
+        Why::Expired | Why::ExpiredContext { .. } | Why::NotValidYet | Why::NotValidYetContext { .. } => {
+            "the server's certificate is not valid now; renew it, or set this computer's clock"
+        }
+        _ => "the server's certificate can't be trusted",
+    })
 }
 
 fn tls(own: Option<&Path>) -> Result<MakeRustlsConnect, StoreError> {

@@ -28,7 +28,7 @@ use crate::runner::equipment::Equipment;
 use crate::runner::errands;
 use crate::runner::keeper::{Keeper, News};
 use crate::runner::lanes::LaneTable;
-use crate::runner::scan::{BoardEvent, Scanner};
+use crate::runner::scan::{BoardEvent, Looks, Scanner};
 use crate::runner::spool::Spool;
 use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
 
@@ -59,8 +59,9 @@ pub fn start(config: Arc<Config>, equipment: Equipment) -> StationHandle {
     let (finished_sender, finished) = mpsc::channel(FINISHED_QUEUE);
     let task = tokio::spawn(async move {
         let (updates, update_receiver) = mpsc::channel(256);
-        let mut station = Station::new(config.clone(), &equipment, updates, snapshot_sender, finished_sender);
-        station.recover(update_receiver, command_receiver, equipment.boards).await
+        let (look_sender, looks) = watch::channel(Looks::default());
+        let mut station = Station::new(config.clone(), &equipment, looks, updates, snapshot_sender, finished_sender);
+        station.recover(update_receiver, command_receiver, equipment.boards, look_sender).await
     });
     StationHandle { snapshots, commands, finished, task }
 }
@@ -136,11 +137,12 @@ impl Station {
     fn new(
         config: Arc<Config>,
         equipment: &Equipment,
+        looks: watch::Receiver<Looks>,
         updates: Updates,
         snapshot: watch::Sender<Arc<Snapshot>>,
         finished: mpsc::Sender<UnitRecord>,
     ) -> Self {
-        let shared = Shared::new(&config, equipment);
+        let shared = Shared::new(&config, equipment, looks);
         let profiles = config.profiles.iter().map(|p| (p.name.clone(), Arc::new(p.clone()))).collect();
         Station {
             lanes: LaneTable::new(&config.lanes),
@@ -179,12 +181,13 @@ impl Station {
         mut updates: mpsc::Receiver<(u64, Outcome)>,
         commands: mpsc::Receiver<Command>,
         boards: Box<dyn BoardSource>,
+        looks: watch::Sender<Looks>,
     ) -> Result<(), Failure> {
         match self.begin_log(&mut updates).await {
             Err(failure) if failure.code == ReasonCode::STORE_AWAY => self.block(failure),
             begun => begun?,
         }
-        let scanner = Scanner::start(boards, self.config.detection.debounce)
+        let scanner = Scanner::start(boards, self.config.detection.debounce, looks)
             .map_err(|error| Failure::new(ReasonCode::PORT_FAILED, error.to_string()))?;
         self.work(scanner, updates, commands).await
     }

@@ -105,7 +105,10 @@ impl Station {
             }
         };
         if let Some(orders) = self.boards.get(&lane.arrival).and_then(|board| board.orders.clone()) {
-            let _ = orders.try_send(Order::Scanned(text));
+            // However much is scanned: a departure or a twin still has room to be told.
+            if orders.capacity() > 2 {
+                let _ = orders.try_send(Order::Scanned(text));
+            }
         }
         Ok(())
     }
