@@ -36,6 +36,11 @@ async fn person(store: &LogStore, name: &str) -> OperatorRef {
     store.operator(name, (uuid::Uuid::from_u128(rand::random()), rand::random())).await.unwrap()
 }
 
+/// As a station opens it: what fails from here on is locked.
+async fn opened_by_name(store: &LogStore) {
+    store.append(vec![line(LineEvent::LogOpened { origin: "factory.example/line".to_owned() })]).await.unwrap();
+}
+
 /// A run as a station writes it, up to its claim.
 async fn claimed(store: &LogStore, serial: &str, chip: u32, operator: Option<&OperatorRef>) -> RunId {
     let run = run_id();
@@ -216,6 +221,7 @@ async fn units_that_wait_and_rows_that_contradict_are_listed_with_both_sides() {
     assert!(office.audit(&["list"], 0).err.contains("nothing is in the log yet"));
     assert!(office.audit(&["list", "--locked"], 0).err.contains("no unit waits"));
     assert!(office.audit(&["list", "--conflicts"], 0).err.contains("no imported row contradicts"));
+    opened_by_name(&store).await;
     let run = refused(&store, "A1", 1, None).await;
     store.import(vec![imported(2, "I1", 900), imported(3, "I2", 900)]).await.unwrap();
 
@@ -323,6 +329,7 @@ async fn a_search_takes_what_people_have_at_hand() {
 async fn a_units_history_is_whole_for_people_and_for_programs() {
     let office = Office::new();
     let store = store(&office);
+    opened_by_name(&store).await;
     let (sato, mori) = (person(&store, "佐藤").await, person(&store, "Mori").await);
     store.import(vec![imported(2, "A1", 1)]).await.unwrap();
     let first = refused(&store, "A1", 1, Some(&sato)).await;
