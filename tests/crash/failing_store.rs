@@ -43,9 +43,9 @@ impl Outcome {
 async fn a_disk_that_is_full_from_any_write_on_shows_no_pass_and_prints_nothing() {
     let mut bench = Bench::new().await;
     let mut seal = 0;
-    // Writes 1 to 3 are the log's name, its key and the station's own start: without them there is no
-    // station.
-    for first in 4.. {
+    // Writes 1 to 4 are the log's name, its key, the station's own start and the certificates that it trusts:
+    // without them there is no station.
+    for first in 5.. {
         let outcome = board(&mut bench, first..=u64::MAX, |shown| {
             shown.log.is_some() || shown.lanes.iter().any(|lane| lane.label.as_deref() == Some("printed"))
         })
@@ -80,7 +80,7 @@ async fn a_disk_that_is_full_from_any_write_on_shows_no_pass_and_prints_nothing(
 async fn a_station_whose_start_is_not_recorded_does_not_start() {
     let mut bench = Bench::new().await;
     bench.plug().await;
-    for (full, written) in [(1..=1, 0), (2..=2, 1), (3..=3, 2)] {
+    for (full, written) in [(1..=1, 0), (2..=2, 1), (3..=3, 2), (4..=4, 3)] {
         let (station, folder) = start(&bench, full);
         let ended = timeout(PATIENCE, station.task).await.expect("it ends").unwrap();
         assert_eq!(ended.unwrap_err().code, ReasonCode::STORE_FULL);
