@@ -18,6 +18,9 @@ const AT_ONCE: u64 = 5_000;
 /// Goes on where an earlier call ended: a transaction is there wholly or not at all.
 pub async fn make(plant: &Plant, path: &Path, table: &mut Table) -> Result<(), Trouble> {
     let store = sqlite::open(path)?;
+    for (name, id, salt) in plant.people() {
+        store.operator(&name, (id, salt)).await?;
+    }
     let first = made_so_far(&store, plant).await?;
     let before = store.head().await?.size;
     let (made, mut events) = mpsc::channel(1);

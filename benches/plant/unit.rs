@@ -129,10 +129,19 @@ impl Plant {
         format!("L{}-ST{}", batch % STATIONS / 2 + 1, batch % 2 + 1).parse().unwrap()
     }
 
+    /// Name, id and salt of everybody who works there.
+    pub fn people(&self) -> impl Iterator<Item = (String, Uuid, [u8; 32])> {
+        let seed = self.seed;
+        (0..OPERATORS).map(move |number| {
+            let name = format!("operator {number} of {seed}");
+            let salt = *Sha256::of(name.as_bytes()).as_bytes();
+            (name, Uuid::from_slice(&salt[..16]).unwrap(), salt)
+        })
+    }
+
     fn operator(&self, number: u64) -> OperatorRef {
-        let name = Sha256::of(format!("operator {number} of {}", self.seed).as_bytes());
-        let id = Uuid::from_slice(&name.as_bytes()[..16]).unwrap();
-        OperatorRef { id, name_sha256: name.to_string() }
+        let (name, id, salt) = self.people().nth(number as usize).unwrap();
+        OperatorRef { id, name_sha256: Sha256::of(&[&salt[..], name.as_bytes()].concat()).to_string() }
     }
 }
 
