@@ -19,9 +19,9 @@ pub fn issued(issuer: &[u8], certificate: &[u8]) -> bool {
             .any(|algorithm| algorithm.verify_signature(issuer.key, certificate.signed, certificate.signature).is_ok())
 }
 
-/// The SubjectPublicKeyInfo of a certificate, as it stands there.
-pub fn spki(certificate: &[u8]) -> Option<&[u8]> {
-    Parts::of(certificate).ok().map(|parts| parts.spki)
+/// The SubjectPublicKeyInfo of a certificate, as it stands there, and the bits of its key.
+pub fn spki(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
+    Parts::of(certificate).ok().map(|parts| (parts.spki, parts.key))
 }
 
 /// Of a Certificate (RFC 5280 §4.1), each as its very bytes.

@@ -494,9 +494,9 @@ impl Run {
 
 /// The verdict that a reason leads to. HELD is for what is proven, claimed and meant to be
 /// registered in targets that do not hold it yet; else the same cause is an ERROR, since nothing could be
-/// finished later. A
-/// unit that was HELD goes on waiting whatever the station's or the line's fault is (credentials that
-/// have expired, a stop): trying again is another resume, not its board. Only its own fault ends it.
+/// finished later. A unit that was HELD goes on waiting whatever the station's or the line's fault is
+/// (credentials that have expired, a stop): trying again is another resume, not its board. Only its own
+/// fault ends it.
 pub fn verdict_of(code: ReasonCode, run: &Run) -> Verdict {
     match code.verdict() {
         Verdict::Fail => Verdict::Fail,

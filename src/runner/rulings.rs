@@ -51,8 +51,8 @@ pub struct Rulings<'a> {
     pub grounds: Grounds,
 }
 
-/// O-612 where the log holds nothing that the ruling could apply to, and for a unit without evidence; O-610 and O-611 as in
-/// [`Signatories::new`].
+/// O-612 where the log holds nothing that the ruling could apply to, and for a unit without evidence; O-610
+/// and O-611 as in [`Signatories::new`].
 impl Rulings<'_> {
     /// A locked unit may be tried once more.
     pub async fn release(self, unit: &Unit) -> Result<Ruled, Failure> {

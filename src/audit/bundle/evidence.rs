@@ -2,18 +2,15 @@
 
 use std::collections::HashMap;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
-    UnparsedPublicKey, VerificationAlgorithm,
-};
-use x509_cert::Certificate;
-use x509_cert::der::Decode;
-
 use super::File;
 use crate::audit::challenge::ChallengeFacts;
 use crate::audit::event::{Decision, Purpose, SignatureScheme};
 use crate::audit::{Body, Event, LineEvent, RunEvent, x509};
 use crate::domain::{Bytes, Fingerprint, PortPath, RunId, SpkiHash, Unit};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
+    UnparsedPublicKey, VerificationAlgorithm,
+};
 
 #[derive(Default)]
 pub(super) struct Evidence {
@@ -111,9 +108,7 @@ pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evid
 impl Answer {
     /// Does it verify under the certificate's key? Whose certificate that is, is another question.
     pub(super) fn holds(&self) -> bool {
-        let Ok(certificate) = Certificate::from_der(&self.certificate.1) else { return false };
-        let spki = certificate.tbs_certificate().subject_public_key_info();
-        let Some(key) = spki.subject_public_key.as_bytes() else { return false };
+        let Some((_, key)) = x509::spki(&self.certificate.1) else { return false };
         UnparsedPublicKey::new(self.scheme.algorithm(), key).verify(&self.challenge.1, &self.signature.1).is_ok()
     }
 
@@ -132,7 +127,7 @@ impl Answer {
         let certificate = &self.certificate.1;
         let path: Vec<&Bytes> = std::iter::once(certificate).chain(self.issuers.iter().map(|(_, der)| der)).collect();
         self.decision.path.first() == Some(&Fingerprint::of(certificate))
-            && x509::spki(certificate).is_some_and(|spki| SpkiHash::of(spki) == self.decision.spki)
+            && x509::spki(certificate).is_some_and(|(spki, _)| SpkiHash::of(spki) == self.decision.spki)
             && path.windows(2).all(|pair| x509::issued(pair[1], pair[0]))
     }
 
