@@ -217,7 +217,7 @@ pub trait History: Send + Sync {
     /// The event that has this id.
     async fn event(&self, id: EventId) -> Result<Option<Logged>, Failure>;
 
-    /// The event that the newest run began with; `None`: there was no run.
+    /// The latest event by which a run was started or resumed; `None`: there was no run.
     async fn newest_run(&self) -> Result<Option<u64>, Failure>;
 
     /// The newest ruling on a rollback, if any: (its event's number, size and root it was about).

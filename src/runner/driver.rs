@@ -75,7 +75,7 @@ impl Shared {
     /// The log goes on from the mark, and the mark is at the log's head, and on disk.
     async fn raise_the_mark(&self) -> Result<(), Failure> {
         let _one = self.marking.lock().await;
-        let head = rollback::goes_on(&self.custody).await?;
+        let head = rollback::goes_on(&self.log.station, &self.custody).await?;
         self.custody.mark.raise(head).await.map(drop)
     }
 }
@@ -142,7 +142,7 @@ pub async fn go_on(shared: Shared, profile: Arc<Profile>, run: Run, input: Input
 
 async fn begin(shared: &Shared, started: RunEvent) -> Result<Run, Failure> {
     // A database may be put back, and answer, without anybody's having noticed that it was away.
-    rollback::goes_on(&shared.custody).await?;
+    rollback::goes_on(&shared.log.station, &shared.custody).await?;
     let log = &shared.log;
     let event = log.run_event(log.new_run()?, started)?;
     let logged = log.append(vec![event]).await?;

@@ -144,7 +144,7 @@ async fn checkpoint(log: &LogWriter, custody: &Custody) -> Result<Option<StoredC
     for _ in 0..ROTATIONS {
         let key = open_log(log, custody).await?;
         // Whoever signed a log that was put back would vouch for two.
-        let head = rollback::goes_on(custody).await?;
+        let head = rollback::goes_on(&log.station, custody).await?;
         let latest = custody.history.latest_checkpoint().await?;
         if let Some(latest) = latest.filter(|latest| latest.size == head.size) {
             return Ok(Some(latest));

@@ -10,7 +10,7 @@
 //! a person.
 //!
 //! A ruling lifts what it names: checkpoints that the log contradicts, for ever; places that could not
-//! be read, until the next run of a board, because what they would have told is not known.
+//! be read, until a run is started or resumed, because what they would have told is not known.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq)]
 struct Covered {
     known: BTreeSet<String>,
-    /// No board was run since.
+    /// No run was started or resumed since.
     fresh: bool,
 }
 
@@ -140,18 +140,19 @@ pub async fn pass(log: &LogWriter, custody: &Custody) -> Result<(), Failure> {
 }
 
 /// The log's head. L-521 where the log does not go on from the mark: it was put back while the station
-/// runs, and may have grown past the mark since.
-pub async fn goes_on(custody: &Custody) -> Result<TreeHead, Failure> {
+/// runs, and may have grown past the mark since. L-524 where the mark that would tell is gone.
+pub async fn goes_on(station: &StationName, custody: &Custody) -> Result<TreeHead, Failure> {
     // Read in this order: a PASS in between raises both.
     let mark = custody.mark.read().await?;
     let head = custody.history.tree_head().await?;
-    if let Some(mark) = mark
-        && contradicts(&*custody.history, head, mark).await?
-    {
-        let cause = format!("the log has {} events and is not the one that had {}", head.size, mark.size);
-        return Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause));
+    match mark {
+        Some(mark) if contradicts(&*custody.history, head, mark).await? => {
+            let cause = format!("the log has {} events and is not the one that had {}", head.size, mark.size);
+            Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause))
+        }
+        Some(_) => Ok(head),
+        None => lost_mark(station, &*custody.history).await?.map_or(Ok(head), Err),
     }
-    Ok(head)
 }
 
 /// Is this why a station takes no board until something changes outside of it, as opposed to a log that
@@ -279,6 +280,6 @@ async fn covered(history: &dyn History, ruling: &Logged) -> Result<Covered, Fail
         Body::Line(LineEvent::Ruled { ruling: Ruling::Rollback { known, .. }, .. }) => known.iter().cloned().collect(),
         _ => BTreeSet::new(),
     };
-    let fresh = history.newest_run().await?.is_none_or(|started| started < ruling.receipt.seq);
+    let fresh = history.newest_run().await?.is_none_or(|begun| begun < ruling.receipt.seq);
     Ok(Covered { known, fresh })
 }

@@ -912,8 +912,11 @@ pub async fn a_failed_unit_is_locked_until_a_ruling_opens_one_run(peer: &dyn Pee
 pub async fn a_resumed_run_that_fails_uses_up_what_was_ruled_before(peer: &dyn Peer) {
     let store = begun(peer).await;
     let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
-    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
-    store.append(vec![event(held.run, RunEvent::Resumed {})]).await.unwrap();
+    let ruling = store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap()[0].seq;
+    assert!(store.newest_run().await.unwrap().unwrap() < ruling);
+    let resumed = store.append(vec![event(held.run, RunEvent::Resumed {})]).await.unwrap()[0].seq;
+    // A ruling on the log itself does not outlive it, either.
+    assert_eq!(store.newest_run().await.unwrap(), Some(resumed));
     store.append(vec![failed(held.run, ReasonCode::THING_FOREIGN)]).await.unwrap();
     let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
     assert_eq!(lock.run, Some(held.run));

@@ -543,6 +543,25 @@ async fn a_log_that_goes_back_below_a_running_station_takes_no_further_board() {
     station.stop().await;
 }
 
+/// Nothing could tell any more whether the log was put back: what is gone is no reason to go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_is_deleted_below_a_running_station_stops_it_before_the_next_board() {
+    let mut line = Copied::new(1).await;
+    let chips = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
+    let mut station = line.start().await;
+    line.bench.plug(1, "A", &chips[0]);
+    assert_outcome(&station.unit().await, "PASS");
+    line.bench.unplug(1);
+    std::fs::remove_file(line.bench.data_dir().join(MarkFile::FILE)).unwrap();
+    line.bench.plug(1, "B", &chips[1]);
+    let blocked = |snapshot: &Arc<Snapshot>| refused(snapshot, ReasonCode::MARK_FAILED);
+    station.until("the refusal", blocked).await;
+    assert_eq!(log::all(&station.log(), "claimed").len(), 1, "the second board is not taken");
+    line.rule().await;
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keeper_that_finds_the_log_put_back_stops_the_station_before_any_board() {
     let mut line = Copied::new(1).await;

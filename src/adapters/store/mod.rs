@@ -335,7 +335,7 @@ impl History for LogStore {
     }
 
     async fn newest_run(&self) -> Result<Option<u64>, Failure> {
-        self.read(history::newest_run).await
+        self.in_time(self.read(history::newest_run)).await
     }
 
     async fn rollback_ruling(&self) -> Result<Option<Logged>, Failure> {

@@ -199,7 +199,7 @@ statements! {
         WHERE r.product = ?1 AND r.serial = ?2 ORDER BY r.seq";
     RULING = "SELECT e.seq, e.bytes, e.leaf_hash, r.used_seq FROM rulings r JOIN events e ON e.seq = r.seq
         WHERE r.seq = ?1";
-    NEWEST_RUN = "SELECT max(first_seq) FROM runs";
+    NEWEST_RUN = "SELECT max(begun_seq) FROM runs";
     ROLLBACK_RULING = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
         WHERE r.ruling = 'rollback' ORDER BY r.seq DESC LIMIT 1";
     RULING_OF_REASON = "SELECT seq FROM rulings WHERE reason_id = ?1";
