@@ -319,7 +319,7 @@ async fn a_search_takes_what_people_have_at_hand() {
     let second = office.audit(&["search", "--serial", "GW4", "--limit", "1", "--json", "--after", &after], 0);
     assert_eq!(second.json()[0]["serial"], "GW4-0002");
 
-    assert!(office.audit(&["search", "--operator", "Nobody"], 3).err.contains("O-607"));
+    assert!(office.audit(&["search", "--operator", "Nobody"], 2).err.contains("O-616"));
     for bad in [["--fingerprint", "xyz"], ["--reason", "S-999"], ["--verdict", "GOOD"], ["--from", "yesterday"]] {
         office.audit(&[&["search"], &bad[..]].concat(), 2);
     }
@@ -422,9 +422,10 @@ async fn a_serial_number_of_two_products_has_to_be_said_more_closely() {
     assert_eq!(several.out, "");
     let told = office.audit(&["show", "A1", "--product", "sensor"], 0);
     assert!(told.out.starts_with("sensor A1\n") && field(&told, "locked").contains("S-114"), "{}", told.out);
-    for unknown in [&["A2"][..], &["A1", "--product", "lamp"], &["#9999"], &["#x"], &["A 1"]] {
-        assert!(office.audit(&[&["show"], unknown].concat(), 2).err.contains("O-606"), "{unknown:?}");
+    for unknown in [&["A2"][..], &["A1", "--product", "lamp"], &["#9999"], &["A 1"]] {
+        assert!(office.audit(&[&["show"], unknown].concat(), 2).err.contains("O-616"), "{unknown:?}");
     }
+    assert!(office.audit(&["show", "#x"], 2).err.contains("O-615"));
 }
 
 #[tokio::test]

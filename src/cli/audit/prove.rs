@@ -12,6 +12,7 @@ use crate::bootstrap::{self, Records};
 use crate::config::Config;
 use crate::domain::{BoardSerial, Failure, Product, ReasonCode, RunId, Unit};
 use crate::runner::prove::{Proven, Wanted, prove};
+use crate::texts::fl;
 
 /// That the events are in the log is proven; that these are all of the unit's is the word of whoever made
 /// the bundle.
@@ -19,10 +20,10 @@ use crate::runner::prove::{Proven, Wanted, prove};
 pub struct Options {
     /// The board's serial number.
     unit: BoardSerial,
-    /// Its product, where several have a board of that number.
+    /// The board's product, where several products have this serial number.
     #[arg(long)]
     product: Option<Product>,
-    /// One run alone.
+    /// This run alone, by its id; `lineseal audit show` tells it.
     #[arg(long)]
     run: Option<RunId>,
     /// Hand over the words that people typed, too.
@@ -42,12 +43,19 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     let unit = unit(&records, options).await?;
     let wanted = Wanted { unit, run: options.run, with_texts: options.with_texts };
     let made_by = concat!("lineseal ", env!("CARGO_PKG_VERSION"));
-    let proven = prove(&records.log, &records.custody, &*records.people, &wanted, made_by).await?;
+    let proven = prove(&records.log, &records.custody, &*records.people, &wanted, made_by).await;
+    let proven = proven.map_err(|failure| match failure.code {
+        // An event of this log is not what was written: what was to be proven is refuted.
+        ReasonCode::STORE_CORRUPT => Failure { code: ReasonCode::LOG_BROKEN, ..failure },
+        _ => failure,
+    })?;
     let Proven { files, events, head, uncopied } = &proven;
     bootstrap::write_bundle(&options.out, files)?;
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     uncopied.iter().for_each(|failure| output::failure(failure, &language));
-    say(&format!("{}: {events} events of a log of {}, {} files", options.out.display(), head.size, files.len()));
+    let file = options.out.display().to_string();
+    let (texts, events, count) = (output::texts(&language)?, *events, files.len());
+    say(&fl!(texts.loader(), "cli-proven", file = file, events = events, size = head.size, files = count));
     if global.json {
         let told = json!({
             "file": options.out, "unit": wanted.unit, "events": events, "size": head.size,
@@ -67,11 +75,11 @@ async fn unit(records: &Records, options: &Options) -> Result<Unit, Failure> {
     let mut known = records.history.units(serial.as_str()).await?;
     match (known.pop(), known.as_slice()) {
         (Some(only), []) => Ok(only),
-        (None, _) => Err(Failure::new(ReasonCode::NOT_NOW, format!("the log does not know the unit {serial}"))),
+        (None, _) => Err(Failure::new(ReasonCode::NOT_IN_LOG, format!("the log does not know the unit {serial}"))),
         (Some(last), others) => {
             let products: Vec<&str> = others.iter().chain([&last]).map(|unit| unit.product.as_str()).collect();
             let cause = format!("{serial} is a board of {}: say which with --product", products.join(", "));
-            Err(Failure::new(ReasonCode::CONFIG_INVALID, cause))
+            Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause))
         }
     }
 }
