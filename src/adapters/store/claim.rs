@@ -110,6 +110,7 @@ impl std::fmt::Display for Judgement {
                         CollisionRule::Key => "key",
                         CollisionRule::Uid => "chip UID",
                         CollisionRule::Unit => "unit",
+                        CollisionRule::Entry => "entry of the shipment manifest",
                     };
                     format!("the {what} was bound by event {seq} to {unit} under certificate {fingerprint}")
                 });
