@@ -35,7 +35,12 @@ pub struct Options {
 }
 
 pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
-    ended(global, Some(config), bootstrap::block_on(perform(global, config, options)))
+    let done = bootstrap::block_on(perform(global, config, options)).map_err(|failure| match failure.code {
+        // The log is not what was written: what was to be proven is refuted.
+        ReasonCode::STORE_CORRUPT => Failure { code: ReasonCode::LOG_BROKEN, ..failure },
+        _ => failure,
+    });
+    ended(global, Some(config), done)
 }
 
 async fn perform(global: &Global, config: &Config, options: &Options) -> Result<ExitCode, Failure> {
@@ -43,12 +48,7 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     let unit = unit(&records, options).await?;
     let wanted = Wanted { unit, run: options.run, with_texts: options.with_texts };
     let made_by = concat!("lineseal ", env!("CARGO_PKG_VERSION"));
-    let proven = prove(&records.log, &records.custody, &*records.people, &wanted, made_by).await;
-    let proven = proven.map_err(|failure| match failure.code {
-        // An event of this log is not what was written: what was to be proven is refuted.
-        ReasonCode::STORE_CORRUPT => Failure { code: ReasonCode::LOG_BROKEN, ..failure },
-        _ => failure,
-    })?;
+    let proven = prove(&records.log, &records.custody, &*records.people, &wanted, made_by).await?;
     let Proven { files, events, head, uncopied } = &proven;
     bootstrap::write_bundle(&options.out, files)?;
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
