@@ -221,7 +221,7 @@ async fn events_page(
 
 /// What a page has at a place.
 enum Held {
-    Here(Logged, Vec<u8>),
+    Here(Box<Logged>, Vec<u8>),
     /// Events in a row whose bytes are in an archive that is not at hand.
     Archived {
         first: u64,
@@ -232,7 +232,7 @@ enum Held {
 async fn whole(reader: &Reader, first: u64, count: u32) -> Result<Vec<Held>, Failure> {
     match reader.history.events(first, count).await {
         Err(failure) if failure.code == ReasonCode::LOG_ARCHIVED => {}
-        answer => return Ok(answer?.into_iter().map(|(logged, bytes)| Held::Here(logged, bytes)).collect()),
+        answer => return Ok(answer?.into_iter().map(|(logged, bytes)| Held::Here(Box::new(logged), bytes)).collect()),
     }
     let mut held = Vec::new();
     for seq in first..first + u64::from(count) {
@@ -243,7 +243,7 @@ async fn whole(reader: &Reader, first: u64, count: u32) -> Result<Vec<Held>, Fai
             (Err(failure), _) if failure.code == ReasonCode::LOG_ARCHIVED => {
                 held.push(Held::Archived { first: seq, last: seq });
             }
-            (answer, _) => held.extend(answer?.into_iter().map(|(logged, bytes)| Held::Here(logged, bytes))),
+            (answer, _) => held.extend(answer?.into_iter().map(|(logged, bytes)| Held::Here(Box::new(logged), bytes))),
         }
     }
     Ok(held)
