@@ -17,11 +17,11 @@ pub fn write_bundle(path: &Path, files: &[bundle::File]) -> Result<(), Failure> 
     bundles::write(path, files).map_err(|error| Failure::new(ReasonCode::NOT_NOW, in_full(&error)))
 }
 
-/// The files of somebody's bundle. K-701 where there is nothing to read, L-526 where it is no honest bundle.
+/// The files of somebody's bundle. O-615 where there is nothing to read, L-526 where it is no honest bundle.
 pub fn read_bundle(path: &Path) -> Result<Vec<bundle::File>, Failure> {
     bundles::read(path).map_err(|error| {
         let code = match &error {
-            ReadError::Read { .. } => ReasonCode::CONFIG_INVALID,
+            ReadError::Read { .. } => ReasonCode::ARGUMENT_REFUSED,
             _ => ReasonCode::LOG_BROKEN,
         };
         Failure::new(code, in_full(&error))

@@ -66,7 +66,7 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
                 (None, [only]) => only.name.clone(),
                 (None, _) => {
                     let cause = "there are several profiles: say which with --profile";
-                    return Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
+                    return Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause));
                 }
             };
             match manifest {
@@ -128,11 +128,11 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
 /// The file, from its beginning each time.
 fn source(path: &Path) -> Result<Source, Failure> {
     let unread =
-        |error: std::io::Error| Failure::new(ReasonCode::CONFIG_INVALID, format!("{}: {error}", path.display()));
+        |error: std::io::Error| Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{}: {error}", path.display()));
     let path = path.canonicalize().map_err(unread)?;
     if !path.is_file() {
         // What is read twice must be the same twice.
-        return Err(Failure::new(ReasonCode::CONFIG_INVALID, format!("{} is no file", path.display())));
+        return Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{} is no file", path.display())));
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let open = move || Ok(Box::new(std::fs::File::open(&path)?) as Box<dyn std::io::Read + Send>);

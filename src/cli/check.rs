@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::output::{self, say};
-use super::{Global, exit, places, with_config};
+use super::{Global, exit, places, remark_on_copies, with_config};
 use crate::bootstrap;
 use crate::domain::Failure;
 use crate::domain::profile::Profile;
@@ -33,7 +33,9 @@ pub fn main(global: &Global) -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
         let profiles: Vec<&str> = config.profiles.iter().map(|profile| profile.name.as_str()).collect();
-        say(&format!("{}: no mistakes; profiles: {}", places(global).config.display(), profiles.join(", ")));
+        let file = places(global).config.display().to_string();
+        say(&fl!(texts.loader(), "cli-config-good", file = file, profiles = profiles.join(", ")));
+        remark_on_copies(&config, &texts);
         ExitCode::SUCCESS
     })
 }

@@ -22,6 +22,8 @@ pub fn of_failure(failure: &Failure) -> u8 {
         ReasonCode::CONFIG_INVALID
         | ReasonCode::CONFIG_VALUE
         | ReasonCode::CRL_UNUSABLE
+        | ReasonCode::ARGUMENT_REFUSED
+        | ReasonCode::NOT_IN_LOG
         | ReasonCode::NOT_NOW
         | ReasonCode::IMPORT_REFUSED => USAGE,
         ReasonCode::LOG_BROKEN => BROKEN,

@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::bootstrap::{self, Places};
 use crate::config::{self, Config};
 use crate::runner::{self, Custody, LogWriter};
-use crate::texts::Language;
+use crate::texts::{Language, Texts, fl};
 use output::say;
 
 /// Factory-line provisioning station for devices with a secure element.
@@ -138,6 +138,13 @@ fn with_config(global: &Global, work: impl FnOnce(Config) -> ExitCode) -> ExitCo
 
 fn places(global: &Global) -> Places {
     Places::new(global.config.clone(), global.data_dir.clone())
+}
+
+/// It works, and whoever relies on the log should know what it can't tell.
+fn remark_on_copies(config: &Config, texts: &Texts) {
+    if config.log.copies.is_empty() && config.log.s3.is_none() {
+        say(&fl!(texts.loader(), "cli-no-copies"));
+    }
 }
 
 /// What a command that writes does last: a checkpoint of the log as it is now, and its copies. Whatever

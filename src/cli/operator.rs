@@ -13,12 +13,13 @@ use crate::config::Config;
 use crate::domain::{Failure, PersonName, Pin, Role};
 use crate::ports::Person;
 use crate::runner::people::{self, SignedIn};
-use crate::texts::Language;
+use crate::texts::{Language, fl};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Adds a person, or takes a disabled one back. The first is an administrator and needs no --as.
     Add {
+        /// As they sign in with it.
         name: PersonName,
         /// technician, qa, supervisor or administrator.
         #[arg(long)]
@@ -32,12 +33,14 @@ pub enum Command {
     List,
     /// The person may no longer sign in.
     Disable {
+        /// As `lineseal operator list` shows it.
         name: String,
         #[command(flatten)]
         acting: Acting,
     },
     /// Gives the person a new PIN and ends a lock-out.
     Reset {
+        /// As `lineseal operator list` shows it.
         name: String,
         #[command(flatten)]
         acting: Acting,
@@ -46,6 +49,7 @@ pub enum Command {
     },
     /// Deletes a disabled person's name and PIN. The log keeps an id that means nobody.
     Forget {
+        /// As `lineseal operator list` shows it.
         name: String,
         #[command(flatten)]
         acting: Acting,
@@ -79,13 +83,14 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
 async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
     let Records { log, people, .. } = &records;
+    let texts = output::texts(language)?;
     match command {
         Command::Add { name, role, acting, new } => {
             let first = people.operators().await?.is_empty();
             let by = if first { None } else { Some(administrator(global, &records, &acting).await?) };
             let pin = new.of(name.as_str())?;
             people::add(log, &**people, by.as_ref(), &name, role, &pin).await?;
-            say(&format!("{name} may sign in as {role}"));
+            say(&fl!(texts.loader(), "cli-operator-added", name = name.to_string(), role = role.to_string()));
         }
         Command::List => {
             for person in people.operators().await? {
@@ -96,18 +101,18 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
         Command::Disable { name, acting } => {
             let by = administrator(global, &records, &acting).await?;
             people::disable(log, &**people, &by, &name).await?;
-            say(&format!("{name} may no longer sign in"));
+            say(&fl!(texts.loader(), "cli-operator-disabled", name = name));
         }
         Command::Reset { name, acting, new } => {
             let by = administrator(global, &records, &acting).await?;
             let pin = new.of(&name)?;
             people::reset(log, &**people, &by, &name, &pin).await?;
-            say(&format!("{name} has a new PIN"));
+            say(&fl!(texts.loader(), "cli-operator-reset", name = name));
         }
         Command::Forget { name, acting } => {
             let by = administrator(global, &records, &acting).await?;
             people::forget(log, &**people, &by, &name).await?;
-            say("the person is forgotten");
+            say(&fl!(texts.loader(), "cli-operator-forgotten"));
         }
     }
     checkpoint(log, &records.custody, language).await;

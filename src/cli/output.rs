@@ -5,9 +5,9 @@ use std::io::{self, Write as _};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::domain::{Failure, Verdict};
+use crate::domain::{Failure, ReasonCode, Verdict};
 use crate::provisioning::UnitRecord;
-use crate::texts::{Language, reasons};
+use crate::texts::{Language, Texts, reasons};
 
 /// Data, on stdout. A reader that went away ends no command that has nothing else to say.
 pub fn data(line: &str) {
@@ -68,6 +68,11 @@ fn unit_line(record: &UnitRecord, language: &Language) -> String {
 pub fn failure(failure: &Failure, language: &Language) {
     let text = reasons().text(language, failure);
     say(&format!("{}: {} ({})", failure.code, text.technician, failure.cause));
+}
+
+/// The sentences of this language.
+pub fn texts(language: &Language) -> Result<Texts, Failure> {
+    Texts::load(language.clone()).map_err(|error| Failure::new(ReasonCode::CONFIG_INVALID, error.to_string()))
 }
 
 /// Logs to stderr. `RUST_LOG` overrides what `-v` says.

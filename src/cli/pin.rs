@@ -41,7 +41,7 @@ impl From<PinError> for Failure {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
-        Failure::new(ReasonCode::CONFIG_INVALID, cause)
+        Failure::new(ReasonCode::ARGUMENT_REFUSED, cause)
     }
 }
 

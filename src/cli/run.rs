@@ -4,7 +4,7 @@ use std::io::{BufRead as _, Read as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::exit::Worst;
+use super::exit::{self, Worst};
 use super::output::{self, say};
 use super::{Global, places};
 use tokio::sync::mpsc;
@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode};
-use crate::runner::StationHandle;
 use crate::runner::view::{Command, Health};
-use crate::texts::Language;
+use crate::runner::{StationHandle, rollback};
+use crate::texts::{Language, fl};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -26,27 +26,31 @@ pub struct Options {
 pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     let result = bootstrap::block_on(async {
+        super::remark_on_copies(&config, &output::texts(&language)?);
         let config = Arc::new(config);
         let places = places(global);
         let station =
             bootstrap::start_station(config, &places.data_dir, global.operator.as_deref(), global.clock_is_right)
                 .await?;
-        let mut snapshots = station.handle.snapshots.clone();
-        // What keeps it from being ready is said where it is followed.
-        if snapshots.wait_for(|known| known.log != Health::Unknown).await.is_ok_and(|known| known.log == Health::Good) {
-            say("the station is ready: plug in a board (Ctrl-C ends)");
-        }
-        let worst = follow(station.handle, options.units, global.json, &language).await?;
+        let followed = follow(station.handle, options.units, global.json, &language).await?;
         drop(station.lock);
-        Ok(worst)
+        Ok(followed)
     });
     match result {
-        Ok(worst) => worst.code(),
+        Ok(Followed::Worked(worst)) => worst.code(),
+        Ok(Followed::Refused) => ExitCode::from(exit::USAGE),
         Err(failure) => {
             output::failure(&failure, &language);
-            ExitCode::from(super::exit::of_failure(&failure))
+            ExitCode::from(exit::of_failure(&failure))
         }
     }
+}
+
+/// How a station without a window came to its end.
+pub enum Followed {
+    Worked(Worst),
+    /// The start was refused, for a reason that has been said and that does not pass by itself.
+    Refused,
 }
 
 /// Prints finished units until there were enough, the station ends, or a person ends it.
@@ -55,8 +59,10 @@ pub async fn follow(
     units: Option<u64>,
     json: bool,
     language: &Language,
-) -> Result<Worst, Failure> {
+) -> Result<Followed, Failure> {
+    let texts = output::texts(language)?;
     let mut worst = Worst::default();
+    let (mut begun, mut refused) = (false, false);
     let mut count = 0;
     let mut stop = bootstrap::stop_signal();
     let mut asked = std::collections::BTreeSet::new();
@@ -97,8 +103,17 @@ pub async fn follow(
                 if health != log {
                     match (&log, &health) {
                         (_, Health::Bad(failure)) => output::failure(failure, language),
-                        (Health::Bad(_), Health::Good) => say("the log can be written again: the station goes on"),
+                        (_, Health::Good) if !begun => say(&fl!(texts.loader(), "cli-ready")),
+                        (Health::Bad(_), Health::Good) => say(&fl!(texts.loader(), "cli-log-returned")),
                         _ => {}
+                    }
+                    begun |= health == Health::Good;
+                    // Nobody stands here who could rule while it waits.
+                    if let (false, false, Health::Bad(failure)) = (begun, refused, &health)
+                        && rollback::blocks(failure)
+                    {
+                        refused = true;
+                        let _ = handle.commands.send(Command::Stop).await;
                     }
                     log = health;
                 }
@@ -111,11 +126,8 @@ pub async fn follow(
                 for question in questions {
                     if asked.insert(question.run) {
                         let serial = question.serial.map(|serial| serial.to_string()).unwrap_or_default();
-                        say(&format!(
-                            "the label of {serial} may or may not have come out; look, stop the station, then: \
-                             lineseal resume --label-printed {run} | --print-label {run}",
-                            run = question.run
-                        ));
+                        let run = question.run.to_string();
+                        say(&fl!(texts.loader(), "cli-label-unclear", serial = serial, run = run));
                     }
                 }
             }
@@ -127,7 +139,8 @@ pub async fn follow(
         return Err(Failure::new(ReasonCode::STATION_STOPPED, cause));
     }
     match ended {
-        Ok(result) => result.map(|()| worst),
+        Ok(Ok(())) if refused => Ok(Followed::Refused),
+        Ok(result) => result.map(|()| Followed::Worked(worst)),
         Err(error) => Err(Failure::new(ReasonCode::STATION_STOPPED, error.to_string())),
     }
 }

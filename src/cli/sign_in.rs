@@ -38,7 +38,7 @@ impl Acting {
         roles: &[Role],
     ) -> Result<SignedIn, Failure> {
         let Some(name) = &global.operator else {
-            return Err(Failure::new(ReasonCode::CONFIG_INVALID, "say who acts: --as OPERATOR"));
+            return Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, "say who acts: --as OPERATOR"));
         };
         let pin = pin::known(name, self.pin_file.as_deref())?;
         people::sign_in(log, people, name, &pin, roles).await

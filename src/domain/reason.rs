@@ -163,6 +163,10 @@ reasons! {
     IMPORT_REFUSED = "O-613" => Error;
     /// What the PIN is compared with was changed past the log.
     OPERATOR_PIN_ALTERED = "O-614" => Error;
+    /// A command was given an argument that it can't use.
+    ARGUMENT_REFUSED = "O-615" => Error;
+    /// The unit, run, event or person that a command names is not in the log.
+    NOT_IN_LOG = "O-616" => Error;
     /// The slip's unit still waits for the cloud.
     SLIP_NOT_READY = "O-604" => Error;
 

@@ -71,7 +71,7 @@ pub async fn prove(
 }
 
 async fn events_of(history: &dyn History, wanted: &Wanted) -> Result<Vec<Logged>, Failure> {
-    let unknown = |cause: String| Failure::new(ReasonCode::NOT_NOW, cause);
+    let unknown = |cause: String| Failure::new(ReasonCode::NOT_IN_LOG, cause);
     let known = history.unit(&wanted.unit).await?;
     let known = known.ok_or_else(|| unknown(format!("the log does not know the unit {}", wanted.unit)))?;
     match wanted.run {

@@ -166,7 +166,9 @@ async fn only_a_key_that_was_given_counts() {
     let strange = sample::key("lineseal/PRACTICE", 7).verifier().to_string();
     let refused = stranger(&["audit", "verify-bundle", &zip, "--key", &strange], 1);
     assert!(refused.err.contains("none of the known keys signed the checkpoint"), "{}", refused.err);
-    for (key, cause) in [("/nowhere/key", "no verifier key"), (&office.file("empty", ""), "no verifier key in it")] {
+    for (key, cause) in
+        [("/nowhere/key", "neither a verifier key nor a file"), (&office.file("empty", ""), "no verifier key in it")]
+    {
         let unusable = stranger(&["audit", "verify-bundle", &zip, "--key", key], 2);
         assert!(unusable.err.contains(cause), "{}", unusable.err);
     }
@@ -447,10 +449,98 @@ async fn a_letter_that_was_changed_with_sqlite3_is_found_and_an_honest_log_says_
     );
     let guarded = sqlite3(&change);
     assert!(!guarded.status.success(), "an accident is refused");
+    let guard = sqlite3("SELECT sql FROM sqlite_master WHERE name = 'events_are_never_changed'").stdout;
+    let guard = String::from_utf8(guard).unwrap();
     let changed = sqlite3(&format!("DROP TRIGGER events_are_never_changed; {change}"));
     assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
     let broken = office.run(&["audit", "verify", "--since", &kept], 1);
     assert!(broken.err.contains(&format!("event {seq}")), "{}", broken.err);
-    // Nor does a proof come out of it.
-    office.run(&["audit", "prove", "A1", "--out", &office.path("a1.zip")], 3);
+    // Nor does a proof come out of it, with the guard in its place again or without it.
+    let refuted = || office.run(&["audit", "prove", "A1", "--out", &office.path("a1.zip")], 1).err;
+    assert!(refuted().contains("L-526"), "{}", refuted());
+    assert!(sqlite3(&guard).status.success());
+    assert!(refuted().contains("L-526"), "{}", refuted());
+}
+
+#[tokio::test]
+async fn a_derived_row_that_was_changed_is_told_by_its_key_its_column_and_both_values() {
+    let (office, run) = office_with_run("A1").await;
+    let change = "UPDATE runs SET verdict = 'FAIL' WHERE verdict = 'PASS'";
+    let changed = Command::new("sqlite3").arg("-bail").arg(office.database()).arg(change).output().unwrap();
+    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    let broken = office.run(&["audit", "verify"], 1).err;
+    assert!(broken.contains("table runs, row ") && broken.contains("(first_seq "), "{broken}");
+    assert!(broken.contains(r#"verdict is "FAIL"; the events say "PASS""#), "{broken}");
+    assert!(!broken.contains(&hex::encode(run.to_string())), "{broken}");
+}
+
+#[tokio::test]
+async fn events_in_an_archive_are_one_line_of_the_list_and_it_goes_on() {
+    let office = Office::new();
+    let store = office.store();
+    let run = run_id();
+    store.append(started(run, "A1", None)).await.unwrap();
+    store.append(vec![sealed(run, Verdict::Pass, None)]).await.unwrap();
+    office.run(&["audit", "checkpoint", "--make"], 0);
+    let whole = office.run(&["audit", "list", "--events", "--json"], 0).json().len();
+    let elsewhere = office.path("elsewhere");
+    let archived = office.run_as("Root", &["audit", "archive", "--before", "9999-01-01", "--to", &elsewhere], 0);
+    assert!(
+        archived.err.contains("are in the archive") && archived.err.contains("their hashes stay"),
+        "{}",
+        archived.err
+    );
+    let table = office.run(&["audit", "list", "--events"], 0).out;
+    assert!(table.contains("in an archive that is not at hand"), "{table}");
+    let listed = office.run(&["audit", "list", "--events", "--json"], 0).json();
+    let gone: u64 = listed
+        .iter()
+        .filter(|event| event["kind"] == "archived")
+        .map(|range| range["last"].as_u64().unwrap() - range["first"].as_u64().unwrap() + 1)
+        .sum();
+    let here = listed.iter().filter(|event| event["kind"] != "archived").count();
+    assert!(gone > 0 && here > 0 && here + gone as usize > whole, "{listed:?}");
+}
+
+#[test]
+fn a_wrong_argument_is_named_and_is_no_wrong_configuration() {
+    let office = Office::new();
+    let (nowhere, folder) = (office.path("nowhere"), office.path("folder"));
+    std::fs::create_dir(&folder).unwrap();
+    let no_checkpoint = office.file("no.checkpoint", "good morning");
+    let cases: &[(&[&str], &str)] = &[
+        (&["audit", "verify", "--since", &nowhere], "--since"),
+        (&["audit", "verify", "--since", &no_checkpoint], "--since"),
+        (&["audit", "verify", "--archive", &folder], "is a folder"),
+        (&["audit", "verify", "--archive", &nowhere], "--archive"),
+        (&["audit", "verify-bundle", &nowhere], "nowhere"),
+        (&["audit", "verify-bundle", &folder, "--key", "rubbish"], "--key rubbish"),
+        (&["operator", "disable", "Aiko"], "say who acts: --as OPERATOR"),
+        (&["operator", "disable", "Aiko", "--as", "Root", "--pin-file", &nowhere], "nowhere can't be read"),
+    ];
+    for (arguments, named) in cases {
+        let refused = office.run(arguments, 2).err;
+        assert!(refused.contains("O-615") && refused.contains(named), "{arguments:?}: {refused}");
+    }
+    for unknown in [&["prove", "A9", "--out", &nowhere][..], &["show", "A9"], &["search", "--operator", "Nobody"]] {
+        let refused = office.run(&[&["audit"], unknown].concat(), 2).err;
+        assert!(refused.contains("O-616"), "{unknown:?}: {refused}");
+    }
+    let role = office.run_as("Aiko", &["operator", "disable", "Root"], 3).err;
+    assert!(role.contains("another role: administrator. ") && role.contains("(Aiko has the role qa)"), "{role}");
+}
+
+#[test]
+fn an_import_is_told_in_the_readers_language_and_what_excel_saves_by_itself_is_explained() {
+    let office = Office::new();
+    let excel = [b"serial,fingerprint,".as_slice(), b"\x94\xf5\x8d\x6c\n"].concat();
+    let excel = office.file("excel.csv", excel);
+    let import = |file: &str, language: &str, status| {
+        office.run_as("Root", &["audit", "import", file, "--product", "gateway", "--language", language], status).err
+    };
+    assert!(import(&excel, "en", 2).contains("CSV UTF-8 (Comma delimited)"));
+    assert!(import(&excel, "ja", 2).contains("CSV UTF-8（コンマ区切り）"));
+    let one = office.file("one.csv", format!("serial,fingerprint\nA1,{}\n", "ab".repeat(32)));
+    assert!(import(&one, "en", 0).contains("1 row, 1 of them new, 0 contradict others"));
+    assert!(import(&one, "ja", 0).contains("1 行、うち新規 0 行、矛盾 0 行"));
 }

@@ -34,6 +34,7 @@ mod secrets;
 mod serial;
 mod sightings;
 mod sixteen;
+mod starting;
 mod station;
 #[path = "../adapters/store_contract.rs"]
 #[allow(dead_code, unused_macros, reason = "its stories belong to the stores; its words are used here")]

@@ -171,3 +171,79 @@ check-intermediate = intermediate
 check-pin = {"  "}{ $role } { $subject }, { $key }, valid { $from } to { $until }
 check-expired = {"    "}has expired: an expired root goes on being trusted, an expired intermediate only where the profile says so
 check-crl = {"  "}revocation list { $number } of { $issuer }, { $from }, usable until { $until } ({ $file })
+
+# What commands say at a terminal.
+cli-ready = the station is ready: plug in a board (Ctrl-C ends)
+cli-log-returned = the log can be written again: the station goes on
+cli-label-unclear = the label of { $serial } may or may not have come out; look, stop the station, then: lineseal resume --label-printed { $run } | --print-label { $run }
+cli-no-copies = a rollback could not be proven: no place for copies of the log is configured ([log] copies or s3)
+cli-config-good = { $file }: no mistakes; profiles: { $profiles }
+cli-import-progress = { $done } of { $total } rows
+cli-import-done = { $rows ->
+    [one] 1 row
+   *[other] { $rows } rows
+    }, { $new } of them new, { $conflicts ->
+    [one] 1 contradicts another
+   *[other] { $conflicts } contradict others
+    }
+cli-import-encoding = the file is in another encoding, such as Shift_JIS: in Excel, save it as "CSV UTF-8 (Comma delimited)" and import that
+cli-import-kept = what contradicts was kept, binds nothing, and locks its units until QA rules
+cli-archive-nothing = nothing is old enough, or all of it is still needed
+cli-archive-done = events { $first } to { $last } are in the archive; { $gone ->
+    [one] the bytes of one of them have
+   *[other] the bytes of { $gone } of them have
+    } left the database, their hashes stay
+cli-verify-progress = { $done } of { $total } events
+cli-verified = { $size ->
+    [one] 1 event
+   *[other] { $size } events
+    } verified, root { $root }
+cli-verified-no-checkpoint = no checkpoint is stored with the log
+cli-verified-checkpoints = { $count ->
+    [one] 1 checkpoint stored with the log, signed by a key of the log
+   *[other] { $count } checkpoints stored with the log, each signed by a key of the log
+    }
+cli-verified-ruled = { $count ->
+    [one] 1 checkpoint kept elsewhere is contradicted by the log, and was ruled on
+   *[other] { $count } checkpoints kept elsewhere are contradicted by the log, and were ruled on
+    }: it was put back
+cli-verified-rows = { $count ->
+    [one] 1 derived row is
+   *[other] { $count } derived rows are
+    } what the events say, and every claim holds
+cli-verified-fast = derived tables were not looked at (--fast)
+cli-verified-archived = { $count ->
+    [one] 1 event is in an archive: its hash was verified, its bytes were
+   *[other] { $count } events are in an archive: their hashes were verified, their bytes were
+    } not at hand
+cli-verified-forgotten = { $people ->
+    [one] 1 person
+   *[other] { $people } people
+    } and { $texts ->
+    [one] 1 text
+   *[other] { $texts } texts
+    } were forgotten
+cli-uncovered-all = no checkpoint from outside was given: whoever holds database and key could have rewritten all of it
+cli-covered = all of it is covered by a checkpoint held elsewhere
+cli-uncovered = events { $first } to { $last } ({ $count }) are not covered by a checkpoint held elsewhere
+cli-proven = { $file }: { $events ->
+    [one] 1 event
+   *[other] { $events } events
+    } of a log of { $size }, { $files } files
+cli-operator-added = { $name } may sign in as { $role }
+cli-operator-disabled = { $name } may no longer sign in
+cli-operator-reset = { $name } has a new PIN
+cli-operator-forgotten = the person is forgotten
+cli-verify-passed-over = { $place }: a checkpoint of { $size } leaves that no key of the log signed is passed over
+cli-verified-pins = { $count ->
+    [one] 1 operator has
+   *[other] { $count } operators have
+    } a PIN that the log says nothing of: `lineseal operator reset` mends that
+cli-verified-alone = { $count ->
+    [one] 1 ruling names one person, and does
+   *[other] { $count } rulings name one person, and do
+    } not say that one was enough
+cli-verified-unstored = { $count ->
+    [one] 1 checkpoint held elsewhere holds, and is
+   *[other] { $count } checkpoints held elsewhere hold, and are
+    } not stored with the log: rows were deleted

@@ -288,6 +288,10 @@ impl Row for postgres::Row {
     fn columns(&self) -> usize {
         self.len()
     }
+    fn name(&self, column: usize) -> Result<&str, StoreError> {
+        let found = postgres::Row::columns(self).get(column).map(postgres::Column::name);
+        found.ok_or_else(|| StoreError::Corrupt(format!("there is no column {column}")))
+    }
     fn value(&self, column: usize) -> Result<Value<'_>, StoreError> {
         let kind = postgres::Row::columns(self).get(column).map(postgres::Column::type_);
         Ok(match kind {

@@ -165,6 +165,9 @@ impl Row for rusqlite::Row<'_> {
     fn columns(&self) -> usize {
         self.as_ref().column_count()
     }
+    fn name(&self, column: usize) -> Result<&str, StoreError> {
+        Ok(self.as_ref().column_name(column)?)
+    }
     fn value(&self, column: usize) -> Result<Value<'_>, StoreError> {
         match self.get_ref(column)? {
             ValueRef::Null => Ok(Value::Null),

@@ -78,6 +78,55 @@ pub enum Judgement {
     Unlisted(Unlisted),
 }
 
+impl std::fmt::Display for Judgement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Judgement::Free { standing, ruling, replaces, entry } => {
+                let standing = match standing {
+                    Standing::New => "a new binding",
+                    Standing::Known => "what the unit held already",
+                    Standing::Completed => "what an imported row held in part",
+                    Standing::Rebound => "a binding that a ruling moved",
+                };
+                f.write_str(standing)?;
+                match ruling {
+                    Some(ruling) => write!(f, ", opened by ruling {ruling}")?,
+                    None => f.write_str(", opened by no ruling")?,
+                }
+                let replaces: Vec<String> = replaces.iter().map(Fingerprint::to_string).collect();
+                match replaces.as_slice() {
+                    [] => f.write_str(", in the place of no certificate")?,
+                    several => write!(f, ", in the place of {}", several.join(" and "))?,
+                }
+                match entry {
+                    Some(entry) => write!(f, ", by line {} of the shipment manifest", entry.line),
+                    None => f.write_str(", by no shipment manifest"),
+                }
+            }
+            Judgement::Collides(collisions) => {
+                let told = collisions.iter().map(|Collision { rule, unit, fingerprint, seq, .. }| {
+                    let what = match rule {
+                        CollisionRule::Certificate => "certificate",
+                        CollisionRule::Key => "key",
+                        CollisionRule::Uid => "chip UID",
+                        CollisionRule::Unit => "unit",
+                        CollisionRule::Entry => "entry of the shipment manifest",
+                    };
+                    format!("the {what} was bound by event {seq} to {unit} under certificate {fingerprint}")
+                });
+                f.write_str(&told.collect::<Vec<_>>().join("; "))
+            }
+            Judgement::Locked(lock) => write!(f, "the unit was locked by event {}", lock.seq),
+            Judgement::Unlisted(Unlisted::Absent { batch }) => {
+                write!(f, "the chip is not in the shipment manifest of batch {batch}")
+            }
+            Judgement::Unlisted(Unlisted::Differs { .. }) => {
+                f.write_str("the shipment manifest says something else of the chip")
+            }
+        }
+    }
+}
+
 /// What keeps a claim that was made from holding still. The shipment manifest was asked when it was made.
 pub fn obstacle(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, StoreError> {
     Ok(match judge(session, unit, identity)? {

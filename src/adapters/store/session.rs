@@ -87,6 +87,8 @@ pub trait Row {
     fn text(&self, column: usize) -> Result<Option<&str>, StoreError>;
     fn bytes(&self, column: usize) -> Result<Option<&[u8]>, StoreError>;
     fn columns(&self) -> usize;
+    /// What the column is called.
+    fn name(&self, column: usize) -> Result<&str, StoreError>;
     /// Whatever it is, as the column's type has it.
     fn value(&self, column: usize) -> Result<Value<'_>, StoreError>;
 }

@@ -12,7 +12,7 @@ use crate::audit::LineEvent;
 use crate::bootstrap::{self, Records};
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, Role};
-use crate::texts::Language;
+use crate::texts::{Language, fl};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -38,10 +38,11 @@ async fn perform(global: &Global, config: &Config, options: &Options, language: 
     let by = options.acting.sign_in(global, &records, &[Role::Administrator]).await?;
     let Records { log, archiving, custody, .. } = &records;
     let midnight = options.before.to_zoned(jiff::tz::TimeZone::UTC);
-    let before = midnight.map_err(|error| Failure::new(ReasonCode::CONFIG_INVALID, error.to_string()))?.timestamp();
+    let before = midnight.map_err(|error| Failure::new(ReasonCode::ARGUMENT_REFUSED, error.to_string()))?.timestamp();
     let (first, past) = archiving.range(Some(before)).await?;
+    let texts = output::texts(language)?;
     if first == past {
-        say("nothing is old enough, or all of it is still needed");
+        say(&fl!(texts.loader(), "cli-archive-nothing"));
         return Ok(());
     }
     let folder = options.to.clone().unwrap_or_else(|| bootstrap::archives_of(&data_dir));
@@ -49,7 +50,8 @@ async fn perform(global: &Global, config: &Config, options: &Options, language: 
     let log = log.by(&by);
     let gone = archiving.let_go(log.line_event(LineEvent::Archived { first, end: past, file })?).await?;
     checkpoint(&log, custody, language).await;
-    say(&format!("events {first} to {} are archived; the database holds {gone} fewer of them whole", past - 1));
+    let last = past - 1;
+    say(&fl!(texts.loader(), "cli-archive-done", first = first, last = last, gone = gone));
     let path = path.display();
     if global.json {
         let told = json!({ "file": path.to_string(), "sha256": file, "first": first, "past": past, "events": gone });

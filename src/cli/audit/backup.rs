@@ -17,6 +17,7 @@ use crate::texts::Language;
 #[derive(clap::Args)]
 pub struct Options {
     /// The copy: a file that does not exist yet, best on another disk.
+    #[arg(value_name = "FILE")]
     to: PathBuf,
 }
 

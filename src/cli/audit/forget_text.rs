@@ -13,7 +13,7 @@ use crate::runner::people;
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// The ruling's event.
+    /// The number of the ruling's event, as `lineseal audit list` shows it.
     #[arg(long, value_name = "SEQ")]
     ruling: u64,
     #[command(flatten)]

@@ -16,12 +16,13 @@ use crate::config::Config;
 use crate::domain::{Failure, Product, ReasonCode, Role};
 use crate::ports::Logged;
 use crate::runner::import::{BadLine, Columns, Rows, Taken, import, read};
+use crate::texts::{Texts, fl};
 
 #[derive(clap::Args)]
 pub struct Options {
     /// Separated values under a header: comma, semicolon or tab, in UTF-8.
     file: PathBuf,
-    /// What the boards are.
+    /// The product of all boards in the file.
     #[arg(long)]
     product: Product,
     /// Other names of columns: serial=NAME,fingerprint=NAME,certificate=NAME,thing=NAME,date=NAME.
@@ -45,9 +46,17 @@ pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
 async fn perform(global: &Global, config: &Config, options: &Options) -> Result<ExitCode, Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
     let by = options.acting.sign_in(global, &records, &[Role::Administrator, Role::Supervisor]).await?;
+    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+    let texts = output::texts(&language)?;
     let rows = match rows(options)? {
         Ok(rows) => rows,
-        Err(bad) => return Err(refused(&bad, global.json)),
+        Err(bad) => {
+            let refused = refused(&bad, global.json);
+            if bad.iter().any(|line| line.is_encoding()) {
+                say(&fl!(texts.loader(), "cli-import-encoding"));
+            }
+            return Err(refused);
+        }
     };
     let total = rows.rows.len() as u64;
     let mut told = 0;
@@ -56,18 +65,17 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
         let tenth = (done * 10).checked_div(total).unwrap_or(10);
         if tenth > told {
             told = tenth;
-            say(&format!("{done} of {total} rows"));
+            say(&fl!(texts.loader(), "cli-import-progress", done = done, total = total));
         }
     })
     .await?;
-    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     checkpoint(&records.log, &records.custody, &language).await;
-    Ok(tell(&taken, global.json))
+    Ok(tell(&taken, global.json, &texts))
 }
 
 fn rows(options: &Options) -> Result<Result<Rows, Vec<BadLine>>, Failure> {
     let unread = |error: std::io::Error| {
-        Failure::new(ReasonCode::CONFIG_INVALID, format!("{}: {error}", options.file.display()))
+        Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{}: {error}", options.file.display()))
     };
     let bytes = std::fs::read(&options.file).map_err(unread)?;
     let folder = options.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -97,11 +105,12 @@ fn refused(bad: &[BadLine], as_json: bool) -> Failure {
             output::json(&json!({ "line": line.line, "wrong": line.wrong })).unwrap_or_default();
         }
     }
-    let cause = format!("{} bad lines, and nothing was taken", bad.len());
+    let lines = if bad.len() == 1 { "line" } else { "lines" };
+    let cause = format!("{} bad {lines}, and nothing was taken", bad.len());
     Failure::new(ReasonCode::IMPORT_REFUSED, cause)
 }
 
-fn tell(taken: &Taken, as_json: bool) -> ExitCode {
+fn tell(taken: &Taken, as_json: bool, texts: &Texts) -> ExitCode {
     let Taken { rows, new, conflicts } = taken;
     for row in conflicts {
         list(row, as_json);
@@ -110,11 +119,13 @@ fn tell(taken: &Taken, as_json: bool) -> ExitCode {
         let told = json!({ "rows": rows, "new": new, "conflicts": conflicts.len() });
         output::json(&told).unwrap_or_default();
     }
-    say(&format!("{rows} rows, {new} of them new, {} contradict others", conflicts.len()));
+    let (rows, new, contradict) = (*rows, *new, conflicts.len());
+    let counted = fl!(texts.loader(), "cli-import-done", rows = rows, new = new, conflicts = contradict);
+    say(&counted);
     if conflicts.is_empty() {
         return ExitCode::SUCCESS;
     }
-    say("what contradicts was kept, binds nothing, and locks its units until QA rules");
+    say(&fl!(texts.loader(), "cli-import-kept"));
     ExitCode::from(exit::BROKEN)
 }
 

@@ -31,6 +31,7 @@ pub enum Command {
 
 #[derive(clap::Args)]
 pub struct New {
+    /// A file that does not exist yet; only its owner may read it.
     file: PathBuf,
     /// The key's name in signatures, another than the log's; best such as plant.example/qa.
     #[arg(long)]

@@ -161,7 +161,7 @@ async fn events_page(
     let count = u32::try_from(past - first).unwrap_or(limit);
     let mut events = match count {
         0 => Vec::new(),
-        _ => reader.history.events(first, count).await?,
+        _ => whole(reader, first, count).await?,
     };
     let next = match from {
         Some(_) => (past < size).then_some(Next::From(past)),
@@ -173,8 +173,22 @@ async fn events_page(
     if events.is_empty() {
         nothing("there are no such events");
     }
+    let none = || "-".to_owned();
     let mut rows = Vec::new();
-    for (logged, bytes) in &events {
+    for held in &events {
+        let (logged, bytes) = match held {
+            Held::Here(logged, bytes) => (logged, bytes),
+            Held::Archived { first, last } if as_json => {
+                output::json(&json!({ "kind": "archived", "first": first, "last": last })).unwrap_or_default();
+                continue;
+            }
+            Held::Archived { first, last } => {
+                let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
+                let what = "archived".to_owned();
+                rows.push([range, none(), none(), what, none(), "in an archive that is not at hand".to_owned()]);
+                continue;
+            }
+        };
         if as_json {
             found::print_event(reader, logged, bytes).await?;
             continue;
@@ -203,6 +217,36 @@ async fn events_page(
     ];
     table::print(&columns, &rows);
     Ok(next)
+}
+
+/// What a page has at a place.
+enum Held {
+    Here(Box<Logged>, Vec<u8>),
+    /// Events in a row whose bytes are in an archive that is not at hand.
+    Archived {
+        first: u64,
+        last: u64,
+    },
+}
+
+async fn whole(reader: &Reader, first: u64, count: u32) -> Result<Vec<Held>, Failure> {
+    match reader.history.events(first, count).await {
+        Err(failure) if failure.code == ReasonCode::LOG_ARCHIVED => {}
+        answer => return Ok(answer?.into_iter().map(|(logged, bytes)| Held::Here(Box::new(logged), bytes)).collect()),
+    }
+    let mut held = Vec::new();
+    for seq in first..first + u64::from(count) {
+        match (reader.history.events(seq, 1).await, held.last_mut()) {
+            (Err(failure), Some(Held::Archived { last, .. })) if failure.code == ReasonCode::LOG_ARCHIVED => {
+                *last = seq
+            }
+            (Err(failure), _) if failure.code == ReasonCode::LOG_ARCHIVED => {
+                held.push(Held::Archived { first: seq, last: seq });
+            }
+            (answer, _) => held.extend(answer?.into_iter().map(|(logged, bytes)| Held::Here(Box::new(logged), bytes))),
+        }
+    }
+    Ok(held)
 }
 
 /// The event's name, and the unit or run that it is about.

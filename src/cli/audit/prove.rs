@@ -12,6 +12,7 @@ use crate::bootstrap::{self, Records};
 use crate::config::Config;
 use crate::domain::{BoardSerial, Failure, Product, ReasonCode, RunId, Unit};
 use crate::runner::prove::{Proven, Wanted, prove};
+use crate::texts::fl;
 
 /// That the events are in the log is proven; that these are all of the unit's is the word of whoever made
 /// the bundle.
@@ -19,10 +20,10 @@ use crate::runner::prove::{Proven, Wanted, prove};
 pub struct Options {
     /// The board's serial number.
     unit: BoardSerial,
-    /// Its product, where several have a board of that number.
+    /// The board's product, where several products have this serial number.
     #[arg(long)]
     product: Option<Product>,
-    /// One run alone.
+    /// This run alone, by its id; `lineseal audit show` tells it.
     #[arg(long)]
     run: Option<RunId>,
     /// Hand over the words that people typed, too.
@@ -34,7 +35,12 @@ pub struct Options {
 }
 
 pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
-    ended(global, Some(config), bootstrap::block_on(perform(global, config, options)))
+    let done = bootstrap::block_on(perform(global, config, options)).map_err(|failure| match failure.code {
+        // The log is not what was written: what was to be proven is refuted.
+        ReasonCode::STORE_CORRUPT => Failure { code: ReasonCode::LOG_BROKEN, ..failure },
+        _ => failure,
+    });
+    ended(global, Some(config), done)
 }
 
 async fn perform(global: &Global, config: &Config, options: &Options) -> Result<ExitCode, Failure> {
@@ -47,7 +53,9 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     bootstrap::write_bundle(&options.out, files)?;
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     uncopied.iter().for_each(|failure| output::failure(failure, &language));
-    say(&format!("{}: {events} events of a log of {}, {} files", options.out.display(), head.size, files.len()));
+    let file = options.out.display().to_string();
+    let (texts, events, count) = (output::texts(&language)?, *events, files.len());
+    say(&fl!(texts.loader(), "cli-proven", file = file, events = events, size = head.size, files = count));
     if global.json {
         let told = json!({
             "file": options.out, "unit": wanted.unit, "events": events, "size": head.size,
@@ -67,11 +75,11 @@ async fn unit(records: &Records, options: &Options) -> Result<Unit, Failure> {
     let mut known = records.history.units(serial.as_str()).await?;
     match (known.pop(), known.as_slice()) {
         (Some(only), []) => Ok(only),
-        (None, _) => Err(Failure::new(ReasonCode::NOT_NOW, format!("the log does not know the unit {serial}"))),
+        (None, _) => Err(Failure::new(ReasonCode::NOT_IN_LOG, format!("the log does not know the unit {serial}"))),
         (Some(last), others) => {
             let products: Vec<&str> = others.iter().chain([&last]).map(|unit| unit.product.as_str()).collect();
             let cause = format!("{serial} is a board of {}: say which with --product", products.join(", "));
-            Err(Failure::new(ReasonCode::CONFIG_INVALID, cause))
+            Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause))
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::ports::Verification;
 #[derive(clap::Args)]
 pub struct Options {
     /// A copy that `lineseal audit backup` made.
+    #[arg(value_name = "FILE")]
     backup: PathBuf,
     /// There is a log that can be read: put it aside and take the backup instead.
     #[arg(long)]

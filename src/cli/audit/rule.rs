@@ -48,8 +48,8 @@ pub enum Command {
         #[command(flatten)]
         evidence: Required,
     },
-    /// The log was put back, or could not be compared with its copies, and is known to be: the station may
-    /// claim again. Takes supervisors.
+    /// The log was put back, or could not be compared with its copies, and you know why: the station may
+    /// claim again. Takes supervisors or administrators.
     Rollback {
         #[command(flatten)]
         why: Why,
@@ -61,6 +61,7 @@ pub enum Command {
 /// A board's serial number, and its product where several have that serial number.
 #[derive(clap::Args)]
 pub struct UnitName {
+    /// The board's serial number.
     #[arg(value_name = "UNIT")]
     serial: String,
     /// The unit's product, where several products have this serial number.
@@ -87,7 +88,7 @@ pub struct Why {
 #[derive(clap::Args)]
 #[group(required = true, multiple = true)]
 pub struct Required {
-    /// A file that the ruling rests on: the log keeps its name and SHA-256. A ruling on a unit needs this or
+    /// Files that the ruling rests on: the log keeps their names and SHA-256. A ruling on a unit needs this or
     /// --evidence-text.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     evidence: Vec<PathBuf>,
@@ -99,7 +100,7 @@ pub struct Required {
 /// The same, where the reason may be enough.
 #[derive(clap::Args)]
 pub struct Optional {
-    /// A file that the ruling rests on: the log keeps its name and SHA-256.
+    /// Files that the ruling rests on: the log keeps their names and SHA-256.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     evidence: Vec<PathBuf>,
     /// What it rests on that is no file here: a ticket's number, where a photo is kept. Kept like the reason.
@@ -168,7 +169,7 @@ impl UnitName {
             several => {
                 let products: Vec<_> = several.iter().map(|unit| unit.product.to_string()).collect();
                 let cause = format!("{} is a board of each of {}: say --product", self.serial, products.join(", "));
-                Err(Failure::new(ReasonCode::CONFIG_INVALID, cause))
+                Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause))
             }
         }
     }
@@ -176,7 +177,7 @@ impl UnitName {
 
 impl Why {
     fn grounds(&self, files: &[PathBuf], references: &[RulingReason]) -> Result<Grounds, Failure> {
-        let invalid = |cause: String| Failure::new(ReasonCode::CONFIG_INVALID, cause);
+        let invalid = |cause: String| Failure::new(ReasonCode::ARGUMENT_REFUSED, cause);
         let text = match (&self.reason, &self.reason_file) {
             (Some(text), _) => text.clone(),
             (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?,
@@ -208,7 +209,7 @@ fn evidence(path: &Path) -> Result<Evidence, Failure> {
     let name = path.file_name().and_then(|name| name.to_str());
     let nameless = || {
         let cause = format!("{} has no name that the log could keep", path.display());
-        Failure::new(ReasonCode::CONFIG_INVALID, cause)
+        Failure::new(ReasonCode::ARGUMENT_REFUSED, cause)
     };
     let name = name.filter(|name| !name.chars().any(char::is_control)).ok_or_else(nameless)?.to_owned();
     let mut file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
@@ -226,7 +227,7 @@ fn evidence(path: &Path) -> Result<Evidence, Failure> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(ReasonCode::CONFIG_INVALID, format!("{} can't be read: {error}", path.display()))
+    Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{} can't be read: {error}", path.display()))
 }
 
 fn show(ruled: &Ruled, as_json: bool) -> Result<(), Failure> {

@@ -31,8 +31,10 @@ pub struct Options {
     /// The chip's UID, or its beginning; as above.
     #[arg(long, value_name = "PREFIX", value_parser = digits)]
     uid: Option<String>,
+    /// The product of the board.
     #[arg(long)]
     product: Option<Product>,
+    /// The work order, by its whole name.
     #[arg(long)]
     batch: Option<BatchName>,
     /// A reason code such as S-105.
@@ -73,7 +75,9 @@ async fn search(reader: &Reader, options: &Options) -> Result<Search, Failure> {
         None => None,
         Some(name) => {
             let person = reader.people.person(name).await?;
-            let unknown = || Failure::new(ReasonCode::OPERATOR_UNKNOWN, format!("nobody here is named {name:?}"));
+            let unknown = || {
+                Failure::new(ReasonCode::NOT_IN_LOG, format!("--operator {name}: nobody of that name was ever added"))
+            };
             Some(person.ok_or_else(unknown)?.who.id)
         }
     };

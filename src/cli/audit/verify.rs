@@ -1,6 +1,6 @@
 //! `lineseal audit verify`: is the log what was written?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{Broken, Progress, Stage, Verification, Verified, Witness};
-use crate::texts::Language;
+use crate::texts::{Texts, fl};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -29,9 +29,13 @@ pub struct Options {
 
 pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
-    match perform(global, config, options, &language) {
+    let texts = match output::texts(&language) {
+        Ok(texts) => texts,
+        Err(failure) => return exit::report(Err(failure), &language),
+    };
+    match perform(global, config, options, &texts) {
         Ok(Ok(verified)) => {
-            tell(&verified, global.json);
+            tell(&verified, global.json, &texts);
             ExitCode::SUCCESS
         }
         Ok(Err(broken)) => {
@@ -57,7 +61,7 @@ fn perform(
     global: &Global,
     config: &Config,
     options: &Options,
-    language: &Language,
+    texts: &Texts,
 ) -> Result<Result<Verified, Broken>, Failure> {
     let data_dir = places(global).data_dir;
     let mut witnesses: Vec<Witness> = options.since.iter().map(witness).collect::<Result<_, _>>()?;
@@ -66,15 +70,17 @@ fn perform(
         Err(failure) if failure.code == ReasonCode::STORE_CORRUPT => Default::default(),
         found => found?,
     };
-    found.unread.iter().for_each(|failure| output::failure(failure, language));
+    found.unread.iter().for_each(|failure| output::failure(failure, texts.language()));
     for (place, size) in &found.passed_over {
-        say(&format!("{place}: a checkpoint of {size} leaves that no key of the log signed is passed over"));
+        let (place, size) = (place.to_string(), *size);
+        say(&fl!(texts.loader(), "cli-verify-passed-over", place = place, size = size));
     }
     witnesses.extend(found.witnesses);
     let noted = bootstrap::block_on(bootstrap::high_water_mark(&data_dir))?;
     let noted = noted.map(|head| ("the high-water mark".to_owned(), head)).into_iter().collect();
     let what = Verification { witnesses, noted, projections: !options.fast };
     let mut told = 0;
+    options.archive.iter().try_for_each(|path| is_file(path))?;
     let mut verifier = bootstrap::verifier(config, &data_dir, &options.archive)?;
     verifier.verify(&what, &mut |progress| {
         let Progress { stage, done, total } = progress;
@@ -82,21 +88,31 @@ fn perform(
         let tenth = (done * 10).checked_div(total).unwrap_or(10);
         if stage == Stage::Events && tenth > told {
             told = tenth;
-            say(&format!("{done} of {total} events"));
+            say(&fl!(texts.loader(), "cli-verify-progress", done = done, total = total));
         }
     })
 }
 
+/// Said before anything is opened: an archive that is not there is no fault of the log.
+fn is_file(path: &Path) -> Result<(), Failure> {
+    let wrong = match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => "is a folder; name the archive in it (give --archive once for each)".to_owned(),
+        Ok(_) => return Ok(()),
+        Err(error) => error.to_string(),
+    };
+    Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("--archive {}: {wrong}", path.display())))
+}
+
 fn witness(path: &PathBuf) -> Result<Witness, Failure> {
     let place = path.display().to_string();
-    let bad = |cause: String| Failure::new(ReasonCode::CONFIG_INVALID, format!("{place}: {cause}"));
+    let bad = |cause: String| Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("--since {place}: {cause}"));
     let note = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
     let checkpoint: SignedCheckpoint =
         note.parse().map_err(|error: crate::audit::note::CheckpointError| bad(error.to_string()))?;
     Ok(Witness { place, checkpoint })
 }
 
-fn tell(verified: &Verified, as_json: bool) {
+fn tell(verified: &Verified, as_json: bool, texts: &Texts) {
     let Verified { head, archived, checkpoints, covered, ruled, rows, forgotten_people, forgotten_texts, .. } =
         verified;
     let Verified { uncommitted_pins, ruled_alone, unstored, .. } = verified;
@@ -111,47 +127,42 @@ fn tell(verified: &Verified, as_json: bool) {
         let _ = output::json(&told);
         return;
     }
-    data(&format!("{} events verified, root {}", head.size, hex::encode(head.root)));
-    match checkpoints {
-        0 => data("no checkpoint is stored with the log"),
-        _ => data(&format!("{checkpoints} checkpoints stored with the log, each signed by a key of the log")),
+    let (texts, ruled, archived) = (texts.loader(), *ruled, *archived);
+    data(&fl!(texts, "cli-verified", size = head.size, root = hex::encode(head.root)));
+    match *checkpoints {
+        0 => data(&fl!(texts, "cli-verified-no-checkpoint")),
+        count => data(&fl!(texts, "cli-verified-checkpoints", count = count)),
     }
-    if *ruled > 0 {
-        data(&format!(
-            "{ruled} checkpoints kept elsewhere are contradicted by the log, and were ruled on: it was put back"
-        ));
+    if ruled > 0 {
+        data(&fl!(texts, "cli-verified-ruled", count = ruled));
     }
-    match rows {
-        Some(rows) => data(&format!("{rows} derived rows are what the events say, and every claim holds")),
-        None => data("derived tables were not looked at (--fast)"),
+    match *rows {
+        Some(count) => data(&fl!(texts, "cli-verified-rows", count = count)),
+        None => data(&fl!(texts, "cli-verified-fast")),
     }
-    if *archived > 0 {
-        data(&format!("{archived} events are in an archive: their hashes were verified, their bytes were not at hand"));
+    if archived > 0 {
+        data(&fl!(texts, "cli-verified-archived", count = archived));
     }
-    if forgotten_people + forgotten_texts > 0 {
-        data(&format!("{forgotten_people} people and {forgotten_texts} texts were forgotten"));
+    let (people, words) = (*forgotten_people, *forgotten_texts);
+    if people + words > 0 {
+        data(&fl!(texts, "cli-verified-forgotten", people = people, texts = words));
     }
-    if *uncommitted_pins > 0 {
-        data(&format!(
-            "{uncommitted_pins} operators have a PIN that the log says nothing of: `lineseal operator reset` mends that"
-        ));
+    let (pins, alone, unstored) = (*uncommitted_pins, *ruled_alone, *unstored);
+    if pins > 0 {
+        data(&fl!(texts, "cli-verified-pins", count = pins));
     }
-    if *ruled_alone > 0 {
-        data(&format!("{ruled_alone} rulings name one person, and do not say that one was enough"));
+    if alone > 0 {
+        data(&fl!(texts, "cli-verified-alone", count = alone));
     }
-    if *unstored > 0 {
-        data(&format!(
-            "{unstored} checkpoints held elsewhere hold, and are not stored with the log: rows were deleted"
-        ));
+    if unstored > 0 {
+        data(&fl!(texts, "cli-verified-unstored", count = unstored));
     }
-    match (covered, uncovered) {
-        (None, _) => {
-            data("no checkpoint from outside was given: whoever holds database and key could have rewritten all of it")
+    match (*covered, uncovered) {
+        (None, _) => data(&fl!(texts, "cli-uncovered-all")),
+        (Some(_), 0) => data(&fl!(texts, "cli-covered")),
+        (Some(first), count) => {
+            let last = head.size - 1;
+            data(&fl!(texts, "cli-uncovered", first = first, last = last, count = count));
         }
-        (Some(_), 0) => data("all of it is covered by a checkpoint held elsewhere"),
-        (Some(covered), count) => data(&format!(
-            "events {covered} to {} ({count}) are not covered by a checkpoint held elsewhere",
-            head.size - 1
-        )),
     }
 }

@@ -15,6 +15,7 @@ use crate::domain::{Failure, ReasonCode};
 
 #[derive(clap::Args)]
 pub struct Options {
+    /// What `lineseal audit prove` wrote.
     #[arg(value_name = "FILE.zip|DIR")]
     bundle: PathBuf,
     /// A verifier key that you had before, or a file with some, one a line: only these count.
@@ -51,8 +52,9 @@ fn read_keys(given: &str) -> Result<Vec<VerifierKey>, Failure> {
     if let Ok(key) = given.parse() {
         return Ok(vec![key]);
     }
-    let bad = |cause: String| Failure::new(ReasonCode::CONFIG_INVALID, format!("{given}: {cause}"));
-    let text = std::fs::read_to_string(given).map_err(|error| bad(format!("no verifier key, and no file: {error}")))?;
+    let bad = |cause: String| Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("--key {given}: {cause}"));
+    let text = std::fs::read_to_string(given)
+        .map_err(|error| bad(format!("neither a verifier key nor a file of them: {error}")))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let keys: Vec<VerifierKey> =
         lines.map(|line| line.parse().map_err(|error| bad(format!("{error}")))).collect::<Result<_, _>>()?;

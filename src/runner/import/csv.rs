@@ -42,6 +42,15 @@ pub struct BadLine {
     pub wrong: String,
 }
 
+impl BadLine {
+    /// The file is in another encoding, as spreadsheets save it unless told otherwise.
+    pub fn is_encoding(&self) -> bool {
+        self.wrong.ends_with(NOT_UTF8)
+    }
+}
+
+const NOT_UTF8: &str = "is not UTF-8: save the file as such";
+
 /// Which columns hold what, where their names are not the usual ones: `serial=Board,date=Made on`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Columns(BTreeMap<&'static str, String>);
@@ -238,8 +247,7 @@ impl Header {
 
 /// A spreadsheet of another encoding looks like nonsense and is better refused.
 fn utf8(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes)
-        .map_err(|_| format!("{:?} is not UTF-8: save the file as such", String::from_utf8_lossy(bytes)))
+    std::str::from_utf8(bytes).map_err(|_| format!("{:?} {NOT_UTF8}", String::from_utf8_lossy(bytes)))
 }
 
 fn told(error: impl std::fmt::Display) -> String {

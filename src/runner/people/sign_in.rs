@@ -40,8 +40,8 @@ impl SignedIn {
         if roles.contains(&self.role) {
             return Ok(());
         }
-        let wanted = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
-        let cause = format!("{} signed in as {}; this takes {wanted}", self.name, self.role);
+        let wanted = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" / ");
+        let cause = format!("{} has the role {}", self.name, self.role);
         Err(Failure::new(ReasonCode::OPERATOR_ROLE, cause).with("roles", wanted))
     }
 }

@@ -28,6 +28,7 @@ use crate::runner::equipment::Equipment;
 use crate::runner::errands;
 use crate::runner::keeper::{Keeper, News};
 use crate::runner::lanes::LaneTable;
+use crate::runner::rollback;
 use crate::runner::scan::{BoardEvent, Looks, Scanner};
 use crate::runner::spool::Spool;
 use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
@@ -184,7 +185,7 @@ impl Station {
         looks: watch::Sender<Looks>,
     ) -> Result<(), Failure> {
         match self.begin_log(&mut updates).await {
-            Err(failure) if failure.code == ReasonCode::STORE_AWAY => self.block(failure),
+            Err(failure) if failure.code == ReasonCode::STORE_AWAY || rollback::blocks(&failure) => self.block(failure),
             begun => begun?,
         }
         let scanner = Scanner::start(boards, self.config.detection.debounce, looks)

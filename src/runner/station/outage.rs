@@ -33,7 +33,7 @@ pub(super) struct Outage {
 /// What is looked at next.
 #[derive(Debug, Clone)]
 pub(super) enum Look {
-    /// There was no log at the station's start: does it answer?
+    /// The station could not begin: does the log answer, so that it is tried again?
     Answers,
     /// Does it take this event? Whatever was asked of the log before and given up has been done by then,
     /// or never will be.
@@ -149,24 +149,12 @@ impl Station {
         let latest = log.store.latest(RECENT as u32).await?;
         // Before anything is written by a clock that nobody has looked at yet.
         self.newest = open.iter().chain(&latest).flat_map(|run| &run.events).map(|logged| logged.event.at).max();
-        let passed = rollback::pass(&log, &self.custody).await;
-        if let Err(failure) = &passed
-            && !rollback::blocks(failure)
-        {
-            return Err(failure.clone());
-        }
+        // A start that is refused is none: a log that was put back is not written to before somebody ruled.
+        rollback::pass(&log, &self.custody).await?;
         log.line(LineEvent::StationStarted { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
         self.started = true;
-        match passed {
-            Ok(()) => {
-                let why = "the station ended in the middle of the run";
-                self.open(updates, Failure::new(ReasonCode::STATION_STOPPED, why)).await
-            }
-            Err(failure) => {
-                self.block(failure);
-                Ok(())
-            }
-        }
+        let why = "the station ended in the middle of the run";
+        self.open(updates, Failure::new(ReasonCode::STATION_STOPPED, why)).await
     }
 
     /// Closes the runs that nobody drives, and takes from the log what became of those whose last answer

@@ -4,6 +4,7 @@ use super::{Stop, broken, rulings};
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::Session;
 use crate::adapters::store::{claim, import, project};
+use crate::audit::event::{ConflictRule, ImportConflict};
 use crate::audit::{Body, LineEvent, RunEvent};
 use crate::ports::{Logged, Promise};
 
@@ -31,7 +32,12 @@ impl Rederived {
                 let (standing, ruling, replaces, entry) = (*standing, *ruling, replaces.clone(), *entry);
                 let expected = claim::Judgement::Free { standing, ruling, replaces, entry };
                 if judged != expected {
-                    let found = format!("{unit} could not claim that chip then: {judged:?}");
+                    let found = match &judged {
+                        claim::Judgement::Free { .. } => {
+                            format!("it says {expected}; by the events before it: {judged}")
+                        }
+                        _ => format!("{unit} could not claim that chip then: {judged}"),
+                    };
                     return Err(broken(Promise::Claims, place(), found));
                 }
             }
@@ -39,7 +45,7 @@ impl Rederived {
                 let holders = claim::matching(scratch, unit, fingerprint, spki.as_ref(), None)?;
                 let expected = import::contradicted(&holders, unit, fingerprint, spki.as_ref());
                 if *conflicts != expected {
-                    let found = format!("it contradicts {expected:?}, and says {conflicts:?}");
+                    let found = format!("it contradicts {}, and says {}", told(&expected), told(conflicts));
                     return Err(broken(Promise::Claims, place(), found));
                 }
             }
@@ -53,4 +59,17 @@ impl Rederived {
         self.events += 1;
         Ok(())
     }
+}
+
+fn told(conflicts: &[ImportConflict]) -> String {
+    let one = |ImportConflict { rule, unit, fingerprint, seq }: &ImportConflict| {
+        let rule = match rule {
+            ConflictRule::Certificate => "certificate",
+            ConflictRule::Key => "key",
+            ConflictRule::Unit => "unit",
+        };
+        format!("event {seq} in its {rule} ({unit}, certificate {fingerprint})")
+    };
+    let told: Vec<String> = conflicts.iter().map(one).collect();
+    if told.is_empty() { "nothing".to_owned() } else { told.join(" and ") }
 }

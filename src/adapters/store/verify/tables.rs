@@ -1,6 +1,7 @@
 //! Derived tables, the log's against those derived anew.
 
 use aws_lc_rs::digest::{Context, SHA256};
+use uuid::Uuid;
 
 use super::{Stop, broken};
 use crate::adapters::store::error::StoreError;
@@ -73,7 +74,7 @@ impl Side<'_> {
         Ok(hashes)
     }
 
-    fn rows(&mut self, projection: &Projection, from: u64) -> Result<Vec<String>, StoreError> {
+    fn rows(&mut self, projection: &Projection, from: u64) -> Result<Vec<Told>, StoreError> {
         let question = self.question(projection, &format!(" LIMIT {CHUNK} OFFSET {from}"));
         let mut rows = Vec::new();
         self.0.ask(&question, &mut |row| {
@@ -111,17 +112,25 @@ fn write_row(row: &dyn Row, line: &mut Vec<u8>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn readable(row: &dyn Row) -> Result<String, StoreError> {
+/// Each column's name and value, as a person reads them.
+type Told = Vec<(String, String)>;
+
+fn readable(row: &dyn Row) -> Result<Told, StoreError> {
     let mut values = Vec::with_capacity(row.columns());
     for column in 0..row.columns() {
-        values.push(match row.value(column)? {
-            Value::Null => "-".to_owned(),
+        let name = row.name(column)?;
+        let value = match row.value(column)? {
+            Value::Null => "nothing".to_owned(),
             Value::Int(number) => number.to_string(),
             Value::Text(text) => format!("{text:?}"),
-            Value::Bytes(bytes) => hex::encode(bytes),
-        });
+            Value::Bytes(bytes) => match Uuid::from_slice(bytes) {
+                Ok(run) if name == "run" => run.to_string(),
+                _ => hex::encode(bytes),
+            },
+        };
+        values.push((name.to_owned(), value));
     }
-    Ok(values.join(" "))
+    Ok(values)
 }
 
 fn first_difference(
@@ -132,8 +141,24 @@ fn first_difference(
 ) -> Result<Stop, StoreError> {
     let (stored, derived) = (log.rows(projection, from)?, scratch.rows(projection, from)?);
     let at = stored.iter().zip(&derived).take_while(|(a, b)| a == b).count();
-    let place = format!("table {}, row {}", projection.table, from + at as u64 + 1);
-    let said = |row: Option<&String>| row.map_or_else(|| "no row".to_owned(), String::clone);
-    let found = format!("stored: {}; the events say: {}", said(stored.get(at)), said(derived.get(at)));
+    let is_key = |name: &str| projection.order.iter().any(|(column, _)| *column == name);
+    let key = |row: &Told| joined(row.iter().filter(|(name, _)| is_key(name)), " ");
+    let (found, key) = match (stored.get(at), derived.get(at)) {
+        (Some(stored), Some(derived)) if key(stored) == key(derived) => {
+            let differ = stored.iter().zip(derived).filter(|(a, b)| a != b);
+            let told = differ.map(|((name, is), (_, says))| format!("{name} is {is}; the events say {says}"));
+            (told.collect::<Vec<_>>().join(", "), key(stored))
+        }
+        (stored, derived) => {
+            let row = |row: Option<&Told>| row.map_or_else(|| "no row".to_owned(), |row| joined(row.iter(), ", "));
+            let keys = stored.or(derived).map(key).unwrap_or_default();
+            (format!("stored: {}; the events say: {}", row(stored), row(derived)), keys)
+        }
+    };
+    let place = format!("table {}, row {} ({key})", projection.table, from + at as u64 + 1);
     Ok(broken(Promise::Projection, place, found))
+}
+
+fn joined<'t>(columns: impl Iterator<Item = &'t (String, String)>, between: &str) -> String {
+    columns.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(between)
 }

@@ -19,7 +19,7 @@ pub struct Options {
     /// A board's serial number, a run's id, or # and an event's number ('#123').
     #[arg(value_name = "UNIT|RUN|#SEQ")]
     what: String,
-    /// Where boards of several products have the serial number.
+    /// The board's product, where several products have this serial number.
     #[arg(long)]
     product: Option<Product>,
     /// Nothing but the certificates that are its own, as PEM: those that were claimed, or, where none
@@ -39,7 +39,9 @@ pub fn main(global: &Global, config: &Config, options: Options) -> ExitCode {
     reader::perform(global, config, async |reader, language| {
         let telling = Telling { language, json: global.json, certificate: options.certificate };
         if let Some(number) = options.what.strip_prefix('#') {
-            let seq = number.parse().map_err(|_| unknown(format!("{number:?} is no event's number")))?;
+            let seq = number.parse().map_err(|_| {
+                Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{number:?} is no event's number: '#123' is"))
+            })?;
             return event::show(reader, seq, &telling).await;
         }
         // A serial number may look like a run's id; the run comes first.
@@ -56,7 +58,7 @@ pub fn main(global: &Global, config: &Config, options: Options) -> ExitCode {
 }
 
 fn unknown(cause: String) -> Failure {
-    Failure::new(ReasonCode::NOT_NOW, cause)
+    Failure::new(ReasonCode::NOT_IN_LOG, cause)
 }
 
 /// `None`: there are several, and they were told.

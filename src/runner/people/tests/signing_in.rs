@@ -78,7 +78,7 @@ async fn a_pin_that_an_older_program_gave_opens_what_it_opened() {
 async fn another_role_is_refused_and_told_which() {
     let (memory, log, _) = Memory::with_administrator().await;
     let refused = sign_in(&log, &*memory, "Root", &pin("root-pin"), &[Role::Qa, Role::Supervisor]).await.unwrap_err();
-    assert_eq!((refused.code, refused.args["roles"].as_str()), (ReasonCode::OPERATOR_ROLE, "qa, supervisor"));
+    assert_eq!((refused.code, refused.args["roles"].as_str()), (ReasonCode::OPERATOR_ROLE, "qa / supervisor"));
 }
 
 #[tokio::test]
