@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -253,9 +253,10 @@ pub(super) fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
+/// The data directory, which is the station's alone.
 pub(super) fn create_directory(directory: &Path) -> Result<(), StoreError> {
     if directory.is_dir() {
-        return Ok(());
+        return refuse_shared(directory);
     }
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| StoreError::File {
         doing: "create the data directory",
@@ -263,6 +264,24 @@ pub(super) fn create_directory(directory: &Path) -> Result<(), StoreError> {
         source,
     })?;
     sync_directory(&directory_of(directory))
+}
+
+/// Whoever may write to the directory can put another log, or another key, in the place of ours.
+fn refuse_shared(directory: &Path) -> Result<(), StoreError> {
+    let read = |source| StoreError::File { doing: "read the mode of", path: directory.to_owned(), source };
+    let metadata = std::fs::metadata(directory).map_err(read)?;
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let shared = |who: String| Err(StoreError::Shared { path: directory.to_owned(), who });
+    if metadata.mode() & 0o002 != 0 {
+        return shared("everybody".to_owned());
+    }
+    if metadata.mode() & 0o020 != 0 && metadata.gid() != group.as_raw() {
+        return shared(format!("group {}", metadata.gid()));
+    }
+    if metadata.uid() != user.as_raw() && !user.is_root() && metadata.uid() != 0 {
+        return shared(format!("user {}", metadata.uid()));
+    }
+    Ok(())
 }
 
 /// The file belongs to the station alone; SQLite gives its WAL and index the same mode.

@@ -141,7 +141,8 @@ fn tell(verified: &Verified, as_json: bool) {
     }
     if *unstored > 0 {
         data(&format!(
-            "{unstored} checkpoints held elsewhere hold, and are not stored with the log: rows were deleted"
+            "{unstored} checkpoints held elsewhere hold, and are not stored with the log: it was restored from before \
+             they were kept, or they were deleted"
         ));
     }
     match (covered, uncovered) {
