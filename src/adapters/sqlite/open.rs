@@ -204,10 +204,16 @@ fn schema_of(connection: &Connection) -> Result<BTreeMap<(String, String), Strin
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// A trigger or an index more, or a guard less, changes what a claim means, and no event tells of it.
-pub(super) fn foreign_schema(connection: &Connection) -> Result<Option<String>, StoreError> {
+/// An empty log that nothing else sees.
+pub(super) fn in_memory() -> Result<Connection, StoreError> {
     let mut fresh = Connection::open_in_memory()?;
     schema::migrations::runner().run(&mut fresh)?;
+    Ok(fresh)
+}
+
+/// A trigger or an index more, or a guard less, changes what a claim means, and no event tells of it.
+pub(super) fn foreign_schema(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let fresh = in_memory()?;
     let (ours, theirs) = (schema_of(&fresh)?, schema_of(connection)?);
     let missing = ours.iter().find(|(key, sql)| theirs.get(*key) != Some(*sql));
     let extra = theirs.iter().find(|(key, _)| !ours.contains_key(*key));
