@@ -114,9 +114,12 @@ fn keep(target: &str, input: &[u8]) -> String {
     format!("{target}: {file} fails; again: LINESEAL_FUZZ_INPUT={file} cargo test --test fuzz")
 }
 
+/// Since when, and the input.
+type UnderWay = Option<(Instant, Vec<u8>)>;
+
 /// Ends the program when one input takes for ever: the thread that is in it can't be ended otherwise.
 struct Watch {
-    under_way: Arc<Mutex<Option<(Instant, Vec<u8>)>>>,
+    under_way: Arc<Mutex<UnderWay>>,
     over: Arc<AtomicBool>,
 }
 
