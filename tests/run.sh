@@ -10,6 +10,7 @@
 #
 #   --long                 what takes longer than a coffee, too; seeded
 #   LINESEAL_SEED          repeats a long run
+#   LINESEAL_FUZZ_MINUTES  how long `--long fuzz` tries inputs (60)
 #   LINESEAL_TEST_THREADS  tests side by side (default: the cores, 2 to 4)
 #   LINESEAL_TEST_VENV     the peers' Python environment (target/test-venv)
 #   CARGO_TARGET_DIR       where to build                (target)
@@ -37,7 +38,7 @@ for argument; do
 done
 
 # The quick ones first; a suite that is not named here runs after them.
-order=(architecture lib adapters audit line crash window hotplug)
+order=(architecture lib fuzz adapters audit line crash window hotplug)
 present=(lib)
 for main in tests/*/main.rs; do
     [ ! -e "$main" ] || present+=("$(basename "$(dirname "$main")")")
@@ -76,7 +77,7 @@ wanted=()
 peers=
 for suite in "${suites[@]}"; do
     case $suite in
-    architecture | lib) ;;
+    architecture | lib | fuzz) ;;
     audit) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
     adapters) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
     line | crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;

@@ -181,6 +181,8 @@ reasons! {
     CRL_UNUSABLE = "K-705" => Error;
     /// The profile demands a shipment manifest, and the batch has none, or none is open.
     MANIFEST_MISSING = "K-706" => Error;
+    /// Others than the station's user may write to the data directory.
+    DIRECTORY_SHARED = "K-707" => Error;
 }
 
 impl ReasonCode {

@@ -15,7 +15,7 @@ use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::Standing;
 use lineseal::audit::{Body, LineEvent, RunEvent};
 use lineseal::domain::{ReasonCode, Step, Verdict};
-use lineseal::ports::{AuditStore, ClaimAnswer};
+use lineseal::ports::{AuditStore, Broken, ClaimAnswer, Promise, Verification, Verifier as _};
 
 use crate::postgres_server::{Database, Postgres, Proxy};
 use crate::store_contract::{self, bound, claim, event, identity, line, opened, run_id, sealed, started};
@@ -54,16 +54,146 @@ impl store_contract::Peer for Plant {
     }
 }
 
-/// Every column, index, constraint and guard.
-fn schema_of(client: &mut ::postgres::Client) -> Vec<String> {
-    let all = "SELECT format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default)
-            FROM information_schema.columns WHERE table_schema = 'public'
-        UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
-        UNION ALL SELECT format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint
-            WHERE connamespace = 'public'::regnamespace
-        UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
-        ORDER BY 1";
-    client.query(all, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+/// What the program compares a log's schema with, as this database has it.
+fn schema_of(client: &mut ::postgres::Client) -> String {
+    let mut lines: Vec<String> = client
+        .query(include_str!("../../src/adapters/postgres/catalogue.sql"), &[])
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let fields = [0, 1, 2].map(|column| row.get::<_, String>(column).replace('\n', "\\n"));
+            fields.join("\t") + "\n"
+        })
+        .collect();
+    lines.sort();
+    lines.concat()
+}
+
+/// `LINESEAL_RENEW=1` writes it anew, after a migration.
+#[test]
+fn the_schema_that_is_compiled_in_is_the_one_that_the_migrations_make() {
+    let fresh = Plant::new();
+    // Not by the program: it would refuse what it does not yet know.
+    fresh.raw(|client| schema::migrations::runner().run(client).map(drop).unwrap());
+    let made = fresh.raw(schema_of);
+    if std::env::var_os("LINESEAL_RENEW").is_some() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/adapters/postgres/catalogue.txt");
+        std::fs::write(file, &made).unwrap();
+    } else {
+        assert!(
+            made == include_str!("../../src/adapters/postgres/catalogue.txt"),
+            "renew it, see migrations/README.md"
+        );
+    }
+}
+
+/// No event tells of a guard that is gone, or of a rule that swallows what is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_was_changed_is_named_by_verify_and_no_station_starts_on_it() {
+    let plant = Plant::new();
+    let store = plant.store();
+    store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    drop(store);
+    assert_eq!(found_by_verify(&plant), None);
+    for (change, back, named) in [
+        (
+            "ALTER TABLE events DISABLE TRIGGER events_are_never_deleted",
+            "ALTER TABLE events ENABLE TRIGGER events_are_never_deleted",
+            "trigger events_are_never_deleted of events is missing or another one",
+        ),
+        (
+            "ALTER TABLE events RENAME CONSTRAINT events_id_key TO kept",
+            "ALTER TABLE events RENAME CONSTRAINT kept TO events_id_key",
+            "constraint events_id_key of events is missing or another one",
+        ),
+        (
+            "ALTER TABLE bindings DROP CONSTRAINT bindings_fingerprint_key",
+            "ALTER TABLE bindings ADD CONSTRAINT bindings_fingerprint_key UNIQUE (fingerprint)",
+            "constraint bindings_fingerprint_key of bindings is missing or another one",
+        ),
+        (
+            "CREATE RULE swallowed AS ON INSERT TO bindings DO INSTEAD NOTHING",
+            "DROP RULE swallowed ON bindings",
+            "rule swallowed of bindings is none of this program's",
+        ),
+        (
+            "ALTER TABLE runs ADD COLUMN note TEXT",
+            "ALTER TABLE runs DROP COLUMN note",
+            "column note of runs is none of this program's",
+        ),
+        (
+            "ALTER TABLE hashes ENABLE ROW LEVEL SECURITY; CREATE POLICY half ON hashes USING (position < 9)",
+            "ALTER TABLE hashes DISABLE ROW LEVEL SECURITY; DROP POLICY half ON hashes",
+            "table itself of hashes is missing or another one",
+        ),
+        (
+            "CREATE POLICY half ON hashes USING (position < 9)",
+            "DROP POLICY half ON hashes",
+            "policy half of hashes is none of this program's",
+        ),
+        ("CREATE TABLE more () INHERITS (locks)", "DROP TABLE more", "child more of locks is none of this program's"),
+        (
+            "CREATE TABLE elsewhere (run BYTEA REFERENCES runs (run)); ALTER TABLE runs DISABLE TRIGGER ALL",
+            "DROP TABLE elsewhere",
+            "of runs is none of this program's",
+        ),
+        ("ALTER TABLE hashes SET UNLOGGED", "ALTER TABLE hashes SET LOGGED", "table itself of hashes is missing"),
+        (
+            "DROP INDEX bindings_unit",
+            "CREATE UNIQUE INDEX bindings_unit ON bindings (product, serial) WHERE open = 1",
+            "index bindings_unit of bindings is missing or another one",
+        ),
+        (
+            "CREATE FUNCTION count(BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT 0::bigint'",
+            "DROP FUNCTION count(BIGINT)",
+            "of database is none of this program's",
+        ),
+        (
+            "CREATE TRIGGER evil BEFORE INSERT ON bindings FOR EACH ROW EXECUTE FUNCTION refuse('no')",
+            "DROP TRIGGER evil ON bindings",
+            "trigger evil of bindings is none of this program's",
+        ),
+        (
+            "DROP TRIGGER tree_head_never_shrinks ON tree_head",
+            "CREATE TRIGGER tree_head_never_shrinks BEFORE UPDATE ON tree_head FOR EACH ROW
+                WHEN (NEW.size <= OLD.size) EXECUTE FUNCTION refuse('the tree only grows')",
+            "trigger tree_head_never_shrinks of tree_head is missing or another one",
+        ),
+        // Nobody has to be able to take this one back.
+        (
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+            "SELECT 1",
+            "function refuse() of database is missing or another one",
+        ),
+    ] {
+        plant.raw(move |client| client.batch_execute(change).unwrap());
+        let found = found_by_verify(&plant).unwrap_or_else(|| panic!("{change}: not found"));
+        assert_eq!(found.promise, Promise::Schema, "{change}: {found}");
+        assert!(found.found.contains(named), "{change}: {found}");
+        let refused = postgres::open(plant.database.config()).err().map(|refused| refused.code);
+        assert_eq!(refused, Some(ReasonCode::STORE_CORRUPT), "{change}");
+        plant.raw(move |client| client.batch_execute(back).unwrap());
+    }
+}
+
+/// The plant's administrators may have a view of their own beside the log.
+#[tokio::test]
+async fn a_table_or_a_view_beside_the_log_is_no_finding() {
+    let plant = Plant::new();
+    drop(plant.store());
+    plant.raw(|client| {
+        client.batch_execute("CREATE TABLE notes (text TEXT); CREATE VIEW shown AS SELECT seq FROM events").unwrap();
+    });
+    assert_eq!(found_by_verify(&plant), None);
+    drop(plant.store());
+}
+
+fn found_by_verify(plant: &Plant) -> Option<Broken> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut verifier = postgres::verifier(plant.database.config(), folder.path()).unwrap();
+    let what = Verification { projections: true, ..Verification::default() };
+    let verify = move || verifier.verify(&what, &mut |_| {}).unwrap().err();
+    std::thread::spawn(verify).join().unwrap()
 }
 
 #[test]

@@ -228,6 +228,39 @@ fn find_it_read_only(directory: &Path) {
     assert_eq!(refused.code, ReasonCode::STORE_READ_ONLY, "{refused}");
 }
 
+/// Whoever may write to it could put a log of their own in the place of the station's.
+#[test]
+fn a_directory_that_others_may_write_to_is_refused_and_named() {
+    let fresh = Fresh::new();
+    drop(fresh.store());
+    let directory = fresh.path();
+    let directory = directory.parent().unwrap();
+    let set = |mode| std::fs::set_permissions(directory, std::fs::Permissions::from_mode(mode)).unwrap();
+    for mode in [0o707, 0o777, 0o1777, 0o702] {
+        set(mode);
+        let refused = sqlite::open(&fresh.path()).err().unwrap();
+        assert_eq!(refused.code, ReasonCode::DIRECTORY_SHARED, "{mode:o}");
+        assert!(refused.cause.contains(directory.to_str().unwrap()), "{refused}");
+        assert_eq!(code(StationLock::take(directory)), ReasonCode::DIRECTORY_SHARED, "{mode:o}");
+        // An auditor looks at whatever there is.
+        sqlite::open_reader(&fresh.path()).unwrap();
+    }
+    // Of a group that is the user's own, as `mkdir` makes it where the umask is 002.
+    for mode in [0o770, 0o775, 0o755, 0o700] {
+        set(mode);
+        drop(fresh.store());
+    }
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(directory, None, Some(1)).unwrap();
+        set(0o770);
+        let refused = sqlite::open(&fresh.path()).err().unwrap();
+        assert_eq!(refused.code, ReasonCode::DIRECTORY_SHARED);
+        assert!(refused.cause.contains("group 1"), "{refused}");
+        set(0o750);
+        drop(fresh.store());
+    }
+}
+
 #[test]
 fn many_processes_may_open_a_new_directory_at_once() {
     let fresh = Fresh::new();

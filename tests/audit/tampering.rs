@@ -388,6 +388,50 @@ async fn a_schema_that_was_changed_is_found_and_no_station_starts_on_it() {
     }
 }
 
+/// A record that the search does not find is as good as gone, and one that it finds under another's name
+/// is worse.
+#[tokio::test]
+async fn an_index_of_words_that_was_changed_is_found_and_the_record_is_named() {
+    let words = "(SELECT words FROM records WHERE seq = (SELECT min(seq) FROM records))";
+    for change in [
+        format!("('delete', (SELECT min(seq) FROM records), {words})"),
+        format!("('delete', (SELECT min(seq) FROM records), substr({words}, 1, instr({words}, ' ')))"),
+        "(NULL, (SELECT min(seq) FROM records), 'planted')".to_owned(),
+        "(NULL, (SELECT min(seq) FROM records), '植え込')".to_owned(),
+        format!("(NULL, 999999, {words})"),
+        "(NULL, -1, 'planted')".to_owned(),
+        "('delete-all', NULL, NULL)".to_owned(),
+    ] {
+        let log = Log::written(3).await;
+        log.verify().unwrap();
+        let raw = Connection::open(log.path()).unwrap();
+        let all = change.starts_with("('delete-all'");
+        let columns = if all { "record_words" } else { "record_words, rowid, words" };
+        let change = if all { "('delete-all')".to_owned() } else { change };
+        raw.execute_batch(&format!("INSERT INTO record_words ({columns}) VALUES {change}")).unwrap();
+        drop(raw);
+        let broken = log.verify().err().unwrap_or_else(|| panic!("{change}: went unnoticed"));
+        assert_eq!((broken.promise, broken.place.as_str()), (Promise::Projection, "the index of words"), "{change}");
+        assert!(broken.found.starts_with("record "), "{change}: {broken}");
+    }
+}
+
+/// FTS5 folds more than our own cutting does: what it writes down must not be taken for a change.
+#[tokio::test]
+async fn words_in_any_script_are_indexed_as_they_are_written() {
+    let log = Log::written(2).await;
+    let store = sqlite::open(&log.path()).unwrap();
+    for text in
+        ["ΣΊΣΥΦΟΣ ς σ", "Straße STRASSE ẞ", "ſ s K k İ i̇ ı", "手直し済み、基板Ａ－１", "é e\u{301} ﬁ Ǆ ǆ ǅ ٣ ½ ก็"]
+    {
+        let ruling = Ruling::Release { unit: store_contract::unit("A4") };
+        let typed = store_contract::typed(&store, text, ruling).await;
+        store.append(vec![typed]).await.unwrap();
+    }
+    drop(store);
+    log.verify().unwrap();
+}
+
 #[tokio::test]
 async fn a_name_that_is_gone_without_a_word_was_not_forgotten() {
     let log = Log::written(2).await;

@@ -246,4 +246,4 @@ cli-verified-alone = { $count ->
 cli-verified-unstored = { $count ->
     [one] 1 checkpoint held elsewhere holds, and is
    *[other] { $count } checkpoints held elsewhere hold, and are
-    } not stored with the log: rows were deleted
+    } not stored with the log: it was restored from before they were kept, or they were deleted

@@ -194,4 +194,4 @@ cli-operator-forgotten = その人の名前を消しました
 cli-verify-passed-over = { $place }: 大きさ { $size } のチェックポイントは記録のどの鍵の署名でもないため、無視します
 cli-verified-pins = { $count } 名の PIN は記録にありません。`lineseal operator reset` で直せます
 cli-verified-alone = { $count } 件の判断は一人だけで、一人で足りるとの記載がありません
-cli-verified-unstored = 別に保管した有効なチェックポイント { $count } 件が記録にありません。行が削除されています
+cli-verified-unstored = 別に保管した有効なチェックポイント { $count } 件が記録にありません。保管前の控えから復元されたか、行が削除されています

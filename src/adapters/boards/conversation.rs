@@ -145,7 +145,7 @@ impl Attempt<'_> {
 }
 
 /// The named groups of the match, all of them UTF-8.
-fn answer(dialogue: &Dialogue, received: &[u8]) -> Result<Option<Answer>, Failure> {
+pub fn answer(dialogue: &Dialogue, received: &[u8]) -> Result<Option<Answer>, Failure> {
     let Some(captures) = dialogue.expect.captures(received) else { return Ok(None) };
     let mut answer = Answer::new();
     for name in dialogue.expect.capture_names().flatten() {

@@ -9,5 +9,6 @@ mod links;
 mod station;
 mod sysfs;
 
+pub use conversation::answer;
 pub use dialogue::SerialDialogue;
 pub use station::StationPorts;

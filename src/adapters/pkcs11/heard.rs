@@ -1,5 +1,6 @@
 //! What a worker said, cut to what a worker can have to say: the module it loaded may speak in its name.
 
+use super::wire::Report;
 use crate::audit::event::{Reading, TokenFacts};
 use crate::domain::{Failure, ReasonCode};
 
@@ -9,9 +10,19 @@ const LONGEST: usize = 512;
 /// A module's certificate is a few kilobytes.
 const LARGEST_CERTIFICATE: usize = 64 << 10;
 
+/// What the station takes a report for. An error: the worker has failed, or said what it can't have to say.
+pub fn heard(report: Report) -> Result<Report, Failure> {
+    match report {
+        Report::Calling(function) => Ok(Report::Calling(word(&function))),
+        Report::Read(said) => Ok(Report::Read(Box::new(reading(*said)?))),
+        Report::Failed(said) => Err(failure(said)),
+        Report::Opened | Report::Signed(_) | Report::LogKey(_) => Ok(report),
+    }
+}
+
 /// A failure of a token. Any other would speak for a part of the station that the worker is not: a cloud
 /// out of reach, say, which would have the unit wait for it, HELD.
-pub(super) fn failure(said: Failure) -> Failure {
+fn failure(said: Failure) -> Failure {
     const OF_A_TOKEN: [ReasonCode; 12] = [
         ReasonCode::TOKEN_MODULE,
         ReasonCode::TOKEN_ABSENT,
@@ -34,7 +45,7 @@ pub(super) fn failure(said: Failure) -> Failure {
     Failure::new(ReasonCode::TOKEN_CRASHED, cause)
 }
 
-pub(super) fn reading(said: Reading) -> Result<Reading, Failure> {
+fn reading(said: Reading) -> Result<Reading, Failure> {
     if said.certificate.len() > LARGEST_CERTIFICATE {
         let cause = format!("the certificate has {} bytes", said.certificate.len());
         return Err(Failure::new(ReasonCode::CERTIFICATE_UNREADABLE, cause));
@@ -56,7 +67,7 @@ pub(super) fn reading(said: Reading) -> Result<Reading, Failure> {
 }
 
 /// Without control characters, which would write over the lines of a terminal or a log.
-pub(super) fn word(text: &str) -> String {
+fn word(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).take(LONGEST).collect()
 }
 

@@ -32,6 +32,8 @@ mod sign_once;
 mod wire;
 mod worker;
 
+pub use heard::heard;
 pub use log_key::TokenSigner;
 pub use parent::{WORKER_ARGUMENT, WorkerTokens};
+pub use wire::{Report, receive};
 pub use worker::worker_main;

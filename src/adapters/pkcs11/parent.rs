@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::guardian::SIGNALLED;
-use super::heard;
+use super::heard::heard;
 use super::wire::{Report, Request, receive_async, send_async};
 use crate::audit::event::{Reading, SignatureScheme};
 use crate::domain::{Bytes, Failure, ReasonCode};
@@ -123,7 +123,7 @@ impl Token for WorkerToken {
         match self.ask(&Request::Read).await? {
             (worker, Report::Read(reading)) => {
                 self.worker = Some(worker);
-                heard::reading(*reading)
+                Ok(*reading)
             }
             (worker, report) => Err(worker.misunderstood(&report).await),
         }
@@ -203,15 +203,17 @@ impl Worker {
         }
         loop {
             match timeout_at(call_end.min(end), receive_async(&mut self.socket)).await {
-                Ok(Ok(Some(Report::Calling(function)))) => {
-                    doing = heard::word(&function);
-                    call_end = Instant::now() + limits.call;
-                }
-                Ok(Ok(Some(Report::Failed(failure)))) => {
-                    self.end().await;
-                    return Err(heard::failure(failure));
-                }
-                Ok(Ok(Some(report))) => return Ok((self, report)),
+                Ok(Ok(Some(report))) => match heard(report) {
+                    Ok(Report::Calling(function)) => {
+                        doing = function;
+                        call_end = Instant::now() + limits.call;
+                    }
+                    Ok(report) => return Ok((self, report)),
+                    Err(failure) => {
+                        self.end().await;
+                        return Err(failure);
+                    }
+                },
                 Ok(Ok(None)) => return Err(self.died(&doing, None).await),
                 Ok(Err(error)) => return Err(self.died(&doing, Some(error)).await),
                 Err(_) => {

@@ -60,7 +60,7 @@ impl From<&TokenAccess> for Access {
 
 /// The worker's answers. Any number of `Calling`, then exactly one of the others.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
-pub(super) enum Report {
+pub enum Report {
     /// This PKCS#11 function is about to be called: restarts the per-call deadline, and names what
     /// hung when it passes.
     Calling(String),
@@ -73,7 +73,7 @@ pub(super) enum Report {
 }
 
 /// Reads one frame; `None` at the end of the stream.
-pub(super) fn receive<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>> {
+pub fn receive<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match stream.read_exact(&mut length) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),

@@ -4,6 +4,7 @@
 //! once, whichever station asks. A connection that is lost is sought anew; what was under way is done
 //! again, and finds what it had already written by its event's id.
 
+mod catalogue;
 mod connection;
 mod open;
 mod session;

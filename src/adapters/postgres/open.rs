@@ -11,6 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::catalogue;
 use super::connection::Connection;
 use super::session::PostgresSession;
 use crate::adapters::store::archive::Archives;
@@ -129,6 +130,9 @@ impl Server {
             })?;
             client = migrate(client, &self.archives)?;
             client.batch_execute(MIGRATED)?;
+        }
+        if let Some(foreign) = catalogue::foreign_schema(&mut client)? {
+            return Err(StoreError::Corrupt(format!("the database is not as this program made it: {foreign}")));
         }
         if let Some(practice) = self.practice {
             settle_purpose(&mut client, practice)?;

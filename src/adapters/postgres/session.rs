@@ -9,6 +9,7 @@ use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, SimpleQueryMessage, Statement};
 
+use super::catalogue;
 use super::open::{Access, Server, refuse_another_layout};
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
@@ -232,6 +233,10 @@ impl Session for PostgresSession {
         self.client = Some(server.connect(*access)?);
         self.prepared.clear();
         Ok(())
+    }
+
+    fn foreign_schema(&mut self) -> Result<Option<String>, StoreError> {
+        catalogue::foreign_schema(self.client()?)
     }
 
     fn projection(&mut self) -> Result<i64, StoreError> {

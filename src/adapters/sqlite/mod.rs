@@ -8,6 +8,7 @@ mod moved;
 mod open;
 mod session;
 mod station_lock;
+mod words;
 
 use std::path::Path;
 

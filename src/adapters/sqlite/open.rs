@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -204,10 +204,16 @@ fn schema_of(connection: &Connection) -> Result<BTreeMap<(String, String), Strin
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// A trigger or an index more, or a guard less, changes what a claim means, and no event tells of it.
-pub(super) fn foreign_schema(connection: &Connection) -> Result<Option<String>, StoreError> {
+/// An empty log that nothing else sees.
+pub(super) fn in_memory() -> Result<Connection, StoreError> {
     let mut fresh = Connection::open_in_memory()?;
     schema::migrations::runner().run(&mut fresh)?;
+    Ok(fresh)
+}
+
+/// A trigger or an index more, or a guard less, changes what a claim means, and no event tells of it.
+pub(super) fn foreign_schema(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let fresh = in_memory()?;
     let (ours, theirs) = (schema_of(&fresh)?, schema_of(connection)?);
     let missing = ours.iter().find(|(key, sql)| theirs.get(*key) != Some(*sql));
     let extra = theirs.iter().find(|(key, _)| !ours.contains_key(*key));
@@ -253,9 +259,10 @@ pub(super) fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
+/// The data directory, which is the station's alone.
 pub(super) fn create_directory(directory: &Path) -> Result<(), StoreError> {
     if directory.is_dir() {
-        return Ok(());
+        return refuse_shared(directory);
     }
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|source| StoreError::File {
         doing: "create the data directory",
@@ -263,6 +270,24 @@ pub(super) fn create_directory(directory: &Path) -> Result<(), StoreError> {
         source,
     })?;
     sync_directory(&directory_of(directory))
+}
+
+/// Whoever may write to the directory can put another log, or another key, in the place of ours.
+fn refuse_shared(directory: &Path) -> Result<(), StoreError> {
+    let read = |source| StoreError::File { doing: "read the mode of", path: directory.to_owned(), source };
+    let metadata = std::fs::metadata(directory).map_err(read)?;
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let shared = |who: String| Err(StoreError::Shared { path: directory.to_owned(), who });
+    if metadata.mode() & 0o002 != 0 {
+        return shared("everybody".to_owned());
+    }
+    if metadata.mode() & 0o020 != 0 && metadata.gid() != group.as_raw() {
+        return shared(format!("group {}", metadata.gid()));
+    }
+    if metadata.uid() != user.as_raw() && !user.is_root() && metadata.uid() != 0 {
+        return shared(format!("user {}", metadata.uid()));
+    }
+    Ok(())
 }
 
 /// The file belongs to the station alone; SQLite gives its WAL and index the same mode.

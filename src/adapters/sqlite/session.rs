@@ -128,6 +128,10 @@ impl Session for SqliteSession {
         super::open::foreign_schema(&self.connection)
     }
 
+    fn foreign_words(&mut self) -> Result<Option<String>, StoreError> {
+        super::words::foreign_words(&self.connection)
+    }
+
     fn set_projection(&mut self, number: i64) -> Result<(), StoreError> {
         Ok(self.connection.pragma_update(None, "user_version", number)?)
     }

@@ -27,6 +27,9 @@ pub enum StoreError {
     Older,
     #[error("{path} cannot be written", path = path.display())]
     ReadOnly { path: PathBuf },
+    /// The data directory.
+    #[error("{who} may write to {path}, where the log is", path = path.display())]
+    Shared { path: PathBuf, who: String },
     #[error("{path} is held by another process{holder}", path = path.display())]
     Held { path: PathBuf, holder: String },
     /// The server is not there, or does not let this station in.
@@ -73,6 +76,7 @@ impl StoreError {
             },
             StoreError::Newer { .. } => ReasonCode::STORE_NEWER,
             StoreError::ReadOnly { .. } => ReasonCode::STORE_READ_ONLY,
+            StoreError::Shared { .. } => ReasonCode::DIRECTORY_SHARED,
             StoreError::Held { .. } => ReasonCode::STORE_BUSY,
             StoreError::Away(_) => ReasonCode::STORE_AWAY,
             StoreError::Settings(_) => ReasonCode::CONFIG_INVALID,

@@ -196,6 +196,12 @@ pub trait Session: Send {
         Ok(None)
     }
 
+    /// What the index of words holds otherwise than `records` does; `None`: nothing, or the database makes
+    /// the index by itself.
+    fn foreign_words(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
     /// The database's own mark of the projections' meaning.
     fn projection(&mut self) -> Result<i64, StoreError>;
     fn set_projection(&mut self, number: i64) -> Result<(), StoreError>;

@@ -113,6 +113,12 @@ impl LogVerifier {
         if let Some(foreign) = self.log.foreign_schema()? {
             return Err(broken(Promise::Schema, "the database", foreign));
         }
+        // Once the index is known to be what the program made, and `records` to be what the events say.
+        if what.projections
+            && let Some(foreign) = self.log.foreign_words()?
+        {
+            return Err(broken(Promise::Projection, "the index of words", foreign));
+        }
         self.log.commit()?;
         Ok(Verified {
             head: leaves.head(),
