@@ -27,7 +27,8 @@ pub struct Move {
     pub records: Records,
     into: Connection,
     file: PathBuf,
-    moved: Moved,
+    /// A backup that lies beside a log is not that log: nothing is said of the log when it is moved.
+    moved: Option<Moved>,
     _lock: StationLock,
 }
 
@@ -50,7 +51,8 @@ impl Move {
         let lock = StationLock::take(folder)?;
         let store = Arc::new(sqlite::open(&file)?);
         let records = records_of(config, folder, store, None);
-        Ok(Self { records, into, moved: Moved::of(folder), file, _lock: lock })
+        let moved = is_same(&file, &folder.join(sqlite::FILE)).then(|| Moved::of(folder));
+        Ok(Self { records, into, moved, file, _lock: lock })
     }
 
     /// Copies everything in one transaction, in the name of whoever `log` is for. `progress` hears how
@@ -71,6 +73,7 @@ impl Move {
         let mut from = sqlite::source(&self.file)?;
         let Self { into, moved, file, .. } = &self;
         let address = into.to_string();
+        let moved = moved.as_ref();
         let mut moving = Moving { log, from: file.display().to_string(), moved, address: &address, progress };
         let copied = std::thread::scope(|scope| {
             // The client's own runtime must not sit inside another one.
@@ -80,6 +83,7 @@ impl Move {
             });
             copying.join().unwrap_or_else(|_| Err(Failure::new(ReasonCode::STORE_FAILED, "the copy ended in a defect")))
         });
+        let Some(moved) = moved else { return copied };
         match &copied {
             Ok(Copied::Before(_)) => moved.say(&address)?,
             Ok(Copied::Now(_)) => {}
@@ -91,10 +95,15 @@ impl Move {
     }
 }
 
+/// One file under both names, a link or not.
+fn is_same(file: &Path, log: &Path) -> bool {
+    matches!((file.canonicalize(), log.canonicalize()), (Ok(file), Ok(log)) if file == log)
+}
+
 struct Moving<'a, P> {
     log: LogWriter,
     from: String,
-    moved: &'a Moved,
+    moved: Option<&'a Moved>,
     address: &'a str,
     progress: P,
 }
@@ -106,7 +115,7 @@ impl<P: FnMut(u64, u64)> Copying for Moving<'_, P> {
 
     fn closing(&mut self, head: TreeHead) -> Result<Option<Event>, StoreError> {
         let refused = |failure: Failure| StoreError::Illegal(failure.to_string());
-        self.moved.say(self.address).map_err(refused)?;
+        self.moved.map_or(Ok(()), |moved| moved.say(self.address)).map_err(refused)?;
         let root = Sha256::from_bytes(head.root);
         let event = LineEvent::LogMigrated { from: self.from.clone(), size: head.size, root };
         self.log.line_event(event).map(Some).map_err(refused)

@@ -227,6 +227,28 @@ async fn a_password_that_others_may_read_is_refused_and_the_environments_will_do
 
 /// A station that was on its own joins the plant, and what its log proved before stays proven.
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_moves_into_the_plants_database_leaves_the_log_beside_it_in_use() {
+    let bench = Bench::new(1, Cloud::shared().await).await;
+    let pin = bench.dir.path().join("pin");
+    private(&pin, "73509182645");
+    let pin = pin.to_str().unwrap().to_owned();
+    let add = ["operator", "add", "Root", "--role", "administrator", "--new-pin-file", &pin];
+    Program::on(&bench, add).run().await.expect(0);
+    let backup = bench.data_dir().join("backup.db").to_str().unwrap().to_owned();
+    Program::on(&bench, ["audit", "backup", &backup]).run().await.expect(0);
+    let alone = std::fs::read_to_string(&bench.config_file).unwrap();
+    join(&bench, &Postgres::shared().fresh_database(), "PRACTICE");
+    let migrate = ["audit", "migrate", "--from", &backup, "--as", "Root", "--pin-file", &pin];
+    // Also when it is found done.
+    for _ in 0..2 {
+        Program::on(&bench, migrate).run().await.expect(0);
+        assert!(!bench.data_dir().join("MIGRATED").exists());
+    }
+    std::fs::write(&bench.config_file, alone).unwrap();
+    Program::on(&bench, ["batch", "list"]).run().await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stations_log_moves_into_the_plants_database_and_is_written_there_alone() {
     let mut bench = Bench::new(1, Cloud::shared().await).await;
     let chip = bench.chip(KeyKind::EcP256);
