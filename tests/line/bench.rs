@@ -132,6 +132,13 @@ impl<'a> Bench<'a> {
         Chip { token: chip.token.copy_to(&self.shelf()).unwrap(), ..chip.clone() }
     }
 
+    /// What can be read from a genuine chip, over a key of its own.
+    pub fn counterfeit(&self, genuine: &Chip) -> Chip {
+        let (token, spki) = self.blank(KeyKind::EcP256, KEY_LABEL);
+        self.fill(&token, CERTIFICATE_LABEL, &genuine.certificate, Some(&genuine.uid));
+        Chip { token, spki, ..genuine.clone() }
+    }
+
     /// A board with this name's serial number and this chip.
     pub fn plug(&mut self, lane: u8, name: &str, chip: &Chip) {
         self.plug_as(lane, name, chip, Behaviour::Normal);

@@ -13,6 +13,9 @@ use lineseal::ports::{
 };
 use tokio::sync::watch;
 
+use crate::bench::Bench;
+use crate::station::Station;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gate in the log: runs that wrote the event wait before it until it is opened.
@@ -165,4 +168,13 @@ impl Token for SwappedChip {
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure> {
         self.now().sign(message, scheme).await
     }
+}
+
+/// A station whose runs wait there.
+pub async fn gated(bench: &Bench<'_>, at: fn(&RunEvent) -> bool) -> (Station, Arc<Gate>) {
+    let gate = Gate::new(at);
+    let station = Station::start_with(bench, |equipment| {
+        equipment.log.store = gate.before(equipment.log.store.clone());
+    });
+    (station.await, gate)
 }

@@ -132,12 +132,7 @@ async fn a_station_that_starts_before_its_database_waits_and_a_command_does_not(
 #[tokio::test(flavor = "multi_thread")]
 async fn one_chip_at_two_stations_at_once_passes_at_one_and_fails_at_the_other() {
     let cloud = Cloud::shared().await;
-    let (mut first, mut second) = (Bench::new(1, cloud).await, Bench::new(1, cloud).await);
-    // The boards come from one vendor.
-    copy_files(&first.dir.path().join(setup::VENDOR), &second.dir.path().join(setup::VENDOR));
-    let database = Postgres::shared().fresh_database();
-    join(&first, &database, "ST-1");
-    join(&second, &database, "ST-2");
+    let (mut first, mut second, database) = two_stations(cloud).await;
     let chip = first.chip(KeyKind::EcP256);
     first.plug(1, "A", &chip);
     second.plug(1, "B", &chip);
@@ -157,11 +152,7 @@ async fn one_chip_at_two_stations_at_once_passes_at_one_and_fails_at_the_other()
 #[tokio::test(flavor = "multi_thread")]
 async fn one_serial_number_at_two_stations_at_once_passes_at_one_and_fails_at_the_other() {
     let cloud = Cloud::shared().await;
-    let (mut first, mut second) = (Bench::new(1, cloud).await, Bench::new(1, cloud).await);
-    copy_files(&first.dir.path().join(setup::VENDOR), &second.dir.path().join(setup::VENDOR));
-    let database = Postgres::shared().fresh_database();
-    join(&first, &database, "ST-1");
-    join(&second, &database, "ST-2");
+    let (mut first, mut second, database) = two_stations(cloud).await;
     let chips = [(); 2].map(|()| first.chip(KeyKind::EcP256));
     let serial = first.serial("TWIN");
     first.plug(1, "TWIN", &chips[0]);
@@ -314,4 +305,14 @@ async fn a_stations_log_moves_into_the_plants_database_and_is_written_there_alon
 fn newest_checkpoint(data_dir: &Path) -> String {
     let connection = rusqlite::Connection::open(data_dir.join("lineseal.db")).unwrap();
     connection.query_row("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1", [], |row| row.get(0)).unwrap()
+}
+
+/// Of one plant. Their boards come from one vendor.
+async fn two_stations(cloud: &'static Cloud) -> (Bench<'static>, Bench<'static>, Database) {
+    let (first, second) = (Bench::new(1, cloud).await, Bench::new(1, cloud).await);
+    copy_files(&first.dir.path().join(setup::VENDOR), &second.dir.path().join(setup::VENDOR));
+    let database = Postgres::shared().fresh_database();
+    join(&first, &database, "ST-1");
+    join(&second, &database, "ST-2");
+    (first, second, database)
 }

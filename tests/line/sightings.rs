@@ -3,21 +3,13 @@
 
 use lineseal::audit::RunEvent;
 use lineseal::domain::profile::KeyKind;
-use lineseal::practice::setup::{CERTIFICATE_LABEL, KEY_LABEL};
 
-use crate::bench::{Bench, Chip};
-use crate::gate::Gate;
+use crate::bench::Bench;
+use crate::gate::gated;
 use crate::log::{self, Logged};
 use crate::peers::Cloud;
 use crate::program::Program;
 use crate::station::{Station, assert_outcome, outcome};
-
-/// What can be read from a genuine chip, over a key of one's own.
-fn counterfeit(bench: &Bench<'_>, genuine: &Chip) -> Chip {
-    let (token, spki) = bench.blank(KeyKind::EcP256, KEY_LABEL);
-    bench.fill(&token, CERTIFICATE_LABEL, &genuine.certificate, Some(&genuine.uid));
-    Chip { token, spki, ..genuine.clone() }
-}
 
 /// So many sightings are in the log, each with what was shown, and QA finds them under the unit's name.
 async fn are_told(bench: &Bench<'_>, log: &[Logged], name: &str, count: usize) {
@@ -43,7 +35,7 @@ async fn a_copied_certificate_blocks_nobody_before_between_and_after_the_genuine
     let cloud = Cloud::shared().await;
     let mut bench = Bench::new(1, cloud).await;
     let genuine = bench.chip(KeyKind::EcP256);
-    let copy = counterfeit(&bench, &genuine);
+    let copy = bench.counterfeit(&genuine);
     let mut station = Station::start(&bench).await;
     let mut seen = Vec::new();
     // Under a name of its own, and under the genuine board's.
@@ -83,14 +75,10 @@ async fn a_copied_certificate_in_the_next_lane_at_the_same_moment_blocks_nobody(
     let cloud = Cloud::shared().await;
     let mut bench = Bench::new(2, cloud).await;
     let genuine = bench.chip(KeyKind::EcP256);
-    let copy = counterfeit(&bench, &genuine);
+    let copy = bench.counterfeit(&genuine);
     bench.plug(1, "A", &genuine);
     bench.plug(2, "FAKE", &copy);
-    let gate = Gate::new(challenged);
-    let mut station = Station::start_with(&bench, |equipment| {
-        equipment.log.store = gate.before(equipment.log.store.clone());
-    })
-    .await;
+    let (mut station, gate) = gated(&bench, challenged).await;
     // Both have shown the same certificate, and neither has proven it.
     gate.reached_by(2).await;
     gate.open();
@@ -112,11 +100,7 @@ async fn one_chip_behind_two_ports_at_the_same_moment_passes_once() {
     bench.plug(1, "A", &chip);
     bench.plug(2, "B", &chip);
     bench.plug(3, "BYSTANDER", &other);
-    let gate = Gate::new(challenged);
-    let mut station = Station::start_with(&bench, |equipment| {
-        equipment.log.store = gate.before(equipment.log.store.clone());
-    })
-    .await;
+    let (mut station, gate) = gated(&bench, challenged).await;
     gate.reached_by(3).await;
     gate.open();
     let mut records = station.units(3).await;

@@ -6,13 +6,12 @@ use lineseal::audit::RunEvent;
 use lineseal::audit::event::Purpose;
 use lineseal::domain::Step;
 use lineseal::domain::profile::KeyKind;
-use lineseal::practice::setup::CERTIFICATE_LABEL;
 use lineseal::provisioning::UnitRecord;
 use lineseal::runner::view::Snapshot;
 use tokio::sync::watch;
 
 use crate::bench::{Bench, Chip};
-use crate::gate::{Gate, SwappedChips};
+use crate::gate::{Gate, SwappedChips, gated};
 use crate::log;
 use crate::peers::Cloud;
 use crate::station::{Station, assert_outcome, is_pass, outcome, workers};
@@ -35,14 +34,6 @@ fn about_to_register(event: &RunEvent) -> bool {
 /// Every target holds the unit, and its chip is looked at a last time.
 fn about_to_pass(event: &RunEvent) -> bool {
     matches!(event, RunEvent::StepBegan { step: Step::Seal })
-}
-
-async fn gated(bench: &Bench<'_>, at: fn(&RunEvent) -> bool) -> (Station, Arc<Gate>) {
-    let gate = Gate::new(at);
-    let station = Station::start_with(bench, |equipment| {
-        equipment.log.store = gate.before(equipment.log.store.clone());
-    });
-    (station.await, gate)
 }
 
 /// No PASS under another's name: the record, and what the cloud holds for the thing.
@@ -181,22 +172,15 @@ async fn another_chip_after_it_is_registered_is_no_pass() {
     let (record, status) = chip_replaced(about_to_pass, |bench, _| bench.chip(KeyKind::EcP256)).await;
     assert_outcome(&record, "FAIL S-109");
     assert_eq!(status.as_deref(), Some("INACTIVE"));
-    let (record, status) = chip_replaced(about_to_pass, counterfeit).await;
+    let (record, status) = chip_replaced(about_to_pass, |bench, genuine| bench.counterfeit(genuine)).await;
     assert_outcome(&record, "FAIL S-101");
     assert_eq!(status.as_deref(), Some("INACTIVE"));
-}
-
-/// A chip that shows the genuine one's certificate and UID, and can't sign for them.
-fn counterfeit(bench: &Bench<'_>, genuine: &Chip) -> Chip {
-    let (token, spki) = bench.blank(KeyKind::EcP256, lineseal::practice::setup::KEY_LABEL);
-    bench.fill(&token, CERTIFICATE_LABEL, &genuine.certificate, Some(&genuine.uid));
-    Chip { token, spki, ..genuine.clone() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_counterfeit_chip_behind_the_port_is_seen_when_it_is_challenged_again() {
     for point in [proven, read_again] {
-        let (record, status) = chip_replaced(point, counterfeit).await;
+        let (record, status) = chip_replaced(point, |bench, genuine| bench.counterfeit(genuine)).await;
         assert_outcome(&record, "FAIL S-101");
         assert_eq!(status, None, "nothing of it is in the cloud");
     }
