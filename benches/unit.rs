@@ -297,6 +297,10 @@ impl Token for TimedToken {
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure> {
         self.meter.token.during(self.inner.sign(message, scheme)).await
     }
+
+    async fn close(self: Box<Self>) {
+        self.meter.token.during(self.inner.close()).await
+    }
 }
 
 #[async_trait::async_trait]

@@ -247,7 +247,7 @@ impl Made {
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
         let unit = self.unit.clone();
-        self.run_event(events, run, RunEvent::Identified { unit, variables });
+        self.run_event(events, run, RunEvent::Identified { unit, variables, again: false });
         run
     }
 

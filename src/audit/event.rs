@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use super::flat;
 use crate::domain::profile::{CertificateStatus, KeyKind};
 use crate::domain::{
-    AccountId, BatchName, Bytes, ChipUid, Device, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity,
-    LaneNumber, ManifestEntry, OperatorRef, Persons, Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step,
-    TargetName, ThingName, Unit, Variables, Verdict,
+    AccountId, BatchName, BoardSerial, Bytes, ChipUid, Device, EntryPlace, EventId, Failure, Fingerprint, Identity,
+    KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, Product, Region, Role, RunId, Sha256, SpkiHash,
+    StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -129,6 +129,9 @@ pub enum RunEvent {
     Identified {
         unit: Unit,
         variables: Variables,
+        /// The board is asked once more before the run may pass.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
     },
     /// Ends `read`; `first` is what the run is held to from here on.
     ChipRead {
@@ -164,6 +167,10 @@ pub enum RunEvent {
     /// Before register: certificate and UID were read again and are the same.
     ReadAgain {
         reading: Reading,
+    },
+    /// Before the verdict, its chip let go of: the board was asked again, and has the serial number that it had.
+    IdentifiedAgain {
+        serial: BoardSerial,
     },
     /// The intent to register, with everything that is about to be written.
     RegisterIntended {

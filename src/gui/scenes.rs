@@ -95,6 +95,7 @@ pub fn practice_view(ports: u8) -> PracticeView {
         "foreign-ca",
         "expired",
         "duplicate",
+        "board-exchanged",
         "unplugged",
         "silent-board",
         "hung-token",

@@ -36,4 +36,7 @@ pub trait Token: Send {
     /// Signs `message` with the chip's key; exactly one signature is asked of the chip where the
     /// module allows it. ECDSA answers are r ‖ s (PKCS#11 v3.0 §6.3.1). The caller verifies.
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure>;
+
+    /// Has let go of the token, and of the port that leads to it, when it returns.
+    async fn close(self: Box<Self>);
 }

@@ -1,6 +1,7 @@
 //! A board for the practice line: a thread behind a pseudo-terminal that answers the identify
 //! question, and a link to it in a folder, as udev would make one.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
@@ -29,6 +30,10 @@ pub enum Behaviour {
     Garbage(usize),
     /// Normally, after this long.
     Delayed(Duration),
+    /// As another board: behind a bridge that stays, it was put in this one's place.
+    Other,
+    /// Normally once, then as another board.
+    Exchanged,
     /// With half the answer; then the cable is pulled.
     VanishMidAnswer,
 }
@@ -62,6 +67,7 @@ impl PtyBoard {
             stop: stop.clone(),
             behaviour: behaviour.clone(),
             serial: serial.to_owned(),
+            answered: Cell::new(false),
             link: link.clone(),
             node: node.clone(),
         };
@@ -143,6 +149,8 @@ struct Wiring {
     stop: Arc<OwnedFd>,
     behaviour: Arc<Mutex<Behaviour>>,
     serial: String,
+    /// Once, at least.
+    answered: Cell<bool>,
     link: PathBuf,
     node: PathBuf,
 }
@@ -173,9 +181,12 @@ impl Wiring {
 
     fn answer(&self) -> Result<(), Unplugged> {
         let answer = format!("SN={}\n", self.serial).into_bytes();
+        let other = format!("SN={}-X\n", self.serial).into_bytes();
         let behaviour = *lock(&self.behaviour);
         match behaviour {
-            Behaviour::Normal => self.write(&answer),
+            Behaviour::Other => self.write(&other),
+            Behaviour::Exchanged if self.answered.replace(true) => self.write(&other),
+            Behaviour::Normal | Behaviour::Exchanged => self.write(&answer),
             Behaviour::Silent => Ok(()),
             Behaviour::Garbage(count) => {
                 let noise = [0xA5, 0x00, b'~', 0xFF, b'?', 0x1B, 0xC3, 0x28];

@@ -15,6 +15,8 @@ pub enum Fault {
     Expired,
     /// One chip on two boards.
     Duplicate,
+    /// The board behind its USB bridge is another one once it has told its serial number.
+    BoardExchanged,
     /// The cable is pulled in the middle of the run.
     Unplugged,
     /// The board does not answer.
@@ -28,12 +30,13 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 10] = [
+    pub const ALL: [Fault; 11] = [
         Fault::KeyMissing,
         Fault::CertificateCopied,
         Fault::ForeignCa,
         Fault::Expired,
         Fault::Duplicate,
+        Fault::BoardExchanged,
         Fault::Unplugged,
         Fault::SilentBoard,
         Fault::HungToken,
@@ -48,6 +51,7 @@ impl Fault {
             Fault::ForeignCa => "foreign-ca",
             Fault::Expired => "expired",
             Fault::Duplicate => "duplicate",
+            Fault::BoardExchanged => "board-exchanged",
             Fault::Unplugged => "unplugged",
             Fault::SilentBoard => "silent-board",
             Fault::HungToken => "hung-token",
@@ -68,6 +72,7 @@ impl Fault {
             Fault::ForeignCa => (Verdict::Fail, Some(ReasonCode::CERTIFICATE_FOREIGN_CA)),
             Fault::Expired => (Verdict::Fail, Some(ReasonCode::CERTIFICATE_EXPIRED)),
             Fault::Duplicate => (Verdict::Fail, Some(ReasonCode::CERTIFICATE_BOUND)),
+            Fault::BoardExchanged => (Verdict::Fail, Some(ReasonCode::CHIP_CHANGED)),
             Fault::Unplugged => (Verdict::Aborted, Some(ReasonCode::BOARD_UNPLUGGED)),
             Fault::SilentBoard => (Verdict::Error, Some(ReasonCode::BOARD_SILENT)),
             Fault::HungToken => (Verdict::Error, Some(ReasonCode::TOKEN_SILENT)),

@@ -195,6 +195,7 @@ impl PracticeLine {
         self.make_chip(&dir, fault).await?;
         let behaviour = match fault {
             Some(Fault::SilentBoard) => Behaviour::Silent,
+            Some(Fault::BoardExchanged) => Behaviour::Exchanged,
             Some(Fault::Unplugged) => Behaviour::Delayed(SLOW_ANSWER),
             _ => Behaviour::Normal,
         };

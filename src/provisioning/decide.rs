@@ -20,6 +20,7 @@ pub enum Input {
     /// The run was just started.
     Begin,
     Identified(Result<Answer, Failure>),
+    IdentifiedAgain(Result<Answer, Failure>),
     Read(Result<Reading, Failure>),
     Signed(Result<Vec<u8>, Failure>),
     /// The claim is in the log, and applied to the run.
@@ -52,6 +53,8 @@ pub enum Effect {
     Record(Vec<RunEvent>),
     /// `prepare`, then the board's serial number.
     Identify,
+    /// As before, up to the serial number, the token being closed first: a port has one owner.
+    IdentifyAgain,
     Read,
     Sign {
         message: Vec<u8>,
@@ -118,7 +121,10 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
             registered(run, target, *result, context)
         }
-        (Stage::Registering | Stage::Confirmed, Input::LabelTaken) if run.pending_targets().is_empty() => {
+        (Stage::Confirmed, Input::IdentifiedAgain(answer)) if run.asks_again => identified_again(run, answer, context),
+        (Stage::Registering | Stage::Confirmed | Stage::IdentifiedAgain, Input::LabelTaken)
+            if run.pending_targets().is_empty() =>
+        {
             pass(run, Vec::new(), context)
         }
         (Stage::Failed { failure, .. }, Input::Deactivated(target, result)) if run.deactivate.contains(&target) => {
@@ -144,7 +150,10 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             effects.extend(fail(run, Step::Register, barred(run, why), context));
             effects
         }
-        (Stage::Registering | Stage::Challenged { purpose: Purpose::AfterConnect, .. }, Input::Barred(why)) => {
+        (
+            Stage::Registering | Stage::Challenged { purpose: Purpose::AfterConnect, .. } | Stage::Confirmed,
+            Input::Barred(why),
+        ) => {
             // The target that was asked last has answered, and its answer is not recorded yet.
             let asked = run.pending_targets().into_iter().next();
             fail_with(run, run.step(), barred(run, why), asked, context)
@@ -171,11 +180,26 @@ fn identified(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> 
         Ok((unit, variables))
     });
     match found {
-        Ok((unit, variables)) => vec![
-            Effect::Record(vec![RunEvent::Identified { unit, variables }, RunEvent::StepBegan { step: Step::Read }]),
-            Effect::Read,
-        ],
+        Ok((unit, variables)) => {
+            let identified = RunEvent::Identified { unit, variables, again: context.profile.identify.again };
+            vec![Effect::Record(vec![identified, RunEvent::StepBegan { step: Step::Read }]), Effect::Read]
+        }
         Err(failure) => fail(run, Step::Identify, failure, context),
+    }
+}
+
+/// The chip was looked at three times, the board only once and before: where a bridge stays and what is
+/// behind it is exchanged, this is what shows it.
+fn identified_again(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> Vec<Effect> {
+    let serial = answer.and_then(|answer| serial_of(&answer, context.profile));
+    match (serial, run.unit.as_ref().map(|unit| &unit.serial)) {
+        (Ok(serial), Some(first)) if serial == *first => pass(run, vec![RunEvent::IdentifiedAgain { serial }], context),
+        (Ok(again), first) => {
+            let first = first.map(ToString::to_string).unwrap_or_default();
+            let cause = format!("a board with serial number {again} answers, which was {first} when the run began");
+            fail(run, run.step(), changed(&cause), context)
+        }
+        (Err(failure), _) => fail(run, run.step(), failure, context),
     }
 }
 
@@ -284,6 +308,7 @@ fn signed(
             fail(run, run.step(), Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"), context)
         }
         (Purpose::BeforeRegister, _) => register(run, vec![answered], checked.identity.fingerprint, context),
+        (Purpose::AfterConnect, _) if run.asks_again => vec![Effect::Record(vec![answered]), Effect::IdentifyAgain],
         (Purpose::AfterConnect, _) => pass(run, vec![answered], context),
     }
 }

@@ -66,7 +66,11 @@ mod tests {
             product: "gateway".parse().unwrap(),
             matches,
             prepare: vec![],
-            identify: Identify { source: IdentifySource::UsbSerial, serial: regex::Regex::new(".").unwrap() },
+            identify: Identify {
+                source: IdentifySource::UsbSerial,
+                again: false,
+                serial: regex::Regex::new(".").unwrap(),
+            },
             token: TokenPlan {
                 module: "m.so".into(),
                 environment: Default::default(),

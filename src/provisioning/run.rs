@@ -34,6 +34,8 @@ pub struct Run {
     pub stage: Stage,
     pub unit: Option<Unit>,
     pub variables: Variables,
+    /// The board is asked for its serial number once more before it passes.
+    pub asks_again: bool,
     pub reading: Option<Reading>,
     /// What the first proof found.
     pub decision: Option<Decision>,
@@ -75,6 +77,8 @@ pub enum Stage {
     Registering,
     /// Every target holds the unit, and its chip is still there.
     Confirmed,
+    /// And the board around it is the one that was asked first.
+    IdentifiedAgain,
     Failed {
         step: Step,
         failure: Failure,
@@ -173,6 +177,7 @@ impl Run {
                 stage: Stage::Started,
                 unit: None,
                 variables: Variables::new(),
+                asks_again: false,
                 reading: None,
                 decision: None,
                 claim: None,
@@ -205,9 +210,10 @@ impl Run {
             RunEvent::StepBegan { step } => {
                 self.steps.push(StepRecord { step: *step, began: at, ended: None, failed: false });
             }
-            RunEvent::Identified { unit, variables } => {
+            RunEvent::Identified { unit, variables, again } => {
                 self.unit = Some(unit.clone());
                 self.variables = variables.clone();
+                self.asks_again = *again;
                 self.end_step(at, false);
             }
             RunEvent::ChipRead { reading } => {
@@ -271,7 +277,8 @@ impl Run {
             RunEvent::RunStarted { .. }
             | RunEvent::ChallengeMade { .. }
             | RunEvent::ChallengeAnswered { .. }
-            | RunEvent::ReadAgain { .. } => {}
+            | RunEvent::ReadAgain { .. }
+            | RunEvent::IdentifiedAgain { .. } => {}
         }
         self.stage = next;
         self.last_seq = logged.receipt.seq;
@@ -347,6 +354,11 @@ impl Run {
             }
             (S::ReadingAgain(purpose), E::ReadAgain { reading }) if self.read_the_same(reading) => {
                 S::ReadAgain(*purpose)
+            }
+            (S::Confirmed, E::IdentifiedAgain { serial })
+                if self.unit.as_ref().is_some_and(|unit| unit.serial == *serial) =>
+            {
+                S::IdentifiedAgain
             }
             (S::ProvenAgain | S::Resumed, E::RegisterIntended { fingerprint, thing, targets })
                 if self.claimed(fingerprint) && self.keeps_its_thing(thing) && !targets.is_empty() =>
@@ -455,7 +467,8 @@ impl Run {
             (Stage::Registering, Verdict::Pass) if self.v > 1 && self.looks_again() => {
                 no("did not look at the chip once more")
             }
-            (Stage::Registering | Stage::Confirmed, Verdict::Pass) => {
+            (Stage::Confirmed, Verdict::Pass) if self.asks_again => no("did not ask the board once more"),
+            (Stage::Registering | Stage::Confirmed | Stage::IdentifiedAgain, Verdict::Pass) => {
                 let Some(intent) = &self.intent else { return no("did not register") };
                 let Some((identity, _)) = &self.claim else { return no("claimed nothing") };
                 match () {
@@ -517,6 +530,7 @@ fn name_of(event: &RunEvent) -> &'static str {
         RunEvent::ChallengeAnswered { .. } => "challenge-answered",
         RunEvent::Claimed { .. } => "claimed",
         RunEvent::ReadAgain { .. } => "read-again",
+        RunEvent::IdentifiedAgain { .. } => "identified-again",
         RunEvent::RegisterIntended { .. } => "register-intended",
         RunEvent::Registered { .. } => "registered",
         RunEvent::DeactivateIntended { .. } => "deactivate-intended",

@@ -62,8 +62,7 @@ impl Shared {
         let asks = match &input {
             Input::Resume => true,
             Input::Registered(_, result) => result.is_ok(),
-            Input::Signed(result) => result.is_ok() && comes_to_a_verdict(run, &input),
-            _ => false,
+            _ => is_the_last_look(run, &input),
         };
         let (true, Some(unit), Some((identity, _))) = (asks, &run.unit, &run.claim) else {
             return Ok(input);
@@ -245,8 +244,7 @@ impl Driver {
             if comes_to_a_verdict(&self.run, &input) {
                 self.see_earlier_label().await?;
             }
-            if matches!(&input, Input::Signed(Ok(_)))
-                && comes_to_a_verdict(&self.run, &input)
+            if is_the_last_look(&self.run, &input)
                 && let Some(failure) = self.pending_interrupt()
             {
                 // The last moment in which the board can still be said to be gone, or not to be alone.
@@ -466,9 +464,14 @@ async fn interruption(orders: &mut mpsc::Receiver<Order>, scans: Option<&mpsc::S
 
 /// May this answer be the one that the verdict needs?
 fn comes_to_a_verdict(run: &Run, input: &Input) -> bool {
-    match input {
-        Input::Registered(..) | Input::LabelTaken => true,
-        Input::Signed(_) => matches!(run.stage, Stage::Challenged { purpose: Purpose::AfterConnect, .. }),
+    matches!(input, Input::Registered(..) | Input::LabelTaken) || is_the_last_look(run, input)
+}
+
+/// Does nothing but the verdict come after this answer of a board, if it is the right one?
+fn is_the_last_look(run: &Run, input: &Input) -> bool {
+    match (&run.stage, input) {
+        (Stage::Challenged { purpose: Purpose::AfterConnect, .. }, Input::Signed(Ok(_))) => !run.asks_again,
+        (Stage::Confirmed, Input::IdentifiedAgain(Ok(_))) => true,
         _ => false,
     }
 }
@@ -479,6 +482,10 @@ fn comes_to_a_verdict(run: &Run, input: &Input) -> bool {
 fn line_fault(run: &Run, input: &Input) -> bool {
     match input {
         Input::Identified(result) => result.is_err(),
+        Input::IdentifiedAgain(Ok(again)) => {
+            run.unit.as_ref().map(|unit| unit.serial.as_str()) != again.get("serial").map(String::as_str)
+        }
+        Input::IdentifiedAgain(Err(_)) => true,
         Input::Read(Ok(again)) => run.reading.is_some() && !run.read_the_same(again),
         Input::Read(Err(_)) => true,
         Input::Signed(result) => result.is_err(),
@@ -499,6 +506,7 @@ impl Work<'_> {
     async fn perform(mut self, effect: Effect) -> Input {
         match effect {
             Effect::Identify => Input::Identified(self.identify().await),
+            Effect::IdentifyAgain => Input::IdentifiedAgain(self.identify_again().await),
             Effect::Read => Input::Read(self.read().await),
             Effect::Sign { message, scheme } => Input::Signed(match self.token.as_mut() {
                 Some(token) => token.sign(&message, scheme).await,
@@ -526,26 +534,38 @@ impl Work<'_> {
             return Err(Failure::new(ReasonCode::PORT_DENIED, denied).with("port", &device.path));
         }
         let mut variables = device_variables(self.run);
-        let (after, before): (Vec<_>, Vec<_>) = self.profile.prepare.iter().partition(|prepare| prepare.needs_answer());
-        for prepare in before {
-            self.shared.dialogue.prepare(device, prepare, &variables).await?;
-        }
-        let answer = match &self.profile.identify.source {
-            IdentifySource::UsbSerial => usb_serial(device)?,
-            IdentifySource::Dialogue(dialogue) => self.shared.dialogue.ask(device, dialogue, &variables).await?,
-            IdentifySource::Barcode { timeout } => match tokio::time::timeout(*timeout, self.scans.recv()).await {
-                Ok(Some(text)) => Variables::from([("serial".to_owned(), text)]),
-                _ => {
-                    let cause = format!("no barcode was scanned within {timeout:?}");
-                    return Err(Failure::new(ReasonCode::BOARD_SILENT, cause));
-                }
-            },
-        };
+        let answer = self.asked(&variables).await?;
         variables.extend(answer.clone());
-        for prepare in after {
+        for prepare in self.profile.prepare.iter().filter(|prepare| prepare.needs_answer()) {
             self.shared.dialogue.prepare(device, prepare, &variables).await?;
         }
         Ok(answer)
+    }
+
+    /// The chip is done with. What follows on an answer prepares for the chip, and is left out.
+    async fn identify_again(&mut self) -> Result<Variables, Failure> {
+        if let Some(token) = self.token.take() {
+            token.close().await;
+        }
+        self.asked(&device_variables(self.run)).await
+    }
+
+    async fn asked(&mut self, variables: &Variables) -> Result<Variables, Failure> {
+        let device = &self.run.device;
+        for prepare in self.profile.prepare.iter().filter(|prepare| !prepare.needs_answer()) {
+            self.shared.dialogue.prepare(device, prepare, variables).await?;
+        }
+        match &self.profile.identify.source {
+            IdentifySource::UsbSerial => usb_serial(device),
+            IdentifySource::Dialogue(dialogue) => self.shared.dialogue.ask(device, dialogue, variables).await,
+            IdentifySource::Barcode { timeout } => match tokio::time::timeout(*timeout, self.scans.recv()).await {
+                Ok(Some(text)) => Ok(Variables::from([("serial".to_owned(), text)])),
+                _ => {
+                    let cause = format!("no barcode was scanned within {timeout:?}");
+                    Err(Failure::new(ReasonCode::BOARD_SILENT, cause))
+                }
+            },
+        }
     }
 
     /// The first reading opens the token; later ones go to the same worker process, so that a run

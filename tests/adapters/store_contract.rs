@@ -1709,7 +1709,7 @@ pub fn started(run: RunId, serial: &str, batch: Option<&str>) -> Vec<Event> {
     };
     let mut events = vec![event(run, begin)];
     if serial.parse::<lineseal::domain::BoardSerial>().is_ok() {
-        events.push(event(run, RunEvent::Identified { unit: unit(serial), variables: Variables::new() }));
+        events.push(event(run, RunEvent::Identified { unit: unit(serial), variables: Variables::new(), again: false }));
     }
     events
 }

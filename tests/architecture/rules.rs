@@ -116,8 +116,16 @@ const NOT_IN_PURE_PATHS: &[[&str; 2]] = &[
 ];
 
 /// Faults live in stand-ins and tests.
-const FAULTS: &[&str] =
-    &["key-missing", "certificate-copied", "foreign-ca", "silent-board", "hung-token", "cloud-down", "printer-down"];
+const FAULTS: &[&str] = &[
+    "key-missing",
+    "certificate-copied",
+    "foreign-ca",
+    "board-exchanged",
+    "silent-board",
+    "hung-token",
+    "cloud-down",
+    "printer-down",
+];
 const ROOMS_WITHOUT_FAULTS: &[&str] = &["domain", "audit", "ports", "provisioning", "config", "runner", "adapters"];
 
 /// Something that a file may not say.

@@ -35,7 +35,7 @@ fn nothing_that_a_worker_says_proves_a_chip_but_what_the_chip_has_signed() {
                     assert!(proven.is_err() || signature.0 == answer, "a forged answer is taken for proof");
                     " signed"
                 }
-                Ok(Report::Opened | Report::LogKey(_) | Report::Failed(_)) => " opened",
+                Ok(Report::Opened | Report::Closed | Report::LogKey(_) | Report::Failed(_)) => " opened",
                 Err(failure) => {
                     let of_a_token = failure.code.as_str().starts_with("T-");
                     let of_its_chip = [ReasonCode::CERTIFICATE_UNREADABLE, ReasonCode::CHIP_LACKS_KEY];

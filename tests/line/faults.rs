@@ -66,6 +66,18 @@ async fn expired() {
     refused("expired", "FAIL C-103", 1).await;
 }
 
+/// Its name is the first board's, its chip the second's: what the cloud took of that is switched off.
+#[tokio::test(flavor = "multi_thread")]
+async fn board_exchanged() {
+    let show = play("board-exchanged", 1).await;
+    assert_eq!(show.outcomes, ["FAIL S-109"]);
+    let cause = show.records[0]["cause"].as_str().unwrap();
+    let first = show.records[0]["board"]["serial"].as_str().unwrap();
+    assert!(cause.contains(&format!("number {first}-X")) && cause.contains(&format!("was {first} ")), "{cause}");
+    assert!(show.cloud.certificates.values().all(|certificate| certificate.status == "INACTIVE"));
+    assert!(log::all(&show.log, "label-intended").is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unplugged() {
     refused("unplugged", "ABORTED B-105", 3).await;
@@ -147,11 +159,15 @@ async fn the_whole_show() {
         .filter(|record| record["verdict"] == "PASS")
         .map(|record| record["thing"].as_str().unwrap().to_owned())
         .collect();
-    // Ten, the first board of `duplicate`, and those of `cloud-down` and `printer-down`.
+    // Ten good ones, the first board of `duplicate`, and those of `cloud-down` and `printer-down`.
     assert_eq!(passed.len(), 13);
     let cloud = Cloud::left_by_practice(dir.path()).await.witness();
-    assert_eq!(cloud.things.keys().cloned().collect::<BTreeSet<_>>(), passed);
-    assert_eq!(cloud.certificates.len(), 13);
-    assert!(cloud.certificates.values().all(|certificate| certificate.status == "ACTIVE"));
+    // What the cloud took of the exchanged board is switched off.
+    let (on, off): (Vec<_>, Vec<_>) =
+        cloud.certificates.values().partition(|certificate| certificate.status == "ACTIVE");
+    assert_eq!((on.len(), off.len()), (13, 1));
+    let things: BTreeSet<String> = on.iter().flat_map(|certificate| certificate.things.clone()).collect();
+    assert_eq!(things, passed);
+    assert_eq!(cloud.things.len(), 14);
     assert_eq!(cloud.policies.keys().collect::<Vec<_>>(), ["practice-device"]);
 }

@@ -168,6 +168,10 @@ impl Token for SwappedChip {
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure> {
         self.now().sign(message, scheme).await
     }
+    async fn close(self: Box<Self>) {
+        self.first.close().await;
+        self.other.close().await;
+    }
 }
 
 /// A station whose runs wait there.

@@ -6,6 +6,7 @@ use lineseal::audit::RunEvent;
 use lineseal::audit::event::Purpose;
 use lineseal::domain::Step;
 use lineseal::domain::profile::KeyKind;
+use lineseal::practice::board::Behaviour;
 use lineseal::provisioning::UnitRecord;
 use lineseal::runner::view::Snapshot;
 use tokio::sync::watch;
@@ -184,6 +185,58 @@ async fn a_counterfeit_chip_behind_the_port_is_seen_when_it_is_challenged_again(
         assert_outcome(&record, "FAIL S-101");
         assert_eq!(status, None, "nothing of it is in the cloud");
     }
+}
+
+/// The bridge stays, so no board has left; whenever another one was put behind it, it has another name.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_board_behind_a_bridge_that_stays_is_no_pass() {
+    for point in [identified, proven, about_to_pass] {
+        let mut bench = Bench::new(1, Cloud::shared().await).await;
+        let chip = bench.chip(KeyKind::EcP256);
+        bench.plug(1, "A", &chip);
+        let (mut station, gate) = gated(&bench, point).await;
+        gate.reached_by(1).await;
+        bench.board(1).set_behaviour(Behaviour::Other);
+        gate.open();
+        let record = station.unit().await;
+        assert_outcome(&record, "FAIL S-109");
+        assert!(record.cause.unwrap().contains("serial number"));
+        let log = station.stop().await;
+        assert!(log::all(&log, "label-intended").is_empty());
+        let cloud = Cloud::shared().await.witness();
+        assert_eq!(cloud.certificates[&chip.fingerprint()].status, "INACTIVE");
+    }
+}
+
+/// One that says nothing the second time is no other board: it is tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_that_is_silent_when_it_is_asked_again_is_an_error_and_passes_the_next_time() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let (mut station, gate) = gated(&bench, about_to_pass).await;
+    gate.reached_by(1).await;
+    bench.board(1).set_behaviour(Behaviour::Silent);
+    gate.open();
+    assert_outcome(&station.unit().await, "ERROR B-102");
+    bench.plug(1, "A", &chip);
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+}
+
+/// Of a board that can't answer twice the profile says so; nothing is asked of it then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_that_answers_once_passes_where_its_profile_says_that_it_does() {
+    let once = |profile: String| profile.replace("[identify]\n", "[identify]\nagain = false\n");
+    let mut bench = Bench::with_profile(1, Cloud::shared().await, once).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let (mut station, gate) = gated(&bench, about_to_pass).await;
+    gate.reached_by(1).await;
+    bench.board(1).set_behaviour(Behaviour::Silent);
+    gate.open();
+    assert_outcome(&station.unit().await, "PASS");
+    assert!(log::all(&station.stop().await, "identified-again").is_empty());
 }
 
 /// The nearest legitimate case: the chip stays the one it was.

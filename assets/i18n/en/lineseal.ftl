@@ -151,6 +151,7 @@ practice-fault-expired = Expired certificate
 practice-fault-duplicate = Same chip twice
 practice-fault-unplugged = Unplugged midway
 practice-fault-silent-board = Silent board
+practice-fault-board-exchanged = Exchanged board
 practice-fault-hung-token = Hung chip
 practice-fault-cloud-down = Cloud down
 practice-fault-printer-down = Printer down

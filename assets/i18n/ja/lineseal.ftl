@@ -142,6 +142,7 @@ practice-fault-expired = 期限切れ
 practice-fault-duplicate = チップの使い回し
 practice-fault-unplugged = 途中で抜く
 practice-fault-silent-board = 応答しない基板
+practice-fault-board-exchanged = すり替えた基板
 practice-fault-hung-token = 固まったチップ
 practice-fault-cloud-down = クラウド停止
 practice-fault-printer-down = プリンタ停止

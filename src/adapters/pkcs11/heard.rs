@@ -16,7 +16,7 @@ pub fn heard(report: Report) -> Result<Report, Failure> {
         Report::Calling(function) => Ok(Report::Calling(word(&function))),
         Report::Read(said) => Ok(Report::Read(Box::new(reading(*said)?))),
         Report::Failed(said) => Err(failure(said)),
-        Report::Opened | Report::Signed(_) | Report::LogKey(_) => Ok(report),
+        Report::Opened | Report::Closed | Report::Signed(_) | Report::LogKey(_) => Ok(report),
     }
 }
 

@@ -138,6 +138,17 @@ impl Token for WorkerToken {
             (worker, report) => Err(worker.misunderstood(&report).await),
         }
     }
+
+    async fn close(mut self: Box<Self>) {
+        if self.worker.is_none() {
+            return;
+        }
+        match self.ask(&Request::Close).await {
+            Ok((worker, _)) => drop(worker.end().await),
+            // Its processes are gone either way, and nothing more is asked of it.
+            Err(failure) => tracing::debug!(%failure, "a worker did not close its session"),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -246,6 +257,7 @@ impl Worker {
         let what = match report {
             Report::Calling(_) => "calling",
             Report::Opened => "opened",
+            Report::Closed => "closed",
             Report::Read(_) => "read",
             Report::Signed(_) => "signed",
             Report::LogKey(_) => "a key",

@@ -25,6 +25,8 @@ pub(super) enum Request {
         message: Bytes,
         scheme: SignatureScheme,
     },
+    /// End the session, and yourself.
+    Close,
     /// The public half of the log's signing key, an Ed25519 key.
     LogKey,
     /// Sign with it.
@@ -68,6 +70,7 @@ pub enum Report {
     Read(Box<Reading>),
     Signed(Bytes),
     LogKey(Bytes),
+    Closed,
     /// The worker ends after this.
     Failed(Failure),
 }

@@ -56,6 +56,11 @@ fn serve(link: &Link) -> io::Result<()> {
             (Request::Sign { message, scheme }, Some(session)) => {
                 session.sign(&message, scheme, link).map(|signature| Report::Signed(Bytes(signature)))
             }
+            (Request::Close, _) => {
+                link.calling("C_CloseSession");
+                drop(session.take());
+                return send(&mut &link.socket, &Report::Closed);
+            }
             (Request::LogKey, Some(session)) => session.log_key(link).map(|key| Report::LogKey(Bytes(key.to_vec()))),
             (Request::SignNote { text }, Some(session)) => {
                 session.sign_note(&text, link).map(|signature| Report::Signed(Bytes(signature)))

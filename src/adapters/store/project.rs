@@ -171,6 +171,7 @@ fn project_run(
         | RunEvent::ChallengeMade { .. }
         | RunEvent::ChallengeAnswered { .. }
         | RunEvent::ReadAgain { .. }
+        | RunEvent::IdentifiedAgain { .. }
         | RunEvent::Registered { .. }
         | RunEvent::DeactivateIntended { .. }
         | RunEvent::Deactivated { .. }

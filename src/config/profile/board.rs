@@ -74,10 +74,14 @@ pub(super) fn read_identify(entry: &Entry<'_>, serial_port: Option<bool>) -> (Op
     let (source, groups) = match source_entry.as_ref().and_then(|entry| entry.choice(&sources)) {
         Some(Source::UsbSerial) => {
             section.meaningless(&DIALOGUE_KEYS, "source = \"usb-serial\" asks the board nothing");
+            section.meaningless(&["again"], "source = \"usb-serial\" asks the board nothing");
             (Some(IdentifySource::UsbSerial), Some(Vec::new()))
         }
         Some(Source::Barcode) => {
-            section.meaningless(&["send", "expect", "baud", "retries"], "source = \"barcode\" asks the board nothing");
+            section.meaningless(
+                &["send", "expect", "baud", "retries", "again"],
+                "source = \"barcode\" asks the board nothing",
+            );
             let timeout = millis(&section, "timeout_ms", SCAN_TIMEOUT, 1_000, 3_600_000);
             (timeout.map(|timeout| IdentifySource::Barcode { timeout }), Some(Vec::new()))
         }
@@ -99,7 +103,9 @@ pub(super) fn read_identify(entry: &Entry<'_>, serial_port: Option<bool>) -> (Op
             (None, None)
         }
     };
-    let identify = source.zip(serial).map(|(source, serial)| Identify { source, serial });
+    let asks = matches!(source, Some(IdentifySource::Dialogue(_)));
+    let again = section.optional("again").map_or(Some(asks), |entry| entry.boolean());
+    let identify = source.zip(serial).zip(again).map(|((source, serial), again)| Identify { source, again, serial });
     (identify, groups)
 }
 

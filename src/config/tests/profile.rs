@@ -21,6 +21,7 @@ fn a_correct_profile_is_read_whole() {
     let Prepare::Dialogue(dialogue) = &profile.prepare[1] else { panic!("a dialogue") };
     assert_eq!((dialogue.baud, dialogue.retries, dialogue.timeout), (9600, 0, Duration::from_millis(100)));
     let IdentifySource::Dialogue(question) = &profile.identify.source else { panic!("a question") };
+    assert!(profile.identify.again, "a board that can be asked is asked again");
     assert_eq!(question.send.as_ref().unwrap().as_str(), "id?\n");
     assert!(profile.identify.serial.is_match("AB-1") && !profile.identify.serial.is_match("AB-1 "));
     assert_eq!(profile.token.slot, SlotChoice::Only);

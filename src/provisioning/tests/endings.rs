@@ -7,7 +7,7 @@ use crate::ports::{Collision, CollisionRule, Lock, LockKind};
 use crate::provisioning::{Effect, Input, Label, Run, Stage};
 
 /// The calls of a good run, with the step that each belongs to.
-const CALLS: [(Call, Step); 10] = [
+const CALLS: [(Call, Step); 11] = [
     (Call::Identify, Step::Identify),
     (Call::Read, Step::Read),
     (Call::Sign, Step::Prove),
@@ -17,6 +17,7 @@ const CALLS: [(Call, Step); 10] = [
     (Call::Register, Step::Register),
     (Call::Read, Step::Seal),
     (Call::Sign, Step::Seal),
+    (Call::IdentifyAgain, Step::Seal),
     (Call::Print, Step::Print),
 ];
 
@@ -72,6 +73,23 @@ fn every_call_fails_with_every_code_and_each_run_ends_once_for_that_reason() {
             assert_eq!(run.steps.iter().filter(|record| record.ended.is_none()).count(), 0, "{context}");
         }
     }
+}
+
+#[test]
+fn another_board_that_answers_before_the_verdict_is_a_substitution_and_is_switched_off() {
+    let other = Variables::from([("serial".into(), "B-0002".into())]);
+    let mut world = World::new().answering(9, move |_| Input::IdentifiedAgain(Ok(other)));
+    let run = world.begin();
+    assert_eq!((world.seals(), reason(&run)), (vec![Verdict::Fail], Some(ReasonCode::CHIP_CHANGED)));
+    assert_eq!(&world.calls[9..], [Call::IdentifyAgain, Call::Deactivate]);
+}
+
+#[test]
+fn a_board_that_is_not_to_be_asked_again_passes_without() {
+    let mut world = World::new();
+    world.profile.identify.again = false;
+    assert_eq!(world.begin().verdict(), Some(Verdict::Pass));
+    assert_eq!(world.count(Call::IdentifyAgain), 0);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::provisioning::{Input, Label};
 #[test]
 fn no_failure_of_the_printer_changes_the_verdict() {
     for code in ReasonCode::ALL.iter().copied() {
-        let mut world = World::new().answering(9, move |effect| failing(effect, failure(code)));
+        let mut world = World::new().answering(10, move |effect| failing(effect, failure(code)));
         let run = world.begin();
         assert_eq!((world.seals(), run.verdict()), (vec![Verdict::Pass], Some(Verdict::Pass)));
         // Only a printer that was never reached has certainly printed nothing.

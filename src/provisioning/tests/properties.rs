@@ -61,7 +61,9 @@ static POOL: LazyLock<Vec<RunEvent>> = LazyLock::new(|| {
             });
         }
     }
-    pool.push(E::Identified { unit: unit("B-0002"), variables: Variables::new() });
+    pool.push(E::Identified { unit: unit("B-0002"), variables: Variables::new(), again: false });
+    pool.push(E::Identified { unit: unit("A-0001"), variables: Variables::new(), again: false });
+    pool.push(E::IdentifiedAgain { serial: unit("B-0002").serial });
     for answered in PATHS[0].clone() {
         if let E::ChallengeAnswered { purpose, signature, scheme, mut decision } = answered {
             decision.path[0] = theirs.fingerprint();
@@ -125,18 +127,27 @@ struct Promises {
     held: bool,
     looked: Option<Fingerprint>,
     confirmed: bool,
+    asks_again: bool,
+    asked_again: bool,
 }
 
 impl Promises {
     /// Identify, read, prove, claim, read again, prove again, intend; then every target, and the chip once
-    /// more.
+    /// more, and its board if it is to be asked again.
     const ALL: usize = 7;
 
     fn note(&mut self, event: &RunEvent) {
         use RunEvent as E;
         let read = |reading: &Reading| Some(Fingerprint::of(&reading.certificate));
         let kept = match event {
-            E::Identified { .. } => self.kept == 0,
+            E::Identified { again, .. } => {
+                self.asks_again = *again;
+                self.kept == 0
+            }
+            E::IdentifiedAgain { serial } => {
+                self.asked_again = self.confirmed && *serial == unit("A-0001").serial;
+                false
+            }
             E::ChipRead { reading } => {
                 self.fingerprint = read(reading);
                 self.kept == 1
@@ -185,7 +196,7 @@ impl Promises {
     }
 
     fn all_kept(&self) -> bool {
-        self.everywhere() && (self.held || self.confirmed)
+        self.everywhere() && (self.held || self.confirmed && (self.asked_again || !self.asks_again))
     }
 
     fn everywhere(&self) -> bool {
@@ -286,6 +297,9 @@ fn any_input() -> impl Strategy<Value = Input> {
         any::<String>().prop_map(|serial| Input::Identified(Ok(Variables::from([("serial".into(), serial)])))),
         Just(()).prop_map(|()| Input::Identified(Ok(Variables::from([("serial".into(), "A-0001".into())])))),
         any_failure().prop_map(|failure| Input::Identified(Err(failure))),
+        prop::sample::select(vec!["A-0001", "B-0002"])
+            .prop_map(|serial| Input::IdentifiedAgain(Ok(Variables::from([("serial".into(), serial.into())])))),
+        any_failure().prop_map(|failure| Input::IdentifiedAgain(Err(failure))),
         any_reading().prop_map(|reading| Input::Read(Ok(reading))),
         any_failure().prop_map(|failure| Input::Read(Err(failure))),
         prop::collection::vec(any::<u8>(), 0..100).prop_map(|signature| Input::Signed(Ok(signature))),

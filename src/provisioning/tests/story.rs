@@ -30,6 +30,8 @@ read
 record read-again chip 1, challenge-made after-connect
 sign EcdsaSecp256r1Sha256
 record challenge-answered after-connect
+identify again
+record identified-again {SERIAL}
 record sealed PASS owes unit
 print next
 record label-intended unit
@@ -97,6 +99,7 @@ fn a_pass_from_before_the_last_look_is_still_read_and_none_is_written() {
         match event {
             E::StepBegan { step } => *step == crate::domain::Step::Seal,
             E::ChallengeMade { purpose: made, .. } | E::ChallengeAnswered { purpose: made, .. } => *made == purpose,
+            E::IdentifiedAgain { .. } => true,
             E::ReadAgain { .. } => logged.receipt.seq > 40 + 14,
             _ => false,
         }

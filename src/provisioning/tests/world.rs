@@ -69,6 +69,7 @@ static VENDOR: LazyLock<Vendor> = LazyLock::new(|| {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
     Identify,
+    IdentifyAgain,
     Read,
     Sign,
     Claim,
@@ -247,6 +248,7 @@ impl World {
     fn perform(&mut self, effect: Effect) -> Input {
         let (call, told) = match &effect {
             Effect::Identify => (Call::Identify, "identify".to_owned()),
+            Effect::IdentifyAgain => (Call::IdentifyAgain, "identify again".to_owned()),
             Effect::Read => (Call::Read, "read".to_owned()),
             Effect::Sign { scheme, .. } => (Call::Sign, format!("sign {scheme:?}")),
             Effect::Claim { unit, .. } => (Call::Claim, format!("claim {unit}")),
@@ -269,6 +271,7 @@ impl World {
     pub fn good(&mut self, effect: &Effect) -> Input {
         match effect {
             Effect::Identify => Input::Identified(Ok(Variables::from([("serial".into(), SERIAL.into())]))),
+            Effect::IdentifyAgain => Input::IdentifiedAgain(Ok(Variables::from([("serial".into(), SERIAL.into())]))),
             Effect::Read => Input::Read(Ok(self.chip.reading.clone())),
             Effect::Sign { message, .. } => Input::Signed(Ok(self.chip.key.answer(message))),
             Effect::Claim { unit, identity } => {
@@ -312,6 +315,7 @@ impl World {
 pub fn failing(effect: &Effect, failure: Failure) -> Input {
     match effect {
         Effect::Identify => Input::Identified(Err(failure)),
+        Effect::IdentifyAgain => Input::IdentifiedAgain(Err(failure)),
         Effect::Read => Input::Read(Err(failure)),
         Effect::Sign { .. } => Input::Signed(Err(failure)),
         Effect::Claim { .. } => Input::Interrupted(failure),
@@ -390,7 +394,17 @@ pub fn profile(targets: &[&str]) -> Profile {
         product: "gateway".parse().unwrap(),
         matches: Match::default(),
         prepare: vec![],
-        identify: Identify { source: IdentifySource::UsbSerial, serial: regex::Regex::new("[A-Z]-[0-9]{4}").unwrap() },
+        identify: Identify {
+            source: IdentifySource::Dialogue(Dialogue {
+                baud: 115_200,
+                send: None,
+                expect: regex::bytes::Regex::new("(?P<serial>.+)").unwrap(),
+                timeout: Duration::from_secs(1),
+                retries: 0,
+            }),
+            again: true,
+            serial: regex::Regex::new("[A-Z]-[0-9]{4}").unwrap(),
+        },
         token: TokenPlan {
             module: "m.so".into(),
             environment: BTreeMap::new(),
@@ -440,6 +454,7 @@ pub fn tell(event: &RunEvent) -> String {
         E::RunStarted { lane, .. } => format!("run-started lane {lane}"),
         E::StepBegan { step } => format!("step-began {}", step.as_str()),
         E::Identified { unit, .. } => format!("identified {unit}"),
+        E::IdentifiedAgain { serial } => format!("identified-again {serial}"),
         E::ChipRead { reading } => format!("chip-read {}", short(&Fingerprint::of(&reading.certificate))),
         E::ChallengeMade { purpose, .. } => format!("challenge-made {}", purpose.as_str()),
         E::ChallengeAnswered { purpose, .. } => format!("challenge-answered {}", purpose.as_str()),
