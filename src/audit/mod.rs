@@ -12,4 +12,4 @@ mod tree;
 pub mod x509;
 
 pub use event::{Body, Event, LineEvent, RunEvent};
-pub use tree::{LeafHash, Node, TreeHead, TreeState};
+pub use tree::{LEAF_PREFIX, LeafHash, Node, TreeHead, TreeState};

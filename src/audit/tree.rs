@@ -6,6 +6,9 @@
 
 use aws_lc_rs::digest;
 
+/// What stands before an event's bytes when they are hashed (RFC 6962 §2.1).
+pub const LEAF_PREFIX: u8 = 0x00;
+
 /// SHA-256(0x00 ‖ event bytes).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeafHash(pub [u8; 32]);
@@ -13,13 +16,19 @@ pub struct LeafHash(pub [u8; 32]);
 impl LeafHash {
     pub fn of(event: &[u8]) -> Self {
         // Nearly all events fit, and are spared a piece of memory of their own.
-        let mut short = [0x00; 1536];
+        let mut short = [LEAF_PREFIX; 1536];
         if let Some(place) = short.get_mut(1..=event.len()) {
             place.copy_from_slice(event);
             return Self(sha256(&short[..=event.len()]));
         }
-        Self(sha256(&[&[0x00], event].concat()))
+        Self(sha256(&[&[LEAF_PREFIX], event].concat()))
     }
+
+    /// Of an event's bytes behind [`LEAF_PREFIX`].
+    pub fn of_prefixed(leaf: &[u8]) -> Self {
+        Self(sha256(leaf))
+    }
+
     pub fn to_hex(self) -> String {
         hex::encode(self.0)
     }

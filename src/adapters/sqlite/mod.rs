@@ -55,6 +55,8 @@ pub fn open_reader(path: &Path) -> Result<LogStore, Failure> {
 pub fn verifier(path: &Path, folder: &Path) -> Result<LogVerifier, Failure> {
     let name_file = |error: StoreError| Failure::from(error).with("path", path.display());
     let log = open::reader(path, Limits::default()).map_err(name_file)?;
+    // Each page is read once. Memory that is used again and again stays in the processor's own.
+    log.connection().pragma_update(None, "cache_size", -1_024).map_err(|error| name_file(error.into()))?;
     Ok(LogVerifier::new(Box::new(log), scratch(folder)?))
 }
 

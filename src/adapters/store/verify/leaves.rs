@@ -10,7 +10,7 @@ use crate::adapters::store::session::{Session, stored, values};
 use crate::adapters::store::sql;
 use crate::adapters::store::{archive, log};
 use crate::audit::event::FreeText;
-use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead, TreeState};
+use crate::audit::{Body, Event, LEAF_PREFIX, LeafHash, LineEvent, TreeHead, TreeState};
 use crate::domain::{OperatorRef, Persons, Sha256, Unit};
 use crate::ports::{Logged, Progress, Promise, Receipt, Stage};
 
@@ -52,9 +52,24 @@ pub(super) struct Operator {
 #[derive(Default)]
 struct Row {
     seq: u64,
-    bytes: Vec<u8>,
+    /// 0x00 ‖ event bytes: what is hashed. Copied once, the bytes are not copied again for that.
+    hashed: Vec<u8>,
     leaf: [u8; 32],
     id: [u8; 16],
+}
+
+impl Row {
+    /// None: only their hash is stored.
+    fn bytes(&self) -> Option<&[u8]> {
+        self.hashed.get(1..).filter(|bytes| !bytes.is_empty())
+    }
+
+    fn fill(&mut self, bytes: &[u8]) {
+        self.hashed.clear();
+        self.hashed.reserve(1 + bytes.len());
+        self.hashed.push(LEAF_PREFIX);
+        self.hashed.extend_from_slice(bytes);
+    }
 }
 
 impl Leaves {
@@ -120,16 +135,16 @@ impl Leaves {
             return Err(broken(Promise::Bytes, place(), format!("it is missing: the next one is event {}", row.seq)));
         }
         let mut event = None;
-        if row.bytes.is_empty() {
-            if decode {
-                return Err(archive::missing(session, seq)?.into());
+        match row.bytes() {
+            Some(bytes) => {
+                if LeafHash::of_prefixed(&row.hashed).0 != row.leaf {
+                    return Err(broken(Promise::Bytes, place(), "its bytes are not those that were hashed"));
+                }
+                let checked = check_bytes(&row.id, bytes, decode);
+                event = checked.map_err(|found| broken(Promise::Bytes, place(), found))?;
             }
-            self.note_archived(seq);
-        } else {
-            if LeafHash::of(&row.bytes).0 != row.leaf {
-                return Err(broken(Promise::Bytes, place(), "its bytes are not those that were hashed"));
-            }
-            event = self.check_bytes(row, decode).map_err(|found| broken(Promise::Bytes, place(), found))?;
+            None if decode => return Err(archive::missing(session, seq)?.into()),
+            None => self.note_archived(seq),
         }
         let leaf = LeafHash(row.leaf);
         for (node, hash) in self.tree.append(leaf) {
@@ -141,22 +156,6 @@ impl Leaves {
             vouched.note(row.seq, event);
         }
         Ok(event)
-    }
-
-    /// The id within the bytes is the row's. Only what is derived from, or tells of the log itself, is
-    /// decoded.
-    fn check_bytes(&self, row: &Row, decode: bool) -> Result<Option<Event>, String> {
-        let mut id = uuid::Uuid::encode_buffer();
-        let id = &*uuid::Uuid::from_bytes(row.id).hyphenated().encode_lower(&mut id);
-        let after_id = row.bytes.strip_prefix(b"{\"v\":1,\"id\":\"").and_then(|rest| rest.strip_prefix(id.as_bytes()));
-        if !decode && after_id.and_then(name_after_id).is_some_and(|name| !OF_THE_LOG.contains(&name)) {
-            return Ok(None);
-        }
-        let event = Event::decode(&row.bytes).map_err(|error| format!("it is unreadable: {error}"))?;
-        if event.id.as_uuid().as_bytes() != &row.id {
-            return Err(format!("it is filed as {id}, and says that it is {}", event.id));
-        }
-        Ok(Some(event))
     }
 
     fn note_archived(&mut self, seq: u64) {
@@ -240,6 +239,21 @@ impl Leaves {
     }
 }
 
+/// The id within the bytes is the row's. Only what is derived from, or tells of the log itself, is decoded.
+fn check_bytes(id: &[u8; 16], bytes: &[u8], decode: bool) -> Result<Option<Event>, String> {
+    let mut filed = uuid::Uuid::encode_buffer();
+    let filed = &*uuid::Uuid::from_bytes(*id).hyphenated().encode_lower(&mut filed);
+    let name = || name_after_id(after_version(bytes)?.strip_prefix(filed.as_bytes())?);
+    if !decode && name().is_some_and(|name| !OF_THE_LOG.contains(&name)) {
+        return Ok(None);
+    }
+    let event = Event::decode(bytes).map_err(|error| format!("it is unreadable: {error}"))?;
+    if event.id.as_uuid().as_bytes() != id {
+        return Err(format!("it is filed as {filed}, and says that it is {}", event.id));
+    }
+    Ok(Some(event))
+}
+
 /// Who derives from the events. Batches come back when they are done with: memory is given back by the
 /// thread that took it, or both would wait for each other at every piece.
 pub(super) struct Deriver {
@@ -256,8 +270,7 @@ fn read_page(session: &mut dyn Session, from: u64, page: &mut Vec<Row>) -> Resul
         }
         let into = &mut page[read];
         into.seq = row.count(0)?;
-        into.bytes.clear();
-        into.bytes.extend_from_slice(row.blob(1)?);
+        into.fill(row.blob(1)?);
         into.leaf = row.array(2)?;
         into.id = row.array(3)?;
         read += 1;
@@ -268,10 +281,10 @@ fn read_page(session: &mut dyn Session, from: u64, page: &mut Vec<Row>) -> Resul
 
 /// With its bytes out of an archive, where that is at hand.
 fn at_hand(session: &mut dyn Session, row: &mut Row) -> Result<(), StoreError> {
-    if row.bytes.is_empty()
+    if row.bytes().is_none()
         && let Some(bytes) = session.archives().bytes(row.seq, LeafHash(row.leaf))?
     {
-        row.bytes = bytes;
+        row.fill(&bytes);
     }
     Ok(())
 }
@@ -288,6 +301,12 @@ const OF_THE_LOG: [&[u8]; 9] = [
     b"person-forgotten",
     b"text-forgotten",
 ];
+
+/// What follows on `{"v":N,"id":"`.
+fn after_version(bytes: &[u8]) -> Option<&[u8]> {
+    let rest = bytes.strip_prefix(b"{\"v\":")?;
+    rest[rest.iter().position(|byte| !byte.is_ascii_digit())?..].strip_prefix(b",\"id\":\"")
+}
 
 /// The event's name, where `Event::encode` puts it; `None`: the envelope is not as it writes one.
 fn name_after_id(rest: &[u8]) -> Option<&[u8]> {
@@ -346,6 +365,33 @@ impl Hashes {
         match self.pop(session)? {
             Some((at, _)) => Err(broken(Promise::Tree, format!("stored hash {at}"), "no leaf completes it")),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::RunEvent;
+    use crate::audit::event::VERSION;
+    use crate::domain::{EventId, RunId};
+
+    /// Otherwise each would be decoded for nothing: a third of the speed.
+    #[test]
+    fn an_event_as_this_program_writes_it_is_known_without_being_decoded() {
+        for (operator, run) in [(false, false), (true, true)] {
+            let event = Event {
+                v: VERSION,
+                id: EventId::from_random([7; 16]),
+                at: "2026-06-01T12:00:00Z".parse().unwrap(),
+                station: "L1".parse().unwrap(),
+                operator: operator.then(|| OperatorRef { id: uuid::Uuid::nil(), name_sha256: "0".repeat(64) }),
+                run: run.then(|| RunId::from_random([9; 16])),
+                body: Body::Run(RunEvent::Resumed {}),
+            };
+            let bytes = event.encode().unwrap();
+            let rest = after_version(&bytes).unwrap().strip_prefix(event.id.to_string().as_bytes()).unwrap();
+            assert_eq!(name_after_id(rest), Some(b"resumed".as_slice()));
         }
     }
 }
