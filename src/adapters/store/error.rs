@@ -110,10 +110,11 @@ impl StoreError {
                 matches!(failure.code, ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
             }
             StoreError::Sqlite(error) => sqlite_code(error) == ReasonCode::STORE_CORRUPT,
-            // Data exceptions and broken constraints (PostgreSQL, appendix A).
-            StoreError::Postgres(error) => {
-                error.code().is_some_and(|state| matches!(state.code().get(..2), Some("22" | "23")))
-            }
+            // The statement itself is at fault, or what it came upon: data exceptions, broken constraints, rules
+            // of SQL, limits, our guards, damaged rows (PostgreSQL, appendix A).
+            StoreError::Postgres(error) => error
+                .code()
+                .is_some_and(|state| matches!(state.code().get(..2), Some("22" | "23" | "42" | "54" | "P0" | "XX"))),
             _ => false,
         }
     }
