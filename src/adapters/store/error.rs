@@ -32,6 +32,9 @@ pub enum StoreError {
     Shared { path: PathBuf, who: String },
     #[error("{path} is held by another process{holder}", path = path.display())]
     Held { path: PathBuf, holder: String },
+    /// Another process is this station.
+    #[error("{0}")]
+    Twice(String),
     /// The server is not there, or does not let this station in.
     #[error("the database server cannot be reached: {0}")]
     Away(String),
@@ -78,6 +81,7 @@ impl StoreError {
             StoreError::ReadOnly { .. } => ReasonCode::STORE_READ_ONLY,
             StoreError::Shared { .. } => ReasonCode::DIRECTORY_SHARED,
             StoreError::Held { .. } => ReasonCode::STORE_BUSY,
+            StoreError::Twice(_) => ReasonCode::STATION_TWICE,
             StoreError::Away(_) => ReasonCode::STORE_AWAY,
             StoreError::Settings(_) => ReasonCode::CONFIG_INVALID,
             StoreError::Practice { .. } => ReasonCode::PRACTICE_MIXED,
