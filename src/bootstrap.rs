@@ -120,7 +120,8 @@ async fn equip_with(
             .map_err(|failure| Failure { cause: format!("profile {}: {}", profile.name, failure.cause), ..failure })?;
     }
     let lock = StationLock::take(data_dir)?;
-    let Records { log, custody, .. } = records_with(config, data_dir, bucket, postgres::open_or_wait)?;
+    let plants = |plants: Connection| postgres::open_or_wait(plants.of_station(config.station.name.clone()));
+    let Records { log, custody, .. } = records_with(config, data_dir, bucket, plants)?;
     let equipment = Equipment {
         boards: boards(config),
         dialogue: Arc::new(SerialDialogue),
@@ -202,7 +203,7 @@ fn records_with(
     config: &Config,
     data_dir: &Path,
     bucket: Option<Bucket>,
-    plants: fn(Connection) -> Result<LogStore, Failure>,
+    plants: impl FnOnce(Connection) -> Result<LogStore, Failure>,
 ) -> Result<Records, Failure> {
     keep_practice_apart(config, data_dir)?;
     let store = Arc::new(match &config.log.postgres {

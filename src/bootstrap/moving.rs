@@ -34,7 +34,7 @@ pub struct Move {
 
 impl Move {
     /// `from` is a data directory or a database file in one. K-701 where the configuration names no
-    /// database, L-504 while a station runs there.
+    /// database, L-508 while a station runs there.
     pub fn new(config: &Config, from: &Path) -> Result<Self, Failure> {
         let Some(database) = &config.log.postgres else {
             let cause = "\"postgres\" in [log] has to name the database that the log is moved into";

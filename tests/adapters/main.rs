@@ -6,6 +6,7 @@ mod store_contract;
 
 mod aws_iot;
 mod boards;
+mod contradicted;
 mod copies;
 #[path = "../hostile/mod.rs"]
 mod hostile;

@@ -15,7 +15,7 @@ use lineseal::ports::{
 use uuid::Uuid;
 
 use super::Plant;
-use crate::postgres_server::{Postgres, Proxy};
+use crate::postgres_server::{Database, Postgres, Proxy};
 use crate::sqlite::archive::{archived, checkpoint, unit};
 use crate::store_contract::{claim, identity, imported, line, station};
 
@@ -186,6 +186,59 @@ async fn whatever_was_written_when_the_answer_was_lost_is_written_once_and_answe
         assert_eq!(store.head().await.unwrap().size, past + 1);
         super::assert_whole(&plant);
     }
+}
+
+// --- Two stations of one name
+
+fn named(database: &Database, name: &str) -> Connection {
+    Connection::from(database.config()).of_station(name.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_station_of_one_name_is_refused_while_the_first_is_there_and_commands_are_not() {
+    let plant = Plant::new();
+    let first = postgres::open_or_wait(named(&plant.database, "ST-1")).unwrap();
+    let refused = postgres::open_or_wait(named(&plant.database, "ST-1")).err().unwrap();
+    assert_eq!(refused.code, ReasonCode::STATION_TWICE, "{refused}");
+    assert!(refused.cause.contains("another station ST-1") && refused.cause.contains("127.0.0.1"), "{refused}");
+    let other = postgres::open_or_wait(named(&plant.database, "ST-2")).unwrap();
+    plant.store().append(vec![stopped()]).await.unwrap();
+    assert_eq!(super::found_by_verify(&plant), None);
+    // Another plant's log on the same server is none of this one's.
+    let elsewhere = Plant::new();
+    drop(postgres::open_or_wait(named(&elsewhere.database, "ST-1")).unwrap());
+    for store in [&first, &other] {
+        store.append(vec![stopped()]).await.unwrap();
+    }
+    drop(first);
+    drop(postgres::open_or_wait(named(&plant.database, "ST-1")).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_station_whose_line_was_cut_takes_its_name_again_though_the_server_has_not_noticed() {
+    let plant = Plant::new();
+    let proxy = Proxy::before(Postgres::shared());
+    let store = postgres::open_or_wait(named(&plant.database.through(&proxy), "ST-1")).unwrap();
+    for seq in 0..3 {
+        assert_eq!(store.append(vec![stopped()]).await.unwrap()[0].seq, seq);
+        let refused = postgres::open_or_wait(named(&plant.database, "ST-1")).err().unwrap();
+        assert_eq!(refused.code, ReasonCode::STATION_TWICE, "{refused}");
+        proxy.strand();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_station_that_finds_another_in_its_place_when_its_line_is_mended_writes_nothing_until_that_has_gone() {
+    let plant = Plant::new();
+    let proxy = Proxy::before(Postgres::shared());
+    let first = postgres::open_or_wait(named(&plant.database.through(&proxy), "ST-1")).unwrap();
+    proxy.cut();
+    let second = postgres::open_or_wait(named(&plant.database, "ST-1")).unwrap();
+    proxy.mend();
+    assert_eq!(first.append(vec![stopped()]).await.unwrap_err().code, ReasonCode::STATION_TWICE);
+    assert_eq!(second.append(vec![stopped()]).await.unwrap()[0].seq, 0);
+    drop(second);
+    assert_eq!(first.append(vec![stopped()]).await.unwrap()[0].seq, 1);
 }
 
 // --- Servers that say nothing

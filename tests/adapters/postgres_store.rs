@@ -215,28 +215,46 @@ fn a_migrated_schema_is_a_fresh_one() {
     }
 }
 
-/// The server takes no NUL in a text (SQLSTATE 22021): whoever wrote it is refused, and no lane beside it.
+/// No NUL in a text (SQLSTATE 22021), nothing too long for an index (54000), nothing that a guard refuses
+/// (P0001), no row that is damaged (XX001), nothing that is denied (42501): whoever wrote it is refused, and
+/// no lane beside it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_piece_that_the_server_cannot_hold_leaves_the_others_be() {
+async fn a_piece_that_the_server_refuses_leaves_the_others_be() {
     let plant = Plant::new();
     let store = Arc::new(plant.store());
-    let tasks: Vec<_> = (0..48)
+    // Put there when the stations are at work: no connection is made to such a schema.
+    plant.raw(|client| {
+        client
+            .batch_execute(
+                "CREATE FUNCTION refuse_by() RETURNS trigger LANGUAGE plpgsql AS
+                     'BEGIN RAISE EXCEPTION USING ERRCODE = substr(NEW.profile, 2), MESSAGE = ''refused''; END';
+                 CREATE TRIGGER refused BEFORE INSERT ON batches FOR EACH ROW WHEN (NEW.profile LIKE '!%')
+                     EXECUTE FUNCTION refuse_by();
+                 CREATE TRIGGER guarded BEFORE INSERT ON batches FOR EACH ROW WHEN (NEW.profile = 'guarded')
+                     EXECUTE FUNCTION refuse('no')",
+            )
+            .unwrap();
+    });
+    let refused = ["a\0b", "guarded", "!54000", "!XX001", "!42501"];
+    let tasks: Vec<_> = (0..60)
         .map(|n| {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
                 let mut event = opened(&format!("WO-{n}"), 1);
-                if let (0, Body::Line(LineEvent::BatchOpened { profile, .. })) = (n % 3, &mut event.body) {
-                    *profile = "a\0b".to_owned();
+                let why = refused.get(n % 10).copied();
+                if let (Some(why), Body::Line(LineEvent::BatchOpened { profile, .. })) = (why, &mut event.body) {
+                    *profile = (*why).to_owned();
                 }
-                (n % 3 == 0, store.append(vec![event]).await)
+                (why, store.append(vec![event]).await)
             })
         })
         .collect();
     for task in tasks {
-        let (broken, answer) = task.await.unwrap();
-        assert_eq!(answer.is_err(), broken, "{answer:?}");
+        let (why, answer) = task.await.unwrap();
+        assert_eq!(answer.is_err(), why.is_some(), "{why:?}: {answer:?}");
     }
-    assert_eq!(store.head().await.unwrap().size, 32);
+    assert_eq!(store.head().await.unwrap().size, 30);
+    assert_whole(&plant);
 }
 
 #[test]

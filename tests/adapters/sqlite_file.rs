@@ -99,6 +99,32 @@ fn a_newer_schema_is_refused_and_left_alone() {
     assert_eq!(code(sqlite::open(&fresh.path())), ReasonCode::STORE_NEWER);
 }
 
+/// A newer command migrates the file under a station that has it open.
+#[tokio::test]
+async fn an_older_program_that_has_the_file_open_neither_writes_nor_reads_what_a_newer_one_laid_out() {
+    let fresh = Fresh::new();
+    let older = fresh.store();
+    older.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    let raw = fresh.raw();
+    let number: i64 = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    for (newer, back) in [
+        ("PRAGMA user_version = 99".to_owned(), format!("PRAGMA user_version = {number}")),
+        (
+            "INSERT INTO refinery_schema_history VALUES (99, 'from_the_future', '2031-01-01T00:00:00Z', '1')"
+                .to_owned(),
+            "DELETE FROM refinery_schema_history WHERE version = 99".to_owned(),
+        ),
+    ] {
+        raw.execute_batch(&newer).unwrap();
+        let refused = older.append(vec![line(LineEvent::StationStopped {})]).await.unwrap_err();
+        assert_eq!(refused.code, ReasonCode::STORE_NEWER, "{refused}");
+        assert_eq!(older.claim(claim("A1", identity(1))).await.unwrap_err().code, ReasonCode::STORE_NEWER);
+        assert_eq!(older.head().await.unwrap_err().code, ReasonCode::STORE_NEWER);
+        raw.execute_batch(&back).unwrap();
+    }
+    assert_eq!(older.append(vec![line(LineEvent::StationStopped {})]).await.unwrap()[0].seq, 1);
+}
+
 #[test]
 fn what_is_not_our_database_is_refused() {
     let fresh = Fresh::new();
@@ -281,7 +307,7 @@ fn one_station_drives_a_data_directory() {
     let data = directory.path().join("data");
     let lock = StationLock::take(&data).unwrap();
     let refused = StationLock::take(&data).unwrap_err();
-    assert_eq!(refused.code, ReasonCode::STORE_BUSY);
+    assert_eq!(refused.code, ReasonCode::STATION_TWICE);
     assert_eq!(refused.args["pid"], std::process::id().to_string());
     let path = data.join("station.lock");
     let held = format!("{} is held by another process ({})", path.display(), std::process::id());

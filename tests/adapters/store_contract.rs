@@ -1207,12 +1207,12 @@ async fn list_of(store: &dyn Store, batch: &str, entries: Vec<ManifestEntry>) ->
     (receipts[0].seq, receipts[1].seq)
 }
 
-fn listed(chip: u32, line: u64) -> ManifestEntry {
+pub fn listed(chip: u32, line: u64) -> ManifestEntry {
     let Identity { fingerprint, spki, uid } = identity(chip);
     ManifestEntry { line, uid, fingerprint: Some(fingerprint), spki: Some(spki) }
 }
 
-fn taken_in(batch: &str, list: Sha256, entries: u64) -> Event {
+pub fn taken_in(batch: &str, list: Sha256, entries: u64) -> Event {
     let (batch, name) = (batch.parse().unwrap(), "chips.csv".to_owned());
     line(LineEvent::ManifestImported { batch, list, file: list, name, entries, signers: Vec::new() })
 }

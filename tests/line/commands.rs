@@ -156,7 +156,7 @@ async fn a_second_station_on_the_same_data_is_refused() {
     let lock = StationLock::take(&bench.data_dir()).unwrap();
     for command in [["run"].as_slice(), &["resume"]] {
         let refused = Program::on(&bench, command.iter().copied()).run().await.expect(3);
-        assert!(refused.err.contains("L-504"), "{}", refused.err);
+        assert!(refused.err.contains("L-508"), "{}", refused.err);
         assert!(refused.err.contains(&std::process::id().to_string()), "{}", refused.err);
     }
     drop(lock);

@@ -147,6 +147,29 @@ async fn one_chip_at_two_stations_at_once_passes_at_one_and_fails_at_the_other()
     assert_eq!((log::all(&log, "log-opened").len(), log::all(&log, "log-key-added").len()), (1, 2));
 }
 
+/// Two computers were given one name: each would close the other's runs as its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_station_of_the_same_name_is_refused_at_start_and_says_so() {
+    let cloud = Cloud::shared().await;
+    let (mut first, second, database) = two_stations(cloud).await;
+    let text = std::fs::read_to_string(&second.config_file).unwrap();
+    std::fs::write(&second.config_file, text.replace("\"ST-2\"", "\"ST-1\"")).unwrap();
+    let station = Program::on(&first, ["run", "--json", "--units", "1"]).start();
+    until("the first station's start", || !log::all(&events(&database), "station-started").is_empty()).await;
+    for command in ["run", "resume"] {
+        let refused = Program::on(&second, [command]).run().await.expect(3);
+        assert!(refused.err.contains("L-508") && refused.err.contains("runs already"), "{}", refused.err);
+    }
+    // Whoever only looks, or writes beside the station, is let in.
+    Program::on(&second, ["audit", "verify"]).run().await.expect(0);
+    Program::on(&second, ["batch", "list"]).run().await.expect(0);
+    let chip = first.chip(KeyKind::EcP256);
+    first.plug(1, "A", &chip);
+    let ended = tokio::task::spawn_blocking(move || station.wait()).await.unwrap().expect(0);
+    assert_eq!(outcomes(&ended), ["PASS"], "{}", ended.err);
+    assert_eq!(log::all(&events(&database), "station-started").len(), 1);
+}
+
 /// Neither station sees the other's boards: the claim decides whose chip the serial number's is, and the
 /// loser names the winner.
 #[tokio::test(flavor = "multi_thread")]

@@ -95,6 +95,14 @@ impl Proxy {
         lock(&self.shared.faults).stalled = false;
     }
 
+    /// Ends all clients' connections and does not tell the server: to it they are still there.
+    pub fn strand(&self) {
+        for link in lock(&self.shared.links).iter().filter_map(Weak::upgrade) {
+            link.is_stranded.store(true, Ordering::SeqCst);
+            let _ = link.client.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
     /// Resets all connections and refuses new ones.
     pub fn cut(&self) {
         if let Some(open) = lock(&self.open).take() {
@@ -158,6 +166,8 @@ struct Link {
     server: TcpStream,
     /// Nothing is carried any more.
     is_reset: AtomicBool,
+    /// The same, and the server's side stays open.
+    is_stranded: AtomicBool,
     /// The answer to a COMMIT that is on its way will be.
     loses_answer: AtomicBool,
 }
@@ -175,7 +185,8 @@ impl Link {
             side.set_nodelay(true)?;
             side.set_write_timeout(Some(WITHIN))?;
         }
-        Ok(Link { client, server, is_reset: AtomicBool::new(false), loses_answer: AtomicBool::new(false) })
+        let [is_reset, is_stranded, loses_answer] = [(); 3].map(|()| AtomicBool::new(false));
+        Ok(Link { client, server, is_reset, is_stranded, loses_answer })
     }
 
     fn carry(self, shared: &Arc<Shared>) {
@@ -185,7 +196,11 @@ impl Link {
         links.push(Arc::downgrade(&link));
         let (up, up_shared, shared) = (Arc::clone(&link), Arc::clone(shared), Arc::clone(shared));
         std::thread::spawn(move || {
-            if up.carry_up(&up_shared).is_err() {
+            let carried = up.carry_up(&up_shared);
+            if up.is_stranded.load(Ordering::SeqCst) {
+                return;
+            }
+            if carried.is_err() {
                 up.reset();
             }
             let _ = up.server.shutdown(std::net::Shutdown::Write);

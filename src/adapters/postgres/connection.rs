@@ -13,7 +13,7 @@ use postgres::Config;
 use postgres::config::{Host, SslMode};
 use secrecy::zeroize::Zeroizing;
 
-use crate::domain::{Failure, ReasonCode};
+use crate::domain::{Failure, ReasonCode, StationName};
 
 /// What libpq's own programs read the password from.
 const PASSWORD_VARIABLE: &str = "PGPASSWORD";
@@ -30,6 +30,8 @@ pub struct Connection {
     pub(super) practice: Option<bool>,
     /// Where archives are looked for.
     pub(super) archives: Option<PathBuf>,
+    /// Who works here, and nobody else under that name. `None`: a command, which may at any time.
+    pub(super) station: Option<StationName>,
 }
 
 impl Connection {
@@ -37,6 +39,11 @@ impl Connection {
     /// refused with K-704.
     pub fn of_practice(self, practice: bool) -> Self {
         Self { practice: Some(practice), ..self }
+    }
+
+    /// A second station of this name is refused with L-508 for as long as this one has a connection.
+    pub fn of_station(self, station: StationName) -> Self {
+        Self { station: Some(station), ..self }
     }
 
     /// Events whose bytes were archived are read from the archives in this folder.
@@ -60,7 +67,7 @@ impl fmt::Display for Connection {
 
 impl From<Config> for Connection {
     fn from(config: Config) -> Self {
-        Self { config, roots: None, practice: None, archives: None }
+        Self { config, roots: None, practice: None, archives: None, station: None }
     }
 }
 
@@ -93,7 +100,7 @@ pub fn connection(text: &str, password_file: Option<&Path>) -> Result<Connection
     if let Some(password) = password {
         config.password(password.as_bytes());
     }
-    Ok(Connection { config, roots: roots.map(PathBuf::from), practice: None, archives: None })
+    Ok(Connection { roots: roots.map(PathBuf::from), ..config.into() })
 }
 
 fn wrong(cause: String) -> Failure {

@@ -1,7 +1,7 @@
 //! Connecting to the plant's server, and its schema.
 
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
 use postgres::config::{SslMode, TargetSessionAttrs};
@@ -18,10 +18,17 @@ use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::Session as _;
 use crate::adapters::store::{log, project, sql};
+use crate::domain::{Sha256, StationName};
 
 mod schema {
     refinery::embed_migrations!("migrations/postgres");
 }
+
+/// The schema version that this program knows.
+pub(super) static NEWEST: LazyLock<i64> = LazyLock::new(|| {
+    let runner = schema::migrations::runner();
+    runner.get_migrations().iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0)
+});
 
 /// Two stations that start at once must not both migrate.
 const MIGRATING: &str = "SELECT pg_advisory_lock(7236837441)";
@@ -29,6 +36,14 @@ const MIGRATED: &str = "SELECT pg_advisory_unlock(7236837441)";
 
 /// Longer than anybody waits for the answer to a COMMIT.
 const FORGET_OLD_COMMITS: &str = "DELETE FROM commits WHERE at < now() - interval '30 days'";
+
+/// A station's own lock is one of the database's (hence two numbers) for as long as its session lasts.
+const TAKE_STATION: &str = "SELECT pg_advisory_lock($1, $2)";
+const STATION_HOLDER: &str = "SELECT l.pid, coalesce(host(a.client_addr), 'the server itself')
+    FROM pg_locks l JOIN pg_database d ON d.oid = l.database LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()
+        AND l.classid::bigint = $1::int4::bigint & 4294967295 AND l.objid::bigint = $2::int4::bigint & 4294967295
+        AND l.objsubid = 2";
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Names resolved, TLS, and the password.
@@ -53,13 +68,16 @@ pub(super) struct Server {
     tls: Option<MakeRustlsConnect>,
     practice: Option<bool>,
     pub(super) archives: Archives,
+    station: Option<StationName>,
+    /// The server's process that took the station's lock for us last.
+    holder: Option<i32>,
     /// A connection that the server took and has not answered on yet.
     dialling: Option<mpsc::Receiver<Result<Client, StoreError>>>,
 }
 
 impl Server {
     pub(super) fn new(connection: Connection) -> Result<Self, StoreError> {
-        let Connection { mut config, roots, practice, archives } = connection;
+        let Connection { mut config, roots, practice, archives, station } = connection;
         config.connect_timeout(CONNECT_WITHIN).tcp_user_timeout(SILENCE).keepalives(true).keepalives_idle(SILENCE);
         if config.get_application_name().is_none() {
             config.application_name("lineseal");
@@ -69,15 +87,18 @@ impl Server {
             _ => Some(tls(roots.as_deref())?),
         };
         let archives = archives.map(Archives::in_folder).unwrap_or_default();
-        Ok(Self { config, tls, practice, archives, dialling: None })
+        Ok(Self { config, tls, practice, archives, station, holder: None, dialling: None })
     }
 
     /// A connection to a log that is found to be as this program expects it: whatever happened to the
     /// server since the last one.
     pub(super) fn connect(&mut self, access: Access) -> Result<Client, StoreError> {
-        let client = self.dial(access)?;
+        let mut client = self.dial(access)?;
         match access {
-            Access::Write => self.writer(client),
+            Access::Write => {
+                self.take_station(&mut client)?;
+                self.writer(client)
+            }
             Access::Read => reader(self.writer(client)?),
             Access::Look => reader(client),
         }
@@ -111,11 +132,47 @@ impl Server {
             Err(mpsc::RecvTimeoutError::Disconnected) => return Err(StoreError::Ended),
         };
         // On this server an answer to COMMIT means that it is on its disk, whatever its own default is; and
-        // a lock that somebody left behind is waited for as long as for a busy file.
+        // a lock that somebody left behind is waited for as long as for a busy file. A station that lost its
+        // power says no goodbye: the server looks whether it is there.
         client.batch_execute(
-            "SET synchronous_commit TO on; SET lock_timeout TO '5s'; SET client_min_messages TO warning",
+            "SET synchronous_commit TO on; SET lock_timeout TO '5s'; SET client_min_messages TO warning;
+             SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 3",
         )?;
         Ok(client)
+    }
+
+    /// L-508 where another one of this name has it. Our own last connection may not have ended for the
+    /// server, as when the line between was cut: it is ended here.
+    fn take_station(&mut self, client: &mut Client) -> Result<(), StoreError> {
+        let Some(station) = &self.station else { return Ok(()) };
+        let [a, b, c, d, e, f, g, h, ..] = *Sha256::of(format!("lineseal station {station}").as_bytes()).as_bytes();
+        let (class, object) = (i32::from_be_bytes([a, b, c, d]), i32::from_be_bytes([e, f, g, h]));
+        if let Some(ours) = self.holder
+            && client
+                .query(STATION_HOLDER, &[&class, &object])?
+                .iter()
+                .any(|row| row.try_get::<_, i32>(0).is_ok_and(|pid| pid == ours))
+        {
+            client.execute("SELECT pg_terminate_backend($1)", &[&ours])?;
+        }
+        match client.execute(TAKE_STATION, &[&class, &object]) {
+            Ok(_) => {}
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                let Some(holder) = client.query_opt(STATION_HOLDER, &[&class, &object])? else {
+                    return Err(StoreError::Away(format!("station {station} has only just let go of it")));
+                };
+                let (pid, whence): (i32, String) = (holder.try_get(0)?, holder.try_get(1)?);
+                return Err(match self.holder {
+                    Some(ours) if ours == pid => StoreError::Away("our own last connection has not ended".to_owned()),
+                    _ => StoreError::Twice(format!(
+                        "another station {station} is at work in this log, from {whence} (server process {pid})"
+                    )),
+                });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.holder = Some(client.query_one("SELECT pg_backend_pid()", &[])?.try_get(0)?);
+        Ok(())
     }
 
     /// The schema is brought up to date first.
@@ -262,28 +319,11 @@ fn apply_migrations(client: &mut Client) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What a transaction finds of the schema and of the projections, held against what this program knows:
-/// another one may have changed both since this connection was made.
-pub(super) fn refuse_another_layout(version: i64, projection: i64) -> Result<(), StoreError> {
-    let runner = schema::migrations::runner();
-    let newest = runner.get_migrations().iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
-    if version > newest {
-        return Err(StoreError::Newer { what: "schema version", found: version, known: newest });
-    }
-    if projection > project::PROJECTION {
-        return Err(StoreError::Newer { what: "projection", found: projection, known: project::PROJECTION });
-    }
-    if (version, projection) != (newest, project::PROJECTION) {
-        return Err(StoreError::Older);
-    }
-    Ok(())
-}
-
 /// Compares what was applied with what this program embeds, by version, name and checksum.
 fn is_current(client: &mut Client) -> Result<bool, StoreError> {
     let runner = schema::migrations::runner();
     let known = runner.get_migrations();
-    let newest = known.iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
+    let newest = *NEWEST;
     let exists: bool =
         client.query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[])?.try_get(0)?;
     if !exists {

@@ -10,11 +10,11 @@ use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, SimpleQueryMessage, Statement};
 
 use super::catalogue;
-use super::open::{Access, Server, refuse_another_layout};
+use super::open::{Access, NEWEST, Server};
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
-use crate::adapters::store::sql;
+use crate::adapters::store::{project, sql};
 use crate::audit::Node;
 
 pub(super) struct PostgresSession {
@@ -121,7 +121,7 @@ impl Session for PostgresSession {
             number(column).ok_or_else(|| StoreError::Corrupt("the database does not say how it is laid out".to_owned()))
         };
         self.committed = if mode == Mode::Write { number(2) } else { None };
-        refuse_another_layout(known(0)?, known(1)?)
+        project::refuse_another_layout(known(0)?, *NEWEST, known(1)?)
     }
 
     fn has_committed(&self) -> bool {
@@ -230,8 +230,10 @@ impl Session for PostgresSession {
             self.writer = Some(hex::encode(writer));
         }
         let (server, access) = self.server.as_mut().ok_or_else(not_connected)?;
-        self.client = Some(server.connect(*access)?);
+        // First: it may hold what the next one needs.
+        self.client = None;
         self.prepared.clear();
+        self.client = Some(server.connect(*access)?);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -12,12 +13,18 @@ use rusqlite::{Connection, OpenFlags};
 use super::session::SqliteSession;
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
-use crate::adapters::store::session::{Mode, Session as _, number};
+use crate::adapters::store::session::{Session as _, number};
 use crate::adapters::store::{log, project};
 
 mod schema {
     refinery::embed_migrations!("migrations/sqlite");
 }
+
+/// The schema version that this program knows.
+pub(super) static NEWEST: LazyLock<i64> = LazyLock::new(|| {
+    let runner = schema::migrations::runner();
+    runner.get_migrations().iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0)
+});
 
 /// What bounds the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +122,7 @@ pub(super) fn scratch(folder: &Path) -> Result<SqliteSession, StoreError> {
     connection.pragma_update(None, "cache_size", -65_536)?;
     schema::migrations::runner().run(&mut connection)?;
     connection.execute_batch(SEARCHED)?;
+    connection.pragma_update(None, "user_version", project::PROJECTION)?;
     Ok(SqliteSession::scratch(connection, own))
 }
 
@@ -156,7 +164,7 @@ enum SchemaState {
 fn schema_state(connection: &Connection) -> Result<SchemaState, StoreError> {
     let runner = schema::migrations::runner();
     let known = runner.get_migrations();
-    let newest = known.iter().map(|migration| i64::from(migration.version())).max().unwrap_or(0);
+    let newest = *NEWEST;
     let exists: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refinery_schema_history')",
         [],
@@ -234,8 +242,8 @@ fn migrate(mut connection: Connection, path: &Path) -> Result<SqliteSession, Sto
         return Ok(SqliteSession::new(connection, archives(path)));
     }
     schema::migrations::runner().run(&mut connection)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
     let mut session = SqliteSession::new(connection, archives(path));
-    session.begin(Mode::Write)?;
     let derived = log::fill_hashes(&mut session).and_then(|()| project::rebuild(&mut session));
     match derived {
         Ok(()) => session.commit()?,

@@ -3,8 +3,10 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
+use super::open::NEWEST;
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
+use crate::adapters::store::project;
 use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
 use crate::audit::Node;
 
@@ -36,12 +38,18 @@ impl SqliteSession {
     }
 }
 
+const LAYOUT: &str = "SELECT (SELECT max(version) FROM refinery_schema_history), user_version FROM pragma_user_version";
+
 impl Session for SqliteSession {
     fn begin(&mut self, mode: Mode) -> Result<(), StoreError> {
         match mode {
-            Mode::Read => self.run("BEGIN DEFERRED"),
-            Mode::Write => self.run("BEGIN IMMEDIATE"),
+            Mode::Read => self.run("BEGIN DEFERRED")?,
+            Mode::Write => self.run("BEGIN IMMEDIATE")?,
         }
+        // In the very transaction that is about to rely on it.
+        let (version, projection) =
+            self.connection.prepare_cached(LAYOUT)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        project::refuse_another_layout(version, *NEWEST, projection)
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ impl StationLock {
     /// The lock's file within the data directory. It stays: removing it would open a race.
     pub const FILE: &str = "station.lock";
 
-    /// Takes the lock of `data_dir` (created when absent), or fails at once: L-504 when another
+    /// Takes the lock of `data_dir` (created when absent), or fails at once: L-508 when another
     /// process holds it, with that process's id as the argument `pid` where it is known; L-503 or
     /// L-501 when the file cannot be written.
     pub fn take(data_dir: &Path) -> Result<StationLock, Failure> {
@@ -57,7 +57,8 @@ fn held(file: &mut File, path: &Path) -> Failure {
         Err(_) => None,
     };
     let holder = pid.map(|pid| format!(" ({pid})")).unwrap_or_default();
-    let failure = Failure::from(StoreError::Held { path: path.to_owned(), holder });
+    let twice = format!("{} is held by another process{holder}", path.display());
+    let failure = Failure::from(StoreError::Twice(twice));
     match pid {
         Some(pid) => failure.with("pid", pid),
         None => failure,

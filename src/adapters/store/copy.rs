@@ -11,6 +11,7 @@ use super::session::{Mode, Row, Session, Value, number, stored, values};
 use super::{archive, project, sql};
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead};
 use crate::domain::Sha256;
+use crate::ports::Logged;
 
 /// Rows that are read at a time.
 const PAGE: i64 = 500;
@@ -65,6 +66,7 @@ fn transfer(from: &mut dyn Session, to: &mut dyn Session, copying: &mut dyn Copy
         if page.is_empty() {
             break;
         }
+        let mut events = Vec::with_capacity(page.len());
         for mut leaf in page {
             if leaf.bytes.is_empty() {
                 leaf.bytes = match from.archives().bytes(leaf.seq, leaf.hash)? {
@@ -72,9 +74,10 @@ fn transfer(from: &mut dyn Session, to: &mut dyn Session, copying: &mut dyn Copy
                     None => return Err(archive::missing(from, leaf.seq)?),
                 };
             }
-            leaf.take(next, to, &mut appender)?;
+            events.push(leaf.take(next, to, &mut appender)?);
             next += 1;
         }
+        project::derive(to, &events)?;
         appender.spill(to)?;
         copying.progress(next, source.size);
     }
@@ -114,7 +117,7 @@ impl Leaf {
         Ok(Self { seq: row.count(0)?, bytes: row.blob(1)?.to_vec(), hash: LeafHash(row.array(2)?), id: row.array(3)? })
     }
 
-    fn take(&self, seq: u64, to: &mut dyn Session, appender: &mut Appender) -> Result<(), StoreError> {
+    fn take(&self, seq: u64, to: &mut dyn Session, appender: &mut Appender) -> Result<Logged, StoreError> {
         if self.seq != seq {
             return Err(StoreError::Corrupt(format!("event {seq} is missing")));
         }
@@ -127,7 +130,7 @@ impl Leaf {
         if receipt.leaf != self.hash {
             return Err(corrupt("is not what was written: its hash differs".to_owned()));
         }
-        project::project(to, seq, &event)
+        Ok(Logged { receipt, event })
     }
 }
 

@@ -32,6 +32,9 @@ pub enum StoreError {
     Shared { path: PathBuf, who: String },
     #[error("{path} is held by another process{holder}", path = path.display())]
     Held { path: PathBuf, holder: String },
+    /// Another process is this station.
+    #[error("{0}")]
+    Twice(String),
     /// The server is not there, or does not let this station in.
     #[error("the database server cannot be reached: {0}")]
     Away(String),
@@ -78,6 +81,7 @@ impl StoreError {
             StoreError::ReadOnly { .. } => ReasonCode::STORE_READ_ONLY,
             StoreError::Shared { .. } => ReasonCode::DIRECTORY_SHARED,
             StoreError::Held { .. } => ReasonCode::STORE_BUSY,
+            StoreError::Twice(_) => ReasonCode::STATION_TWICE,
             StoreError::Away(_) => ReasonCode::STORE_AWAY,
             StoreError::Settings(_) => ReasonCode::CONFIG_INVALID,
             StoreError::Practice { .. } => ReasonCode::PRACTICE_MIXED,
@@ -110,10 +114,11 @@ impl StoreError {
                 matches!(failure.code, ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
             }
             StoreError::Sqlite(error) => sqlite_code(error) == ReasonCode::STORE_CORRUPT,
-            // Data exceptions and broken constraints (PostgreSQL, appendix A).
-            StoreError::Postgres(error) => {
-                error.code().is_some_and(|state| matches!(state.code().get(..2), Some("22" | "23")))
-            }
+            // The statement itself is at fault, or what it came upon: data exceptions, broken constraints, rules
+            // of SQL, limits, our guards, damaged rows (PostgreSQL, appendix A).
+            StoreError::Postgres(error) => error
+                .code()
+                .is_some_and(|state| matches!(state.code().get(..2), Some("22" | "23" | "42" | "54" | "P0" | "XX"))),
             _ => false,
         }
     }

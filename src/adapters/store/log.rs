@@ -220,16 +220,14 @@ const PAGE: i64 = 1000;
 /// Every event from the first to the last, in order, a page at a time: `each` may use the session.
 pub fn walk(
     session: &mut dyn Session,
-    mut each: impl FnMut(&mut dyn Session, Logged) -> Result<(), StoreError>,
+    mut each: impl FnMut(&mut dyn Session, &[Logged]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut next = 0;
     loop {
         let page = events(session, sql::EVENTS_FROM, values![next, PAGE])?;
         let Some(last) = page.last() else { return Ok(()) };
         next = stored(last.receipt.seq + 1)?;
-        for event in page {
-            each(session, event)?;
-        }
+        each(session, &page)?;
     }
 }
 

@@ -8,6 +8,7 @@
 mod actor;
 pub mod archive;
 mod claim;
+mod contradicted;
 pub mod copy;
 pub mod error;
 mod history;
@@ -51,7 +52,7 @@ use crate::ports::{
 ///
 /// Failures: L-501 (anything else), L-502 disk full, L-503 not writable, L-504 locked by another
 /// process for too long, L-505 damaged or no database of ours, L-506 written by a newer program,
-/// L-507 the server is away. A write that fails leaves nothing behind.
+/// L-507 the server is away, L-508 another process is this station. A write that fails leaves nothing behind.
 pub struct LogStore {
     // Closed first: only a connection that may write folds SQLite's write-ahead log into the file when
     // it is the last to close.

@@ -5,14 +5,30 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::session::{Row, Session, Value, stored, values};
-use super::{archive, log, manifest, sql, words};
+use super::{archive, contradicted, log, manifest, sql, words};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Ruling, Standing};
 use crate::audit::{Body, Event, LineEvent, RunEvent};
 use crate::domain::{Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
+use crate::ports::Logged;
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
 pub const PROJECTION: i64 = 5;
+
+/// What a transaction finds of the schema and of the projections, held against what this program knows:
+/// another one may have changed both since this connection was made.
+pub fn refuse_another_layout(version: i64, newest: i64, projection: i64) -> Result<(), StoreError> {
+    if version > newest {
+        return Err(StoreError::Newer { what: "schema version", found: version, known: newest });
+    }
+    if projection > PROJECTION {
+        return Err(StoreError::Newer { what: "projection", found: projection, known: PROJECTION });
+    }
+    if (version, projection) != (newest, PROJECTION) {
+        return Err(StoreError::Older);
+    }
+    Ok(())
+}
 
 /// Derives from one event. Fails on what cannot follow from the events before it.
 pub fn project(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(), StoreError> {
@@ -33,8 +49,38 @@ pub fn project(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(),
 pub fn rebuild(session: &mut dyn Session) -> Result<(), StoreError> {
     archive::require_all(session)?;
     clear(session)?;
-    log::walk(session, |session, logged| project(session, logged.receipt.seq, &logged.event))?;
+    log::walk(session, derive)?;
     session.set_projection(PROJECTION)
+}
+
+/// Derives from events that stand in the log, whatever they say: all of them at once, and one by one only
+/// where one contradicts what came before it.
+pub fn derive(session: &mut dyn Session, events: &[Logged]) -> Result<(), StoreError> {
+    let each = |session: &mut dyn Session, logged: &Logged| project(session, logged.receipt.seq, &logged.event);
+    if whole(session, |session| events.iter().try_for_each(|logged| each(session, logged)))?.is_none() {
+        return Ok(());
+    }
+    for logged in events {
+        if let Some(error) = whole(session, |session| each(session, logged))? {
+            let seq = logged.receipt.seq;
+            tracing::error!(seq, %error, "the log contradicts itself: what this event names is burned and locked");
+            contradicted::burn_and_lock(session, stored(seq)?, &logged.event)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nothing of it where it fails on its own account: the error.
+fn whole(
+    session: &mut dyn Session,
+    work: impl FnOnce(&mut dyn Session) -> Result<(), StoreError>,
+) -> Result<Option<StoreError>, StoreError> {
+    session.save()?;
+    match work(session) {
+        Ok(()) => session.release().map(|()| None),
+        Err(error) if error.is_of_one_piece() => session.roll_back_to_save().map(|()| Some(error)),
+        Err(error) => Err(error),
+    }
 }
 
 pub fn clear(session: &mut dyn Session) -> Result<(), StoreError> {
@@ -315,7 +361,8 @@ fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineE
     session.execute(sql::PROJECT_IMPORTED, values![seq, product, serial, certificate, count])?;
     let known = session.row(sql::BINDING_OF, values![product, serial, certificate], |row| row.i64(0))?;
     if !conflicts.is_empty() {
-        session.execute(sql::PROJECT_BURNED, values![seq, product, serial, certificate, key])?;
+        let burned = values![seq, product, serial, certificate, key, Value::Null, Value::Null];
+        session.execute(sql::PROJECT_BURNED, burned)?;
     } else if known.is_none() {
         session.execute(sql::PROJECT_CLEARED, values![certificate, key, Value::Null, product, serial])?;
         session.execute(

@@ -316,20 +316,25 @@ statements! {
     PROJECT_MANIFEST_USED = "UPDATE manifests SET consumed = consumed + 1 WHERE seq = ?1";
     PROJECT_BOUND = "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)";
-    /// A certificate that nobody holds, out of a row that contradicts something: it is burned all the same.
+    /// A certificate that nobody holds, out of an event that contradicts something: it is burned all the same.
     PROJECT_BURNED = "INSERT INTO bindings
             (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
         SELECT ?1, ?2, ?3, ?4,
-            CASE WHEN EXISTS (SELECT 1 FROM bindings WHERE spki = ?5) THEN NULL ELSE ?5 END, NULL, NULL, 0, 1
+            CASE WHEN EXISTS (SELECT 1 FROM bindings WHERE spki = ?5) THEN NULL ELSE ?5 END,
+            CASE WHEN EXISTS (SELECT 1 FROM bindings WHERE uid = ?6) THEN NULL ELSE ?6 END, ?7, 0, 1
         WHERE NOT EXISTS (SELECT 1 FROM bindings WHERE fingerprint = ?4)",
         "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
         SELECT CAST(?1 AS BIGINT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS BYTEA),
             CASE WHEN EXISTS (SELECT 1 FROM bindings WHERE spki = ?5) THEN NULL ELSE CAST(?5 AS BYTEA) END,
-            NULL, NULL, 0, 1
+            CASE WHEN EXISTS (SELECT 1 FROM bindings WHERE uid = ?6) THEN NULL ELSE CAST(?6 AS TEXT) END,
+            CAST(?7 AS BYTEA), 0, 1
         WHERE NOT EXISTS (SELECT 1 FROM bindings WHERE fingerprint = ?4)";
     /// The key of a certificate that was known by its fingerprint only.
     PROJECT_KEY_TOLD = "UPDATE bindings SET spki = ?2 WHERE fingerprint = ?1 AND spki IS NULL
         AND NOT EXISTS (SELECT 1 FROM bindings WHERE spki = ?2)";
+    /// The chip of such a certificate.
+    PROJECT_UID_TOLD = "UPDATE bindings SET uid = ?2 WHERE fingerprint = ?1 AND uid IS NULL
+        AND NOT EXISTS (SELECT 1 FROM bindings WHERE uid = ?2)";
     /// What the unit was said to have, in contradiction to something else, it has after all.
     PROJECT_CLEARED = concat!(
         "DELETE FROM bindings WHERE (fingerprint = ?1 OR spki = ?2 OR uid = ?3) AND ", contradicted_own!());
@@ -387,6 +392,7 @@ statements! {
     PROJECT_BATCH_CLOSED = "UPDATE batches SET closed_ns = ?2 WHERE name = ?1 AND closed_ns IS NULL";
     PROJECT_BATCH_LEFT = "DELETE FROM batch_stations WHERE batch = ?1";
 
+    UNIT_OF_RUN = "SELECT product, serial FROM runs WHERE run = ?1 AND serial IS NOT NULL";
     RUN_TO_RECORD = "SELECT first_seq, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict,
             started_ns FROM runs WHERE run = ?1";
     WORDS = "SELECT words FROM records WHERE seq = ?1";

@@ -50,7 +50,7 @@ pub(super) fn is_watched(failure: &Failure) -> bool {
 /// It can't be written, for a reason that passes.
 fn is_outage(failure: &Failure) -> bool {
     use ReasonCode as Code;
-    let passing = [Code::STORE_AWAY, Code::STORE_FULL, Code::STORE_BUSY, Code::STORE_READ_ONLY];
+    let passing = [Code::STORE_AWAY, Code::STATION_TWICE, Code::STORE_FULL, Code::STORE_BUSY, Code::STORE_READ_ONLY];
     passing.contains(&failure.code)
 }
 
