@@ -8,8 +8,8 @@ use lineseal::audit::event::{LabelStatus, Reading, SignatureScheme};
 use lineseal::audit::{Body, Event, RunEvent, TreeHead};
 use lineseal::domain::{BatchName, Failure, Identity, OperatorRef, RunId, StationName, Unit};
 use lineseal::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, ManifestTally, Obstacle, Receipt, RunLog, Token, TokenAccess,
-    Tokens,
+    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Contents, ManifestTally, Obstacle, Receipt, RunLog, Token,
+    TokenAccess, Tokens,
 };
 use tokio::sync::watch;
 
@@ -167,6 +167,9 @@ impl Token for SwappedChip {
     }
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure> {
         self.now().sign(message, scheme).await
+    }
+    async fn contents(&mut self) -> Result<Contents, Failure> {
+        self.now().contents().await
     }
 }
 

@@ -20,7 +20,7 @@ use super::heard::heard;
 use super::wire::{Report, Request, receive_async, send_async};
 use crate::audit::event::{Reading, SignatureScheme};
 use crate::domain::{Bytes, Failure, ReasonCode};
-use crate::ports::{Token, TokenAccess, Tokens};
+use crate::ports::{Contents, Token, TokenAccess, Tokens};
 
 /// The hidden argument on which this program becomes a worker.
 pub const WORKER_ARGUMENT: &str = "pkcs11-worker";
@@ -138,6 +138,16 @@ impl Token for WorkerToken {
             (worker, report) => Err(worker.misunderstood(&report).await),
         }
     }
+
+    async fn contents(&mut self) -> Result<Contents, Failure> {
+        match self.ask(&Request::Contents).await? {
+            (worker, Report::Contents(contents)) => {
+                self.worker = Some(worker);
+                Ok(*contents)
+            }
+            (worker, report) => Err(worker.misunderstood(&report).await),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -247,6 +257,7 @@ impl Worker {
             Report::Calling(_) => "calling",
             Report::Opened => "opened",
             Report::Read(_) => "read",
+            Report::Contents(_) => "contents",
             Report::Signed(_) => "signed",
             Report::LogKey(_) => "a key",
             Report::Failed(_) => "failed",
