@@ -22,7 +22,9 @@ use lineseal::audit::event::{Reading, SignatureScheme, TargetRecord};
 use lineseal::bootstrap;
 use lineseal::domain::profile::{Dialogue, Prepare};
 use lineseal::domain::{Device, Failure, Fingerprint, LaneNumber, TargetName, Variables, Verdict};
-use lineseal::ports::{Answer, BoardDialogue, Clock as _, Cloud, Refusal, Registration, Token, TokenAccess, Tokens};
+use lineseal::ports::{
+    Answer, BoardDialogue, Clock as _, Cloud, Contents, Refusal, Registration, Token, TokenAccess, Tokens,
+};
 use lineseal::practice::line::{PracticeLine, PracticePlan};
 use lineseal::provisioning::UnitRecord;
 use lineseal::runner::view::{Command, LaneState, Snapshot};
@@ -296,6 +298,10 @@ impl Token for TimedToken {
 
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure> {
         self.meter.token.during(self.inner.sign(message, scheme)).await
+    }
+
+    async fn contents(&mut self) -> Result<Contents, Failure> {
+        self.meter.token.during(self.inner.contents()).await
     }
 
     async fn close(self: Box<Self>) {

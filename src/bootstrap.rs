@@ -18,14 +18,16 @@ use crate::adapters::printer;
 use crate::adapters::sqlite::{self, Moved, StationLock};
 use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
+use crate::audit::{Body, RunEvent};
 use crate::config::{Config, LogKey, Postgres};
 use crate::domain::profile::Trust;
-use crate::domain::{Failure, ReasonCode};
+use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, BoardSource, CheckpointPlace, Checkpoints, Clock, Entropy, History, Imports, LogSigner,
     Manifests, People,
 };
 use crate::provisioning::checks::{self, Pins};
+use crate::runner::look::Eyes;
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
 mod handing_over;
@@ -247,6 +249,7 @@ pub struct Reading {
     pub store: Arc<dyn AuditStore>,
     pub history: Arc<dyn History>,
     pub people: Arc<dyn People>,
+    pub manifests: Arc<dyn Manifests>,
 }
 
 /// Opens the station's log to read: nothing is created, migrated or locked. `None`: there is none yet.
@@ -258,7 +261,47 @@ pub fn open_reading(config: &Config, data_dir: &Path) -> Result<Option<Reading>,
         None => sqlite::open_reader(&path)?,
     };
     let store = Arc::new(store);
-    Ok(Some(Reading { store: store.clone(), history: store.clone(), people: store }))
+    Ok(Some(Reading { store: store.clone(), history: store.clone(), people: store.clone(), manifests: store }))
+}
+
+/// What a person looks at a board's chip with.
+pub fn eyes(log: Option<Reading>) -> Eyes {
+    Eyes {
+        dialogue: Arc::new(SerialDialogue),
+        tokens: Arc::new(WorkerTokens::of_this_program()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy::new()),
+        log: log.map(|log| (log.store, log.manifests)),
+    }
+}
+
+/// A port has one owner: O-606 where a station that runs on this data directory works with this board.
+pub async fn leave_to_station(
+    store: &dyn AuditStore,
+    config: &Config,
+    data_dir: &Path,
+    device: &Device,
+) -> Result<(), Failure> {
+    if !StationLock::is_held(data_dir) {
+        // What is unfinished in the log was cut off.
+        return Ok(());
+    }
+    for log in store.unfinished(&config.station.name).await? {
+        let Some(Body::Run(RunEvent::RunStarted { lane, device: at, .. })) =
+            log.events.first().map(|it| &it.event.body)
+        else {
+            continue;
+        };
+        if at.path == device.path {
+            let cause = format!(
+                "the station works with the board at {} (lane {lane}, run {}), and a port has one owner at a time: \
+                 ask again when its verdict stands",
+                device.path, log.run
+            );
+            return Err(Failure::new(ReasonCode::NOT_NOW, cause).with("port", &device.path));
+        }
+    }
+    Ok(())
 }
 
 fn signer(config: &Config, data_dir: &Path) -> Arc<dyn LogSigner> {

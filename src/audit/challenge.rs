@@ -17,6 +17,9 @@ pub struct ChallengeFacts<'a> {
 
 const CONTEXT: &str = "lineseal challenge v1";
 
+/// Of what is signed for a person who only looks.
+const LOOK: &str = "lineseal look v1";
+
 impl ChallengeFacts<'_> {
     /// Is `message` a challenge of this run, board and purpose? What the log's state and the random bytes
     /// were is its own to say.
@@ -35,7 +38,7 @@ const HASH: usize = 32;
 
 /// The challenge: each field behind its length in four bytes, big-endian.
 pub fn challenge(facts: &ChallengeFacts) -> Vec<u8> {
-    let fields: [&[u8]; 8] = [
+    framed(&[
         CONTEXT.as_bytes(),
         facts.run.as_uuid().as_bytes(),
         facts.unit.product.as_str().as_bytes(),
@@ -44,7 +47,16 @@ pub fn challenge(facts: &ChallengeFacts) -> Vec<u8> {
         facts.purpose.as_str().as_bytes(),
         &facts.log_root,
         &facts.random,
-    ];
+    ])
+}
+
+/// A challenge that belongs to no run: what a chip answers to it proves the chip to whoever asked, and no
+/// run, now or later.
+pub fn look_challenge(port: &PortPath, random: &[u8; 32]) -> Vec<u8> {
+    framed(&[LOOK.as_bytes(), port.as_str().as_bytes(), random])
+}
+
+fn framed(fields: &[&[u8]]) -> Vec<u8> {
     let mut message = Vec::with_capacity(256);
     for field in fields {
         // Every field is far below 4 GiB: the longest text of the domain has 255 bytes.
@@ -52,4 +64,24 @@ pub fn challenge(facts: &ChallengeFacts) -> Vec<u8> {
         message.extend_from_slice(field);
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_for_a_look_is_no_challenge_of_any_run() {
+        let port: PortPath = "jig-01".parse().unwrap();
+        let look = look_challenge(&port, &[7; 32]);
+        let unit = Unit { product: "gateway".parse().unwrap(), serial: "A-1".parse().unwrap() };
+        for purpose in [Purpose::First, Purpose::BeforeRegister, Purpose::AfterConnect] {
+            let run = RunId::from_random([1; 16]);
+            let facts = ChallengeFacts { run, unit: &unit, port: &port, purpose, log_root: [7; 32], random: [7; 32] };
+            assert!(facts.are_of(&challenge(&facts)));
+            assert!(!facts.are_of(&look));
+        }
+        // Nor the beginning of one: the first field tells them apart, by its length already.
+        assert_ne!(look[..4], (CONTEXT.len() as u32).to_be_bytes());
+    }
 }

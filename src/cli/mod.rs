@@ -12,6 +12,7 @@ mod practice;
 mod resume;
 mod run;
 pub mod sign_in;
+mod token;
 mod window;
 
 use std::path::PathBuf;
@@ -74,6 +75,9 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// A board's chip.
+    #[command(subcommand)]
+    Token(token::Command),
     /// Work orders.
     #[command(subcommand)]
     Batch(batch::Command),
@@ -116,6 +120,7 @@ pub fn main() -> ExitCode {
         Some(command) => with_config(&global, |config| match command {
             Command::Run(options) => run::main(&global, config, options),
             Command::Boards { watch } => list_boards(&global, &config, watch),
+            Command::Token(command) => token::main(&global, &config, command),
             Command::Batch(command) => batch::main(&global, &config, command),
             Command::Operator(command) => operator::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),

@@ -140,6 +140,56 @@ pub enum ObjectName {
     Attributes { label: Option<String>, id: Option<Vec<u8>> },
 }
 
+/// Under which of its names an object answered. NXP's module labels SE050 objects byte-swapped up to
+/// version 4.2, and writes CKA_ID little-endian up to 4.6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameForm {
+    Label,
+    SwappedLabel,
+    LittleEndianId,
+    BigEndianId,
+    /// As the profile's PKCS#11 URI has it.
+    Uri,
+}
+
+impl ObjectName {
+    /// Every name that an SE050 object may have, in the order in which they are tried.
+    pub fn se050_names(id: u32) -> [(NameForm, String); 4] {
+        let id_name = |id: [u8; 4]| format!("id={}", hex::encode(id));
+        [
+            (NameForm::Label, format!("sss:{id:08X}")),
+            (NameForm::SwappedLabel, format!("sss:{:08X}", id.swap_bytes())),
+            (NameForm::LittleEndianId, id_name(id.to_le_bytes())),
+            (NameForm::BigEndianId, id_name(id.to_be_bytes())),
+        ]
+    }
+
+    /// Which form of this name `found_as` is; `None`: none.
+    pub fn form_of(&self, found_as: &str) -> Option<NameForm> {
+        match self {
+            ObjectName::Se050(id) => {
+                Self::se050_names(*id).into_iter().find_map(|(form, name)| (name == found_as).then_some(form))
+            }
+            ObjectName::Attributes { .. } => (self.to_string() == found_as).then_some(NameForm::Uri),
+        }
+    }
+}
+
+/// As a person would write it.
+impl std::fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ObjectName::Se050(id) => write!(f, "{id:#010X}"),
+            ObjectName::Attributes { label, id } => {
+                let label = label.as_ref().map(|label| format!("object={label}"));
+                let id = id.as_ref().map(|id| format!("id={}", hex::encode(id)));
+                f.write_str(&[label, id].into_iter().flatten().collect::<Vec<_>>().join(";"))
+            }
+        }
+    }
+}
+
 /// Where the PIN comes from; never the TOML itself unless it is empty.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Pin {
@@ -354,5 +404,21 @@ mod tests {
         };
         assert!(!dialogue(None).needs_answer() && !dialogue(Some("wake {port}")).needs_answer());
         assert!(dialogue(Some("wake {serial}")).needs_answer());
+    }
+
+    #[test]
+    fn names_read_as_in_a_uri() {
+        assert_eq!(ObjectName::Se050(0xF000_0111).to_string(), "0xF0000111");
+        let both = ObjectName::Attributes { label: Some("Cert".into()), id: Some(vec![1, 2]) };
+        assert_eq!(both.to_string(), "object=Cert;id=0102");
+    }
+
+    #[test]
+    fn the_form_that_answered_tells_the_modules_version() {
+        let key = ObjectName::Se050(0xF000_0110);
+        let forms = ["sss:F0000110", "sss:100100F0", "id=100100f0", "id=f0000110", "sss:F0000111"];
+        let [label, swapped, little, big] =
+            [NameForm::Label, NameForm::SwappedLabel, NameForm::LittleEndianId, NameForm::BigEndianId].map(Some);
+        assert_eq!(forms.map(|found_as| key.form_of(found_as)), [label, swapped, little, big, None]);
     }
 }

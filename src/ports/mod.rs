@@ -27,7 +27,7 @@ pub use history::{
     Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary,
     Search, StoredCheckpoint, UnitHistory,
 };
-pub use manifests::Manifests;
+pub use manifests::{Listing, Manifests};
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
@@ -37,5 +37,5 @@ pub use store::{
     Obstacle, Receipt, RunLog, Unlisted,
 };
 pub use system::{Clock, Entropy};
-pub use token::{Token, TokenAccess, Tokens};
+pub use token::{Contents, ObjectKind, Token, TokenAccess, TokenObject, Tokens};
 pub use verification::{Broken, Progress, Promise, Stage, Verification, Verified, Verifier, Witness};

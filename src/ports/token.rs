@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::audit::event::{Reading, SignatureScheme};
+use crate::audit::event::{Reading, SignatureScheme, TokenFacts};
 use crate::domain::Failure;
 use crate::domain::profile::{ObjectName, Pin, SlotChoice};
 
@@ -37,6 +37,41 @@ pub trait Token: Send {
     /// module allows it. ECDSA answers are r ‖ s (PKCS#11 v3.0 §6.3.1). The caller verifies.
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure>;
 
+    /// Everything that it shows, for a person to look at: nothing is decided by it.
+    async fn contents(&mut self) -> Result<Contents, Failure>;
+
     /// Has let go of the token, and of the port that leads to it, when it returns.
     async fn close(self: Box<Self>);
+}
+
+/// What a token shows of itself.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Contents {
+    pub token: TokenFacts,
+    pub objects: Vec<TokenObject>,
+    /// How many more there are than are listed.
+    pub more: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TokenObject {
+    pub class: ObjectKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// CKA_ID in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// CKA_KEY_TYPE, as the standard names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_type: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectKind {
+    Certificate,
+    PrivateKey,
+    PublicKey,
+    Data,
+    Other,
 }

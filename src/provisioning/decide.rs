@@ -115,8 +115,10 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         }
         (Stage::Claimed, Input::Claimed) => begin(Step::Register, Effect::Read),
         (Stage::Checking, Input::Collided(with)) => fail(run, Step::Check, collision(with), context),
-        (Stage::Checking, Input::Unlisted(why)) => fail(run, Step::Check, unlisted(run, why), context),
-        (Stage::Checking, Input::Locked(lock)) => fail(run, Step::Check, locked(run, &lock), context),
+        (Stage::Checking, Input::Unlisted(why)) => {
+            fail(run, Step::Check, unlisted(run.proven_identity().as_ref(), why), context)
+        }
+        (Stage::Checking, Input::Locked(lock)) => fail(run, Step::Check, locked(run.unit.as_ref(), &lock), context),
         // An answer counts once, from the target that was asked.
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
             registered(run, target, *result, context)
@@ -147,7 +149,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (_, Input::Interrupted(failure) | Input::Recover(failure)) => fail(run, run.step(), failure, context),
         (Stage::Sealed, Input::Barred(why)) if run.verdict() == Some(Verdict::Held) => {
             let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}])];
-            effects.extend(fail(run, Step::Register, barred(run, why), context));
+            effects.extend(fail(run, Step::Register, barred(run.unit.as_ref(), why), context));
             effects
         }
         (
@@ -156,7 +158,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         ) => {
             // The target that was asked last has answered, and its answer is not recorded yet.
             let asked = run.pending_targets().into_iter().next();
-            fail_with(run, run.step(), barred(run, why), asked, context)
+            fail_with(run, run.step(), barred(run.unit.as_ref(), why), asked, context)
         }
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
         (Stage::Sealed, Input::PrintLabel) => print(run, context),
@@ -174,7 +176,7 @@ fn identified(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> 
     let found = answer.and_then(|answer| {
         let serial = serial_of(&answer, context.profile)?;
         let unit = Unit { product: run.product.clone(), serial };
-        let variables = variables_of(run, &unit, &answer);
+        let variables = variables_of(&run.device, &run.station, &unit, &answer);
         // Every value the profile makes of the answer is checked before anything is touched.
         register_values(context.profile, &variables)?;
         Ok((unit, variables))
@@ -203,7 +205,7 @@ fn identified_again(run: &Run, answer: Result<Answer, Failure>, context: &Contex
     }
 }
 
-fn serial_of(answer: &Answer, profile: &Profile) -> Result<BoardSerial, Failure> {
+pub fn serial_of(answer: &Answer, profile: &Profile) -> Result<BoardSerial, Failure> {
     let text = answer.get("serial").map(String::as_str).unwrap_or_default();
     let fits = profile.identify.serial.find(text).is_some_and(|found| found.len() == text.len());
     match text.parse::<BoardSerial>() {
@@ -313,7 +315,7 @@ fn signed(
     }
 }
 
-fn collision(collisions: Vec<Collision>) -> Failure {
+pub fn collision(collisions: Vec<Collision>) -> Failure {
     let Some(worst) = collisions.iter().min_by_key(|collision| collision.rule) else {
         return Failure::new(ReasonCode::STORE_FAILED, "the store refused a claim and named no collision");
     };
@@ -337,14 +339,14 @@ fn collision(collisions: Vec<Collision>) -> Failure {
     Failure::new(code, cause.join("; ")).with("unit", &worst.unit.serial)
 }
 
-fn barred(run: &Run, why: Obstacle) -> Failure {
+pub fn barred(unit: Option<&Unit>, why: Obstacle) -> Failure {
     match why {
         Obstacle::Collides(collisions) => collision(collisions),
-        Obstacle::Locked(lock) => locked(run, &lock),
+        Obstacle::Locked(lock) => locked(unit, &lock),
     }
 }
 
-fn locked(run: &Run, lock: &Lock) -> Failure {
+fn locked(unit: Option<&Unit>, lock: &Lock) -> Failure {
     let code = match lock.kind {
         LockKind::Failed => ReasonCode::UNIT_LOCKED,
         LockKind::Scrapped => ReasonCode::UNIT_SCRAPPED,
@@ -356,11 +358,11 @@ fn locked(run: &Run, lock: &Lock) -> Failure {
         }
         _ => format!("event {} locks the unit, and no ruling followed", lock.seq),
     };
-    let serial = run.unit.as_ref().map(|unit| unit.serial.to_string()).unwrap_or_default();
+    let serial = unit.map(|unit| unit.serial.to_string()).unwrap_or_default();
     Failure::new(code, cause).with("unit", serial)
 }
 
-fn unlisted(run: &Run, why: Unlisted) -> Failure {
+pub fn unlisted(chip: Option<&Identity>, why: Unlisted) -> Failure {
     match why {
         Unlisted::Absent { batch } => {
             let cause = format!("no list that was taken into batch {batch} names its UID, certificate or key");
@@ -376,7 +378,7 @@ fn unlisted(run: &Run, why: Unlisted) -> Failure {
             let parts: Vec<String> = parts.into_iter().flatten().collect();
             let EntryPlace { seq, imported, line } = place;
             let cause = format!("entry {line} of event {seq} (taken in by event {imported}) says {}", parts.join(", "));
-            let differs = run.proven_identity().map(|chip| entry.contradicted(&chip).join(", ")).unwrap_or_default();
+            let differs = chip.map(|chip| entry.contradicted(chip).join(", ")).unwrap_or_default();
             Failure::new(ReasonCode::CHIP_SHIPPED_OTHERWISE, cause).with("part", differs)
         }
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::run::Run;
 use crate::domain::profile::Profile;
-use crate::domain::{AttributeName, AttributeValue, Failure, ReasonCode, ThingName, Unit, Variables};
+use crate::domain::{
+    AttributeName, AttributeValue, Device, Failure, Product, ReasonCode, StationName, ThingName, Unit, Variables,
+};
 use crate::ports::Answer;
 
 /// What AWS is going to be told; each value is one that AWS takes.
@@ -15,20 +17,20 @@ pub struct RegisterValues {
 }
 
 /// The variables that every template of the run may use.
-pub fn variables_of(run: &Run, unit: &Unit, answer: &Answer) -> Variables {
+pub fn variables_of(device: &Device, station: &StationName, unit: &Unit, answer: &Answer) -> Variables {
     let mut variables = answer.clone();
-    variables.extend(device_variables(run));
+    variables.extend(device_variables(device, station, &unit.product));
     variables.insert("serial".into(), unit.serial.to_string());
     variables
 }
 
 /// What is known before the board said a word: for `prepare` and the question itself.
-pub fn device_variables(run: &Run) -> Variables {
+pub fn device_variables(device: &Device, station: &StationName, product: &Product) -> Variables {
     Variables::from([
-        ("port".into(), run.device.node.clone().unwrap_or_default()),
-        ("usb_path".into(), run.device.path.to_string()),
-        ("product".into(), run.product.to_string()),
-        ("station".into(), run.station.to_string()),
+        ("port".into(), device.node.clone().unwrap_or_default()),
+        ("usb_path".into(), device.path.to_string()),
+        ("product".into(), product.to_string()),
+        ("station".into(), station.to_string()),
     ])
 }
 

@@ -4,9 +4,11 @@
 //! replaced, however quickly, makes another one.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::domain::{Device, PortPath};
+use crate::domain::{Device, Failure, PortPath};
+use crate::ports::BoardSource;
 
 /// Something happened at a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,25 @@ pub enum Change {
     Arrived { arrival: u64, device: Device },
     /// The device of this arrival has gone, or is not the same device any more.
     Departed { arrival: u64, device: Device },
+}
+
+/// What is plugged in, once it is steady; or what is known of it when `stop` is set.
+pub fn settled(source: &mut dyn BoardSource, debounce: Duration, stop: &AtomicBool) -> Result<Vec<Device>, Failure> {
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let mut arrivals = Arrivals::new(debounce);
+    let mut here = BTreeMap::new();
+    loop {
+        for change in arrivals.observe(Instant::now(), source.present()?) {
+            match change {
+                Change::Arrived { arrival, device } => here.insert(arrival, device),
+                Change::Departed { arrival, .. } => here.remove(&arrival),
+            };
+        }
+        let Some(due) = arrivals.due().filter(|_| !stop.load(Ordering::Relaxed)) else {
+            return Ok(here.into_values().collect());
+        };
+        source.wait(due.saturating_duration_since(Instant::now()).min(PATIENCE));
+    }
 }
 
 /// Compares one look at the ports with the next.

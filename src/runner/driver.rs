@@ -9,17 +9,16 @@ use super::custody::Custody;
 use super::equipment::Equipment;
 use super::log::LogWriter;
 use super::presence::Presence;
+use super::reach;
 use super::rollback;
 use super::scan::{Looks, is_seen_again};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
-use crate::domain::profile::{IdentifySource, Profile, TokenPlan};
-use crate::domain::{Device, Failure, ReasonCode, Step, Variables, Verdict};
-use crate::ports::{
-    BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, Logged, Receipt, Token, TokenAccess, Tokens,
-};
-use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide, device_variables};
+use crate::domain::profile::{IdentifySource, Profile};
+use crate::domain::{Failure, ReasonCode, Step, Variables, Verdict};
+use crate::ports::{BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, Logged, Receipt, Token, Tokens};
+use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide};
 
 /// What every run of a station shares.
 #[derive(Clone)]
@@ -526,53 +525,26 @@ impl Work<'_> {
         }
     }
 
-    /// The serial number from the profile's source, with `prepare` around it: what names the answer
-    /// waits for it. The port is closed afterwards.
     async fn identify(&mut self) -> Result<Variables, Failure> {
-        let device = &self.run.device;
-        if let Some(denied) = &device.denied {
-            return Err(Failure::new(ReasonCode::PORT_DENIED, denied).with("port", &device.path));
-        }
-        let mut variables = device_variables(self.run);
-        let answer = self.asked(&variables).await?;
-        variables.extend(answer.clone());
-        for prepare in self.profile.prepare.iter().filter(|prepare| prepare.needs_answer()) {
-            self.shared.dialogue.prepare(device, prepare, &variables).await?;
-        }
-        Ok(answer)
+        let Run { device, station, .. } = self.run;
+        let scans = &mut self.scans;
+        reach::identify(&*self.shared.dialogue, self.profile, device, station, async || scans.recv().await).await
     }
 
-    /// The chip is done with. What follows on an answer prepares for the chip, and is left out.
     async fn identify_again(&mut self) -> Result<Variables, Failure> {
         if let Some(token) = self.token.take() {
             token.close().await;
         }
-        self.asked(&device_variables(self.run)).await
-    }
-
-    async fn asked(&mut self, variables: &Variables) -> Result<Variables, Failure> {
-        let device = &self.run.device;
-        for prepare in self.profile.prepare.iter().filter(|prepare| !prepare.needs_answer()) {
-            self.shared.dialogue.prepare(device, prepare, variables).await?;
-        }
-        match &self.profile.identify.source {
-            IdentifySource::UsbSerial => usb_serial(device),
-            IdentifySource::Dialogue(dialogue) => self.shared.dialogue.ask(device, dialogue, variables).await,
-            IdentifySource::Barcode { timeout } => match tokio::time::timeout(*timeout, self.scans.recv()).await {
-                Ok(Some(text)) => Ok(Variables::from([("serial".to_owned(), text)])),
-                _ => {
-                    let cause = format!("no barcode was scanned within {timeout:?}");
-                    Err(Failure::new(ReasonCode::BOARD_SILENT, cause))
-                }
-            },
-        }
+        let Run { device, station, .. } = self.run;
+        let scans = &mut self.scans;
+        reach::ask(&*self.shared.dialogue, self.profile, device, station, async || scans.recv().await).await
     }
 
     /// The first reading opens the token; later ones go to the same worker process, so that a run
     /// stays with the chip that it began with.
     async fn read(&mut self) -> Result<crate::audit::event::Reading, Failure> {
         if self.token.is_none() {
-            let access = access(&self.profile.token, &self.run.variables)?;
+            let access = reach::access(&self.profile.token, &self.run.variables)?;
             *self.token = Some(self.shared.tokens.open(&access).await?);
         }
         match self.token.as_mut() {
@@ -580,34 +552,6 @@ impl Work<'_> {
             None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could be read")),
         }
     }
-}
-
-fn usb_serial(device: &Device) -> Result<Variables, Failure> {
-    match &device.usb_serial {
-        Some(serial) => Ok(Variables::from([("serial".to_owned(), serial.clone())])),
-        None => Err(Failure::new(ReasonCode::BOARD_SERIAL, "the board has no USB serial number")),
-    }
-}
-
-fn access(plan: &TokenPlan, variables: &Variables) -> Result<TokenAccess, Failure> {
-    let mut environment = std::collections::BTreeMap::new();
-    for (name, template) in &plan.environment {
-        let value = template
-            .render(variables)
-            .map_err(|error| Failure::new(ReasonCode::CONFIG_VALUE, format!("environment {name}: {error}")))?;
-        environment.insert(name.clone(), value);
-    }
-    Ok(TokenAccess {
-        module: plan.module.clone(),
-        environment,
-        slot: plan.slot.clone(),
-        certificate: plan.certificate.clone(),
-        key: plan.key.clone(),
-        uid: plan.uid.clone(),
-        pin: plan.pin.clone(),
-        call_timeout: plan.call_timeout,
-        open_timeout: plan.open_timeout,
-    })
 }
 
 /// Does this run owe paper that comes by itself (as opposed to on scanning a slip)?

@@ -18,9 +18,11 @@ pub mod view;
 pub mod arrivals;
 pub mod import;
 pub mod lanes;
+pub mod look;
 pub mod manifest;
 pub mod people;
 pub mod prove;
+mod reach;
 pub mod rulings;
 
 pub use batches::{Told, add_manifest, close_batch, open_batch, open_batch_with};

@@ -16,6 +16,7 @@ use lineseal::adapters::pkcs11::Report;
 use lineseal::audit::LineEvent;
 use lineseal::audit::event::{Reading, Ruling, TokenFacts};
 use lineseal::domain::{Bytes, Failure, Fingerprint, ReasonCode, Verdict};
+use lineseal::ports::{Contents, ObjectKind, TokenObject};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, IsCa, Issuer,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -127,6 +128,9 @@ fn reports(certificate: Vec<u8>, answer: Vec<u8>) -> Vec<(&'static str, Vec<u8>)
         certificate_found_as: "sss:F0000111".to_owned(),
         ..TokenFacts::default()
     };
+    let object = |class, label: &str| TokenObject { class, label: Some(label.to_owned()), id: None, key_type: None };
+    let objects = vec![object(ObjectKind::Certificate, "sss:F0000111"), object(ObjectKind::PrivateKey, "sss:F0000110")];
+    let contents = Contents { token: token.clone(), objects, more: 0 };
     let reading = Reading { certificate: Bytes(certificate), uid: Some("04005001abcde1".parse().unwrap()), token };
     let frame = |report: Report| {
         let body = serde_json::to_vec(&report).unwrap();
@@ -136,6 +140,7 @@ fn reports(certificate: Vec<u8>, answer: Vec<u8>) -> Vec<(&'static str, Vec<u8>)
         ("calling", frame(Report::Calling("C_FindObjects".to_owned()))),
         ("opened", frame(Report::Opened)),
         ("read", frame(Report::Read(Box::new(reading)))),
+        ("contents", frame(Report::Contents(Box::new(contents)))),
         ("signed", frame(Report::Signed(Bytes(answer)))),
         ("log-key", frame(Report::LogKey(Bytes(vec![7; 32])))),
         ("failed", frame(Report::Failed(Failure::new(ReasonCode::TOKEN_LOST, "CKR_DEVICE_REMOVED").with("pid", 7)))),

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use lineseal::domain::profile::{ManifestEncoding, ManifestField, ManifestForm, ManifestFormat, ManifestPlan};
-use lineseal::domain::{BatchName, EntryPlace, Failure, Fingerprint, ManifestEntry, Sha256};
-use lineseal::ports::Manifests;
+use lineseal::domain::{BatchName, EntryPlace, Failure, Fingerprint, Identity, ManifestEntry, Sha256, Unit};
+use lineseal::ports::{Listing, Manifests};
 use lineseal::runner::manifest::{self, Source};
 
 use super::corpus;
@@ -24,6 +24,10 @@ impl Manifests for Asked {
         let places = entries.iter().map(|_| None).collect();
         self.0.lock().unwrap().extend(entries);
         Ok(places)
+    }
+
+    async fn listing(&self, _: &BatchName, _: &Unit, _: &Identity) -> Result<Listing, Failure> {
+        Ok(Listing::None)
     }
 }
 

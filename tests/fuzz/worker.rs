@@ -35,6 +35,11 @@ fn nothing_that_a_worker_says_proves_a_chip_but_what_the_chip_has_signed() {
                     assert!(proven.is_err() || signature.0 == answer, "a forged answer is taken for proof");
                     " signed"
                 }
+                Ok(Report::Contents(contents)) => {
+                    let plain = |text: &str| text.chars().count() <= 512 && !text.contains(char::is_control);
+                    assert!(contents.objects.iter().all(|object| object.label.as_deref().is_none_or(plain)));
+                    " contents"
+                }
                 Ok(Report::Opened | Report::Closed | Report::LogKey(_) | Report::Failed(_)) => " opened",
                 Err(failure) => {
                     let of_a_token = failure.code.as_str().starts_with("T-");

@@ -8,8 +8,8 @@ use lineseal::audit::event::{LabelStatus, Reading, SignatureScheme};
 use lineseal::audit::{Body, Event, RunEvent, TreeHead};
 use lineseal::domain::{BatchName, Failure, Identity, OperatorRef, RunId, StationName, Unit};
 use lineseal::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, ManifestTally, Obstacle, Receipt, RunLog, Token, TokenAccess,
-    Tokens,
+    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Contents, ManifestTally, Obstacle, Receipt, RunLog, Token,
+    TokenAccess, Tokens,
 };
 use tokio::sync::watch;
 
@@ -171,6 +171,9 @@ impl Token for SwappedChip {
     async fn close(self: Box<Self>) {
         self.first.close().await;
         self.other.close().await;
+    }
+    async fn contents(&mut self) -> Result<Contents, Failure> {
+        self.now().contents().await
     }
 }
 

@@ -41,5 +41,6 @@ mod station;
 mod store_contract;
 mod substitution;
 mod swaps;
+mod token_show;
 mod tokens;
 mod whole_path;

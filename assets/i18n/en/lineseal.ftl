@@ -248,3 +248,65 @@ cli-verified-unstored = { $count ->
     [one] 1 checkpoint held elsewhere holds, and is
    *[other] { $count } checkpoints held elsewhere hold, and are
     } not stored with the log: it was restored from before they were kept, or they were deleted
+
+# `lineseal token show`: what a board's chip holds, and which check would fail.
+token-board = { $port }: { $product } { $serial }, by profile { $profile }
+token-board-unknown = { $port }: by profile { $profile }; the board told no serial number of this product
+token-module = Module { $module }, { $version }
+token-token = Token { $names }
+token-times = It was opened in { $open } ms and read in { $read } ms
+token-signed = It signed in { $sign } ms
+token-what-certificate = The certificate
+token-what-key = The key
+token-what-uid = The chip's UID
+token-found = { $what } answered as { $name }: { $form }
+token-not-found = { $what } did not answer as { $name }, or several did
+token-form-label = the label that NXP's module gives since version 4.4
+token-form-swapped = the byte-swapped label that NXP's module gives up to version 4.2
+token-form-little = no label answered; its CKA_ID did, in the byte order of NXP's module up to version 4.6
+token-form-big = no label answered; its CKA_ID did, in the byte order of NXP's module since version 4.7
+token-form-uri = as the profile names it
+token-objects = { $count ->
+    [0] The token shows no object
+    [one] The token shows one object:
+   *[other] The token shows { $count } objects:
+    }
+token-objects-more = {"  "}and { $more } more
+token-objects-failed = The token's objects could not be listed: { $cause }
+token-object-certificate = certificate
+token-object-private-key = private key
+token-object-public-key = public key
+token-object-data = data
+token-object-other = another object
+token-certificate = Certificate of { $subject }
+token-issuer = {"  "}issued by { $issuer }
+token-serial = {"  "}serial number { $serial }
+token-validity = {"  "}valid { $from } to { $until }
+token-key = {"  "}key { $key }
+token-sha256 = {"  "}SHA-256 { $sha256 }
+token-uid-inside = {"  "}chip UID in it { $uid }
+token-uid = Chip UID, as the chip tells it: { $uid }
+token-uid-none = No chip UID was read
+token-checks = What a run checks, in its order:
+token-check-good = {"  "}good: { $check }
+token-check-bad = {"  "}BAD: { $check }: { $code } { $title } ({ $cause })
+token-check-open = {"  "}not looked at: { $check }
+token-check-identify = the board's serial number, and the names made of it
+token-check-token = module and token answer
+token-check-certificate = the token holds a certificate that can be read
+token-check-pins = the profile's own CAs and revocation lists can be used
+token-check-issuer = a CA that the profile pins has signed the certificate
+token-check-validity = the certificate is within its time
+token-check-path = its path holds up to a pinned root
+token-check-revocation = nobody on that path was revoked, as far as the profile's lists say
+token-check-key = its key is of a kind that the profile allows
+token-check-uid = chip and certificate name one UID, as the profile's rule asks
+token-check-proof = the chip signs a fresh challenge with the certificate's key
+token-check-manifest = the chip is on the shipment manifest of the batch
+token-check-log = the log has neither bound nor locked this board and chip otherwise
+token-no-log = There is no log yet, which could know this board or chip
+token-proven = The chip has proved that it holds the certificate's key
+token-unproven = The chip has not proved that it holds the certificate's key: whatever was read may be a copy
+token-end-good = None of these checks would fail. Registering with AWS was not tried
+token-end-bad = A run would end { $verdict } { $code }: { $sentence }
+token-nothing-written = Nothing was claimed, and nothing was written to the log

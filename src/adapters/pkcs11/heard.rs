@@ -3,6 +3,7 @@
 use super::wire::Report;
 use crate::audit::event::{Reading, TokenFacts};
 use crate::domain::{Failure, ReasonCode};
+use crate::ports::{Contents, TokenObject};
 
 /// Characters of a name or a cause; the longest honest one is a path.
 const LONGEST: usize = 512;
@@ -14,6 +15,7 @@ const LARGEST_CERTIFICATE: usize = 64 << 10;
 pub fn heard(report: Report) -> Result<Report, Failure> {
     match report {
         Report::Calling(function) => Ok(Report::Calling(word(&function))),
+        Report::Contents(said) => Ok(Report::Contents(Box::new(contents(*said)))),
         Report::Read(said) => Ok(Report::Read(Box::new(reading(*said)?))),
         Report::Failed(said) => Err(failure(said)),
         Report::Opened | Report::Closed | Report::Signed(_) | Report::LogKey(_) => Ok(report),
@@ -50,20 +52,32 @@ fn reading(said: Reading) -> Result<Reading, Failure> {
         let cause = format!("the certificate has {} bytes", said.certificate.len());
         return Err(Failure::new(ReasonCode::CERTIFICATE_UNREADABLE, cause));
     }
-    let facts = said.token;
-    let token = TokenFacts {
-        module: word(&facts.module),
-        module_version: word(&facts.module_version),
-        manufacturer: word(&facts.manufacturer),
-        token_label: word(&facts.token_label),
-        token_model: word(&facts.token_model),
-        token_serial: word(&facts.token_serial),
-        certificate_found_as: word(&facts.certificate_found_as),
-        key_found_as: facts.key_found_as.as_deref().map(word),
-        uid_found_as: facts.uid_found_as.as_deref().map(word),
-        ..facts
+    Ok(Reading { token: facts(said.token), ..said })
+}
+
+fn facts(said: TokenFacts) -> TokenFacts {
+    TokenFacts {
+        module: word(&said.module),
+        module_version: word(&said.module_version),
+        manufacturer: word(&said.manufacturer),
+        token_label: word(&said.token_label),
+        token_model: word(&said.token_model),
+        token_serial: word(&said.token_serial),
+        certificate_found_as: word(&said.certificate_found_as),
+        key_found_as: said.key_found_as.as_deref().map(word),
+        uid_found_as: said.uid_found_as.as_deref().map(word),
+        ..said
+    }
+}
+
+fn contents(said: Contents) -> Contents {
+    let object = |said: TokenObject| TokenObject {
+        label: said.label.as_deref().map(word),
+        id: said.id.as_deref().map(word),
+        key_type: said.key_type.as_deref().map(word),
+        ..said
     };
-    Ok(Reading { token, ..said })
+    Contents { token: facts(said.token), objects: said.objects.into_iter().map(object).collect(), ..said }
 }
 
 /// Without control characters, which would write over the lines of a terminal or a log.

@@ -16,6 +16,7 @@ use super::failure::from_module;
 use super::worker::Link;
 use crate::domain::profile::ObjectName;
 use crate::domain::{Failure, ReasonCode};
+use crate::ports::{ObjectKind, TokenObject};
 
 /// The objects of one token, through one session.
 pub(super) struct Objects<'a> {
@@ -46,8 +47,37 @@ const BATCH: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 const MOST_OBJECTS: usize = 4096;
 /// A certificate is a few kilobytes, a UID a few bytes.
 const LARGEST_VALUE: usize = 64 << 10;
+/// So many are shown to a person.
+const MOST_SHOWN: usize = 256;
+/// Characters of a label, bytes of an id.
+const LONGEST_SHOWN: usize = 128;
 
 impl Objects<'_> {
+    /// What is there, and how many more than that.
+    pub(super) fn all(&self) -> Result<(Vec<TokenObject>, u64), Failure> {
+        let handles = self.search(&[], Missing::MayFail)?;
+        let (shown, more) = handles.split_at(handles.len().min(MOST_SHOWN));
+        let shown = shown.iter().map(|handle| self.shown(*handle)).collect::<Result<Vec<_>, _>>()?;
+        Ok((shown, u64::try_from(more.len()).unwrap_or(u64::MAX)))
+    }
+
+    fn shown(&self, handle: ObjectHandle) -> Result<TokenObject, Failure> {
+        let mut object = TokenObject { class: ObjectKind::Other, label: None, id: None, key_type: None };
+        let wanted = [AttributeType::Class, AttributeType::Label, AttributeType::Id, AttributeType::KeyType];
+        for attribute in self.attributes(handle, &wanted)? {
+            match attribute {
+                Attribute::Class(class) => object.class = Kind::shown(class),
+                Attribute::Label(label) => {
+                    object.label = Some(String::from_utf8_lossy(&label).chars().take(LONGEST_SHOWN).collect());
+                }
+                Attribute::Id(id) => object.id = Some(hex::encode(&id[..id.len().min(LONGEST_SHOWN)])),
+                Attribute::KeyType(key_type) => object.key_type = Some(key_type.to_string()),
+                _ => {}
+            }
+        }
+        Ok(object)
+    }
+
     /// All objects of `kind` under `name`; the first form of the name that has any decides.
     pub(super) fn find(&self, name: &ObjectName, kind: Kind) -> Result<Vec<Found>, Failure> {
         match name {
@@ -56,7 +86,7 @@ impl Objects<'_> {
                 let mut template = Vec::new();
                 template.extend(label.as_deref().map(label_attribute));
                 template.extend(id.clone().map(Attribute::Id));
-                self.find_by(template, kind, &describe(name), Missing::IsEmpty)
+                self.find_by(template, kind, &name.to_string(), Missing::IsEmpty)
             }
         }
     }
@@ -222,6 +252,16 @@ enum Missing {
 }
 
 impl Kind {
+    fn shown(class: ObjectClass) -> ObjectKind {
+        match class {
+            ObjectClass::CERTIFICATE => ObjectKind::Certificate,
+            ObjectClass::PRIVATE_KEY => ObjectKind::PrivateKey,
+            ObjectClass::PUBLIC_KEY => ObjectKind::PublicKey,
+            ObjectClass::DATA => ObjectKind::Data,
+            _ => ObjectKind::Other,
+        }
+    }
+
     fn class(self) -> ObjectClass {
         match self {
             Kind::Certificate => ObjectClass::CERTIFICATE,
@@ -232,20 +272,9 @@ impl Kind {
     }
 }
 
-/// `name` as a person would write it.
-pub(super) fn describe(name: &ObjectName) -> String {
-    match name {
-        ObjectName::Se050(id) => format!("{id:#010X}"),
-        ObjectName::Attributes { label, id } => {
-            let label = label.as_ref().map(|label| format!("object={label}"));
-            let id = id.as_ref().map(|id| format!("id={}", hex::encode(id)));
-            [label, id].into_iter().flatten().collect::<Vec<_>>().join(";")
-        }
-    }
-}
-
 fn se050_labels(id: u32) -> [String; 2] {
-    [format!("sss:{id:08X}"), format!("sss:{:08X}", id.swap_bytes())]
+    let [(_, label), (_, swapped), ..] = ObjectName::se050_names(id);
+    [label, swapped]
 }
 
 fn se050_ids(id: u32) -> [[u8; 4]; 2] {
@@ -270,12 +299,5 @@ mod tests {
     fn the_how_tos_key_has_both_label_forms() {
         assert_eq!(se050_labels(0xF000_0110), ["sss:F0000110", "sss:100100F0"]);
         assert_eq!(se050_ids(0xF000_0110), [[0x10, 0x01, 0x00, 0xF0], [0xF0, 0x00, 0x01, 0x10]]);
-    }
-
-    #[test]
-    fn names_read_as_in_a_uri() {
-        assert_eq!(describe(&ObjectName::Se050(0xF000_0111)), "0xF0000111");
-        let both = ObjectName::Attributes { label: Some("Cert".into()), id: Some(vec![1, 2]) };
-        assert_eq!(describe(&both), "object=Cert;id=0102");
     }
 }

@@ -20,7 +20,7 @@ use super::heard::heard;
 use super::wire::{Report, Request, receive_async, send_async};
 use crate::audit::event::{Reading, SignatureScheme};
 use crate::domain::{Bytes, Failure, ReasonCode};
-use crate::ports::{Token, TokenAccess, Tokens};
+use crate::ports::{Contents, Token, TokenAccess, Tokens};
 
 /// The hidden argument on which this program becomes a worker.
 pub const WORKER_ARGUMENT: &str = "pkcs11-worker";
@@ -149,6 +149,16 @@ impl Token for WorkerToken {
             Err(failure) => tracing::debug!(%failure, "a worker did not close its session"),
         }
     }
+
+    async fn contents(&mut self) -> Result<Contents, Failure> {
+        match self.ask(&Request::Contents).await? {
+            (worker, Report::Contents(contents)) => {
+                self.worker = Some(worker);
+                Ok(*contents)
+            }
+            (worker, report) => Err(worker.misunderstood(&report).await),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -259,6 +269,7 @@ impl Worker {
             Report::Opened => "opened",
             Report::Closed => "closed",
             Report::Read(_) => "read",
+            Report::Contents(_) => "contents",
             Report::Signed(_) => "signed",
             Report::LogKey(_) => "a key",
             Report::Failed(_) => "failed",

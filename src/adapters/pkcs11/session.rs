@@ -12,7 +12,7 @@ use cryptoki::slot::{Slot, TokenInfo};
 use super::der::first_sequence;
 use super::failure::from_module;
 use super::mechanism::{check_edwards, check_key_type, mechanism_and_data};
-use super::objects::{Found, Kind, Objects, describe};
+use super::objects::{Found, Kind, Objects};
 use super::opening::{choose_slot, login, pin_value, start_module};
 use super::sign_once::Signer;
 use super::wire::Access;
@@ -20,6 +20,7 @@ use super::worker::Link;
 use crate::audit::event::{Reading, SignatureScheme, TokenFacts};
 use crate::domain::profile::ObjectName;
 use crate::domain::{ChipUid, Failure, ReasonCode};
+use crate::ports::Contents;
 
 /// An open session and what it shall look for.
 pub(super) struct TokenSession {
@@ -103,6 +104,11 @@ impl TokenSession {
                 ..self.facts.clone()
             },
         })
+    }
+
+    pub(super) fn contents(&self, link: &Link) -> Result<Contents, Failure> {
+        let (objects, more) = Objects { session: &self.session, link }.all()?;
+        Ok(Contents { token: self.facts.clone(), objects, more })
     }
 
     pub(super) fn sign(&mut self, message: &[u8], scheme: SignatureScheme, link: &Link) -> Result<Vec<u8>, Failure> {
@@ -198,7 +204,7 @@ fn find_one(objects: &Objects, name: &ObjectName, kind: Kind, code: ReasonCode) 
 }
 
 fn missing(code: ReasonCode, what: &str, name: &ObjectName) -> Failure {
-    Failure::new(code, format!("no {what} {} in the token", describe(name)))
+    Failure::new(code, format!("no {what} {name} in the token"))
 }
 
 /// The UID and the name that it was found under.

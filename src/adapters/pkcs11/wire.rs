@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::audit::event::{Reading, SignatureScheme};
 use crate::domain::profile::{ObjectName, Pin, SlotChoice};
 use crate::domain::{Bytes, Failure};
-use crate::ports::TokenAccess;
+use crate::ports::{Contents, TokenAccess};
 
 /// A certificate is a few kilobytes; a longer frame is nonsense.
 const LARGEST_FRAME: usize = 1 << 20;
@@ -21,6 +21,7 @@ const LARGEST_FRAME: usize = 1 << 20;
 pub(super) enum Request {
     Open(Access),
     Read,
+    Contents,
     Sign {
         message: Bytes,
         scheme: SignatureScheme,
@@ -68,6 +69,7 @@ pub enum Report {
     Calling(String),
     Opened,
     Read(Box<Reading>),
+    Contents(Box<Contents>),
     Signed(Bytes),
     LogKey(Bytes),
     Closed,

@@ -53,6 +53,7 @@ fn serve(link: &Link) -> io::Result<()> {
                 Report::Opened
             }),
             (Request::Read, Some(session)) => session.read(link).map(|reading| Report::Read(Box::new(reading))),
+            (Request::Contents, Some(session)) => session.contents(link).map(|all| Report::Contents(Box::new(all))),
             (Request::Sign { message, scheme }, Some(session)) => {
                 session.sign(&message, scheme, link).map(|signature| Report::Signed(Bytes(signature)))
             }

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::open;
 use crate::adapters::store::error::StoreError;
@@ -17,6 +18,9 @@ pub struct StationLock {
     /// Its `flock` is the lock.
     _file: File,
 }
+
+/// Asking whether the lock is held takes it for a moment.
+const ASKED: Duration = Duration::from_millis(50);
 
 impl StationLock {
     /// The lock's file within the data directory. It stays: removing it would open a race.
@@ -37,6 +41,10 @@ impl StationLock {
             .mode(0o600)
             .open(&path)
             .map_err(|source| failed("open the station's lock", source))?;
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            // Perhaps somebody only asked whether it is held.
+            std::thread::sleep(ASKED);
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(&mut file, &path)),
@@ -47,6 +55,12 @@ impl StationLock {
             .and_then(|()| write!(file, "{}", std::process::id()))
             .map_err(|source| failed("write the station's lock", source))?;
         Ok(StationLock { _file: file })
+    }
+
+    /// Does a station work on `data_dir`? Nothing is made by asking.
+    pub fn is_held(data_dir: &Path) -> bool {
+        let file = File::open(data_dir.join(Self::FILE));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::error::StoreError;
 use super::log::{self, Appender};
-use super::manifest::{self, Listing};
+use super::manifest;
 use super::read::{parse, run_id};
 use super::session::{Row, Session, stored, values};
 use super::{project, sql};
@@ -13,7 +13,9 @@ use crate::audit::{Body, Event, RunEvent};
 use crate::domain::{
     ChipUid, EntryPlace, EventId, Fingerprint, Identity, KnownIdentity, ReasonCode, RunId, SpkiHash, Unit,
 };
-use crate::ports::{Bound, Claim, ClaimAnswer, Collision, CollisionRule, Lock, LockKind, Logged, Obstacle, Unlisted};
+use crate::ports::{
+    Bound, Claim, ClaimAnswer, Collision, CollisionRule, Listing, Lock, LockKind, Logged, Obstacle, Unlisted,
+};
 
 /// Binds, or says what stands against it. A claim whose event the log holds already is answered from
 /// there.
@@ -145,7 +147,7 @@ pub fn judge_claim(
     identity: &Identity,
 ) -> Result<Judgement, StoreError> {
     let judged = judge(session, unit, identity)?;
-    Ok(match (judged, manifest::listing(session, run, unit, identity)?) {
+    Ok(match (judged, manifest::listing_of_run(session, run, unit, identity)?) {
         (Judgement::Collides(mut collisions), Listing::Consumed(entry)) => {
             collisions.insert(0, entry);
             Judgement::Collides(collisions)

@@ -7,29 +7,36 @@ use super::sql;
 use crate::domain::{
     BatchName, ChipUid, EntryPlace, Fingerprint, Identity, ManifestEntry, RunId, Sha256, SpkiHash, Unit,
 };
-use crate::ports::{Collision, CollisionRule, ManifestTally, Unlisted};
+use crate::ports::{Collision, CollisionRule, Listing, ManifestTally, Unlisted};
 
-/// What the shipment manifest of a run's batch says of a chip.
-pub enum Listing {
-    /// The run is of no batch, or its batch has no manifest.
-    None,
-    Listed(EntryPlace),
-    /// By another unit.
-    Consumed(Collision),
-    Unlisted(Unlisted),
-}
-
-pub fn listing(session: &mut dyn Session, run: RunId, unit: &Unit, identity: &Identity) -> Result<Listing, StoreError> {
+/// What the shipment manifest of a run's batch says of a chip; a run may be of none.
+pub fn listing_of_run(
+    session: &mut dyn Session,
+    run: RunId,
+    unit: &Unit,
+    identity: &Identity,
+) -> Result<Listing, StoreError> {
     let batch = session
         .row(sql::BATCH_OF_RUN, values![run.as_uuid().as_bytes()], |row| row.text(0).map(|b| b.map(str::to_owned)))?;
-    let Some(batch) = batch.flatten() else { return Ok(Listing::None) };
-    if session.row(sql::ANY_MANIFEST, values![&batch], |row| row.i64(0))?.is_none() {
+    match batch.flatten() {
+        Some(batch) => listing(session, &parse(&batch)?, unit, identity),
+        None => Ok(Listing::None),
+    }
+}
+
+pub fn listing(
+    session: &mut dyn Session,
+    batch: &BatchName,
+    unit: &Unit,
+    identity: &Identity,
+) -> Result<Listing, StoreError> {
+    if session.row(sql::ANY_MANIFEST, values![batch.as_str()], |row| row.i64(0))?.is_none() {
         return Ok(Listing::None);
     }
     let uid = identity.uid.as_ref().map(ChipUid::as_str);
     let mut named = session.rows(
         sql::ENTRIES_OF_CHIP,
-        values![&batch, uid, identity.fingerprint.as_bytes(), identity.spki.as_bytes()],
+        values![batch.as_str(), uid, identity.fingerprint.as_bytes(), identity.spki.as_bytes()],
         named_of,
     )?;
     named.sort_by_key(|named| (named.place.seq, named.place.line));
@@ -38,7 +45,7 @@ pub fn listing(session: &mut dyn Session, run: RunId, unit: &Unit, identity: &Id
         return Ok(Listing::Unlisted(Unlisted::Differs { entry: other.entry.clone(), place: other.place }));
     }
     let Some(first) = named.first() else {
-        return Ok(Listing::Unlisted(Unlisted::Absent { batch: parse(&batch)? }));
+        return Ok(Listing::Unlisted(Unlisted::Absent { batch: batch.clone() }));
     };
     let foreign = named.iter().filter_map(|named| named.consumed.as_ref()).find(|used| used.unit != *unit);
     if let Some(used) = foreign {

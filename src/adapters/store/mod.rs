@@ -44,8 +44,8 @@ use crate::domain::{
 };
 use crate::ports::{
     Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found,
-    History, ImportedRow, Imports, Lock, LogKey, Logged, ManifestTally, Manifests, Obstacle, Page, People, Person,
-    Receipt, RunLog, Search, StoredCheckpoint, UnitHistory,
+    History, ImportedRow, Imports, Listing, Lock, LogKey, Logged, ManifestTally, Manifests, Obstacle, Page, People,
+    Person, Receipt, RunLog, Search, StoredCheckpoint, UnitHistory,
 };
 
 /// An open log.
@@ -385,5 +385,10 @@ impl Manifests for LogStore {
     async fn known(&self, batch: &BatchName, entries: Vec<ManifestEntry>) -> Result<Vec<Option<EntryPlace>>, Failure> {
         let batch = batch.clone();
         self.read(move |session| manifest::known(session, &batch, &entries)).await
+    }
+
+    async fn listing(&self, batch: &BatchName, unit: &Unit, chip: &Identity) -> Result<Listing, Failure> {
+        let (batch, unit, chip) = (batch.clone(), unit.clone(), chip.clone());
+        self.read(move |session| manifest::listing(session, &batch, &unit, &chip)).await
     }
 }

@@ -17,7 +17,7 @@ mod restore;
 mod rule;
 mod search;
 mod show;
-mod table;
+pub mod table;
 mod verify;
 mod verify_bundle;
 

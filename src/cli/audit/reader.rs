@@ -26,7 +26,7 @@ pub fn perform(
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     let data_dir = places(global).data_dir;
     let done = bootstrap::block_on(async {
-        let Some(Reading { store, history, people }) = bootstrap::open_reading(config, &data_dir)? else {
+        let Some(Reading { store, history, people, .. }) = bootstrap::open_reading(config, &data_dir)? else {
             say(&format!("there is no log in {}", data_dir.display()));
             return Ok(exit::NOTHING_DONE);
         };

@@ -71,7 +71,7 @@ pub fn spki_hash(der: &[u8]) -> Result<SpkiHash, Failure> {
     Ok(SpkiHash::of(parsed(der)?.spki))
 }
 
-fn parsed(der: &[u8]) -> Result<Fields<'_>, Failure> {
+pub(super) fn parsed(der: &[u8]) -> Result<Fields<'_>, Failure> {
     Fields::parse(der).map_err(|error| {
         Failure::new(ReasonCode::CERTIFICATE_UNREADABLE, format!("not exactly one X.509 certificate in DER: {error}"))
     })

@@ -5,6 +5,7 @@
 
 mod certificate;
 mod crl;
+mod examine;
 mod fields;
 mod key;
 mod path;
@@ -15,4 +16,5 @@ pub(super) mod tests;
 mod uid;
 
 pub use certificate::{Checked, Pin, Pins, check_certificate, check_trust, spki_hash};
-pub use signature::{scheme_for, verify_signature};
+pub use examine::{CertificateFacts, Check, Examined, Finding, Outcome, examine};
+pub use signature::{scheme_for, verify_signature, verify_under};

@@ -45,8 +45,7 @@ pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -
     let leaf = EndEntityCert::try_from(&leaf_der).map_err(|error| refuse(&error, fields, Stage::Leaf))?;
 
     let now = now.as_second();
-    let while_valid = now.min(fields.not_after).max(fields.not_before);
-    let candidates = pinned.candidates(&leaf, while_valid).map_err(|error| refuse(&error, fields, Stage::Leaf))?;
+    let candidates = pinned.signers(&leaf, fields, now)?;
     check_validity(fields, now)?;
 
     let (path, as_of) = match candidates.path(&leaf, &lists, now, now) {
@@ -73,6 +72,15 @@ pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -
     })?);
     let crls = lists.judge(&path, as_of.unwrap_or(now), now)?;
     Ok(Path { fingerprints, as_of, crls })
+}
+
+/// The first question alone.
+pub(super) fn issued(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -> Result<(), Failure> {
+    let pinned = Pinned::parse(trust)?;
+    refuse_own(der, fields, &pinned)?;
+    let der = CertificateDer::from(der);
+    let leaf = EndEntityCert::try_from(&der).map_err(|error| refuse(&error, fields, Stage::Leaf))?;
+    pinned.signers(&leaf, fields, now.as_second()).map(drop)
 }
 
 /// The profile's certificates, each known to be usable.
@@ -113,6 +121,11 @@ impl<'a> Pinned<'a> {
     pub(super) fn signs_cas(&self, authority: &Authority<'_>) -> bool {
         let name = authority.anchor.subject.as_ref();
         self.intermediates.iter().any(|other| other.anchor.subject.as_ref() != name && other.is_issued_by(name))
+    }
+
+    fn signers(&self, leaf: &EndEntityCert<'_>, fields: &Fields, now: i64) -> Result<Candidates<'_>, Failure> {
+        let while_valid = now.min(fields.not_after).max(fields.not_before);
+        self.candidates(leaf, while_valid).map_err(|error| refuse(&error, fields, Stage::Leaf))
     }
 
     /// What paths of this certificate are made of, once it is known that a pinned CA signed it.
@@ -236,7 +249,7 @@ fn refuse_own(der: &[u8], fields: &Fields, pinned: &Pinned) -> Result<(), Failur
 }
 
 /// RFC 5280 §4.1.2.5: both ends belong to the period, to the second.
-fn check_validity(fields: &Fields, now: i64) -> Result<(), Failure> {
+pub(super) fn check_validity(fields: &Fields, now: i64) -> Result<(), Failure> {
     if now < fields.not_before {
         let not_before = rfc3339(fields.not_before);
         let cause = format!("valid from {not_before}, checked at {}", rfc3339(now));

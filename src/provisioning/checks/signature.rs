@@ -7,7 +7,7 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 use super::{Checked, key};
 use crate::audit::event::SignatureScheme;
 use crate::domain::profile::KeyKind;
-use crate::domain::{Failure, ReasonCode};
+use crate::domain::{Failure, ReasonCode, SpkiHash};
 
 /// The one scheme a key of this kind is asked for.
 pub fn scheme_for(key: KeyKind) -> SignatureScheme {
@@ -26,7 +26,11 @@ pub fn scheme_for(key: KeyKind) -> SignatureScheme {
 /// `S-101`, whose cause tells a wrong length, an answer of zeros and a wrong signature apart: a module
 /// asked for the wrong mechanism has been seen to return 64 bytes of nonsense for an RSA key.
 pub fn verify_signature(checked: &Checked, message: &[u8], signature: &[u8]) -> Result<(), Failure> {
-    let kind = checked.decision.key;
+    verify_under(checked.decision.key, &checked.spki, message, signature)
+}
+
+/// The same under the key of a certificate that need not have passed any check.
+pub fn verify_under(kind: KeyKind, spki: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Failure> {
     let refuse = |cause: String| Failure::new(ReasonCode::CHIP_LACKS_KEY, cause).with("key", kind.as_str());
 
     let expected = signature_length(kind);
@@ -40,8 +44,8 @@ pub fn verify_signature(checked: &Checked, message: &[u8], signature: &[u8]) -> 
     if signature.iter().all(|byte| *byte == 0) {
         return Err(refuse(format!("the answer is {expected} bytes of zero")));
     }
-    let info = SubjectPublicKeyInfoRef::from_der(&checked.spki)
-        .map_err(|error| refuse(format!("SubjectPublicKeyInfo: {error}")))?;
+    let info =
+        SubjectPublicKeyInfoRef::from_der(spki).map_err(|error| refuse(format!("SubjectPublicKeyInfo: {error}")))?;
     let bits = info
         .subject_public_key
         .as_bytes()
@@ -50,7 +54,7 @@ pub fn verify_signature(checked: &Checked, message: &[u8], signature: &[u8]) -> 
         refuse(format!(
             "the answer does not verify under the certificate's {} key ({})",
             kind.as_str(),
-            checked.identity.spki
+            SpkiHash::of(spki)
         ))
     })
 }

@@ -58,7 +58,7 @@ fn compare(chip: Option<&ChipUid>, certified: Option<&ChipUid>) -> Result<(), Fa
 
 /// The UID in the subject's CN. Digits may be of either case; several CNs must not contradict
 /// each other.
-fn certified(subject: &Name, pattern: &regex::Regex) -> Result<ChipUid, Failure> {
+pub(super) fn certified(subject: &Name, pattern: &regex::Regex) -> Result<ChipUid, Failure> {
     const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
     let names: Vec<String> =
         subject.iter().filter(|attribute| attribute.oid == COMMON_NAME).filter_map(|cn| text(&cn.value)).collect();
