@@ -6,11 +6,13 @@
 //! shared, save where a test counts everything that is in one.
 #![allow(clippy::unwrap_used, reason = "what a test does when it is wrong is to say so and die")]
 
+mod attempts;
 mod barcode;
 mod bench;
 mod clock;
 mod commands;
 mod custody;
+mod elsewhere;
 mod faults;
 mod gate;
 #[path = "../hostile/mod.rs"]
