@@ -17,15 +17,17 @@ use lineseal::audit::RunEvent;
 use lineseal::audit::event::Purpose;
 use lineseal::domain::Step;
 use lineseal::domain::profile::KeyKind;
-use lineseal::practice::setup::{CERTIFICATE_LABEL, KEY_ID, KEY_LABEL};
-use lineseal::practice::vendor::{Validity, VendorCa};
+use lineseal::practice::setup::{CERTIFICATE_LABEL, KEY_ID, KEY_LABEL, UID_LABEL};
+use lineseal::practice::vendor::{CHIP_NAME_PREFIX, ROOT_NAME, Validity, VendorCa};
 use lineseal::runner::view::Snapshot;
+use serde_json::{Value, json};
 
 use crate::bench::{Bench, Chip, new_uid};
 use crate::gate::{Gate, gated};
 use crate::log;
 use crate::peers::Cloud;
 use crate::plant::{events, two_stations};
+use crate::program::Program;
 use crate::station::{Station, assert_outcome, outcome};
 
 fn identified(event: &RunEvent) -> bool {
@@ -261,4 +263,81 @@ async fn a_copied_certificate_at_two_stations_at_once_passes_at_none_and_blocks_
 async fn two_chips_of_one_vendor_at_two_stations_at_once_both_pass() {
     let seen = at_two_stations(|bench| [bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256)]);
     assert_eq!(seen.await, (outcomes(["PASS", "PASS"]), 2));
+}
+
+fn says(told: &str, label: &str, value: &str) {
+    let said =
+        |line: &str| line.trim_start().strip_prefix(label).is_some_and(|rest| rest.trim_start().starts_with(value));
+    assert!(told.lines().any(said), "{label} {value}: {told}");
+}
+
+/// What QA has to go by, long after the boards are gone: why it failed, and whose the identity is.
+#[tokio::test(flavor = "multi_thread")]
+async fn qa_sees_from_the_units_history_alone_why_it_failed_and_with_what_it_collides() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let genuine = bench.chip(KeyKind::EcP256);
+    let (copy, moved, rekeyed) = (bench.counterfeit(&genuine), bench.copy(&genuine), second_key(&bench, &genuine));
+    let mut station = Station::start(&bench).await;
+    for (name, chip, expected) in [
+        ("GENUINE", &genuine, "PASS"),
+        ("COPY", &copy, "FAIL S-101"),
+        ("MOVED", &moved, "FAIL S-105"),
+        ("REKEYED", &rekeyed, "FAIL S-107"),
+    ] {
+        assert_eq!(attempt(&mut bench, &mut station, name, chip).await.0, expected, "{name}");
+    }
+    let log = station.stop().await;
+    let claim = log.iter().find(|logged| logged.kind() == "claimed").unwrap();
+    let show = async |name: &str| {
+        let serial = bench.serial(name);
+        let told = Program::on(&bench, ["audit", "show", &serial]).run().await.expect(0).out;
+        let json = Program::on(&bench, ["audit", "show", &serial, "--json"]).run().await.expect(0).json().remove(0);
+        (told, json["evidence"].clone())
+    };
+
+    // A good one: asked three times, each answer verified, down to the root that the profile pins.
+    let (told, evidence) = show("GENUINE").await;
+    let asked = evidence["challenges"].as_array().unwrap();
+    let purposes: Vec<_> = asked.iter().map(|asked| asked["fields"]["purpose"].as_str().unwrap()).collect();
+    assert_eq!(purposes, ["first", "before-register", "after-connect"]);
+    assert!(asked.iter().all(|asked| asked["verified"] == true && asked["is_this_runs"] == true), "{evidence}");
+    assert!(asked.iter().all(|asked| asked["fields"]["serial"] == bench.serial("GENUINE")), "{evidence}");
+    assert_eq!((&evidence["path"][2]["root"], &evidence["path"][2]["pinned"]), (&json!(true), &json!(true)));
+    says(&told, "verified", "under the certificate's key");
+    says(&told, "is for", "this run, board, port and purpose");
+    for part in [
+        &format!("CN={ROOT_NAME},"),
+        "pinned root: the path ends here",
+        &format!("certificate {CERTIFICATE_LABEL}, key {KEY_LABEL}, UID {UID_LABEL}"),
+        "the same certificate and UID, opened in ",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+
+    // Its copy: what it answered, and that it is no answer.
+    let (told, evidence) = show("COPY").await;
+    let asked = &evidence["challenges"][0];
+    assert_eq!((&asked["verified"], &evidence["decision"]), (&json!(false), &Value::Null));
+    assert_eq!(asked["signature"].as_str().unwrap().len(), 2 * 64, "{asked}");
+    says(&told, "REFUSED", "the answer does not verify");
+    says(&told, "certificate", "read, and not proven");
+    says(&told, "subject", &format!("CN={CHIP_NAME_PREFIX}{}", genuine.uid.as_str().to_uppercase()));
+    says(&told, "SHA-256", &genuine.fingerprint());
+
+    // Its chip on another board, and another key of its chip: each side by side with the board that has it.
+    for (name, rules) in [("MOVED", &["certificate", "key", "chip-uid"][..]), ("REKEYED", &["chip-uid"])] {
+        let (told, evidence) = show(name).await;
+        let collisions = evidence["collisions"].as_array().unwrap();
+        assert_eq!(collisions.iter().map(|it| it["rule"].as_str().unwrap()).collect::<Vec<_>>(), rules);
+        for collision in collisions {
+            assert_eq!((&collision["seq"], &collision["run"]), (&json!(claim.seq), &claim.event["run"]));
+            assert_eq!(collision["serial"], bench.serial("GENUINE"));
+            assert_eq!(collision["certificate_sha256"], genuine.fingerprint());
+            assert_eq!(collision["chip_uid"], genuine.uid.as_str());
+        }
+        says(&told, "collides", &format!("chip UID is held by practice-board {}", bench.serial("GENUINE")));
+        says(&told, "since", &format!("event {} of run {}", claim.seq, claim.event["run"].as_str().unwrap()));
+        says(&told, "verified", "under the certificate's key");
+    }
+    Program::on(&bench, ["audit", "verify"]).run().await.expect(0);
 }

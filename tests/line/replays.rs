@@ -67,6 +67,10 @@ impl Token for Wire {
         self.between.noted.lock().unwrap().push(answer.clone());
         Ok(answer)
     }
+
+    async fn close(self: Box<Self>) {
+        self.chip.close().await;
+    }
 }
 
 /// The challenge with the last byte of one field changed: each is behind its length in four bytes.

@@ -14,5 +14,5 @@ mod signature;
 pub(super) mod tests;
 mod uid;
 
-pub use certificate::{Checked, Pin, Pins, check_certificate, check_trust, spki_hash};
-pub use signature::{scheme_for, verify_signature};
+pub use certificate::{Checked, Pin, Pins, Says, check_certificate, check_trust, says, spki_hash};
+pub use signature::{ANSWER, scheme_for, verify_signature};
