@@ -401,21 +401,34 @@ pub fn stop_flag() -> Arc<std::sync::atomic::AtomicBool> {
     flag
 }
 
-/// Resolves on Ctrl-C or SIGTERM.
+/// Resolves on Ctrl-C or SIGTERM, from this call on: one that comes before anybody waits is not lost.
 pub fn stop_signal() -> Pin<Box<dyn Future<Output = ()> + Send>> {
     use tokio::signal::unix::{SignalKind, signal};
-    Box::pin(async {
-        let terminate = async {
-            match signal(SignalKind::terminate()) {
-                Ok(mut stream) => {
-                    stream.recv().await;
-                }
+    let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| {
+        let stream = signal(kind);
+        async {
+            match stream {
+                Ok(mut stream) => drop(stream.recv().await),
                 Err(_) => std::future::pending().await,
             }
-        };
+        }
+    });
+    Box::pin(async {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            () = interrupt => {}
             () = terminate => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    #[tokio::test]
+    async fn a_stop_that_comes_before_anybody_waits_for_it_is_not_lost() {
+        let stop = super::stop_signal();
+        kill_process(getpid(), Signal::INT).unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(60), stop).await.unwrap();
+    }
 }

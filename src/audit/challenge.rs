@@ -32,6 +32,23 @@ impl ChallengeFacts<'_> {
     }
 }
 
+/// A challenge's fields after the first, which names its kind: run, product, serial number, port, purpose, the
+/// log's root and the random bytes. `None`: it is no challenge of this kind.
+pub fn fields(message: &[u8]) -> Option<[&[u8]; 7]> {
+    let mut rest = message;
+    let mut next = || {
+        let (length, after) = rest.split_first_chunk::<LENGTH>()?;
+        let (field, after) = after.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        rest = after;
+        Some(field)
+    };
+    if next()? != CONTEXT.as_bytes() {
+        return None;
+    }
+    let fields = [next()?, next()?, next()?, next()?, next()?, next()?, next()?];
+    rest.is_empty().then_some(fields)
+}
+
 /// Of a field's length, and of a hash.
 const LENGTH: usize = 4;
 const HASH: usize = 32;

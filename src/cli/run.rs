@@ -29,10 +29,15 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         super::remark_on_copies(&config, &output::texts(&language)?);
         let config = Arc::new(config);
         let places = places(global);
-        let station =
-            bootstrap::start_station(config, &places.data_dir, global.operator.as_deref(), global.clock_is_right)
-                .await?;
-        let followed = follow(station.handle, options.units, global.json, &language).await?;
+        // Before the station begins: whoever stops it then is answered in order, too.
+        let mut stop = bootstrap::stop_signal();
+        let station = tokio::select! {
+            started = bootstrap::start_station(
+                config, &places.data_dir, global.operator.as_deref(), global.clock_is_right,
+            ) => started?,
+            () = &mut stop => return Ok(Followed::Worked(Worst::default())),
+        };
+        let followed = follow(station.handle, stop, options.units, global.json, &language).await?;
         drop(station.lock);
         Ok(followed)
     });
@@ -46,16 +51,20 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
     }
 }
 
+/// A person's wish that it ends.
+type Stop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// How a station without a window came to its end.
-pub enum Followed {
+enum Followed {
     Worked(Worst),
     /// The start was refused, for a reason that has been said and that does not pass by itself.
     Refused,
 }
 
 /// Prints finished units until there were enough, the station ends, or a person ends it.
-pub async fn follow(
+async fn follow(
     mut handle: StationHandle,
+    mut stop: Stop,
     units: Option<u64>,
     json: bool,
     language: &Language,
@@ -64,7 +73,6 @@ pub async fn follow(
     let mut worst = Worst::default();
     let (mut begun, mut refused) = (false, false);
     let mut count = 0;
-    let mut stop = bootstrap::stop_signal();
     let mut asked = std::collections::BTreeSet::new();
     let mut notice = None;
     let mut unread = None;

@@ -105,6 +105,18 @@ pub enum CollisionRule {
     Unit,
 }
 
+impl CollisionRule {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CollisionRule::Entry => "manifest-entry",
+            CollisionRule::Certificate => "certificate",
+            CollisionRule::Key => "key",
+            CollisionRule::Uid => "chip-uid",
+            CollisionRule::Unit => "unit",
+        }
+    }
+}
+
 /// A batch that is or was open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {

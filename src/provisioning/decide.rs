@@ -235,9 +235,14 @@ fn read(run: &Run, reading: Result<Reading, Failure>, context: &Context) -> Vec<
 fn read_again(run: &Run, purpose: Purpose, reading: Result<Reading, Failure>, context: &Context) -> Vec<Effect> {
     let same = reading.and_then(|again| {
         let first = run.reading.as_ref().ok_or_else(|| changed("there is no first reading"))?;
+        let other = |cause| {
+            let uid = again.uid.as_ref().map_or("none", |uid| uid.as_str());
+            let failure = changed(cause).with("certificate", Fingerprint::of(&again.certificate));
+            Err(failure.with("chip_uid", uid))
+        };
         match () {
-            () if first.certificate != again.certificate => Err(changed("another certificate answers")),
-            () if !run.read_the_same(&again) => Err(changed("another chip UID answers")),
+            () if first.certificate != again.certificate => other("another certificate answers"),
+            () if !run.read_the_same(&again) => other("another chip UID answers"),
             () => Ok(again),
         }
     });
@@ -315,6 +320,9 @@ fn signed(
     }
 }
 
+/// The argument of a collision's failure that names, for each rule, the event that made the holder's binding.
+pub const COLLIDES: &str = "collides";
+
 pub fn collision(collisions: Vec<Collision>) -> Failure {
     let Some(worst) = collisions.iter().min_by_key(|collision| collision.rule) else {
         return Failure::new(ReasonCode::STORE_FAILED, "the store refused a claim and named no collision");
@@ -336,7 +344,8 @@ pub fn collision(collisions: Vec<Collision>) -> Failure {
             )
         })
         .collect();
-    Failure::new(code, cause.join("; ")).with("unit", &worst.unit.serial)
+    let with: Vec<String> = collisions.iter().map(|c| format!("{}@{}", c.rule.as_str(), c.seq)).collect();
+    Failure::new(code, cause.join("; ")).with("unit", &worst.unit.serial).with(COLLIDES, with.join(" "))
 }
 
 pub fn barred(unit: Option<&Unit>, why: Obstacle) -> Failure {

@@ -15,7 +15,7 @@ mod run;
 mod tests;
 mod values;
 
-pub use decide::{Context, Effect, Input, Unexpected, barred, collision, decide, serial_of, unlisted};
+pub use decide::{COLLIDES, Context, Effect, Input, Unexpected, barred, collision, decide, serial_of, unlisted};
 pub use record::UnitRecord;
 pub use run::{Illegal, Label, Run, Sealed, Stage, StepRecord, verdict_of};
 pub use values::{RegisterValues, device_variables, label_variables, register_values, variables_of};

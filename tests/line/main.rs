@@ -6,11 +6,13 @@
 //! shared, save where a test counts everything that is in one.
 #![allow(clippy::unwrap_used, reason = "what a test does when it is wrong is to say so and die")]
 
+mod attempts;
 mod barcode;
 mod bench;
 mod clock;
 mod commands;
 mod custody;
+mod elsewhere;
 mod faults;
 mod gate;
 #[path = "../hostile/mod.rs"]
@@ -20,6 +22,7 @@ mod killed;
 mod log;
 mod manifests;
 mod office;
+mod pairs;
 mod peers;
 mod people;
 mod plant;
@@ -27,6 +30,7 @@ mod plant;
 mod postgres_server;
 mod program;
 mod reading;
+mod replays;
 mod revocation;
 mod rulings;
 mod safekeeping;

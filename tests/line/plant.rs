@@ -39,7 +39,7 @@ fn mode(path: &Path, mode: u32) {
 }
 
 /// As `psql` would read it; nothing before a station has laid it out.
-fn events(database: &Database) -> Vec<Logged> {
+pub fn events(database: &Database) -> Vec<Logged> {
     let database = database.clone();
     let read = move || {
         let mut client = database.connect();
@@ -331,7 +331,7 @@ fn newest_checkpoint(data_dir: &Path) -> String {
 }
 
 /// Of one plant. Their boards come from one vendor.
-async fn two_stations(cloud: &'static Cloud) -> (Bench<'static>, Bench<'static>, Database) {
+pub async fn two_stations(cloud: &'static Cloud) -> (Bench<'static>, Bench<'static>, Database) {
     let (first, second) = (Bench::new(1, cloud).await, Bench::new(1, cloud).await);
     copy_files(&first.dir.path().join(setup::VENDOR), &second.dir.path().join(setup::VENDOR));
     let database = Postgres::shared().fresh_database();

@@ -116,7 +116,7 @@ impl<'a> Line<'a> {
     }
 }
 
-fn root(cloud: &Cloud) -> Client {
+pub fn root(cloud: &Cloud) -> Client {
     let config = aws_sdk_iot::Config::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(aws_config::Region::new(cloud.region.as_str().to_owned()))

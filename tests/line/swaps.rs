@@ -161,8 +161,13 @@ async fn chip_replaced(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_chip_behind_the_port_is_seen_when_it_is_read_again() {
-    let (record, status) = chip_replaced(proven, |bench, _| bench.chip(KeyKind::EcP256)).await;
+    let mut other = None;
+    let (record, status) = chip_replaced(proven, |bench, _| other.insert(bench.chip(KeyKind::EcP256)).clone()).await;
     assert_outcome(&record, "FAIL S-109");
+    // Which one, for QA: it may be known.
+    let other = other.unwrap();
+    assert_eq!(record.reason_args["certificate"], other.fingerprint());
+    assert_eq!(record.reason_args["chip_uid"], other.uid.as_str());
     assert_eq!(status, None, "nothing of it is in the cloud");
 }
 

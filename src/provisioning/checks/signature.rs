@@ -9,6 +9,12 @@ use crate::audit::event::SignatureScheme;
 use crate::domain::profile::KeyKind;
 use crate::domain::{Failure, ReasonCode, SpkiHash};
 
+/// The argument of a refused answer's failure that is the answer, in hexadecimal.
+pub const ANSWER: &str = "answer";
+
+/// Of an answer that is kept: twice as long as any that could be right.
+const LONGEST: usize = 1024;
+
 /// The one scheme a key of this kind is asked for.
 pub fn scheme_for(key: KeyKind) -> SignatureScheme {
     match key {
@@ -24,14 +30,17 @@ pub fn scheme_for(key: KeyKind) -> SignatureScheme {
 ///
 /// # Errors
 /// `S-101`, whose cause tells a wrong length, an answer of zeros and a wrong signature apart: a module
-/// asked for the wrong mechanism has been seen to return 64 bytes of nonsense for an RSA key.
+/// asked for the wrong mechanism has been seen to return 64 bytes of nonsense for an RSA key. The answer is
+/// among its arguments: whoever looks into it later sees whether it is an old one.
 pub fn verify_signature(checked: &Checked, message: &[u8], signature: &[u8]) -> Result<(), Failure> {
     verify_under(checked.decision.key, &checked.spki, message, signature)
 }
 
 /// The same under the key of a certificate that need not have passed any check.
 pub fn verify_under(kind: KeyKind, spki: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Failure> {
-    let refuse = |cause: String| Failure::new(ReasonCode::CHIP_LACKS_KEY, cause).with("key", kind.as_str());
+    let shown = hex::encode(&signature[..signature.len().min(LONGEST)]);
+    let refuse =
+        |cause: String| Failure::new(ReasonCode::CHIP_LACKS_KEY, cause).with("key", kind.as_str()).with(ANSWER, &shown);
 
     let expected = signature_length(kind);
     if signature.len() != expected {

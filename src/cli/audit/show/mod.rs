@@ -1,6 +1,7 @@
 //! `lineseal audit show`: a unit's whole history, one run, or one event.
 
 mod event;
+mod evidence;
 mod history;
 mod run;
 

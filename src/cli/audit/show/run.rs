@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::labels::{bytes, field, fields, heading, reason, time, word};
+use super::super::labels::{field, fields, heading, reason, time, word};
 use super::super::reader::Reader;
-use crate::audit::event::{CrlFacts, Decision, Purpose, Standing, TargetRecord, TokenFacts};
-use crate::audit::{Body, LineEvent, RunEvent};
+use super::evidence;
+use crate::audit::event::{Standing, TargetRecord};
+use crate::audit::{Body, RunEvent};
 use crate::domain::{Failure, Fingerprint, OperatorRef, ReasonCode, Verdict};
 use crate::ports::{Logged, RunLog};
 use crate::provisioning::{Run, UnitRecord};
@@ -18,8 +19,7 @@ pub async fn tell(reader: &mut Reader, log: &RunLog, language: &Language) -> Res
     place(reader, log, &run).await?;
     steps(&run);
     outcome(&run, language);
-    let path = path(reader, &run).await?;
-    chip(log, &run, path);
+    evidence::of(reader, log, &run).await?.tell();
     claim(log, &run);
     targets(log, &run);
     if let Some(slip) = run.slip {
@@ -48,7 +48,8 @@ pub async fn json_of(reader: &mut Reader, log: &RunLog) -> Result<Value, Failure
         .iter()
         .map(|logged| json!({ "seq": logged.receipt.seq, "leaf": logged.receipt.leaf.to_hex(), "event": logged.event.to_json().unwrap_or_default() }))
         .collect();
-    let more = json!({ "kind": "run", "people": people, "events": events });
+    let evidence = evidence::of(reader, log, &run).await?.json();
+    let more = json!({ "kind": "run", "people": people, "evidence": evidence, "events": events });
     let record = UnitRecord::of(&run).and_then(|record| serde_json::to_value(record).ok());
     let mut object = record.unwrap_or_else(|| {
         json!({
@@ -151,86 +152,6 @@ fn outcome(run: &Run, language: &Language) {
         field("reason", reason(failure, language));
         field("for QA", reasons().text(language, failure).qa);
         field("cause", &failure.cause);
-    }
-}
-
-/// Leaf first, the pinned CA last; the issuers with the event that keeps them.
-async fn path(reader: &Reader, run: &Run) -> Result<Vec<String>, Failure> {
-    let mut path = Vec::new();
-    for (at, fingerprint) in run.decision.iter().flat_map(|decision| &decision.path).enumerate() {
-        let kept = match at {
-            0 => None,
-            _ => reader.history.event(LineEvent::pinned_as(fingerprint.as_bytes())).await?,
-        };
-        let kept = kept.map(|logged| format!("  in event {}", logged.receipt.seq)).unwrap_or_default();
-        path.push(format!("{fingerprint}{kept}"));
-    }
-    Ok(path)
-}
-
-fn chip(log: &RunLog, run: &Run, path: Vec<String>) {
-    if let Some(reading) = &run.reading {
-        let fingerprint = Fingerprint::of(&reading.certificate);
-        match &run.decision {
-            Some(decision) => certificate(&fingerprint, decision, path),
-            None => {
-                field("certificate", "read, and not proven");
-                field("  SHA-256", fingerprint);
-            }
-        }
-        if let Some(uid) = &reading.uid {
-            field("chip UID", uid);
-        }
-        let TokenFacts { manufacturer, token_model, token_serial, token_label, .. } = &reading.token;
-        let TokenFacts { module, module_version, certificate_found_as, open_ms, read_ms, .. } = &reading.token;
-        let token = [&**manufacturer, token_model, token_serial, token_label].join(" ");
-        let found = format!("certificate {certificate_found_as}, opened in {open_ms} ms, read in {read_ms} ms");
-        let said = [token, format!("{module} {module_version}"), found].map(|facts| facts.trim().to_owned());
-        fields("token", said.into_iter().filter(|facts| !facts.is_empty()));
-    }
-    for event in run_events(log) {
-        match event {
-            RunEvent::ChallengeMade { purpose, challenge } => {
-                field("challenge", purpose_of(*purpose));
-                bytes("  bytes", challenge);
-            }
-            RunEvent::ChallengeAnswered { signature, scheme, .. } => {
-                bytes("  signature", signature);
-                field("  scheme", word(scheme));
-            }
-            _ => {}
-        }
-    }
-}
-
-fn certificate(fingerprint: &Fingerprint, decision: &Decision, path: Vec<String>) {
-    field("certificate", &decision.subject);
-    field("  issuer", &decision.issuer);
-    field("  serial", &decision.serial);
-    field("  valid", format!("{} to {}", decision.not_before, decision.not_after));
-    field("  SHA-256", fingerprint);
-    field("  key", word(&decision.key));
-    field("  SPKI SHA-256", decision.spki);
-    if let Some(uid) = &decision.uid_in_certificate {
-        field("  UID in it", uid);
-    }
-    fields("  path", path);
-    if let Some(moment) = &decision.path_as_of {
-        field("  path as of", format!("{moment}: an intermediate has expired, which the profile accepts"));
-    }
-    fields("  not revoked", decision.crls.iter().map(revocation_list));
-}
-
-fn revocation_list(crl: &CrlFacts) -> String {
-    let number = crl.number.as_deref().unwrap_or("-");
-    format!("list {number} of {}, {}, SHA-256 {}", crl.issuer, crl.this_update, crl.sha256)
-}
-
-fn purpose_of(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::First => "to prove the chip",
-        Purpose::BeforeRegister => "once more, before registering",
-        Purpose::AfterConnect => "once more, before the verdict",
     }
 }
 

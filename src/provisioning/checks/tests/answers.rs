@@ -4,7 +4,7 @@ use aws_lc_rs::signature;
 
 use super::forge::Key;
 use super::*;
-use crate::audit::challenge::{ChallengeFacts, challenge};
+use crate::audit::challenge::{ChallengeFacts, challenge, fields};
 use crate::audit::event::{Purpose, SignatureScheme};
 use crate::domain::{PortPath, RunId, Unit};
 use crate::provisioning::checks::{scheme_for, verify_signature};
@@ -204,4 +204,15 @@ fn the_challenge_is_what_the_log_promises() {
         expected.extend(field);
     }
     assert_eq!(message, expected);
+    let told = fields(&message).unwrap();
+    assert_eq!(told[1..5], [b"gw".as_slice(), b"A1", b"p", b"before-register"]);
+    assert_eq!(
+        (told[0], told[5], told[6]),
+        (run('1').as_uuid().as_bytes().as_slice(), &[0xaa; 32][..], &[0xbb; 32][..])
+    );
+    // Nothing else is taken for one.
+    for other in [&message[1..], &message[..message.len() - 1], &[message.as_slice(), &[0]].concat(), &[0xff; 300], &[]]
+    {
+        assert_eq!(fields(other), None);
+    }
 }
