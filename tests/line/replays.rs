@@ -7,7 +7,7 @@ use lineseal::adapters::pkcs11::WorkerTokens;
 use lineseal::audit::event::{Reading, SignatureScheme};
 use lineseal::domain::Failure;
 use lineseal::domain::profile::KeyKind;
-use lineseal::ports::{Token, TokenAccess, Tokens};
+use lineseal::ports::{Contents, Token, TokenAccess, Tokens};
 
 use crate::bench::{Bench, Chip};
 use crate::log;
@@ -66,6 +66,10 @@ impl Token for Wire {
         let answer = self.chip.sign(message, scheme).await?;
         self.between.noted.lock().unwrap().push(answer.clone());
         Ok(answer)
+    }
+
+    async fn contents(&mut self) -> Result<Contents, Failure> {
+        self.chip.contents().await
     }
 
     async fn close(self: Box<Self>) {
