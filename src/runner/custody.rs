@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::log::LogWriter;
-use crate::audit::LineEvent;
 use crate::audit::event::LogKeyRole;
 use crate::audit::note::VerifierKey;
+use crate::audit::{LineEvent, TreeHead};
 use crate::domain::{EventId, Failure, KeyName, ReasonCode, StationName};
 use crate::ports::{CheckpointPlace, Checkpoints, HighWaterMark, History, LogKey, LogSigner};
 
@@ -17,6 +19,8 @@ pub struct Custody {
     pub signer: Arc<dyn LogSigner>,
     pub places: Vec<Arc<dyn CheckpointPlace>>,
     pub mark: Arc<dyn HighWaterMark>,
+    /// The newest head of the log that this process has seen; see [`rollback::head`](super::rollback::head).
+    pub seen: Arc<Mutex<Option<TreeHead>>>,
     /// The name that the configuration gives the log.
     pub origin: Option<KeyName>,
 }

@@ -61,15 +61,19 @@ impl<'a> Copied<'a> {
         self.bench.data_dir().join("lineseal.db")
     }
 
-    /// The supervisor's word on the log as it stands, from another process than the station's.
     async fn rule(&self) {
-        let (log, custody) = self.by_hand().await;
-        let found = rollback::found(&log.station, &custody).await.unwrap();
-        let reason = FreeText { id: uuid::Uuid::nil(), text_sha256: "0".repeat(64) };
-        let ruling = found.ruling().expect("something to rule on");
-        let (second, evidence, references) = (None, Vec::new(), Vec::new());
-        log.line(LineEvent::Ruled { ruling, second, persons: None, reason, evidence, references }).await.unwrap();
+        rule(&self.config, &self.bench.data_dir()).await;
     }
+}
+
+/// The supervisor's word on the log as it stands, from another process than the station's.
+pub async fn rule(config: &Config, data_dir: &Path) {
+    let (log, custody) = bootstrap::open_kept_log(config, data_dir, Some("supervisor")).await.unwrap();
+    let found = rollback::found(&log.station, &custody).await.unwrap();
+    let reason = FreeText { id: uuid::Uuid::nil(), text_sha256: "0".repeat(64) };
+    let ruling = found.ruling().expect("something to rule on");
+    let (second, evidence, references) = (None, Vec::new(), Vec::new());
+    log.line(LineEvent::Ruled { ruling, second, persons: None, reason, evidence, references }).await.unwrap();
 }
 
 /// Smallest first.
@@ -82,7 +86,7 @@ fn copies_in(folder: &Path) -> Vec<SignedCheckpoint> {
     copies
 }
 
-fn refused(snapshot: &Snapshot, code: ReasonCode) -> bool {
+pub fn refused(snapshot: &Snapshot, code: ReasonCode) -> bool {
     let is = |state: &LaneState| matches!(state, LaneState::Refused { failure } if failure.code == code);
     snapshot.lanes.iter().any(|lane| is(&lane.state))
 }
@@ -97,7 +101,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     panic!("{what} was not seen within a minute");
 }
 
-fn labels(bench: &Bench<'_>) -> usize {
+pub fn labels(bench: &Bench<'_>) -> usize {
     let zpl = |entry: &std::io::Result<std::fs::DirEntry>| {
         entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "zpl")
     };

@@ -26,6 +26,7 @@ mod plant;
 #[path = "../peers/postgres.rs"]
 mod postgres_server;
 mod program;
+mod put_back;
 mod reading;
 mod revocation;
 mod rulings;
