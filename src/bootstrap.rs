@@ -318,6 +318,7 @@ fn custody(config: &Config, data_dir: &Path, store: &Arc<LogStore>, bucket: Opti
         signer: signer(config, data_dir),
         places: places(config, data_dir, bucket),
         mark: Arc::new(MarkFile::of(data_dir)),
+        seen: Arc::default(),
         origin: config.log.origin.clone(),
     }
 }

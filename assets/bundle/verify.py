@@ -175,16 +175,22 @@ def root_of(event, index, size, path, what):
     return node
 
 
-def check_event(files, seq, checkpoint):
-    note, size, root = checkpoint
-    name = f"proofs/{seq}.tlog-proof"
-    head, separator, rest = text(files, name).partition("\n\n")
+def parse_proof(files, seq, name):
+    """(path, checkpoint) of a C2SP tlog-proof."""
+    head, separator, note = text(files, name).partition("\n\n")
     lines = head.split("\n")
     need(separator and lines[0] == "c2sp.org/tlog-proof@v1" and len(lines) >= 2, f"{name}: not a proof")
     need(lines[1] == f"index {seq}", f"{name}: for another event")
-    need(rest == note, f"{name}: does not belong to checkpoint.txt")
     path = [unbase64(line, name) for line in lines[2:]]
     need(all(len(hash_) == 32 for hash_ in path), f"{name}: not a proof")
+    return path, note
+
+
+def check_event(files, seq, checkpoint):
+    note, size, root = checkpoint
+    name = f"proofs/{seq}.tlog-proof"
+    path, own = parse_proof(files, seq, name)
+    need(own == note, f"{name}: does not belong to checkpoint.txt")
     need(f"events/{seq}.json" in files, f"events/{seq}.json is missing")
     event = files[f"events/{seq}.json"]
     need(root_of(event, seq, size, path, name) == root, f"events/{seq}.json: not what the log has at {seq}")
@@ -192,6 +198,21 @@ def check_event(files, seq, checkpoint):
         return event, json.loads(event)
     except ValueError:
         raise Wrong(f"events/{seq}.json: not JSON") from None
+
+
+def check_rotation(files, seq, event, origin):
+    """(old key, new key): the old one signed a checkpoint that has the event by which it was replaced."""
+    name = f"rotations/{seq}.tlog-proof"
+    path, note = parse_proof(files, seq, name)
+    body, signatures = parse_note(note)
+    named, size, root = parse_checkpoint(body)
+    need(named == origin, f"{name}: of another log")
+    bytes_, told = event
+    kind = (told["event"], told["role"])
+    need(kind == ("log-key-added", "station"), f"{name}: events/{seq}.json replaces no key")
+    need(signed(body, signatures, parse_key(told["replaces"])), f"{name}: the key that was replaced did not sign it")
+    need(root_of(bytes_, seq, size, path, name) == root, f"{name}: not what the log has at {seq}")
+    return told["replaces"], told["key"]
 
 
 def ecdsa_der(signature):
@@ -338,8 +359,6 @@ def check(folder, pinned):
         expected[f"keys/{key[1]}.vkey"] = f"{vkey}\n".encode()
         expected[f"keys/{key[1]}.pem"] = pem(key[2])
     need(manifest["keys"], "bundle.json: no key")
-    counted = [vkey for vkey in pinned if signed(body, signatures, parse_key(vkey))]
-    need(counted or not pinned, "none of the keys given with --key signed checkpoint.txt")
 
     events = []
     for seq in manifest["events"]:
@@ -348,6 +367,20 @@ def check(folder, pinned):
         events.append((seq, *check_event(files, seq, (note, size, root))))
         expected[f"events/{seq}.json"] = files[f"events/{seq}.json"]
         expected[f"proofs/{seq}.tlog-proof"] = files[f"proofs/{seq}.tlog-proof"]
+    trusted, rotations = list(pinned), []
+    for seq in sorted(manifest.get("rotations", [])):
+        event = [(bytes_, told) for other, bytes_, told in events if other == seq]
+        need(event, f"rotations/{seq}.tlog-proof: events/{seq}.json is missing")
+        old, new = check_rotation(files, seq, event[0], origin)
+        expected[f"rotations/{seq}.tlog-proof"] = files[f"rotations/{seq}.tlog-proof"]
+        if old in trusted:
+            trusted.append(new)
+            rotations.append(seq)
+    given = [vkey for vkey in pinned if signed(body, signatures, parse_key(vkey))]
+    counted = given or [vkey for vkey in trusted if signed(body, signatures, parse_key(vkey))]
+    replaced = [told for _, _, told in events if told.get("event") == "log-key-added" and told.get("replaces") in trusted]
+    hint = f" (replaced by {replaced[-1]['key']}: have that confirmed on another way)" if replaced else ""
+    need(counted or not pinned, f"none of the keys given with --key signed checkpoint.txt{hint}")
     made, answers = evidence(sorted((seq, event) for seq, _, event in events))
     expected.update(made)
     for name in sorted(expected):
@@ -374,8 +407,11 @@ def check(folder, pinned):
         say(f"{disclosure['sha256']}: {shown}")
     for vkey in counted or manifest["keys"]:
         say(f"signed by: {vkey}")
-    if counted:
+    if given:
         say("OK: everything holds, under a key that you gave.")
+    elif counted:
+        by = ", ".join(str(seq) for seq in rotations)
+        say(f"OK: everything holds, under a successor of a key that you gave (which signed for it: event {by}).")
     else:
         say("OK: everything holds, if the keys above are whose you think. They came with the bundle: compare them.")
 

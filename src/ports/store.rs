@@ -175,8 +175,8 @@ pub trait AuditStore: Send + Sync {
     async fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
     /// The same for a run that goes on, by a writer that knows it up to event `known`. L-531 where the
-    /// run has moved on since, L-532 where a label would be owed that another run of the unit has; nothing
-    /// is written then. Events that the log holds already are read back whatever came after them.
+    /// run has moved on since, L-521 where the log has it no further than before that event, L-532 where a
+    /// label would be owed that another run of the unit has; nothing is written then. Events that the log holds already are read back whatever came after them.
     async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
     /// Binds, or says what it collides with (design of the substitution rules: fingerprint, SPKI and

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::log::LogWriter;
-use crate::audit::LineEvent;
+use super::rollback;
 use crate::audit::event::LogKeyRole;
-use crate::audit::note::VerifierKey;
+use crate::audit::note::{Checkpoint, SignedCheckpoint, VerifierKey};
+use crate::audit::{LineEvent, TreeHead};
 use crate::domain::{EventId, Failure, KeyName, ReasonCode, StationName};
-use crate::ports::{CheckpointPlace, Checkpoints, HighWaterMark, History, LogKey, LogSigner};
+use crate::ports::{CheckpointPlace, Checkpoints, HighWaterMark, History, LogKey, LogSigner, StoredCheckpoint};
 
 /// One of each port.
 #[derive(Clone)]
@@ -17,6 +20,8 @@ pub struct Custody {
     pub signer: Arc<dyn LogSigner>,
     pub places: Vec<Arc<dyn CheckpointPlace>>,
     pub mark: Arc<dyn HighWaterMark>,
+    /// The newest head of the log that this process has seen; see [`rollback::head`](super::rollback::head).
+    pub seen: Arc<Mutex<Option<TreeHead>>>,
     /// The name that the configuration gives the log.
     pub origin: Option<KeyName>,
 }
@@ -75,6 +80,17 @@ impl Keys {
         ours.next_back().map(|(key, _)| key)
     }
 
+    /// The key of a station with this public half, and the event that replaced it.
+    fn replaced(&self, public: Option<&[u8; 32]>) -> Option<(&VerifierKey, u64)> {
+        let (key, known) = self.stations().find(|(key, _)| Some(key.public()) == public)?;
+        Some((key, known.replaced_seq?))
+    }
+
+    /// Those that no other has replaced.
+    pub(super) fn in_force(&self) -> Vec<VerifierKey> {
+        self.stations().filter(|(_, known)| known.replaced_seq.is_none()).map(|(key, _)| key.clone()).collect()
+    }
+
     /// Another station's, or its own of before.
     fn owner(&self, public: &[u8; 32]) -> Option<&StationName> {
         self.stations().find(|(key, _)| key.public() == public).map(|(_, known)| &known.station)
@@ -107,7 +123,7 @@ pub async fn open_log(log: &LogWriter, custody: &Custody) -> Result<VerifierKey,
     {
         // A rotation ended between the log and the file, or is just being made.
         if custody.signer.successor().await?.as_ref() == Some(known.public()) {
-            succeed(custody, known.public()).await?;
+            hand_over(custody, &keys, known.public()).await?;
         }
         public = custody.signer.public().await?;
     }
@@ -167,9 +183,39 @@ pub async fn rotate_key(log: &LogWriter, custody: &Custody) -> Result<VerifierKe
     log.line(LineEvent::LogKeyAdded { key: text, role: LogKeyRole::Station, replaces }).await?;
     if waits {
         // Should the power fail before this, the next start does it.
-        succeed(custody, key.public()).await?;
+        hand_over(custody, &custody.keys().await?, key.public()).await?;
     }
     Ok(key)
+}
+
+/// The key that is here signs, as its last, that the log has another in its place; then that takes it.
+/// Whoever knows a replaced key alone, an auditor say, comes from it to its successor by that.
+async fn hand_over(custody: &Custody, keys: &Keys, successor: &[u8; 32]) -> Result<(), Failure> {
+    if let Some((old, seq)) = keys.replaced(custody.signer.public().await?.as_ref())
+        && let Err(failure) = sign_replaced(custody, old, seq).await
+    {
+        tracing::warn!(%failure, "the replaced key did not sign for its successor: whoever knows it alone is to be told");
+    }
+    succeed(custody, successor).await
+}
+
+async fn sign_replaced(custody: &Custody, old: &VerifierKey, seq: u64) -> Result<(), Failure> {
+    let size = seq + 1;
+    let signed = sign(custody, old, TreeHead { size, root: rollback::root(&*custody.history, size).await? }).await?;
+    custody.checkpoints.keep(&StoredCheckpoint { size, note: signed.to_string() }).await
+}
+
+/// The checkpoint of `head`, which may have signatures already, with this key's.
+pub(super) async fn sign(custody: &Custody, key: &VerifierKey, head: TreeHead) -> Result<SignedCheckpoint, Failure> {
+    let text = Checkpoint::new(key.name().clone(), head);
+    let signature = custody.signer.sign(text.to_string().as_bytes()).await?;
+    let stored = custody.history.checkpoints(head.size, 1).await?;
+    let stored = stored.first().and_then(|stored| stored.note.parse::<SignedCheckpoint>().ok());
+    let signed = match stored.filter(|stored| *stored.checkpoint() == text) {
+        Some(mut stored) => stored.attach_cosignature(key, &signature).map(|()| stored),
+        None => SignedCheckpoint::attach(text, key, &signature),
+    };
+    signed.map_err(unusable)
 }
 
 /// The successor, which is `public`, takes the key's place, unless another process has just seen to it.

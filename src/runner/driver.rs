@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::custody::Custody;
 use super::equipment::Equipment;
@@ -31,9 +31,6 @@ pub struct Shared {
     pub custody: Custody,
     pub practice: bool,
     pub presence: Arc<Presence>,
-    /// Held while the mark is compared with the log and raised: what one lane has just marked is compared
-    /// with what the next one finds.
-    pub marking: Arc<Mutex<()>>,
     /// How long after an I/O error the system may still list a board that is gone.
     pub grace: Duration,
     pub looks: watch::Receiver<Looks>,
@@ -50,7 +47,6 @@ impl Shared {
             custody: equipment.custody.clone(),
             practice: config.station.practice,
             presence: Arc::new(Presence::default()),
-            marking: Arc::new(Mutex::new(())),
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
             looks,
         }
@@ -70,10 +66,10 @@ impl Shared {
         Ok(obstacle.map_or(input, Input::Barred))
     }
 
-    /// The log goes on from the mark, and the mark is at the log's head, and on disk.
-    async fn raise_the_mark(&self) -> Result<(), Failure> {
-        let _one = self.marking.lock().await;
+    /// The log goes on from the mark and has what was just written, and the mark is at its head, on disk.
+    async fn raise_the_mark(&self, written: Receipt) -> Result<(), Failure> {
         let head = rollback::goes_on(&self.log.station, &self.custody).await?;
+        rollback::has(&self.custody, head, written).await?;
         self.custody.mark.raise(head).await.map(drop)
     }
 }
@@ -148,8 +144,8 @@ async fn begin(shared: &Shared, started: RunEvent) -> Result<Run, Failure> {
     Run::begin(first).map_err(defect)
 }
 
-fn is_pass(body: &Body) -> bool {
-    matches!(body, Body::Run(RunEvent::Sealed { verdict: Verdict::Pass, .. }))
+fn is_verdict(logged: &Logged) -> bool {
+    matches!(logged.event.body, Body::Run(RunEvent::Sealed { .. }))
 }
 
 fn defect(error: impl std::fmt::Display) -> Failure {
@@ -239,7 +235,8 @@ impl Driver {
 
     async fn until_finished(&mut self, mut input: Input) -> Result<(), Failure> {
         loop {
-            let head = self.shared.log.store.head().await?;
+            // Also here: a run whose claim or proof the log has lost comes to no verdict.
+            let head = rollback::head(&self.shared.custody).await?;
             if comes_to_a_verdict(&self.run, &input) {
                 self.see_earlier_label().await?;
             }
@@ -304,10 +301,10 @@ impl Driver {
             envelopes.push(event);
         }
         let recorded = self.shared.log.append_to(&self.run, envelopes).await?;
-        if recorded.iter().any(|logged| is_pass(&logged.event.body)) {
-            // No database that is put back later takes back what was shown: the mark is on disk before
-            // this run, and whoever draws it, knows of its PASS.
-            self.shared.raise_the_mark().await?;
+        if let Some(verdict) = recorded.iter().find(|logged| is_verdict(logged)) {
+            // No database that is put back later takes back what was shown, be it a PASS or the lock of a
+            // FAIL: the mark is on disk before this run, and whoever draws it, knows of its verdict.
+            self.shared.raise_the_mark(verdict.receipt).await?;
         }
         for logged in recorded {
             self.run.apply(&logged).map_err(defect)?;

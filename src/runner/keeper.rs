@@ -1,5 +1,6 @@
 //! Makes checkpoints while the log grows, keeps them with the log, and copies them to every place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,25 +8,27 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until, timeout};
 
-use super::custody::{Custody, open_log};
+use super::custody::{Custody, open_log, sign};
 use super::log::LogWriter;
 use super::rollback;
 use super::view::{Copies, CopyPlace, Health};
+use crate::audit::LineEvent;
 use crate::audit::event::LogKeyRole;
-use crate::audit::note::{Checkpoint, NoteKey, SignedCheckpoint, VerifierKey};
-use crate::audit::{LineEvent, TreeHead};
+use crate::audit::note::{NoteKey, SignedCheckpoint};
 use crate::domain::{Failure, ReasonCode, StationName};
 use crate::ports::{CheckpointPlace, StoredCheckpoint};
 
 /// A copy that failed is tried again after this, and later after ever longer pauses.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// At the end every place gets this long for the last copy.
+/// At the end the last checkpoint may take this long, and so may its copies.
 const FAREWELL: Duration = Duration::from_secs(20);
 
 /// The task beside a station that works.
 pub struct Keeper {
-    orders: mpsc::Sender<Order>,
+    /// What is in the log now is worth a checkpoint.
+    soon: mpsc::Sender<()>,
+    end: oneshot::Sender<oneshot::Sender<()>>,
     copies: watch::Receiver<Copies>,
     doubts: mpsc::Receiver<Failure>,
     task: JoinHandle<()>,
@@ -39,25 +42,20 @@ pub enum News {
     Doubt(Failure),
 }
 
-enum Order {
-    /// A batch was closed: what is in the log now is worth a checkpoint.
-    Now,
-    Finish(oneshot::Sender<()>),
-}
-
 impl Keeper {
     /// Begins; `every`: the time between two checkpoints of a log that grows.
     pub fn start(log: LogWriter, custody: Custody, every: Duration) -> Self {
-        let (orders, order_receiver) = mpsc::channel(4);
+        let (soon, wishes) = mpsc::channel(1);
+        let (end, ends) = oneshot::channel();
         let (sender, copies) = watch::channel(Copies::unknown(&custody));
         let (doubter, doubts) = mpsc::channel(1);
-        let task = tokio::spawn(work(log, custody, every, order_receiver, sender, doubter));
-        Self { orders, copies, doubts, task }
+        let task = tokio::spawn(work(log, custody, every, (wishes, ends), sender, doubter));
+        Self { soon, end, copies, doubts, task }
     }
 
     pub fn checkpoint_soon(&self) {
         // A full queue holds this very wish already.
-        let _ = self.orders.try_send(Order::Now);
+        let _ = self.soon.try_send(());
     }
 
     pub async fn news(&mut self) -> News {
@@ -71,7 +69,7 @@ impl Keeper {
     /// The last checkpoint, copied everywhere or as long as that may take; then how the copies are.
     pub async fn finish(self) -> Copies {
         let (done, finished) = oneshot::channel();
-        if self.orders.send(Order::Finish(done)).await.is_ok() {
+        if self.end.send(done).is_ok() {
             let _ = finished.await;
         }
         self.task.abort();
@@ -145,8 +143,11 @@ async fn checkpoint(log: &LogWriter, custody: &Custody) -> Result<Option<StoredC
         let key = open_log(log, custody).await?;
         // Whoever signed a log that was put back would vouch for two.
         let head = rollback::goes_on(&log.station, custody).await?;
-        let latest = custody.history.latest_checkpoint().await?;
-        if let Some(latest) = latest.filter(|latest| latest.size == head.size) {
+        let latest = custody.history.latest_checkpoint().await?.filter(|latest| latest.size == head.size);
+        // One that only a replaced key has signed says no more than that it was replaced.
+        let in_force = custody.keys().await?.in_force();
+        let signed = |note: &str| note.parse::<SignedCheckpoint>().is_ok_and(|it| it.verify(&in_force).is_ok());
+        if let Some(latest) = latest.filter(|latest| signed(&latest.note)) {
             return Ok(Some(latest));
         }
         if head.size == 0 {
@@ -167,13 +168,6 @@ async fn checkpoint(log: &LogWriter, custody: &Custody) -> Result<Option<StoredC
 /// A person rotates a key once; that the next try meets another rotation is no accident.
 const ROTATIONS: usize = 3;
 
-async fn sign(custody: &Custody, key: &VerifierKey, head: TreeHead) -> Result<SignedCheckpoint, Failure> {
-    let text = Checkpoint::new(key.name().clone(), head);
-    let signature = custody.signer.sign(text.to_string().as_bytes()).await?;
-    SignedCheckpoint::attach(text, key, &signature)
-        .map_err(|error| Failure::new(ReasonCode::LOG_KEY, error.to_string()))
-}
-
 /// To every place at once; what failed.
 async fn copy(station: &StationName, custody: &Custody, checkpoint: &StoredCheckpoint) -> Vec<Failure> {
     let mut copies = JoinSet::new();
@@ -188,7 +182,7 @@ async fn work(
     log: LogWriter,
     custody: Custody,
     every: Duration,
-    mut orders: mpsc::Receiver<Order>,
+    (mut wishes, mut ends): (mpsc::Receiver<()>, oneshot::Receiver<oneshot::Sender<()>>),
     out: watch::Sender<Copies>,
     doubts: mpsc::Sender<Failure>,
 ) {
@@ -203,35 +197,48 @@ async fn work(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let farewell = loop {
         tokio::select! {
+            done = &mut ends => break done.ok(),
             _ = tick.tick() => {}
-            order = orders.recv() => match order {
-                Some(Order::Now) => {}
-                Some(Order::Finish(done)) => break Some(done),
-                None => break None,
-            },
+            Some(()) = wishes.recv() => {}
             Some((number, outcome)) = tells.recv() => {
                 state.places[number] = Some(outcome);
                 out.send_replace(state.picture(&custody));
                 continue;
             }
         }
-        state.made = make(&log, &custody, &newest).await;
+        state.made = tokio::select! {
+            made = make(&log, &custody, &newest) => made,
+            // Whatever keeps this one from being made has the last one's time and no more.
+            done = &mut ends => break done.ok(),
+        };
         if let Some(doubt) = state.made.as_ref().err().filter(|failure| rollback::blocks(failure)) {
             // One that has not been heard yet says the same.
             let _ = doubts.try_send(doubt.clone());
         }
         out.send_replace(state.picture(&custody));
     };
-    state.made = make(&log, &custody, &newest).await;
+    let late = |what: String| Failure::new(ReasonCode::COPY_FAILED, format!("{what} within {} s", FAREWELL.as_secs()));
+    state.made = timeout(FAREWELL, make(&log, &custody, &newest))
+        .await
+        .unwrap_or_else(|_| Err(late("the last checkpoint was not made".to_owned())));
     // Each copier tries the last one at least once, and ends.
     drop((newest, told));
+    let mut waiting: BTreeSet<usize> = (0..custody.places.len()).collect();
     let last = async {
-        while let Some((number, outcome)) = tells.recv().await {
-            state.places[number] = Some(outcome);
+        loop {
+            tokio::select! {
+                Some((number, outcome)) = tells.recv() => state.places[number] = Some(outcome),
+                Some(Ok(number)) = copiers.join_next() => { waiting.remove(&number); }
+                else => break,
+            }
         }
     };
     if timeout(FAREWELL, last).await.is_err() {
-        state.made = Err(Failure::new(ReasonCode::COPY_FAILED, "a place took the last checkpoint's copy too slowly"));
+        for number in waiting {
+            let name = custody.places[number].name();
+            let late = late(format!("{name}: the last checkpoint was not copied")).with("place", name);
+            state.places[number] = Some(Err(late));
+        }
     }
     for failure in state.failures() {
         tracing::error!(%failure, "the last checkpoint");
@@ -289,14 +296,15 @@ impl State {
     }
 }
 
-/// Copies the newest checkpoint to one place, again and again until it is there or a newer one is made.
+/// Copies the newest checkpoint to one place, again and again until it is there or a newer one is made;
+/// says which place that was.
 async fn copier(
     number: usize,
     station: StationName,
     place: Arc<dyn CheckpointPlace>,
     mut newest: watch::Receiver<Option<Arc<StoredCheckpoint>>>,
     told: mpsc::Sender<(usize, Result<bool, Failure>)>,
-) {
+) -> usize {
     let mut failed: Option<(Instant, Duration)> = None;
     loop {
         let again = async {
@@ -327,11 +335,11 @@ async fn copier(
                 }
             };
             if told.send((number, outcome)).await.is_err() {
-                return;
+                return number;
             }
         }
         if over {
-            return;
+            return number;
         }
     }
 }

@@ -8,9 +8,10 @@ use super::log::LogWriter;
 use crate::audit::bundle::{self, BundleError, Contents, Disclosure, ProvenEvent};
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
 use crate::audit::proof::{ProveError, prove_inclusion};
+use crate::audit::tlog_proof::TlogProof;
 use crate::audit::{Body, Event, LineEvent, RunEvent, TreeHead};
 use crate::domain::{Bytes, Failure, OperatorRef, ReasonCode, RunId, Sha256, Unit};
-use crate::ports::{History, Logged, People, StoredCheckpoint};
+use crate::ports::{History, LogKey, Logged, People, StoredCheckpoint};
 
 /// What is to be proven.
 #[derive(Debug, Clone)]
@@ -63,9 +64,10 @@ pub async fn prove(
     for (seq, bytes) in seqs.iter().zip(history.leaves(&seqs).await?) {
         events.push(ProvenEvent { seq: *seq, bytes, proof: inclusion(history, *seq, head.size).await? });
     }
+    let rotations = signed_rotations(history, head.size).await?;
     let disclosures = disclosures(people, own.iter().map(|logged| &logged.event), wanted.with_texts).await?;
     let (made_by, unit, count) = (made_by.to_owned(), wanted.unit.clone(), events.len());
-    let contents = Contents { made_by, unit, events, checkpoint, keys, disclosures };
+    let contents = Contents { made_by, unit, events, checkpoint, keys, rotations, disclosures };
     let files = bundle::write(&contents).map_err(|error: BundleError| broken(error.in_full()))?;
     Ok(Proven { files, events: count, head, uncopied })
 }
@@ -121,6 +123,32 @@ async fn names_of_the_log(history: &dyn History) -> Result<Vec<u64>, Failure> {
         seqs.extend(named.iter().filter(|(logged, _)| is_name(&logged.event)).map(|(logged, _)| logged.receipt.seq));
     }
     Ok(seqs)
+}
+
+/// Rotations of the first `size` events that the key which was replaced signed for itself.
+async fn signed_rotations(history: &dyn History, size: u64) -> Result<Vec<TlogProof>, Failure> {
+    let mut rotations = Vec::new();
+    for key in history.keys().await? {
+        if let Some((seq, checkpoint)) = rotation(history, &key).await?.filter(|(seq, _)| *seq < size) {
+            let hashes = inclusion(history, seq, checkpoint.checkpoint().head().size).await?;
+            rotations.push(TlogProof { extra: None, index: seq, hashes, checkpoint });
+        }
+    }
+    rotations.sort_by_key(|proof| proof.index);
+    Ok(rotations)
+}
+
+/// The event that replaced `key`, and the checkpoint by which the key vouches for it: its last one. `None`:
+/// it was not replaced, or could not sign that.
+pub async fn rotation(history: &dyn History, key: &LogKey) -> Result<Option<(u64, SignedCheckpoint)>, Failure> {
+    let Some(seq) = key.replaced_seq else { return Ok(None) };
+    let stored = history.checkpoints(seq + 1, 1).await?;
+    let signed = stored.first().filter(|stored| stored.size == seq + 1).and_then(|stored| {
+        let checkpoint: SignedCheckpoint = stored.note.parse().ok()?;
+        let key = key.key.parse().ok()?;
+        checkpoint.verify(std::slice::from_ref(&key)).is_ok().then_some(checkpoint)
+    });
+    Ok(signed.map(|checkpoint| (seq, checkpoint)))
 }
 
 /// The events that hold what these runs' certificates were judged by, as far as the log has it: one from

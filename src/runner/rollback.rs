@@ -1,8 +1,8 @@
 //! Was the log put back, or rewritten? It is compared with what is known of it elsewhere, before
 //! anything is claimed.
 //!
-//! Evidence is the high-water mark, the newest checkpoint stored with the log, and the newest copies in
-//! each place: a size that the log has not reached, or another root at a size that it has. A copy counts
+//! Evidence is the high-water mark, what this process has seen of the log itself, the newest checkpoint
+//! stored with it, and the newest copies in each place: a size that the log has not reached, or another root at a size that it has. A copy counts
 //! when a key of the log signed it, or the key that this station holds, which a restored log may not know
 //! yet. Any other note is reported and otherwise passed over: else whoever can write to the share could
 //! stop the line with a forged one. The exception is a log without any key: it is new, and a checkpoint
@@ -22,9 +22,9 @@ use super::log::LogWriter;
 use crate::audit::event::{LogKeyRole, Ruling};
 use crate::audit::note::{Checkpoint, SignedCheckpoint, VerifierKey};
 use crate::audit::proof::{ProveError, root_at};
-use crate::audit::{Body, LineEvent, TreeHead};
+use crate::audit::{Body, LineEvent, Node, TreeHead};
 use crate::domain::{Failure, KeyName, ReasonCode, Sha256, StationName};
-use crate::ports::{History, LogKey, Logged, Wanted};
+use crate::ports::{History, LogKey, Logged, Receipt, Wanted};
 
 /// Copies that are looked at in each place. An older one tells nothing that a newer one does not, as
 /// long as the log is one; `audit verify` compares all that it is given.
@@ -102,6 +102,8 @@ pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing,
         Ok(None) => evidence.unread.extend(lost_mark(station, history).await?),
         Err(failure) => evidence.unread.push(failure),
     }
+    let seen = *custody.seen.lock().await;
+    evidence.notes.extend(seen.map(|seen| (seen, Checkpoint::new(trust.origin.clone(), seen).to_string())));
     if let Some(stored) = history.latest_checkpoint().await? {
         match stored.note.parse::<SignedCheckpoint>() {
             Ok(signed) => evidence.notes.push((signed.checkpoint().head(), stored.note)),
@@ -114,6 +116,9 @@ pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing,
     for (known, note) in evidence.notes {
         if contradicts(history, head, known).await? {
             contradicted.insert(note);
+            if seen == Some(known) {
+                keep(custody, known).await?;
+            }
         }
     }
     let ruling = match history.rollback_ruling().await? {
@@ -134,25 +139,58 @@ pub async fn pass(log: &LogWriter, custody: &Custody) -> Result<(), Failure> {
     if standing.contradicted.is_empty() && standing.unread.is_empty() {
         custody.mark.raise(head).await.map(drop)
     } else {
-        // Ruled on: the mark is the log's as it is from here on.
-        custody.mark.reset(head).await
+        // Ruled on: the log is what it is from here on.
+        custody.mark.reset(head).await?;
+        *custody.seen.lock().await = Some(head);
+        Ok(())
     }
 }
 
-/// The log's head. L-521 where the log does not go on from the mark: it was put back while the station
-/// runs, and may have grown past the mark since. L-524 where the mark that would tell is gone.
-pub async fn goes_on(station: &StationName, custody: &Custody) -> Result<TreeHead, Failure> {
-    // Read in this order: a PASS in between raises both.
-    let mark = custody.mark.read().await?;
+/// The log's head. L-521 where the log does not go on from the head that this process has seen before:
+/// it was put back meanwhile, and may have grown since.
+pub async fn head(custody: &Custody) -> Result<TreeHead, Failure> {
+    // Held over both: what one lane has seen is compared with what the next one finds.
+    let mut seen = custody.seen.lock().await;
     let head = custody.history.tree_head().await?;
+    if let Some(known) = *seen
+        && contradicts(&*custody.history, head, known).await?
+    {
+        keep(custody, known).await?;
+        return Err(went_back(head, known));
+    }
+    *seen = Some(head);
+    Ok(head)
+}
+
+/// The same, and L-521 also where the log does not go on from the mark, L-524 where the mark that would
+/// tell is gone.
+pub async fn goes_on(station: &StationName, custody: &Custody) -> Result<TreeHead, Failure> {
+    // Read in this order: a verdict in between raises both.
+    let mark = custody.mark.read().await?;
+    let head = head(custody).await?;
     match mark {
-        Some(mark) if contradicts(&*custody.history, head, mark).await? => {
-            let cause = format!("the log has {} events and is not the one that had {}", head.size, mark.size);
-            Err(Failure::new(ReasonCode::LOG_ROLLED_BACK, cause))
-        }
+        Some(mark) if contradicts(&*custody.history, head, mark).await? => Err(went_back(head, mark)),
         Some(_) => Ok(head),
         None => lost_mark(station, &*custody.history).await?.map_or(Ok(head), Err),
     }
+}
+
+/// What one process alone has seen outlives it, and is shown to whoever rules.
+async fn keep(custody: &Custody, seen: TreeHead) -> Result<(), Failure> {
+    custody.mark.raise(seen).await.map(drop)
+}
+
+fn went_back(head: TreeHead, known: TreeHead) -> Failure {
+    let cause = format!("the log has {} events and is not the one that had {}", head.size, known.size);
+    Failure::new(ReasonCode::LOG_ROLLED_BACK, cause)
+}
+
+/// L-521 where the log, which is at `head`, does not have what was recorded in it before.
+pub async fn has(custody: &Custody, head: TreeHead, recorded: Receipt) -> Result<(), Failure> {
+    let Receipt { seq, leaf } = recorded;
+    let there = head.size > seq && custody.history.hashes(&[Node { level: 0, index: seq }]).await? == [leaf.0];
+    let lost = || Failure::new(ReasonCode::LOG_ROLLED_BACK, format!("event {seq}, just written, is not in the log"));
+    if there { Ok(()) } else { Err(lost()) }
 }
 
 /// Is this why a station takes no board until something changes outside of it, as opposed to a log that

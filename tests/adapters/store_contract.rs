@@ -237,8 +237,13 @@ pub async fn of_two_stations_that_resume_one_run_one_goes_on(peer: &dyn Peer) {
     }
     assert_eq!(here.head().await.unwrap(), head);
     here.append_to_run(run, held + 1, vec![sealed(run, Verdict::Pass, None)]).await.unwrap();
-    // A run that nobody started, and an event of another run, are mistakes.
-    assert!(here.append_to_run(run_id(), 0, resumed()).await.is_err());
+    // What was in the log once and is not was lost with it, be it the run's latest events or the whole of it.
+    for (lost, known) in [(run, held + 9), (run_id(), held)] {
+        let resumed = vec![event(lost, RunEvent::Resumed {})];
+        let failure = here.append_to_run(lost, known, resumed).await.unwrap_err();
+        assert_eq!(failure.code, ReasonCode::LOG_ROLLED_BACK, "{failure}");
+    }
+    // An event of another run is a mistake.
     let other = run_id();
     here.append(started(other, "A2", None)).await.unwrap();
     let last = here.head().await.unwrap().size - 1;

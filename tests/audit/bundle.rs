@@ -1,22 +1,25 @@
 //! Bundles, checked by the library that made them.
 
 use lineseal::audit::bundle::{BundleError, Disclosure, File, Signers, verify, write};
-use lineseal::audit::note::{SignatureError, SignedCheckpoint};
+use lineseal::audit::note::{Checkpoint, SignatureError, SignedCheckpoint};
 
-use crate::sample::{Chip, contents, contents_where, files, key, qa_key, sha256, station_key, unit};
+use crate::sample::{Chip, contents, contents_where, files, first_key, key, qa_key, sha256, station_key, unit};
 
 #[test]
 fn a_bundle_holds_and_says_whose_word_that_is() {
     let files = files();
     let report = verify(&files, None).unwrap();
     assert_eq!(report.unit, unit());
-    assert_eq!((report.events.len(), report.chip_answers, report.forgotten), (35, 8, 1));
+    assert_eq!((report.events.len(), report.chip_answers, report.forgotten), (36, 8, 1));
     assert_eq!(report.paths, 8, "each with the vendor's certificates");
     let keys = [station_key(), qa_key()].map(|key| key.verifier().clone());
     assert_eq!(report.signers, Signers::FromBundle(keys.to_vec()));
 
     let report = verify(&files, Some(&keys[1..])).unwrap();
     assert_eq!(report.signers, Signers::Pinned(vec![keys[1].clone()]));
+    let by = vec![contents().rotations[0].index];
+    let report = verify(&files, Some(&[first_key().verifier().clone()])).unwrap();
+    assert_eq!(report.signers, Signers::Successors { keys: vec![keys[0].clone()], by });
     let stranger = [key("plant.example/lineseal", 9).verifier().clone()];
     let refused = verify(&files, Some(&stranger));
     assert_eq!(refused, Err(BundleError::Signature(SignatureError::NoKnownKey)));
@@ -83,7 +86,18 @@ fn every_file_is_accounted_for() {
 fn what_does_not_hold_is_not_packed() {
     let mut wrong = contents();
     wrong.events[3].bytes.push(b' ');
-    assert!(matches!(write(&wrong), Err(BundleError::Proof { name, .. }) if name == "proofs/6.tlog-proof"));
+    assert!(matches!(write(&wrong), Err(BundleError::Proof { name, .. }) if name == "proofs/5.tlog-proof"));
+
+    // A key is replaced by its own word, in this log.
+    for (origin, number) in [("plant.example/lineseal", 9), ("plant.example/other", 3)] {
+        let mut wrong = contents();
+        let text = Checkpoint::new(origin.parse().unwrap(), wrong.rotations[0].checkpoint.checkpoint().head());
+        wrong.rotations[0].checkpoint = SignedCheckpoint::sign(text, &key(origin, number)).unwrap();
+        assert!(write(&wrong).is_err(), "{origin}");
+    }
+    let mut wrong = contents();
+    wrong.rotations[0].index += 2;
+    assert!(write(&wrong).is_err());
 
     let mut wrong = contents();
     wrong.keys.push(key("plant.example/lineseal", 9).verifier().clone());
@@ -156,7 +170,7 @@ fn proofs_of_two_checkpoints_do_not_mix() {
     signed_again.keys.truncate(1);
     let other = write(&signed_again).unwrap();
     let mut mixed = honest.clone();
-    let name = "proofs/6.tlog-proof";
+    let name = "proofs/5.tlog-proof";
     let at = |files: &[File]| files.iter().position(|file| file.name == name).unwrap();
     let place = at(&mixed);
     mixed[place] = other[at(&other)].clone();

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 
 use crate::bundle::resummed;
 use crate::independent::venv;
-use crate::sample::{ORIGIN, contents, few_files, files, key, qa_key, station_key};
+use crate::sample::{ORIGIN, contents, few_files, files, first_key, key, qa_key, station_key};
 
 #[test]
 fn verify_py_and_the_readme_accept_what_is_honest() {
@@ -29,8 +29,8 @@ fn verify_py_and_the_readme_accept_what_is_honest() {
     let output = readme(&files, folder.path());
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(said.matches("is in the log").count(), 35, "{said}");
-    assert_eq!(said.matches("Signature Verified Successfully").count(), 2, "{said}");
+    assert_eq!(said.matches("is in the log").count(), 36, "{said}");
+    assert_eq!(said.matches("Signature Verified Successfully").count(), 3, "{said}");
     assert_eq!(said.matches("Verified OK").count(), 8, "{said}");
 }
 
@@ -72,6 +72,9 @@ fn verify_py_counts_only_the_key_that_it_was_given() {
     let output = run(&qa_key().verifier().to_string());
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains("under a key that you gave"));
+    let output = run(&first_key().verifier().to_string());
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("under a successor of a key that you gave"));
     let output = run(&key("plant.example/lineseal", 9).verifier().to_string());
     assert_eq!(output.status.code(), Some(1));
 }
@@ -212,6 +215,6 @@ pub fn verify_py(honest: &[File], folder: &Path, arguments: &[&str]) -> Output {
 fn readme(honest: &[File], folder: &Path) -> Output {
     let text = std::str::from_utf8(content(honest, "README.md")).unwrap();
     let blocks: Vec<&str> = text.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert_eq!(blocks.len(), 6, "{text}");
+    assert_eq!(blocks.len(), 7, "{text}");
     Command::new("sh").arg("-c").arg(blocks.concat()).current_dir(folder).output().expect("sh")
 }

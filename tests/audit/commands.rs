@@ -293,6 +293,30 @@ async fn another_key_signs_after_a_rotation_and_what_was_signed_stays() {
     let new = office.path("new.zip");
     office.run(&["audit", "prove", "A1", "--out", &new], 0);
     stranger(&["audit", "verify-bundle", &new, "--key", second.trim()], 0);
+
+    // Whoever pinned the first key comes to the second one by the first one's own word.
+    let led = stranger(&["audit", "verify-bundle", &new, "--key", first.trim()], 0);
+    assert!(led.out.contains("a successor of a key that you gave"), "{}", led.out);
+    let files = bundles::read(new.as_ref()).unwrap();
+    let folder = folder(&files);
+    let output = verify_py(&files, folder.path(), &["--key", first.trim()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(shown.err.contains("signed for its successor"), "{}", shown.err);
+
+    // A third one comes while the second is gone: nothing leads there, and it is said what would.
+    std::fs::remove_file(office.database().with_file_name("log.key")).unwrap();
+    let third = office.run_as("Root", &["audit", "key", "rotate"], 0).out;
+    office.store().append(started(run_id(), "A1", None)).await.unwrap();
+    let newer = office.path("newer.zip");
+    office.run(&["audit", "prove", "A1", "--out", &newer], 0);
+    stranger(&["audit", "verify-bundle", &newer, "--key", third.trim()], 0);
+    for pinned in [&first, &second] {
+        let lost = stranger(&["audit", "verify-bundle", &newer, "--key", pinned.trim()], 1);
+        assert!(lost.err.contains("did not sign that itself") && lost.err.contains(third.trim()), "{}", lost.err);
+    }
+    let shown = office.run(&["audit", "key", "show"], 0).err;
+    assert!(shown.contains("without signing for its successor"), "{shown}");
+    office.run(&["audit", "verify", "--since", &before], 0);
 }
 
 const COLUMNS: &str = "serial;fingerprint;thing;date";

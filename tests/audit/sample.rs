@@ -15,6 +15,7 @@ use lineseal::audit::challenge::{ChallengeFacts, challenge};
 use lineseal::audit::event::Purpose;
 use lineseal::audit::note::{Checkpoint, NoteKey, SignedCheckpoint};
 use lineseal::audit::proof::prove_inclusion;
+use lineseal::audit::tlog_proof::TlogProof;
 use lineseal::audit::{Event, LeafHash, Node, TreeState};
 use lineseal::domain::{Bytes, RunId, Unit};
 use lineseal::practice::vendor::{Validity, VendorCa};
@@ -60,6 +61,11 @@ pub fn station_key() -> NoteKey {
     key(ORIGIN, 1)
 }
 
+/// It signed before [`station_key`], and for it.
+pub fn first_key() -> NoteKey {
+    key(ORIGIN, 3)
+}
+
 pub fn qa_key() -> NoteKey {
     key("plant.example/qa", 2)
 }
@@ -87,6 +93,16 @@ pub fn contents_where(chips: Vec<Chip>, change: impl Fn(&mut Value)) -> Contents
         own.push(log.events.len() as u64);
         log.push(encode(9, pinned));
     }
+    let replaced = log.events.len() as u64;
+    own.push(replaced);
+    let (key, replaces) = (station_key().verifier().to_string(), first_key().verifier().to_string());
+    log.push(encode(9, json!({ "event": "log-key-added", "key": key, "role": "station", "replaces": replaces })));
+    let rotation = TlogProof {
+        extra: None,
+        index: replaced,
+        hashes: prove_inclusion(replaced, replaced + 1, log.read()).unwrap(),
+        checkpoint: SignedCheckpoint::sign(log.checkpoint(), &first_key()).unwrap(),
+    };
     for (number, chip) in chips.into_iter().enumerate() {
         for mut body in run(&chip, run_of(number).parse().unwrap(), &unit()) {
             change(&mut body);
@@ -115,6 +131,7 @@ pub fn contents_where(chips: Vec<Chip>, change: impl Fn(&mut Value)) -> Contents
         events: own.into_iter().map(proven).collect(),
         checkpoint,
         keys: [station_key(), qa_key()].map(|key| key.verifier().clone()).into(),
+        rotations: vec![rotation],
         disclosures: vec![
             Disclosure::Revealed {
                 sha256: name_hash(0).parse().unwrap(),

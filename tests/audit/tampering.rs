@@ -652,10 +652,13 @@ async fn a_key_that_was_replaced_signs_nothing_newer() {
     let replaces = Some(key(1).verifier().to_string());
     let added = LineEvent::LogKeyAdded { key: key(2).verifier().to_string(), role: LogKeyRole::Station, replaces };
     store.append(vec![line(added)]).await.unwrap();
+    let replaced = store.head().await.unwrap();
     run(&store, 950).await;
     let head = store.head().await.unwrap();
     drop(store);
     assert_eq!(verify(&log.path(), &[&log.kept[0], &signed(head, &key(2))]).unwrap().covered, Some(head.size));
+    // Its last word is that it was.
+    assert_eq!(verify(&log.path(), &[&signed(replaced, &key(1))]).unwrap().covered, Some(replaced.size));
     let broken = verify(&log.path(), &[&signed(head, &key(1))]).unwrap_err();
     assert_eq!(broken.found, "only cosigners and keys that had been replaced signed it");
 }

@@ -65,6 +65,7 @@ impl Troubled {
             signer: Arc::new(KeyFile::new(data.join(KeyFile::FILE))),
             places: Vec::new(),
             mark: Arc::new(MarkFile::of(data)),
+            seen: Arc::default(),
             origin: None,
         }
     }

@@ -15,9 +15,11 @@ use lineseal::bootstrap;
 use lineseal::config::Config;
 use lineseal::domain::profile::KeyKind;
 use lineseal::domain::{Failure, ReasonCode, StationName};
-use lineseal::ports::{CheckpointPlace, HighWaterMark, StoredCheckpoint, Verification, Wanted};
+use lineseal::ports::{CheckpointPlace, HighWaterMark, LogSigner, StoredCheckpoint, Verification, Wanted};
 use lineseal::runner::view::{Command, CopyPlace, Health, LaneState, Snapshot};
-use lineseal::runner::{Custody, LogWriter, checkpoint_and_copy, cosign, open_log, rollback, rotate_key};
+use lineseal::runner::{
+    Custody, Equipment, LogWriter, checkpoint_and_copy, cosign, open_log, prove, rollback, rotate_key,
+};
 use secrecy::SecretBox;
 use tempfile::TempDir;
 
@@ -61,15 +63,19 @@ impl<'a> Copied<'a> {
         self.bench.data_dir().join("lineseal.db")
     }
 
-    /// The supervisor's word on the log as it stands, from another process than the station's.
     async fn rule(&self) {
-        let (log, custody) = self.by_hand().await;
-        let found = rollback::found(&log.station, &custody).await.unwrap();
-        let reason = FreeText { id: uuid::Uuid::nil(), text_sha256: "0".repeat(64) };
-        let ruling = found.ruling().expect("something to rule on");
-        let (second, evidence, references) = (None, Vec::new(), Vec::new());
-        log.line(LineEvent::Ruled { ruling, second, persons: None, reason, evidence, references }).await.unwrap();
+        rule(&self.config, &self.bench.data_dir()).await;
     }
+}
+
+/// The supervisor's word on the log as it stands, from another process than the station's.
+pub async fn rule(config: &Config, data_dir: &Path) {
+    let (log, custody) = bootstrap::open_kept_log(config, data_dir, Some("supervisor")).await.unwrap();
+    let found = rollback::found(&log.station, &custody).await.unwrap();
+    let reason = FreeText { id: uuid::Uuid::nil(), text_sha256: "0".repeat(64) };
+    let ruling = found.ruling().expect("something to rule on");
+    let (second, evidence, references) = (None, Vec::new(), Vec::new());
+    log.line(LineEvent::Ruled { ruling, second, persons: None, reason, evidence, references }).await.unwrap();
 }
 
 /// Smallest first.
@@ -82,7 +88,7 @@ fn copies_in(folder: &Path) -> Vec<SignedCheckpoint> {
     copies
 }
 
-fn refused(snapshot: &Snapshot, code: ReasonCode) -> bool {
+pub fn refused(snapshot: &Snapshot, code: ReasonCode) -> bool {
     let is = |state: &LaneState| matches!(state, LaneState::Refused { failure } if failure.code == code);
     snapshot.lanes.iter().any(|lane| is(&lane.state))
 }
@@ -97,7 +103,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     panic!("{what} was not seen within a minute");
 }
 
-fn labels(bench: &Bench<'_>) -> usize {
+pub fn labels(bench: &Bench<'_>) -> usize {
     let zpl = |entry: &std::io::Result<std::fs::DirEntry>| {
         entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "zpl")
     };
@@ -469,15 +475,95 @@ async fn a_key_that_is_gone_is_never_replaced_without_a_persons_word() {
 async fn a_rotation_that_lost_its_power_between_log_and_file_is_ended_at_the_next_start() {
     let line = Copied::new(1).await;
     let (log, custody) = line.by_hand().await;
-    open_log(&log, &custody).await.unwrap();
-    let key = line.bench.data_dir().join("log.key");
-    let old = std::fs::read(&key).unwrap();
-    let new = rotate_key(&log, &custody).await.unwrap();
-    std::fs::rename(&key, key.with_file_name("log.key.next")).unwrap();
-    std::fs::write(&key, old).unwrap();
-    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let old = open_log(&log, &custody).await.unwrap();
+    let public = custody.signer.make_successor().await.unwrap();
+    let new = VerifierKey::from_public(old.name().clone(), public).unwrap();
+    let (role, replaces) = (LogKeyRole::Station, Some(old.to_string()));
+    let rotated = log.line(LineEvent::LogKeyAdded { key: new.to_string(), role, replaces }).await.unwrap();
+    assert_eq!(custody.signer.public().await.unwrap().as_ref(), Some(old.public()));
     assert_eq!(open_log(&log, &custody).await.unwrap(), new);
     assert_eq!(custody.signer.public().await.unwrap().as_ref(), Some(new.public()));
+    let keys = custody.history.keys().await.unwrap();
+    let rotation = prove::rotation(&*custody.history, &keys[0]).await.unwrap();
+    assert_eq!(rotation.map(|(seq, _)| seq), Some(rotated.seq), "the old key signed for its successor");
+    // What it signed alone is no checkpoint of the log as it goes on.
+    assert_eq!(checkpoint_and_copy(&log, &custody).await, Ok(Vec::new()));
+    let copies = line.copies();
+    copies.last().unwrap().verify(std::slice::from_ref(&new)).unwrap();
+}
+
+/// A share whose server is gone, at the port: whoever asks it waits.
+struct Gone;
+
+#[async_trait::async_trait]
+impl CheckpointPlace for Gone {
+    fn name(&self) -> &str {
+        "//gone/share"
+    }
+    async fn is_elsewhere(&self) -> Result<bool, Failure> {
+        Ok(true)
+    }
+    async fn put(&self, _: &StationName, _: &StoredCheckpoint) -> Result<(), Failure> {
+        std::future::pending().await
+    }
+    async fn newest(&self, _: &Wanted) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_hangs_keeps_no_station_from_ending_and_is_named() {
+    let line = Copied::new(1).await;
+    let credentials = SharedCredentialsProvider::new(line.bench.cloud.credentials.clone());
+    let (config, data_dir) = (Arc::new(line.config.clone()), line.bench.data_dir());
+    let change = |equipment: &mut Equipment| equipment.custody.places.push(Arc::new(Gone));
+    let mut station = Station::start_at(config, data_dir, credentials, change).await;
+    station.until("the start", |snapshot| snapshot.log == Health::Good).await;
+    let (log, shown) = station.stop_and_show().await;
+    let named = |failure: &Failure| failure.code == ReasonCode::COPY_FAILED && failure.cause.contains("//gone/share");
+    assert!(matches!(&shown.copies.health, Health::Bad(failure) if named(failure)), "{:?}", shown.copies);
+    // The other one has its copy all the same.
+    let copied = line.copies().last().unwrap().checkpoint().head().size;
+    assert_eq!(copied, log.len() as u64);
+}
+
+/// A key in a token that does not answer any more, at the port.
+struct Silent(Arc<dyn LogSigner>);
+
+#[async_trait::async_trait]
+impl LogSigner for Silent {
+    async fn public(&self) -> Result<Option<[u8; 32]>, Failure> {
+        self.0.public().await
+    }
+    async fn create(&self) -> Result<[u8; 32], Failure> {
+        self.0.create().await
+    }
+    async fn sign(&self, _: &[u8]) -> Result<[u8; 64], Failure> {
+        std::future::pending().await
+    }
+    async fn successor(&self) -> Result<Option<[u8; 32]>, Failure> {
+        self.0.successor().await
+    }
+    async fn make_successor(&self) -> Result<[u8; 32], Failure> {
+        self.0.make_successor().await
+    }
+    async fn succeed(&self) -> Result<(), Failure> {
+        self.0.succeed().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_never_signs_keeps_no_station_from_ending() {
+    let bench = Bench::new(1, Cloud::shared().await).await;
+    let change = |equipment: &mut Equipment| {
+        equipment.custody.signer = Arc::new(Silent(equipment.custody.signer.clone()));
+    };
+    let mut station = Station::start_with(&bench, change).await;
+    station.until("the start", |snapshot| snapshot.log == Health::Good).await;
+    let (log, shown) = station.stop_and_show().await;
+    assert_eq!(log.last().unwrap().kind(), "station-stopped");
+    let said = |failure: &Failure| failure.cause.contains("the last checkpoint was not made within");
+    assert!(matches!(&shown.copies.health, Health::Bad(failure) if said(failure)), "{:?}", shown.copies);
 }
 
 #[tokio::test(flavor = "multi_thread")]

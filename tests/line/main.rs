@@ -29,6 +29,7 @@ mod plant;
 #[path = "../peers/postgres.rs"]
 mod postgres_server;
 mod program;
+mod put_back;
 mod reading;
 mod replays;
 mod revocation;

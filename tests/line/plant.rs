@@ -16,7 +16,7 @@ use crate::postgres_server::{Database, Postgres};
 use crate::program::{Ended, Program};
 
 /// The bench's station writes to this database from here on, under a name of its own.
-fn join(bench: &Bench<'_>, database: &Database, station: &str) {
+pub fn join(bench: &Bench<'_>, database: &Database, station: &str) {
     let password = bench.dir.path().join("db-password");
     private(&password, "of-a-test\n");
     let own = std::fs::read_to_string(&bench.config_file).unwrap();

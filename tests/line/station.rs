@@ -87,9 +87,15 @@ impl Station {
 
     /// In order, with everything written.
     pub async fn stop(self) -> Vec<Logged> {
+        self.stop_and_show().await.0
+    }
+
+    /// The same, and the last that was to be seen.
+    pub async fn stop_and_show(self) -> (Vec<Logged>, Arc<Snapshot>) {
         self.command(Command::Stop).await;
         timeout(PATIENCE, self.handle.task).await.expect("the station ends").unwrap().unwrap();
-        log::read(&self.data_dir)
+        let last = self.handle.snapshots.borrow().clone();
+        (log::read(&self.data_dir), last)
     }
 }
 

@@ -8,7 +8,7 @@
 mod proxy;
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::postgres::{Client, Config, NoTls};
+use ::postgres::{Client, Config, IsolationLevel, NoTls};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 pub use proxy::Proxy;
@@ -47,6 +47,9 @@ pub struct Database {
     /// On 127.0.0.1: the server's or a proxy's.
     pub port: u16,
 }
+
+/// What a database held, by table.
+pub struct Dump(Vec<(String, Vec<u8>)>);
 
 impl Postgres {
     /// One server for all tests that only want a database of their own. Not for a test that kills it.
@@ -111,10 +114,7 @@ impl Postgres {
     /// Runs statements as superuser, in no test's database. May be called from async code.
     pub fn administer(&self, statements: &str) {
         let database = Database { name: "postgres".to_owned(), port: self.port };
-        // The blocking client has a runtime of its own, which must not stand inside another.
-        std::thread::scope(|scope| {
-            scope.spawn(|| database.connect().batch_execute(statements).unwrap()).join().unwrap();
-        });
+        database.blocking(|client| client.batch_execute(statements).unwrap());
     }
 
     /// SIGKILL to the postmaster and all its children, as a power cut would be to them. Returns when
@@ -227,6 +227,44 @@ impl Database {
     /// Not from async code: the blocking client has a runtime of its own.
     pub fn connect(&self) -> Client {
         self.config().connect(NoTls).unwrap()
+    }
+
+    /// Every row as it is at this moment. May be called from async code, as [`Database::put_back`].
+    pub fn dump(&self) -> Dump {
+        self.blocking(|client| {
+            let mut moment =
+                client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().unwrap();
+            let tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'";
+            let names: Vec<String> = moment.query(tables, &[]).unwrap().iter().map(|row| row.get(0)).collect();
+            let rows = names.into_iter().map(|name| {
+                let mut rows = Vec::new();
+                moment.copy_out(&format!("COPY {name} TO STDOUT")).unwrap().read_to_end(&mut rows).unwrap();
+                (name, rows)
+            });
+            Dump(rows.collect())
+        })
+    }
+
+    /// As a server's administrator does it, whom no trigger stops: in one transaction, and below clients
+    /// that notice nothing.
+    pub fn put_back(&self, dump: &Dump) {
+        self.blocking(|client| {
+            let names: Vec<&str> = dump.0.iter().map(|(name, _)| name.as_str()).collect();
+            let mut transaction = client.transaction().unwrap();
+            let empty = format!("SET LOCAL session_replication_role = replica; TRUNCATE {}", names.join(", "));
+            transaction.batch_execute(&empty).unwrap();
+            for (name, rows) in &dump.0 {
+                let mut table = transaction.copy_in(&format!("COPY {name} FROM STDIN")).unwrap();
+                table.write_all(rows).unwrap();
+                table.finish().unwrap();
+            }
+            transaction.commit().unwrap();
+        });
+    }
+
+    /// The blocking client has a runtime of its own, which must not stand inside another.
+    fn blocking<T: Send>(&self, work: impl FnOnce(&mut Client) -> T + Send) -> T {
+        std::thread::scope(|scope| scope.spawn(|| work(&mut self.connect())).join()).unwrap()
     }
 
     /// The same database, reached through a proxy.

@@ -53,6 +53,9 @@ pub enum StoreError {
     /// Somebody else has written the run on.
     #[error("run {run} has gone on to event {last}, and was known up to event {known}")]
     Overtaken { run: RunId, known: u64, last: u64 },
+    /// The run's writer was told that it is there.
+    #[error("event {known} of run {run} was in the log and is not: the database was put back")]
+    Lost { run: RunId, known: u64 },
     /// A unit has one label.
     #[error("another run of the unit has its label, or owes it: run {run} cannot owe one")]
     LabelTaken { run: RunId },
@@ -88,6 +91,7 @@ impl StoreError {
             StoreError::Corrupt(_) => ReasonCode::STORE_CORRUPT,
             StoreError::Archived { .. } => ReasonCode::LOG_ARCHIVED,
             StoreError::Overtaken { .. } => ReasonCode::RUN_OVERTAKEN,
+            StoreError::Lost { .. } => ReasonCode::LOG_ROLLED_BACK,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
                 ReasonCode::STORE_FAILED
@@ -107,6 +111,7 @@ impl StoreError {
             | StoreError::Encode(_)
             | StoreError::Archived { .. }
             | StoreError::Overtaken { .. }
+            | StoreError::Lost { .. }
             | StoreError::LabelTaken { .. }
             // What it found damaged, others need not come upon.
             | StoreError::Corrupt(_) => true,

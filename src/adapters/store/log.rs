@@ -102,9 +102,10 @@ pub fn append_to_run(
     }
     if !written {
         let last = session.row(sql::LAST_OF_RUN, values![run.as_uuid().as_bytes()], |row| row.count(0))?;
-        let last = last.ok_or_else(|| StoreError::Illegal(format!("run {run} never started")))?;
-        if last != known {
-            return Err(StoreError::Overtaken { run, known, last });
+        match last {
+            Some(last) if last == known => {}
+            Some(last) if last > known => return Err(StoreError::Overtaken { run, known, last }),
+            _ => return Err(StoreError::Lost { run, known }),
         }
         for event in events {
             refuse_a_second_label(session, run, event)?;

@@ -17,6 +17,9 @@ pub(super) struct Manifest {
     pub checkpoint: Head,
     pub events: Vec<u64>,
     pub keys: Vec<VerifierKey>,
+    /// Events by which a key was replaced that signed for its successor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotations: Vec<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disclosures: Vec<Disclosure>,
 }

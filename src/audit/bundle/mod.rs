@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `events/<seq>.json` | an event, byte for byte as it was written |
 //! | `proofs/<seq>.tlog-proof` | that the log has it at `seq` |
+//! | `rotations/<seq>.tlog-proof` | the same for an event that replaced a key, under a checkpoint that this key signed |
 //! | `checkpoint.txt` | the signed note that all proofs lead to |
 //! | `keys/<id>.vkey`, `.pem` | who signed; the name stands in the file, since keys share it |
 //! | `evidence/<seq>-*` | certificates, challenges and signatures out of the events, as openssl reads them |
@@ -15,6 +16,7 @@
 mod evidence;
 mod manifest;
 mod readme;
+mod succession;
 mod verify;
 mod write;
 
@@ -49,6 +51,10 @@ fn event_name(seq: u64) -> String {
 
 fn proof_name(seq: u64) -> String {
     format!("proofs/{seq}.tlog-proof")
+}
+
+fn rotation_name(seq: u64) -> String {
+    format!("rotations/{seq}.tlog-proof")
 }
 
 /// As `sha256sum` writes it, sorted by name.

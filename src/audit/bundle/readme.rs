@@ -1,12 +1,21 @@
-//! `README.md`: how to check this very bundle by hand. Its commands are made of numbers and hexadecimal
-//! digits only: no name or text out of an event reaches a shell.
+//! `README.md`: how to check this very bundle by hand. Its commands are made of numbers, hexadecimal
+//! digits and base64 only: no name or text out of an event reaches a shell.
 
 use super::evidence::Evidence;
 use super::manifest::Manifest;
+use super::succession::Rotation;
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
 
-pub(super) fn text(manifest: &Manifest, checkpoint: &SignedCheckpoint, evidence: &Evidence) -> String {
-    let signatures = manifest.keys.iter().filter_map(|key| Some(signature(checkpoint.signature_line(key)?, key)));
+pub(super) fn text(
+    manifest: &Manifest,
+    checkpoint: &SignedCheckpoint,
+    evidence: &Evidence,
+    rotations: &[Rotation],
+) -> String {
+    let signatures = manifest.keys.iter().filter_map(|key| {
+        let pem = format!("keys/{:08x}.pem", key.id());
+        Some(signature("checkpoint.txt", &pem, checkpoint.signature_line(key)?, key))
+    });
     let paths: String = evidence
         .answers
         .iter()
@@ -30,6 +39,7 @@ pub(super) fn text(manifest: &Manifest, checkpoint: &SignedCheckpoint, evidence:
         )
     });
     let chips: String = answers.collect();
+    let rotations: String = rotations.iter().filter_map(rotation).collect();
     let keys = manifest.keys.iter().map(|key| format!("    {key}\n"));
     let seqs: Vec<String> = manifest.events.iter().map(u64::to_string).collect();
     // What people named goes in last: nothing in it is taken for a place to fill.
@@ -38,6 +48,7 @@ pub(super) fn text(manifest: &Manifest, checkpoint: &SignedCheckpoint, evidence:
         .replace("{signatures}", &signatures.collect::<String>())
         .replace("{seqs}", &seqs.join(" "))
         .replace("{chips}", if chips.is_empty() { "# no chip signed anything in these events\n" } else { &chips })
+        .replace("{rotations}", if rotations.is_empty() { "# no key was replaced\n" } else { &rotations })
         .replace("{paths}", if paths.is_empty() { "# no issuer's certificate is here\n" } else { &paths })
         .replace("{size}", &manifest.checkpoint.size.to_string())
         .replace("{events}", &manifest.events.len().to_string())
@@ -47,10 +58,27 @@ pub(super) fn text(manifest: &Manifest, checkpoint: &SignedCheckpoint, evidence:
         .replace("{unit}", &manifest.unit.to_string())
 }
 
-fn signature(line: usize, key: &VerifierKey) -> String {
+/// The old key's signature under the event's own proof; its public half as openssl reads it.
+fn rotation(rotation: &Rotation) -> Option<String> {
+    let Rotation { seq, old, proof, .. } = rotation;
+    let checkpoint = &proof.as_ref()?.checkpoint;
+    let lines = checkpoint.checkpoint().to_string().lines().count();
+    let signature = signature("\"$work/rotation\"", "\"$work/old.pem\"", checkpoint.signature_line(old)?, old);
+    Some(format!(
+        "# key {id:08x} was replaced in event {seq}\n\
+         sed '1,/^$/d' rotations/{seq}.tlog-proof > \"$work/rotation\"\n\
+         head -n {lines} \"$work/rotation\" > \"$work/note\"\n\
+         cat > \"$work/old.pem\" << end\n{pem}end\n{signature}\
+         proven {seq} rotations/{seq}.tlog-proof\n",
+        id = old.id(),
+        pem = old.to_spki_pem(),
+    ))
+}
+
+fn signature(note: &str, pem: &str, line: usize, key: &VerifierKey) -> String {
     let id = format!("{:08x}", key.id());
     format!(
-        "sed -n '{line}p' checkpoint.txt | cut -d ' ' -f 3 | base64 -d | tail -c 64 > \"$work/{id}.sig\"\n\
-         openssl pkeyutl -verify -pubin -inkey keys/{id}.pem -rawin -in \"$work/note\" -sigfile \"$work/{id}.sig\"\n"
+        "sed -n '{line}p' {note} | cut -d ' ' -f 3 | base64 -d | tail -c 64 > \"$work/{id}.sig\"\n\
+         openssl pkeyutl -verify -pubin -inkey {pem} -rawin -in \"$work/note\" -sigfile \"$work/{id}.sig\"\n"
     )
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::manifest::{FORMAT, Head, Manifest, VERSION};
+use super::succession::{Rotation, successors, verified_rotations};
 use super::write::key_files;
 use super::{CHECKPOINT, File, MANIFEST, README, SCRIPT, SUMS, event_name, evidence, proof_name, sums};
 use crate::audit::note::{CheckpointError, SignatureError, SignedCheckpoint, VerifierKey};
@@ -32,6 +33,8 @@ pub struct BundleReport {
 pub enum Signers {
     /// The caller knew the key.
     Pinned(Vec<VerifierKey>),
+    /// The caller knew a key that these took over from: it signed that itself, in the events `by`.
+    Successors { keys: Vec<VerifierKey>, by: Vec<u64> },
     /// The bundle brought the key: whoever made the bundle vouches for himself.
     FromBundle(Vec<VerifierKey>),
 }
@@ -55,6 +58,11 @@ pub enum BundleError {
     Checkpoint(#[from] CheckpointError),
     #[error("the signatures in {CHECKPOINT}")]
     Signature(#[from] SignatureError),
+    #[error(
+        "none of the known keys signed the checkpoint: {old:08x} was replaced in event {seq} and did not sign that itself. \
+         Have {new} confirmed on another way, and give that with --key"
+    )]
+    Replaced { seq: u64, old: u32, new: VerifierKey },
     #[error("{name}")]
     Proof { name: String, source: TlogProofError },
     #[error("{name} does not belong to {CHECKPOINT}")]
@@ -108,10 +116,6 @@ pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleR
         return Err(SignatureError::NoSignature { name: silent.name().to_string(), id: silent.id() }.into());
     }
     manifest.keys.iter().flat_map(key_files).try_for_each(&mut derived)?;
-    let signers = match trusted {
-        Some(keys) => Signers::Pinned(checkpoint.verify(keys)?.into_iter().cloned().collect()),
-        None => Signers::FromBundle(own),
-    };
 
     let mut events = BTreeMap::new();
     for seq in &manifest.events {
@@ -121,6 +125,12 @@ pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleR
         derived(File::new(proof_name(*seq), files.bytes(&proof_name(*seq))?))?;
         events.insert(*seq, bytes);
     }
+    let rotations = verified_rotations(&files, checkpoint.checkpoint().origin(), &events, &manifest.rotations)?;
+    rotations.iter().filter_map(Rotation::file).try_for_each(&mut derived)?;
+    let signers = match trusted {
+        Some(keys) => vouched(&checkpoint, keys, &rotations)?,
+        None => Signers::FromBundle(own),
+    };
     let evidence = evidence::extract(events.iter().map(|(seq, bytes)| (*seq, *bytes)));
     evidence.files.into_iter().try_for_each(&mut derived)?;
     files.are_exactly(&expected)?;
@@ -151,6 +161,34 @@ pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleR
         paths: evidence.answers.iter().filter(|answer| answer.has_its_path()).count(),
         forgotten: manifest.disclosures.iter().filter(|it| it.is_forgotten()).count(),
     })
+}
+
+/// Whoever trusts a key trusts it to say which one came after it.
+fn vouched(
+    checkpoint: &SignedCheckpoint,
+    trusted: &[VerifierKey],
+    rotations: &[Rotation],
+) -> Result<Signers, BundleError> {
+    let signed = |keys: &[VerifierKey]| match checkpoint.verify(keys) {
+        Err(SignatureError::NoKnownKey) => Ok(Vec::new()),
+        signers => signers.map(|signers| signers.into_iter().cloned().collect::<Vec<_>>()),
+    };
+    let keys = signed(trusted)?;
+    if !keys.is_empty() {
+        return Ok(Signers::Pinned(keys));
+    }
+    let (successors, by) = successors(trusted, rotations);
+    let keys = signed(&successors)?;
+    if !keys.is_empty() {
+        return Ok(Signers::Successors { keys, by });
+    }
+    let known = |key| trusted.contains(key) || successors.contains(key);
+    match rotations.iter().find(|rotation| rotation.proof.is_none() && known(&rotation.old)) {
+        Some(Rotation { seq, old, new, .. }) => {
+            Err(BundleError::Replaced { seq: *seq, old: old.id(), new: new.clone() })
+        }
+        None => Err(SignatureError::NoKnownKey.into()),
+    }
 }
 
 fn check_event(files: &Files, seq: u64, bytes: &[u8], checkpoint: &SignedCheckpoint) -> Result<(), BundleError> {
@@ -189,7 +227,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-struct Files<'f>(BTreeMap<&'f str, &'f [u8]>);
+pub(super) struct Files<'f>(BTreeMap<&'f str, &'f [u8]>);
 
 impl<'f> Files<'f> {
     fn of(files: &'f [File]) -> Result<Self, BundleError> {
@@ -206,7 +244,7 @@ impl<'f> Files<'f> {
         self.0.get(name).copied().ok_or_else(|| BundleError::Missing(name.to_owned()))
     }
 
-    fn text(&self, name: &str) -> Result<&'f str, BundleError> {
+    pub(super) fn text(&self, name: &str) -> Result<&'f str, BundleError> {
         std::str::from_utf8(self.bytes(name)?)
             .map_err(|error| BundleError::Unreadable { name: name.to_owned(), cause: error.to_string() })
     }

@@ -2,7 +2,10 @@
 
 use super::manifest::{Disclosure, FORMAT, Head, Manifest, VERSION};
 use super::verify::{BundleError, verify};
-use super::{CHECKPOINT, File, MANIFEST, README, SCRIPT, SUMS, event_name, evidence, proof_name, readme, sums};
+use super::{
+    CHECKPOINT, File, MANIFEST, README, SCRIPT, SUMS, event_name, evidence, proof_name, readme, rotation_name,
+    succession, sums,
+};
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
 use crate::audit::tlog_proof::TlogProof;
 use crate::domain::Unit;
@@ -18,6 +21,8 @@ pub struct Contents {
     pub checkpoint: SignedCheckpoint,
     /// Those of its signers' keys that are handed over.
     pub keys: Vec<VerifierKey>,
+    /// Of events that replaced a key, each under a checkpoint that this key signed.
+    pub rotations: Vec<TlogProof>,
     pub disclosures: Vec<Disclosure>,
 }
 
@@ -34,6 +39,8 @@ pub fn write(contents: &Contents) -> Result<Vec<File>, BundleError> {
     let mut events: Vec<&ProvenEvent> = contents.events.iter().collect();
     events.sort_by_key(|event| event.seq);
     let evidence = evidence::extract(events.iter().map(|event| (event.seq, event.bytes.as_slice())));
+    let rotations =
+        succession::rotations(events.iter().map(|event| (event.seq, event.bytes.as_slice())), &contents.rotations);
     let manifest = Manifest {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -42,6 +49,7 @@ pub fn write(contents: &Contents) -> Result<Vec<File>, BundleError> {
         checkpoint: Head::of(contents.checkpoint.checkpoint()),
         events: events.iter().map(|event| event.seq).collect(),
         keys: contents.keys.clone(),
+        rotations: contents.rotations.iter().map(|proof| proof.index).collect(),
         disclosures: contents.disclosures.clone(),
     };
     let unreadable =
@@ -50,7 +58,7 @@ pub fn write(contents: &Contents) -> Result<Vec<File>, BundleError> {
     let mut files = vec![
         File::new(MANIFEST, serde_json::to_string_pretty(&manifest).map_err(unreadable)? + "\n"),
         File::new(CHECKPOINT, contents.checkpoint.to_string()),
-        File::new(README, readme::text(&manifest, &contents.checkpoint, &evidence)),
+        File::new(README, readme::text(&manifest, &contents.checkpoint, &evidence, &rotations)),
         File::new(SCRIPT, include_str!("../../../assets/bundle/verify.py")),
     ];
     for event in events {
@@ -59,6 +67,7 @@ pub fn write(contents: &Contents) -> Result<Vec<File>, BundleError> {
         files.push(File::new(event_name(event.seq), event.bytes.clone()));
         files.push(File::new(proof_name(event.seq), proof.to_string()));
     }
+    files.extend(contents.rotations.iter().map(|proof| File::new(rotation_name(proof.index), proof.to_string())));
     files.extend(contents.keys.iter().flat_map(key_files));
     files.extend(evidence.files);
     files.push(File::new(SUMS, sums(files.iter().map(|file| (file.name.as_str(), file.bytes.as_slice())))));

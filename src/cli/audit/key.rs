@@ -14,7 +14,7 @@ use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, KeyName, Role};
 use crate::ports::LogKey;
-use crate::runner;
+use crate::runner::{self, prove};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -61,10 +61,13 @@ pub fn new(global: &Global, options: &New) -> ExitCode {
 
 async fn show(global: &Global, config: &Config) -> Result<ExitCode, Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
-    for LogKey { key, role, station, added_seq, replaced_seq } in records.history.keys().await? {
+    for known in records.history.keys().await? {
+        let signed = prove::rotation(&*records.history, &known).await?.is_some();
+        let LogKey { key, role, station, added_seq, replaced_seq } = known;
         if global.json {
             let shown = output::json(&json!({
                 "key": key, "role": role, "station": station, "added_seq": added_seq, "replaced_seq": replaced_seq,
+                "signed_for_successor": signed,
             }));
             // Whoever stopped reading the list has seen enough of it.
             shown.unwrap_or_default();
@@ -74,7 +77,15 @@ async fn show(global: &Global, config: &Config) -> Result<ExitCode, Failure> {
             LogKeyRole::Station => "station",
             LogKeyRole::Cosigner => "cosigner",
         };
-        let replaced = replaced_seq.map(|seq| format!(", replaced by event {seq}")).unwrap_or_default();
+        let replaced = match (replaced_seq, signed) {
+            (None, _) => String::new(),
+            (Some(seq), true) => format!(", replaced by event {seq}, and signed for its successor"),
+            (Some(seq), false) => {
+                format!(
+                    ", replaced by event {seq} without signing for its successor: who has this one alone needs that"
+                )
+            }
+        };
         say(&format!("{role}, made known by {station} in event {added_seq}{replaced}:"));
         data(&key);
     }

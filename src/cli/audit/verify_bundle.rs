@@ -72,14 +72,16 @@ fn refuse(global: &Global, cause: &str) -> ExitCode {
 
 fn tell(report: &BundleReport, as_json: bool) {
     let BundleReport { unit, origin, head, events, signers, chip_answers, paths, forgotten } = report;
-    let (keys, pinned) = match signers {
-        Signers::Pinned(keys) => (keys, true),
-        Signers::FromBundle(keys) => (keys, false),
+    let none = Vec::new();
+    let (keys, pinned, by) = match signers {
+        Signers::Pinned(keys) => (keys, true, &none),
+        Signers::Successors { keys, by } => (keys, true, by),
+        Signers::FromBundle(keys) => (keys, false, &none),
     };
     if as_json {
         let told = json!({
             "verified": true, "unit": unit, "origin": origin, "size": head.size, "root": hex::encode(head.root),
-            "events": events, "keys": keys, "pinned": pinned, "chip_answers": chip_answers, "paths": paths, "forgotten": forgotten,
+            "events": events, "keys": keys, "pinned": pinned, "rotations": by, "chip_answers": chip_answers, "paths": paths, "forgotten": forgotten,
         });
         output::json(&told).unwrap_or_default();
         return;
@@ -94,7 +96,10 @@ fn tell(report: &BundleReport, as_json: bool) {
     for key in keys {
         data(&format!("signed by {}", escaped(&key.to_string())));
     }
-    if pinned {
+    if !by.is_empty() {
+        let events: Vec<String> = by.iter().map(u64::to_string).collect();
+        data(&format!("a successor of a key that you gave, which signed for it itself (event {})", events.join(", ")));
+    } else if pinned {
         data("under a key that you gave");
     } else {
         data(

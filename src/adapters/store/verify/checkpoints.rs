@@ -185,10 +185,11 @@ impl Vouched {
             let signers = checkpoint
                 .verify(&keys)
                 .map_err(|error| broken(Promise::Checkpoint, place.clone(), error.to_string()))?;
+            // The last thing that a key may sign is that it was replaced.
             let in_force = |signer: &&&VerifierKey| {
                 self.keys.iter().any(|known| {
                     let stations = known.role == LogKeyRole::Station;
-                    stations && known.key == ***signer && known.replaced.is_none_or(|at| at >= of_size)
+                    stations && known.key == ***signer && known.replaced.is_none_or(|at| at + 1 >= of_size)
                 })
             };
             if !signers.iter().any(|signer| in_force(&signer)) {
