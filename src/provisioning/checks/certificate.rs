@@ -71,33 +71,6 @@ pub fn spki_hash(der: &[u8]) -> Result<SpkiHash, Failure> {
     Ok(SpkiHash::of(parsed(der)?.spki))
 }
 
-/// What a certificate says of itself, whether or not anything of it is true.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Says {
-    /// RFC 4514.
-    pub subject: String,
-    pub issuer: String,
-    /// Hexadecimal.
-    pub serial: String,
-    /// RFC 3339, UTC.
-    pub not_before: String,
-    pub not_after: String,
-    pub spki: SpkiHash,
-}
-
-/// For showing only (`C-101` where it can't be read).
-pub fn says(der: &[u8]) -> Result<Says, Failure> {
-    let fields = parsed(der)?;
-    Ok(Says {
-        spki: SpkiHash::of(fields.spki),
-        not_before: rfc3339(fields.not_before),
-        not_after: rfc3339(fields.not_after),
-        subject: fields.subject_text,
-        issuer: fields.issuer_text,
-        serial: fields.serial,
-    })
-}
-
 pub(super) fn parsed(der: &[u8]) -> Result<Fields<'_>, Failure> {
     Fields::parse(der).map_err(|error| {
         Failure::new(ReasonCode::CERTIFICATE_UNREADABLE, format!("not exactly one X.509 certificate in DER: {error}"))

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::certificate::{check_trust, parsed};
-use super::fields::rfc3339;
+use super::fields::{Fields, rfc3339};
 use super::{key, path, uid};
 use crate::domain::profile::{KeyKind, Trust};
 use crate::domain::{ChipUid, Failure, Fingerprint, ReasonCode, SpkiHash};
@@ -86,6 +86,29 @@ pub struct CertificateFacts {
     pub spki: Vec<u8>,
 }
 
+impl CertificateFacts {
+    /// `C-101`: it can't be read. No profile is asked, so no UID is found.
+    pub fn of(der: &[u8]) -> Result<Self, Failure> {
+        Ok(Self::from_fields(der, parsed(der)?))
+    }
+
+    fn from_fields(der: &[u8], fields: Fields<'_>) -> Self {
+        Self {
+            sha256: Fingerprint::of(der),
+            spki_sha256: SpkiHash::of(fields.spki),
+            uid: None,
+            not_before: rfc3339(fields.not_before),
+            not_after: rfc3339(fields.not_after),
+            key: key::name(fields.spki),
+            kind: key::kind_within(fields.spki, &KeyKind::ALL).ok(),
+            spki: fields.spki.to_vec(),
+            subject: fields.subject_text,
+            issuer: fields.issuer_text,
+            serial: fields.serial,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examined {
     /// `None`: it can't be read.
@@ -125,19 +148,8 @@ pub fn examine(der: &[u8], chip: Option<&ChipUid>, trust: &Trust, now: Timestamp
     let uids = uid::settle(&fields.subject, chip, trust);
     findings.push(Finding::of(Check::Uid, uids.map(drop)));
 
-    let certificate = CertificateFacts {
-        sha256: Fingerprint::of(der),
-        spki_sha256: SpkiHash::of(fields.spki),
-        uid: trust.uid_from_cn.as_ref().and_then(|pattern| uid::certified(&fields.subject, pattern).ok()),
-        subject: fields.subject_text,
-        issuer: fields.issuer_text,
-        serial: fields.serial,
-        not_before: rfc3339(fields.not_before),
-        not_after: rfc3339(fields.not_after),
-        key: key::name(fields.spki),
-        kind: key::kind_within(fields.spki, &KeyKind::ALL).ok(),
-        spki: fields.spki.to_vec(),
-    };
+    let uid = trust.uid_from_cn.as_ref().and_then(|pattern| uid::certified(&fields.subject, pattern).ok());
+    let certificate = CertificateFacts { uid, ..CertificateFacts::from_fields(der, fields) };
     Examined { certificate: Some(certificate), findings }
 }
 

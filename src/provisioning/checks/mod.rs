@@ -15,6 +15,6 @@ mod signature;
 pub(super) mod tests;
 mod uid;
 
-pub use certificate::{Checked, Pin, Pins, Says, check_certificate, check_trust, says, spki_hash};
+pub use certificate::{Checked, Pin, Pins, check_certificate, check_trust, spki_hash};
 pub use examine::{CertificateFacts, Check, Examined, Finding, Outcome, examine};
 pub use signature::{ANSWER, scheme_for, verify_signature, verify_under};

@@ -10,7 +10,7 @@ use crate::audit::event::{CrlFacts, Decision, Purpose, Reading, SignatureScheme,
 use crate::audit::{Body, LineEvent, RunEvent};
 use crate::domain::{Bytes, Failure, Fingerprint, KnownIdentity, ReasonCode, RunId, Unit};
 use crate::ports::{Logged, RunLog};
-use crate::provisioning::checks::{ANSWER, says};
+use crate::provisioning::checks::{ANSWER, CertificateFacts};
 use crate::provisioning::{COLLIDES, Run};
 
 pub struct Evidence {
@@ -113,7 +113,7 @@ async fn path(reader: &Reader, run: &Run) -> Result<Vec<Pinned>, Failure> {
         };
         let kept = event.and_then(|logged| match &logged.event.body {
             Body::Line(LineEvent::CertificatePinned { certificate }) => {
-                let subject = says(certificate).map_or_else(|_| "?".to_owned(), |says| says.subject);
+                let subject = CertificateFacts::of(certificate).map_or_else(|_| "?".to_owned(), |facts| facts.subject);
                 Some((logged.receipt.seq, subject))
             }
             _ => None,
@@ -166,12 +166,12 @@ impl Evidence {
         let fingerprint = Fingerprint::of(&reading.certificate);
         let Some(decision) = &self.decision else {
             field("certificate", "read, and not proven: what follows is what it says of itself");
-            if let Ok(says) = says(&reading.certificate) {
+            if let Ok(says) = CertificateFacts::of(&reading.certificate) {
                 field("  subject", says.subject);
                 field("  issuer", says.issuer);
                 field("  serial", says.serial);
                 field("  valid", format!("{} to {}", says.not_before, says.not_after));
-                field("  SPKI SHA-256", says.spki);
+                field("  SPKI SHA-256", says.spki_sha256);
             }
             return field("  SHA-256", fingerprint);
         };
