@@ -14,7 +14,7 @@ use crate::audit::event::LogKeyRole;
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
 use crate::config::Config;
 use crate::domain::{Failure, KeyName, ReasonCode, Sha256};
-use crate::ports::{AuditStore, HighWaterMark as _, History as _, People, Verifier, Wanted, Witness};
+use crate::ports::{AuditStore, HighWaterMark as _, History as _, People, Verification, Verifier, Wanted, Witness};
 use crate::runner::LogWriter;
 
 /// Reads the whole log again, without writing to it; what it notes meanwhile goes to the data directory.
@@ -45,6 +45,8 @@ pub struct Found {
     /// Such as are named as this log's, and were signed by none of its keys: where they are, and of what
     /// size. In a place where nothing else is they are witnesses: then it is the log that is another.
     pub passed_over: Vec<(String, u64)>,
+    /// So many files of a place are named as copies of this log, and hold no checkpoint.
+    pub junk: Vec<(String, usize)>,
     pub unread: Vec<Failure>,
 }
 
@@ -69,16 +71,20 @@ pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<Found, Failur
     }
     let keys = Arc::new(keys);
     for place in super::places(config, data_dir, super::bucket(config).await?) {
-        let strangers = Arc::new(Mutex::new(Vec::new()));
+        let strangers = Arc::new(Mutex::new((Vec::new(), 0)));
         let (judge, others, name) = (keys.clone(), strangers.clone(), place.name().to_owned());
         let ours = origin.clone();
         let counts = move |note: &str| {
-            let Ok(checkpoint) = note.parse::<SignedCheckpoint>() else { return false };
+            let mut others = others.lock().unwrap_or_else(PoisonError::into_inner);
+            let (others, junk) = &mut *others;
+            let Ok(checkpoint) = note.parse::<SignedCheckpoint>() else {
+                *junk += 1;
+                return false;
+            };
             if *checkpoint.checkpoint().origin() != ours {
                 return false;
             }
             let signed = checkpoint.verify(&judge).is_ok();
-            let mut others = others.lock().unwrap_or_else(PoisonError::into_inner);
             if !signed && others.len() < NEWEST {
                 others.push(Witness { place: name.clone(), checkpoint });
             }
@@ -93,7 +99,8 @@ pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<Found, Failur
         };
         match notes.await {
             Ok(notes) => {
-                let strangers = std::mem::take(&mut *strangers.lock().unwrap_or_else(PoisonError::into_inner));
+                let (strangers, junk) = std::mem::take(&mut *strangers.lock().unwrap_or_else(PoisonError::into_inner));
+                found.junk.extend((junk > 0).then(|| (place.name().to_owned(), junk)));
                 if notes.is_empty() {
                     found.witnesses.extend(strangers);
                 } else {
@@ -141,27 +148,35 @@ pub fn back_up(config: &Config, data_dir: &Path, to: &Path) -> Result<(TreeHead,
     Ok((copy.head, copy.file))
 }
 
-/// Verifies a copy of the log that is not in its place.
-pub fn verifier_of_copy(copy: &Path, data_dir: &Path) -> Result<Box<dyn Verifier>, Failure> {
+/// Verifies a copy of the log that is not in its place, with its projections: L-526 at the first broken
+/// promise. With an archive that is not at hand, hashes and checkpoints are what can be verified.
+pub fn verify_copy(copy: &Path, data_dir: &Path) -> Result<(), Failure> {
     let folder = copy.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut verifier = sqlite::verifier(copy, folder)?;
-    add_archives(&mut verifier, data_dir);
-    Ok(Box::new(verifier))
+    let verified = |projections| {
+        let mut verifier = sqlite::verifier(copy, folder)?;
+        add_archives(&mut verifier, data_dir);
+        verifier.verify(&Verification { projections, ..Verification::default() }, &mut |_| {})
+    };
+    let outcome = match verified(true) {
+        Err(failure) if failure.code == ReasonCode::LOG_ARCHIVED => verified(false)?,
+        outcome => outcome?,
+    };
+    let broken = |broken| format!("the copy {} does not verify: {broken}", copy.display());
+    outcome.map(drop).map_err(|found| Failure::new(ReasonCode::LOG_BROKEN, broken(found)))
 }
 
 /// A backup on its way into the log's place.
 pub struct Restoring {
     pub log: LogWriter,
     pub people: Arc<dyn People>,
-    pub head: TreeHead,
-    pub file: Sha256,
-    incoming: PathBuf,
+    /// Closed before it is moved or removed.
+    pub incoming: sqlite::BroughtIn,
     path: PathBuf,
     /// Nobody drives the station meanwhile.
     _lock: StationLock,
 }
 
-/// Copies `backup` beside the station's log and opens the copy.
+/// Copies `backup` beside the station's log, verifies the copy, and opens it.
 pub fn restore(config: &Config, data_dir: &Path, backup: &Path) -> Result<Restoring, Failure> {
     if config.log.postgres.is_some() {
         let cause =
@@ -171,8 +186,10 @@ pub fn restore(config: &Config, data_dir: &Path, backup: &Path) -> Result<Restor
     keep_practice_apart(config, data_dir)?;
     let lock = StationLock::take(data_dir)?;
     let path = data_dir.join(sqlite::FILE);
-    let (incoming, copy) = sqlite::bring_in(backup, &path)?;
-    let store = Arc::new(sqlite::open(&incoming)?);
+    let incoming = sqlite::bring_in(backup, &path)?;
+    let store = Arc::new(sqlite::open(incoming.path())?);
+    // As it is going to be used: brought up to date where it was an older program's.
+    verify_copy(incoming.path(), data_dir)?;
     let log = LogWriter {
         store: store.clone(),
         clock: Arc::new(SystemClock),
@@ -180,16 +197,15 @@ pub fn restore(config: &Config, data_dir: &Path, backup: &Path) -> Result<Restor
         station: config.station.name.clone(),
         operator: None,
     };
-    let (head, file) = (copy.head, copy.file);
-    Ok(Restoring { log, people: store, head, file, incoming, path, _lock: lock })
+    Ok(Restoring { log, people: store, incoming, path, _lock: lock })
 }
 
 impl Restoring {
     /// Puts it in the log's place; returned is where the log that was there is kept.
     pub fn finish(self) -> Result<Option<PathBuf>, Failure> {
-        let Restoring { log, people, head, file, incoming, path, _lock } = self;
+        let Restoring { log, people, incoming, path, _lock } = self;
         drop((log, people));
-        sqlite::take_in(&incoming, &path, &sqlite::Copy { head, file })
+        sqlite::take_in(incoming, &path)
     }
 }
 

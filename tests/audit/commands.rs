@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use lineseal::adapters::{bundles, sqlite};
 use lineseal::audit::bundle::File;
 use lineseal::audit::event::Ruling;
-use lineseal::audit::note::SignedCheckpoint;
-use lineseal::audit::{Body, Event, LineEvent, RunEvent};
+use lineseal::audit::note::{Checkpoint, SignedCheckpoint};
+use lineseal::audit::{Body, Event, LineEvent, RunEvent, TreeHead};
 use lineseal::domain::{RunId, Verdict};
 use lineseal::ports::{AuditStore as _, ClaimAnswer, History as _, Imports as _};
 use serde_json::json;
@@ -317,6 +317,36 @@ async fn another_key_signs_after_a_rotation_and_what_was_signed_stays() {
     let shown = office.run(&["audit", "key", "show"], 0).err;
     assert!(shown.contains("without signing for its successor"), "{shown}");
     office.run(&["audit", "verify", "--since", &before], 0);
+}
+
+/// Whoever can write to the share must not be able to have an honest log called a broken one.
+#[tokio::test]
+async fn junk_among_the_copies_is_told_and_passed_over() {
+    let (office, _) = office_with_run("A1").await;
+    let share = tempfile::tempdir_in("/dev/shm").unwrap();
+    office.configure(&format!("[log]\ncopies = [{:?}]", share.path()));
+    office.run(&["audit", "checkpoint", "--make"], 0);
+    let copies = || std::fs::read_dir(share.path()).unwrap().map(|entry| entry.unwrap().path());
+    let copy = copies().next().unwrap();
+    let honest = std::fs::read_to_string(&copy).unwrap();
+    let beside = |size: u64, text: &str| {
+        let name = copy.file_name().unwrap().to_str().unwrap();
+        let digits = name.find(|c: char| c.is_ascii_digit()).unwrap();
+        let name = format!("{}{size:020}{}", &name[..digits], &name[digits + 20..]);
+        std::fs::write(share.path().join(name), text).unwrap();
+    };
+    let head = honest.parse::<SignedCheckpoint>().unwrap().checkpoint().head();
+    let forged = Checkpoint::new("lineseal/PRACTICE".parse().unwrap(), TreeHead { size: 900, ..head });
+    let forged = SignedCheckpoint::sign(forged, &sample::key("lineseal/PRACTICE", 7)).unwrap();
+    beside(900, &forged.to_string());
+    beside(901, "good morning");
+    beside(902, "");
+    let verified = office.run(&["audit", "verify"], 0);
+    assert!(verified.err.contains("a checkpoint of 900 leaves that no key of the log signed"), "{}", verified.err);
+    assert!(verified.err.contains("2 files that are named as copies of this log"), "{}", verified.err);
+    assert!(verified.out.contains("covered"), "{}", verified.out);
+    let told = office.run(&["audit", "verify", "--json"], 0).json();
+    assert_eq!(told[0]["covered"], json!(head.size));
 }
 
 const COLUMNS: &str = "serial;fingerprint;thing;date";

@@ -55,6 +55,12 @@ impl Office {
         office
     }
 
+    /// Adds to the station's configuration.
+    pub fn configure(&self, section: &str) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        std::fs::write(&self.config, format!("{text}\n{section}\n")).unwrap();
+    }
+
     pub fn path(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
     }

@@ -136,6 +136,69 @@ async fn a_backup_is_put_back_by_somebody_who_may_and_the_log_that_was_there_is_
     office.audit(&["verify"], 0);
 }
 
+/// What a restore leaves in the data directory besides the logs.
+fn scratch(office: &Office) -> Vec<String> {
+    let names = std::fs::read_dir(office.data()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| name.contains("incoming") || name.contains("unfinished") || name.contains("verify")).collect()
+}
+
+/// It is the log that the next board is judged by: also what is derived from the events.
+#[tokio::test]
+async fn a_backup_whose_derived_tables_were_changed_is_not_put_back_and_leaves_nothing_behind() {
+    let office = Office::with_administrator();
+    units(&office, 0..2).await;
+    let (path, backup) = file(&office, "copy.db");
+    office.audit(&["backup", &backup], 0);
+    let full = size(&office).await;
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    assert!(raw.execute("UPDATE runs SET verdict = 'FAIL' WHERE verdict = 'PASS'", []).unwrap() > 0);
+    drop(raw);
+    let refused = as_root(&office, &["restore", &backup, "--replace"], 1);
+    assert!(refused.err.contains("L-526") && refused.err.contains("table runs"), "{}", refused.err);
+    assert_eq!(scratch(&office), [] as [&str; 0]);
+    // Nor where somebody may not, or the file is none of ours.
+    let (path, sound) = file(&office, "sound.db");
+    office.audit(&["backup", &sound], 0);
+    let wrong = office.pin("wrong", "not the pin");
+    office.audit(&["restore", &sound, "--replace", "--as", "Root", "--pin-file", &wrong], 3);
+    std::fs::write(path, b"no database").unwrap();
+    as_root(&office, &["restore", &sound, "--replace"], 3);
+    assert_eq!(scratch(&office), [] as [&str; 0]);
+    assert!(size(&office).await > full, "the log is still there");
+}
+
+/// As somebody copies them who has no `lineseal audit backup`: the newest events are in the second file.
+#[tokio::test]
+async fn a_write_ahead_log_beside_a_backup_is_taken_in_or_refused() {
+    let office = Office::with_administrator();
+    // It stays open, so that nothing is folded into the file.
+    let open = sqlite::open(&office.data().join(sqlite::FILE)).unwrap();
+    units(&office, 0..2).await;
+    let full = size(&office).await;
+    let (path, backup) = file(&office, "dead.db");
+    let with = |path: &std::path::Path, suffix: &str| PathBuf::from(format!("{}{suffix}", path.display()));
+    for suffix in ["", "-wal"] {
+        std::fs::copy(with(&office.data().join(sqlite::FILE), suffix), with(&path, suffix)).unwrap();
+    }
+    drop(open);
+    let (other, made) = file(&office, "made.db");
+    office.audit(&["backup", &made], 0);
+    let told = as_root(&office, &["restore", &backup, "--replace", "--json"], 0);
+    assert!(told.err.contains("dead.db-wal is taken in"), "{}", told.err);
+    assert_eq!(told.json()[0]["size"].as_u64(), Some(full));
+
+    // One that was made whole has none: this is another database's, or half of this one.
+    for suffix in ["-wal", "-journal"] {
+        std::fs::copy(with(&path, "-wal"), with(&other, suffix)).unwrap();
+        let refused = as_root(&office, &["restore", &made, "--replace"], 2);
+        assert!(refused.err.contains(&format!("made.db{suffix} lies beside")), "{}", refused.err);
+        std::fs::remove_file(with(&other, suffix)).unwrap();
+    }
+    as_root(&office, &["restore", &made, "--replace"], 0);
+    office.audit(&["verify"], 0);
+}
+
 #[tokio::test]
 async fn old_events_are_archived_and_verified_with_and_without_their_archive() {
     let office = Office::with_administrator();

@@ -236,6 +236,10 @@ cli-operator-disabled = { $name } may no longer sign in
 cli-operator-reset = { $name } has a new PIN
 cli-operator-forgotten = the person is forgotten
 cli-verify-passed-over = { $place }: a checkpoint of { $size } leaves that no key of the log signed is passed over
+cli-verify-junk = { $place }: { $count ->
+    [one] 1 file that is named as a copy of this log holds no checkpoint and is passed over
+   *[other] { $count } files that are named as copies of this log hold no checkpoint and are passed over
+}
 cli-verified-pins = { $count ->
     [one] 1 operator has
    *[other] { $count } operators have

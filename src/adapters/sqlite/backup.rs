@@ -15,7 +15,7 @@ use crate::adapters::store::error::StoreError;
 use crate::adapters::store::log;
 use crate::adapters::store::session::{Mode, Session};
 use crate::audit::{Event, TreeHead};
-use crate::domain::{Failure, Sha256};
+use crate::domain::{Failure, ReasonCode, Sha256};
 
 /// A copy that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,18 +68,20 @@ fn make(to: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result
     }
     let unfinished = beside(to, ".unfinished");
     remove_with_companions(&unfinished).map_err(failed("remove an unfinished copy", &unfinished))?;
+    let scratch = Scratch(unfinished);
+    let unfinished = scratch.0.as_path();
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&unfinished)
-        .map_err(failed("create the copy", &unfinished))?;
-    fill(&unfinished)?;
+        .open(unfinished)
+        .map_err(failed("create the copy", unfinished))?;
+    fill(unfinished)?;
     // One file, without a write-ahead log beside it.
-    Connection::open(&unfinished)?.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
-    File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed("sync the copy", &unfinished))?;
-    let copy = look(&unfinished)?;
-    std::fs::rename(&unfinished, to).map_err(failed("name the copy", to))?;
+    Connection::open(unfinished)?.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+    File::open(unfinished).and_then(|file| file.sync_all()).map_err(failed("sync the copy", unfinished))?;
+    let copy = look(unfinished)?;
+    std::fs::rename(unfinished, to).map_err(failed("name the copy", to))?;
     sync_directory(&directory_of(to))?;
     Ok(copy)
 }
@@ -109,20 +111,74 @@ fn hash(path: &Path) -> Result<Sha256, StoreError> {
     Ok(Sha256::from_bytes(hash))
 }
 
+/// A file that is gone, with what SQLite put beside it, unless it was given another name.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = remove_with_companions(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "left behind");
+        }
+    }
+}
+
+/// A backup's copy beside the log, not yet in its place. Dropped, it is gone.
+pub struct BroughtIn {
+    file: Scratch,
+    pub copy: Copy,
+    /// What lay in a write-ahead log beside the backup is in it.
+    pub with_wal: bool,
+}
+
+impl BroughtIn {
+    pub fn path(&self) -> &Path {
+        &self.file.0
+    }
+}
+
 /// A copy of `backup` beside the log `path`, for the caller to open, write to, close and
 /// [`take_in`]. An earlier one that was left there goes.
-pub fn bring_in(backup: &Path, path: &Path) -> Result<(PathBuf, Copy), Failure> {
+pub fn bring_in(backup: &Path, path: &Path) -> Result<BroughtIn, Failure> {
+    let with_wal = comes_with_wal(backup)?;
     let incoming = beside(path, ".incoming");
     let removed = remove_with_companions(&incoming);
     removed.map_err(failed("remove an unfinished copy", &incoming))?;
     open::create_directory(&directory_of(path))?;
-    let taken = copy(backup, &incoming)?;
-    Ok((incoming, taken))
+    let file = Scratch(incoming);
+    let copy = copy(backup, &file.0)?;
+    Ok(BroughtIn { file, copy, with_wal })
+}
+
+/// Is a part of this database in a write-ahead log beside it? SQLite reads what lies beside a file as a
+/// part of it, so what can't be one is refused.
+fn comes_with_wal(backup: &Path) -> Result<bool, Failure> {
+    // Bytes 18 and 19 of the header: 2 stands for a write-ahead log (SQLite, file format, 1.3.3).
+    let mut header = [0; 20];
+    let read = File::open(backup).and_then(|mut file| file.read_exact(&mut header));
+    let in_wal = match read {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
+        read => read.map(|()| header[18..] == [2, 2]).map_err(failed("read the backup", backup))?,
+    };
+    let lies_there = |suffix| std::fs::metadata(beside(backup, suffix)).is_ok_and(|file| file.len() > 0);
+    let foreign = ["-journal", "-wal", "-shm"].into_iter().find(|suffix| {
+        let own = in_wal && *suffix != "-journal";
+        lies_there(suffix) && !own
+    });
+    if let Some(suffix) = foreign {
+        let cause = format!(
+            "{} lies beside the backup and is no part of one that `lineseal audit backup` made: SQLite would take it \
+             for one. Move it away if it is another database's; else restore a backup that is whole",
+            beside(backup, suffix).display()
+        );
+        return Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause));
+    }
+    Ok(in_wal && lies_there("-wal"))
 }
 
 /// Puts what was brought in, and is closed again, in the place of the log `path`. The log that is
 /// there is kept beside it, under the name that is returned. The caller holds the station's lock.
-pub fn take_in(incoming: &Path, path: &Path, taken: &Copy) -> Result<Option<PathBuf>, Failure> {
+pub fn take_in(incoming: BroughtIn, path: &Path) -> Result<Option<PathBuf>, Failure> {
+    let taken = &incoming.copy;
     let mut before = None;
     if path.exists() {
         let name = beside(path, &format!(".before-{}", &taken.file.to_string()[..12]));
@@ -143,7 +199,7 @@ pub fn take_in(incoming: &Path, path: &Path, taken: &Copy) -> Result<Option<Path
         std::fs::rename(path, &name).map_err(failed("keep the log that is there", path))?;
         before = Some(name);
     }
-    std::fs::rename(incoming, path).map_err(failed("put the backup in its place", path))?;
+    std::fs::rename(incoming.path(), path).map_err(failed("put the backup in its place", path))?;
     sync_directory(&directory_of(path))?;
     Ok(before)
 }

@@ -12,7 +12,7 @@ mod words;
 
 use std::path::Path;
 
-pub use backup::{Copy, back_up, back_up_from, bring_in, take_in};
+pub use backup::{BroughtIn, Copy, back_up, back_up_from, bring_in, take_in};
 pub use moved::Moved;
 pub use open::{Durability, Limits};
 pub use station_lock::StationLock;

@@ -10,8 +10,7 @@ use super::super::{Global, checkpoint, exit, places};
 use crate::audit::LineEvent;
 use crate::bootstrap::{self, Records};
 use crate::config::Config;
-use crate::domain::{Failure, ReasonCode, Sha256};
-use crate::ports::Verification;
+use crate::domain::{Failure, Sha256};
 use crate::texts::Language;
 
 #[derive(clap::Args)]
@@ -30,7 +29,8 @@ async fn perform(global: &Global, config: &Config, options: &Options, language: 
     let data_dir = places(global).data_dir;
     let (head, file) = bootstrap::back_up(config, &data_dir, &options.to)?;
     say(&format!("copied {} events; verifying the copy", head.size));
-    verify(options, &data_dir)?;
+    // A copy that does not verify is kept: it shows what the log was like.
+    bootstrap::verify_copy(&options.to, &data_dir)?;
     let Records { log, custody, .. } = bootstrap::open_records(config, &data_dir).await?;
     let log = match &global.operator {
         Some(name) => log.named(name).await?,
@@ -47,21 +47,4 @@ async fn perform(global: &Global, config: &Config, options: &Options, language: 
         data(&format!("{file}  {path}"));
     }
     Ok(())
-}
-
-/// A copy that does not verify is kept: it shows what the log was like.
-fn verify(options: &Options, data_dir: &std::path::Path) -> Result<(), Failure> {
-    let verified = |projections| {
-        let what = Verification { projections, ..Verification::default() };
-        bootstrap::verifier_of_copy(&options.to, data_dir)?.verify(&what, &mut |_| {})
-    };
-    let outcome = match verified(true) {
-        // With an archive that is not at hand, hashes and checkpoints are what can be verified.
-        Err(failure) if failure.code == ReasonCode::LOG_ARCHIVED => verified(false)?,
-        outcome => outcome?,
-    };
-    outcome.map(drop).map_err(|broken| {
-        let cause = format!("the copy {} does not verify: {broken}", options.to.display());
-        Failure::new(ReasonCode::LOG_BROKEN, cause)
-    })
 }

@@ -13,7 +13,6 @@ use crate::audit::LineEvent;
 use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, Role};
-use crate::ports::Verification;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -39,15 +38,13 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
         return Err(Failure::new(ReasonCode::NOT_NOW, cause));
     }
     let restoring = bootstrap::restore(config, &data_dir, &options.backup)?;
-    let what = Verification { projections: false, ..Verification::default() };
-    if let Err(broken) = bootstrap::verifier_of_copy(&options.backup, &data_dir)?.verify(&what, &mut |_| {})? {
-        let cause = format!("{} does not verify: {broken}", options.backup.display());
-        return Err(Failure::new(ReasonCode::LOG_BROKEN, cause));
+    if restoring.incoming.with_wal {
+        say(&format!("what lay in {}-wal is taken in with it", options.backup.display()));
     }
     // Whoever was a supervisor when the backup was made may put it back.
     let roles = [Role::Supervisor, Role::Administrator];
     let by = options.acting.sign_in_to(global, &restoring.log, &*restoring.people, &roles).await?;
-    let (head, file) = (restoring.head, restoring.file);
+    let (head, file) = (restoring.incoming.copy.head, restoring.incoming.copy.file);
     let root = crate::domain::Sha256::from_bytes(head.root);
     restoring.log.by(&by).line(LineEvent::Restored { size: head.size, root, file }).await?;
     let before = restoring.finish()?;

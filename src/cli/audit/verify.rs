@@ -75,6 +75,10 @@ fn perform(
         let (place, size) = (place.to_string(), *size);
         say(&fl!(texts.loader(), "cli-verify-passed-over", place = place, size = size));
     }
+    for (place, count) in &found.junk {
+        let (place, count) = (place.to_string(), *count);
+        say(&fl!(texts.loader(), "cli-verify-junk", place = place, count = count));
+    }
     witnesses.extend(found.witnesses);
     let noted = bootstrap::block_on(bootstrap::high_water_mark(&data_dir))?;
     let noted = noted.map(|head| ("the high-water mark".to_owned(), head)).into_iter().collect();
