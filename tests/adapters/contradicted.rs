@@ -228,7 +228,7 @@ async fn assert_burned(store: &LogStore, events: &[Event]) {
 
 fn on_any_log(cases: u32, longest: usize, place: fn() -> Place) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let cases = if std::env::var_os("LINESEAL_LONG").is_some() { cases * 50 } else { cases };
+    let cases = if std::env::var_os("LINESEAL_LONG").is_some() { cases * 10 } else { cases };
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let log = proptest::collection::vec(anything(), 1..longest);
     let held = TestRunner::new(config).run(&log, |events| {
