@@ -9,7 +9,7 @@ use super::{Global, places};
 use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, RunId};
-use crate::runner::{self, Errand};
+use crate::runner::{self, Errand, Errands};
 use crate::texts::Language;
 
 #[derive(clap::Args)]
@@ -56,10 +56,13 @@ async fn perform(
     language: &Language,
 ) -> Result<Worst, Failure> {
     let (equipment, lock) = bootstrap::equip(&config, &places.data_dir, operator).await?;
-    let records = runner::run_errand(config, equipment, errand).await?;
+    let Errands { records, left } = runner::run_errand(config, equipment, errand).await?;
     drop(lock);
     let mut worst = Worst::default();
-    if records.is_empty() {
+    for failure in &left {
+        output::failure(failure, language);
+    }
+    if records.is_empty() && left.is_empty() {
         say("nothing waits");
     }
     for record in &records {

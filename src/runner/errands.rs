@@ -29,8 +29,17 @@ pub enum Errand {
     PrintLabel(RunId),
 }
 
-/// Does the errand and returns the runs that it touched.
-pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Errand) -> Result<Vec<UnitRecord>, Failure> {
+/// What came of an errand.
+#[derive(Debug, Default)]
+pub struct Errands {
+    /// Runs that it touched.
+    pub records: Vec<UnitRecord>,
+    /// L-531: what was left to whoever goes on with it.
+    pub left: Vec<Failure>,
+}
+
+/// Does the errand.
+pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Errand) -> Result<Errands, Failure> {
     // No errand touches a board.
     let (_, no_looks) = watch::channel(Looks::default());
     let mut shared = Shared::new(&config, &equipment, no_looks);
@@ -48,7 +57,7 @@ pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Erran
     done
 }
 
-async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Vec<UnitRecord>, Failure> {
+async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Errands, Failure> {
     let log = &shared.log;
     let work: Vec<(Run, Input)> = match errand {
         Errand::Held => {
@@ -62,14 +71,14 @@ async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Vec
         Errand::Slip(slip) => vec![(run_of_slip(log, slip).await?, Input::PrintLabel)],
         Errand::LabelPrinted(run) => {
             let settled = settle(log, &questioned(log, run).await?, true).await?;
-            return Ok(UnitRecord::of(&settled).into_iter().collect());
+            return Ok(Errands { records: UnitRecord::of(&settled).into_iter().collect(), left: Vec::new() });
         }
         Errand::PrintLabel(run) => {
             let settled = settle(log, &questioned(log, run).await?, false).await?;
             vec![(settled, Input::PrintLabel)]
         }
     };
-    let mut records = Vec::new();
+    let mut done = Errands::default();
     for (run, input) in work {
         let Some(profile) = config.profiles.iter().find(|profile| profile.name == run.profile) else {
             let cause = format!("run {} was made with profile {:?}, which is not configured", run.id, run.profile);
@@ -80,17 +89,17 @@ async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Vec
         while let Some((_, outcome)) = outcomes.recv().await {
             match outcome {
                 Outcome::Progress(_) => {}
-                Outcome::Done(run) => records.extend(UnitRecord::of(&run)),
-                // Somebody else finishes it; the others are still this errand's.
-                Outcome::Unrecorded(Some(run), failure) if failure.code == ReasonCode::RUN_OVERTAKEN => {
-                    tracing::warn!(run = %run.id, %failure, "left to whoever goes on with it");
+                Outcome::Done(run) => done.records.extend(UnitRecord::of(&run)),
+                // The others are still this errand's.
+                Outcome::Unrecorded(Some(_), failure) if failure.code == ReasonCode::RUN_OVERTAKEN => {
+                    done.left.push(failure);
                 }
                 Outcome::Unrecorded(_, failure) => return Err(failure),
             }
         }
         work.await.map_err(|error| Failure::new(ReasonCode::STATION_STOPPED, error.to_string()))?;
     }
-    Ok(records)
+    Ok(done)
 }
 
 /// The unit that a slip names, once it may have its label.

@@ -28,7 +28,7 @@ pub mod rulings;
 pub use batches::{Told, add_manifest, close_batch, open_batch, open_batch_with};
 pub use custody::{Custody, open_log, rotate_key};
 pub use equipment::Equipment;
-pub use errands::{Errand, run_errand};
+pub use errands::{Errand, Errands, run_errand};
 pub use keeper::{checkpoint_and_copy, cosign};
 pub use log::LogWriter;
 pub use scan::{BoardEvent, Scanner};

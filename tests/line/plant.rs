@@ -200,6 +200,115 @@ async fn one_serial_number_at_two_stations_at_once_passes_at_one_and_fails_at_th
     assert_eq!(outcomes(&run(&first).await), ["PASS"]);
 }
 
+/// A unit that waits for the cloud, and the number of its slip: out of the first station's printer.
+async fn held(bench: &mut Bench<'static>) -> (Value, String) {
+    give(bench, 2000);
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.proxy.down().await;
+    bench.plug(1, "A", &chip);
+    let held = Program::on(bench, ["run", "--json", "--units", "1"]).run().await.expect(4).json().remove(0);
+    bench.unplug(1);
+    let slip = held["slip"].as_u64().unwrap().to_string();
+    (held["run"].clone(), slip)
+}
+
+/// How long the station may take to register a unit.
+fn give(bench: &Bench<'_>, milliseconds: u32) {
+    let file = bench.dir.path().join("assets/practice.toml");
+    let line = |line: &str| match line.starts_with("deadline_ms = ") {
+        true => format!("deadline_ms = {milliseconds}"),
+        false => line.to_owned(),
+    };
+    let lines: Vec<String> = std::fs::read_to_string(&file).unwrap().lines().map(line).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+}
+
+/// Both at once: each has read the log, and both wait to write to it, before one of them may.
+async fn at_the_same_moment(stations: [&Bench<'_>; 2], database: &Database, args: &[&str]) -> [Ended; 2] {
+    let (held, holds) = tokio::sync::oneshot::channel();
+    let holding = {
+        let database = database.clone();
+        std::thread::spawn(move || {
+            let (mut holder, mut observer) = (database.connect(), database.connect());
+            holder.batch_execute("BEGIN; SELECT size FROM tree_head FOR UPDATE").unwrap();
+            held.send(()).unwrap();
+            let by = Instant::now() + Duration::from_secs(60);
+            let waiting = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while observer.query_one(waiting, &[]).unwrap().get::<_, i64>(0) < 2 {
+                assert!(Instant::now() < by, "the stations do not come to write");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        })
+    };
+    holds.await.unwrap();
+    let run = |bench| Program::on(bench, args.iter().copied()).run();
+    let (one, two) = tokio::join!(run(stations[0]), run(stations[1]));
+    tokio::task::spawn_blocking(move || holding.join().unwrap()).await.unwrap();
+    [one.expect(0), two.expect(0)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_stations_that_finish_one_held_unit_at_the_same_moment_one_does_and_one_label_comes_out() {
+    let (mut first, second, database) = two_stations(Cloud::shared().await).await;
+    let (run, slip) = held(&mut first).await;
+    first.proxy.up().await.unwrap();
+    // The log knows the second one's key, so that the first thing that either writes is of the unit.
+    Program::on(&second, ["resume", "--slip", "999999"]).run().await.expect(3);
+    let printed = || first.printer.printed() + second.printer.printed();
+    assert_eq!(printed(), 1);
+
+    let before = log::all(&events(&database), "sealed").len();
+    let both = at_the_same_moment([&first, &second], &database, &["resume", "--json"]).await;
+    let told = both.iter().map(|ended| ended.err.as_str()).collect::<Vec<_>>().join("\n");
+    let records: Vec<Value> = both.iter().flat_map(Ended::json).collect();
+    assert_eq!(records.len(), 1, "{told}");
+    assert_eq!((&records[0]["run"], &records[0]["verdict"]), (&run, &"PASS".into()));
+    let left = both.iter().find(|ended| ended.json().is_empty()).unwrap();
+    assert!(left.err.contains("L-531") && !left.err.contains("nothing waits"), "{}", left.err);
+    let log = events(&database);
+    for (event, count) in [("resumed", 1), ("registered", 1), ("sealed", before + 1)] {
+        assert_eq!(log::all(&log, event).len(), count, "{event}: {told}");
+    }
+
+    let both = at_the_same_moment([&first, &second], &database, &["resume", "--json", "--slip", &slip]).await;
+    let told = both.iter().map(|ended| ended.err.as_str()).collect::<Vec<_>>().join("\n");
+    assert_eq!(printed(), 2, "{told}");
+    assert_eq!(both.iter().filter(|ended| ended.err.contains("L-531")).count(), 1, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_another_station_is_finishing_is_left_alone_until_its_time_is_over() {
+    let (mut first, second, database) = two_stations(Cloud::shared().await).await;
+    let (run, _) = held(&mut first).await;
+    give(&first, 600_000);
+    let finishing = Program::on(&first, ["resume"]).start();
+    until("the resume", || !log::all(&events(&database), "resumed").is_empty()).await;
+    // For all that anybody else can see, it may still be at work.
+    finishing.kill();
+    let of_run = || events(&database).into_iter().filter(|logged| logged.event["run"] == run).count();
+    let before = of_run();
+    give(&second, 600_000);
+    for _ in 0..2 {
+        let left = Program::on(&second, ["resume", "--json"]).run().await.expect(0);
+        assert!(left.json().is_empty() && left.err.contains("L-531") && left.err.contains("ST-1"), "{}", left.err);
+        assert_eq!(of_run(), before);
+    }
+    // Twice this, by the clock, since the other one's last word.
+    give(&second, 3000);
+    let by = Instant::now() + Duration::from_secs(60);
+    let taken = loop {
+        let resumed = Program::on(&second, ["resume", "--json"]).run().await;
+        if let Some(record) = resumed.json().pop() {
+            break record;
+        }
+        assert!(resumed.err.contains("L-531") && Instant::now() < by, "{}", resumed.err);
+        assert_eq!(of_run(), before);
+    };
+    assert_eq!((&taken["run"], &taken["station"]), (&run, &"ST-1".into()), "{taken}");
+    assert_eq!(taken["verdict"], "PASS", "{taken}");
+}
+
 fn copy_files(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();

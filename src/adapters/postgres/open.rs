@@ -39,7 +39,7 @@ const FORGET_OLD_COMMITS: &str = "DELETE FROM commits WHERE at < now() - interva
 
 /// A station's own lock is one of the database's (hence two numbers) for as long as its session lasts.
 const TAKE_STATION: &str = "SELECT pg_advisory_lock($1, $2)";
-const STATION_HOLDER: &str = "SELECT l.pid, coalesce(host(a.client_addr), 'the server itself')
+const STATION_HOLDER: &str = "SELECT l.pid, coalesce(host(a.client_addr), 'an address that the server does not tell')
     FROM pg_locks l JOIN pg_database d ON d.oid = l.database LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()
         AND l.classid::bigint = $1::int4::bigint & 4294967295 AND l.objid::bigint = $2::int4::bigint & 4294967295

@@ -133,22 +133,28 @@ fn project_run(
         RunEvent::Claimed { unit, identity, standing, ruling, entry, .. } => {
             let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
             let (spki, uid) = (identity.spki.as_bytes(), identity.uid.as_ref().map(|uid| uid.as_str()));
-            match standing {
-                Standing::Known => {}
+            let fingerprint = identity.fingerprint.as_bytes();
+            let had = match standing {
+                Standing::Known => {
+                    session.row(sql::BINDING_OF, values![product, serial, fingerprint], |row| row.i64(0))?.is_some()
+                }
                 Standing::Completed => {
-                    session.execute(sql::PROJECT_COMPLETED, values![product, serial, spki, uid, key])?;
+                    session.execute(sql::PROJECT_COMPLETED, values![product, serial, spki, uid, key])? > 0
                 }
                 Standing::New | Standing::Rebound => {
                     if *standing == Standing::Rebound {
                         session.execute(sql::PROJECT_UNBOUND, values![product, serial])?;
                     }
-                    let fingerprint = identity.fingerprint.as_bytes();
                     session.execute(sql::PROJECT_CLEARED, values![fingerprint, spki, uid, product, serial])?;
                     session.execute(
                         sql::PROJECT_BOUND,
                         values![seq, product, serial, fingerprint, spki, uid, key, false],
                     )?;
+                    true
                 }
+            };
+            if !had {
+                return Err(StoreError::Illegal(format!("{unit} claims again what it never had")));
             }
             if let Some(ruling) = ruling {
                 session.execute(sql::PROJECT_RULING_USED, values![ruling.as_uuid().as_bytes(), seq])?;
