@@ -7,6 +7,7 @@ mod certificate;
 mod crl;
 mod fields;
 mod key;
+mod names;
 mod path;
 mod revocation;
 mod signature;
