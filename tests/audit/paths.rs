@@ -7,9 +7,9 @@ use lineseal::audit::x509::issued;
 use lineseal::domain::profile::{Crl, CrlCoverage, KeyKind, Trust, UidRule};
 use lineseal::provisioning::checks::check_certificate;
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, RevokedCertParams,
-    SerialNumber, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    DnValue, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    NameConstraints, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
 const NOW: &str = "2026-06-01T12:00:00Z";
@@ -58,6 +58,25 @@ const GOOD: Case = Case {
     foreign: false,
 };
 
+/// A constraint on directory names: `O=` this, permitted or excluded.
+fn organization(name: &str, permitted: bool) -> Option<NameConstraints> {
+    let mut base = DistinguishedName::new();
+    base.push(DnType::OrganizationName, DnValue::PrintableString(name.try_into().unwrap()));
+    let (none, some) = (Vec::new(), vec![GeneralSubtree::DirectoryName(base)]);
+    let (permitted_subtrees, excluded_subtrees) = if permitted { (some, none) } else { (none, some) };
+    Some(NameConstraints { permitted_subtrees, excluded_subtrees })
+}
+
+/// `O=Forge Chips` before the common name.
+fn of_forge(params: &mut CertificateParams) {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::OrganizationName, "Forge Chips");
+    for (kind, value) in params.distinguished_name.iter() {
+        name.push(kind.clone(), value.clone());
+    }
+    params.distinguished_name = name;
+}
+
 fn dns(permitted: &str) -> Option<NameConstraints> {
     let permitted_subtrees = vec![GeneralSubtree::DnsName(permitted.to_owned())];
     Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() })
@@ -74,6 +93,74 @@ fn openssl_says_of_every_path_what_we_say() {
         Case { what: "an intermediate that is no CA", intermediate: |it| it.is_ca = IsCa::ExplicitNoCa, ..bad() },
         Case { what: "names inside", intermediate: |it| it.name_constraints = dns("example"), ..GOOD },
         Case { what: "names outside", intermediate: |it| it.name_constraints = dns("elsewhere"), ..bad() },
+        Case {
+            what: "a subject inside a permitted directory name, but for case and spaces",
+            intermediate: |it| it.name_constraints = organization("forge  CHIPS ", true),
+            chip: of_forge,
+            ..GOOD
+        },
+        Case {
+            what: "a subject outside the permitted directory name",
+            intermediate: |it| it.name_constraints = organization("Forge", true),
+            chip: of_forge,
+            ..bad()
+        },
+        Case {
+            what: "a subject without the attribute that is permitted",
+            intermediate: |it| it.name_constraints = organization("Forge Chips", true),
+            ..bad()
+        },
+        Case {
+            what: "a subject inside an excluded directory name, but for case",
+            intermediate: |it| it.name_constraints = organization("FORGE CHIPS", false),
+            chip: of_forge,
+            ..bad()
+        },
+        Case {
+            what: "a subject outside the excluded directory name",
+            intermediate: |it| it.name_constraints = organization("Elsewhere", false),
+            chip: of_forge,
+            ..GOOD
+        },
+        Case {
+            what: "a root that permits both subjects below it",
+            root: |it| it.name_constraints = organization("Forge Chips", true),
+            intermediate: of_forge,
+            chip: of_forge,
+            ..GOOD
+        },
+        Case {
+            what: "a root that permits the chip's and not the intermediate's",
+            root: |it| it.name_constraints = organization("Forge Chips", true),
+            chip: of_forge,
+            ..bad()
+        },
+        Case {
+            what: "a root that excludes the chip's",
+            root: |it| it.name_constraints = organization("Forge Chips", false),
+            chip: of_forge,
+            ..bad()
+        },
+        Case {
+            what: "a root that excludes others",
+            root: |it| it.name_constraints = organization("Elsewhere", false),
+            chip: of_forge,
+            ..GOOD
+        },
+        Case {
+            what: "a constraint and a list that names another",
+            intermediate: |it| it.name_constraints = organization("Forge Chips", true),
+            chip: of_forge,
+            names: Some(8),
+            ..GOOD
+        },
+        Case {
+            what: "a constraint and a list that names the chip",
+            intermediate: |it| it.name_constraints = organization("Forge Chips", true),
+            chip: of_forge,
+            names: Some(7),
+            ..bad()
+        },
         Case {
             what: "for clients",
             chip: |it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],

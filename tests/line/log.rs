@@ -42,6 +42,15 @@ pub fn read(data_dir: &Path) -> Vec<Logged> {
     rows.unwrap().map(Result::unwrap).collect()
 }
 
+/// How many events of this kind, without reading the others.
+pub fn count(data_dir: &Path, kind: &str) -> usize {
+    let connection = rusqlite::Connection::open(data_dir.join("lineseal.db")).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    connection.pragma_update(None, "query_only", true).unwrap();
+    let like = "SELECT count(*) FROM events WHERE json_extract(CAST(bytes AS TEXT), '$.event') = ?1";
+    connection.query_row(like, [kind], |row| row.get::<_, u32>(0)).unwrap() as usize
+}
+
 /// One run's events.
 pub fn of_run<'a>(log: &'a [Logged], run: &str) -> Vec<&'a Logged> {
     log.iter().filter(|logged| logged.event["run"] == run).collect()

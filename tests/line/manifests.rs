@@ -212,21 +212,69 @@ async fn a_signed_list_is_taken_from_its_signer_and_from_nobody_else() {
     station.stop().await;
 }
 
-/// What a large order has.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_thousand_lines_are_taken_in() {
+/// A file of so many chips.
+fn reel(bench: &Bench<'_>, chips: u64) -> String {
     use std::io::Write as _;
-    let bench = bench("").await;
-    let path = bench.dir.path().join("reel.csv");
+    let path = bench.dir.path().join(format!("reel-{chips}.csv"));
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
     writeln!(file, "Chip UID;Certificate SHA-256").unwrap();
-    for number in 0..100_000_u64 {
+    for number in 0..chips {
         writeln!(file, "{number:036x};{:064x}", number + (1 << 40)).unwrap();
     }
     drop(file.into_inner().unwrap());
-    let args = ["batch", "open", "WO 1", "--planned", "9", "--manifest", path.to_str().unwrap(), "--json"];
-    let program = Program::on(&bench, args);
-    let taken = program.run().await.expect(0);
-    assert_eq!(taken.json()[0]["entries"], json!(100_000));
+    path.to_str().unwrap().to_owned()
+}
+
+/// What a large order has. It is read as it goes: the station PC may be small, and the file need not be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_lines_are_taken_in_and_in_little_more_memory_than_a_hundred() {
+    let mut peaks = Vec::new();
+    for chips in [100, 100_000] {
+        let bench = bench("").await;
+        let path = reel(&bench, chips);
+        let args = ["batch", "open", "WO 1", "--planned", "9", "--manifest", &path, "--json"];
+        let running = Program::on(&bench, args).start();
+        let (taken, peak) = tokio::task::spawn_blocking(move || running.wait_and_watch()).await.unwrap();
+        assert_eq!(taken.expect(0).json()[0]["entries"], json!(chips));
+        assert_eq!(figures(&bench, "WO 1").await, json!([chips, 0, 0, chips, 0]));
+        peaks.push(peak);
+    }
+    let [few, many] = peaks[..] else { panic!() };
+    // The list alone has ten megabytes of text, and 22 of events.
+    assert!(many < few + 32 * 1024, "{few} KiB for a hundred, {many} KiB for a hundred thousand");
+}
+
+/// Power fails while a list is taken in. Nothing of it counts until it is whole, and the same file once more
+/// goes on where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_was_cut_off_counts_for_nothing_until_it_was_taken_in_whole() {
+    let bench = bench("required = true\n").await;
+    run(&bench, &["batch", "open", "WO 1", "--planned", "9"], 0).await;
+    let path = reel(&bench, 100_000);
+    let args = ["batch", "manifest", "WO 1", &path, "--json"];
+    let events = |kind: &str| log::count(&bench.data_dir(), kind);
+    let by = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    let running = Program::on(&bench, args).start();
+    while events("manifest-listed") == 0 {
+        assert!(std::time::Instant::now() < by, "no entry is in the log");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(running.kill().status, -9);
+    let (kept, taken) = (events("manifest-listed"), events("manifest-imported"));
+    assert!(kept > 0 && taken == 0, "{kept} {taken}: it was killed too late to say anything");
+    // As if there were none.
+    let shown = run(&bench, &["batch", "show", "WO 1", "--json"], 0).await.json().remove(0);
+    assert_eq!(shown["manifest"], json!(null));
+    run(&bench, &["audit", "verify"], 0).await;
+
+    let again = run(&bench, &args, 0).await.json().remove(0);
+    assert_eq!((&again["entries"], &again["new"]), (&json!(100_000), &json!(true)));
     assert_eq!(figures(&bench, "WO 1").await, json!([100_000, 0, 0, 100_000, 0]));
+    let log = log::read(&bench.data_dir());
+    let listed = log::all(&log, "manifest-listed");
+    let entries: usize = listed.iter().map(|event| event["entries"].as_array().unwrap().len()).sum();
+    assert_eq!((entries, log::all(&log, "manifest-imported").len()), (100_000, 1), "nothing is listed twice");
+    // What was kept is what the first one wrote.
+    assert!(listed.len() > kept);
+    run(&bench, &["audit", "verify"], 0).await;
 }

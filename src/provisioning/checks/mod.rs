@@ -8,6 +8,7 @@ mod crl;
 mod examine;
 mod fields;
 mod key;
+mod names;
 mod path;
 mod revocation;
 mod signature;

@@ -12,9 +12,9 @@ use webpki::{
 
 use super::fields::{Fields, rfc3339};
 use super::key;
+use super::names::{Constrained, Signatures};
 use super::revocation::Lists;
 use crate::audit::event::CrlFacts;
-use crate::audit::x509::ACCEPTED;
 use crate::domain::profile::{ExpiredIntermediate, Trust};
 use crate::domain::{Failure, Fingerprint, ReasonCode};
 
@@ -66,7 +66,7 @@ pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -
     };
 
     let mut fingerprints = vec![Fingerprint::of(der)];
-    fingerprints.extend(path.intermediate_certificates().map(|certificate| Fingerprint::of(&certificate.der())));
+    fingerprints.extend(path.intermediate_certificates().map(|certificate| pinned.fingerprint_of(&certificate.der())));
     fingerprints.push(candidates.fingerprint_of(path.anchor()).ok_or_else(|| {
         Failure::new(ReasonCode::CERTIFICATE_REFUSED, "the verifier returned a trust anchor that was not given to it")
     })?);
@@ -87,12 +87,15 @@ pub(super) fn issued(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp)
 pub(super) struct Pinned<'a> {
     pub roots: Vec<Authority<'a>>,
     pub intermediates: Vec<Authority<'a>>,
+    pub signatures: Signatures,
 }
 
 /// A pinned certificate, and the name and key that it stands for.
 pub(super) struct Authority<'a> {
     pub der: CertificateDer<'a>,
     pub anchor: TrustAnchor<'static>,
+    /// It constrains directory names.
+    constrained: Option<Constrained>,
 }
 
 impl<'a> Pinned<'a> {
@@ -110,11 +113,23 @@ impl<'a> Pinned<'a> {
             };
             ders.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()
         };
-        Ok(Self { roots: all("root", &trust.roots)?, intermediates: all("intermediate", &trust.intermediates)? })
+        let (roots, intermediates) = (all("root", &trust.roots)?, all("intermediate", &trust.intermediates)?);
+        let constrained = intermediates.iter().filter_map(|it: &Authority<'_>| it.constrained.as_ref());
+        Ok(Self { signatures: Signatures::of(constrained), roots, intermediates })
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Authority<'a>> {
         self.roots.iter().chain(&self.intermediates)
+    }
+
+    /// The intermediate that the verifier knows as this; of several the one that constrains.
+    fn intermediate(&self, shown: &[u8]) -> Option<&Authority<'a>> {
+        let known = self.intermediates.iter().filter(|authority| authority.shown() == shown);
+        known.max_by_key(|authority| authority.constrained.is_some())
+    }
+
+    fn fingerprint_of(&self, shown: &[u8]) -> Fingerprint {
+        Fingerprint::of(self.intermediate(shown).map_or(shown, |authority| &authority.der))
     }
 
     /// Has a CA of this name issued one of the intermediates?
@@ -137,7 +152,7 @@ impl<'a> Pinned<'a> {
         let mut refused: Option<Error> = None;
         let mut signed = |authority: &Authority<'_>| {
             let anchors = std::slice::from_ref(&authority.anchor);
-            let asked = verify(leaf, anchors, &[], while_valid, AnyUsage, None).map(|_| ());
+            let asked = verify(&self.signatures, leaf, anchors, &[], while_valid, AnyUsage, None).map(|_| ());
             if let Err(error) = &asked
                 && refused.as_ref().is_none_or(is_foreign)
             {
@@ -157,8 +172,10 @@ impl<'a> Pinned<'a> {
             *signed || linked || authority.anchor.subject.as_ref() != leaf.issuer()
         };
         let roots: Vec<_> = roots.into_iter().filter(serves).map(|(root, _)| root).collect();
-        let intermediates = intermediates.into_iter().filter(serves).map(|(it, _)| it.der.clone()).collect();
-        Ok(Candidates { anchors: roots.iter().map(|root| root.anchor.clone()).collect(), roots, intermediates })
+        let intermediates =
+            intermediates.into_iter().filter(serves).map(|(it, _)| CertificateDer::from(it.shown())).collect();
+        let anchors = roots.iter().map(|root| root.anchor.clone()).collect();
+        Ok(Candidates { pinned: self, anchors, roots, intermediates })
     }
 }
 
@@ -170,9 +187,16 @@ impl<'a> Authority<'a> {
             // As strictly as in a path, where an unknown critical extension or version 1 is fatal.
             EndEntityCert::try_from(&der).map_err(|error| describe(&error))?;
         }
-        let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|error| describe(&error))?.to_owned();
+        let constrained = Constrained::parse(&der);
+        let shown = CertificateDer::from(constrained.as_ref().map_or(&*der, |constrained| &constrained.shown));
+        let anchor = webpki::anchor_from_trusted_cert(&shown).map_err(|error| describe(&error))?.to_owned();
         key::may_sign(&spki_for_anchor(&anchor))?;
-        Ok(Self { der, anchor })
+        Ok(Self { anchor, constrained, der })
+    }
+
+    /// As the verifier gets it.
+    fn shown(&self) -> &[u8] {
+        self.constrained.as_ref().map_or(&*self.der, |constrained| &constrained.shown)
     }
 
     pub(super) fn fields(&self) -> Option<Fields<'_>> {
@@ -188,6 +212,7 @@ impl<'a> Authority<'a> {
 
 /// What a path may be made of.
 struct Candidates<'p> {
+    pinned: &'p Pinned<'p>,
     roots: Vec<&'p Authority<'p>>,
     /// One for each root.
     anchors: Vec<TrustAnchor<'static>>,
@@ -212,6 +237,7 @@ impl Candidates<'_> {
     ) -> Result<VerifiedPath<'p>, NoPath> {
         let against: RefCell<Option<Failure>> = RefCell::default();
         let judge = |path: &VerifiedPath<'_>| {
+            self.check_names(path)?;
             lists.judge(path, at, now).map(|_| ()).map_err(|failure| {
                 let mut against = against.borrow_mut();
                 // Where one path is revoked and another can't be judged, neither can the chip.
@@ -221,18 +247,38 @@ impl Candidates<'_> {
                 Error::CertRevoked
             })
         };
-        let found = verify(leaf, &self.anchors, &self.intermediates, at, DeviceUsage, Some(&judge));
+        let signatures = &self.pinned.signatures;
+        let found = verify(signatures, leaf, &self.anchors, &self.intermediates, at, DeviceUsage, Some(&judge));
         found.map_err(|error| match against.take() {
             Some(failure) => NoPath::Revoked(failure),
             None => NoPath::Invalid(error),
         })
     }
 
-    /// Of the root behind one of the anchors, by address: two roots may share name and key and still be
-    /// two certificates.
-    fn fingerprint_of(&self, anchor: &TrustAnchor<'_>) -> Option<Fingerprint> {
+    /// Does every CA of the path allow the directory names of all that is below it?
+    fn check_names(&self, path: &VerifiedPath<'_>) -> Result<(), Error> {
+        let mut below = vec![path.end_entity().der()];
+        let mut check = |authority: Option<&Authority<'_>>, own: Option<CertificateDer<'_>>| {
+            let constrained = authority.and_then(|authority| authority.constrained.as_ref());
+            let allowed = constrained.is_none_or(|it| below.iter().all(|certificate| it.allows(certificate)));
+            below.extend(own.map(CertificateDer::into_owned));
+            if allowed { Ok(()) } else { Err(Error::NameConstraintViolation) }
+        };
+        for intermediate in path.intermediate_certificates() {
+            check(self.pinned.intermediate(&intermediate.der()), Some(intermediate.der()))?;
+        }
+        check(self.root_of(path.anchor()), None)
+    }
+
+    /// The root behind one of the anchors, by address: two roots may share name and key and still be two
+    /// certificates.
+    fn root_of(&self, anchor: &TrustAnchor<'_>) -> Option<&Authority<'_>> {
         let index = self.anchors.iter().position(|own| std::ptr::eq(own, anchor))?;
-        self.roots.get(index).map(|root| Fingerprint::of(&root.der))
+        self.roots.get(index).copied()
+    }
+
+    fn fingerprint_of(&self, anchor: &TrustAnchor<'_>) -> Option<Fingerprint> {
+        self.root_of(anchor).map(|root| Fingerprint::of(&root.der))
     }
 }
 
@@ -268,6 +314,7 @@ type Judge<'j> = dyn Fn(&VerifiedPath<'_>) -> Result<(), Error> + 'j;
 
 /// One run of the verifier; `judge` may refuse a path that holds otherwise.
 fn verify<'p>(
+    signatures: &Signatures,
     leaf: &'p EndEntityCert<'p>,
     anchors: &'p [TrustAnchor<'_>],
     intermediates: &'p [CertificateDer<'p>],
@@ -275,7 +322,8 @@ fn verify<'p>(
     usage: impl ExtendedKeyUsageValidator,
     judge: Option<&Judge<'_>>,
 ) -> Result<VerifiedPath<'p>, Error> {
-    leaf.verify_for_usage(ACCEPTED, anchors, intermediates, unix_time(at), usage, None, judge)
+    signatures
+        .with(|accepted| leaf.verify_for_usage(accepted, anchors, intermediates, unix_time(at), usage, None, judge))
 }
 
 /// Before 1970 the verifier has no time, and no certificate is valid.

@@ -8,9 +8,9 @@ use webpki::{
 
 use super::crl::Crl;
 use super::fields::{Fields, rfc3339};
+use super::names::Signatures;
 use super::path::{AnyUsage, Pinned, describe, unix_time};
 use crate::audit::event::CrlFacts;
-use crate::audit::x509::ACCEPTED;
 use crate::domain::profile::{CrlCoverage, Trust};
 use crate::domain::{Failure, ReasonCode};
 
@@ -18,6 +18,7 @@ use crate::domain::{Failure, ReasonCode};
 pub(super) struct Lists<'a> {
     lists: Vec<Signed<'a>>,
     coverage: CrlCoverage,
+    signatures: Signatures,
 }
 
 struct Signed<'a> {
@@ -52,7 +53,7 @@ impl<'a> Lists<'a> {
                 newest.push(list);
             }
         }
-        Ok(Self { lists: newest, coverage: trust.crl_coverage })
+        Ok(Self { lists: newest, coverage: trust.crl_coverage, signatures: pinned.signatures.clone() })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Crl<'a>> {
@@ -111,9 +112,10 @@ impl<'a> Lists<'a> {
                 let intermediates: Vec<CertificateDer<'_>> =
                     path.intermediate_certificates().map(|certificate| certificate.der()).collect();
                 let usage = AnyUsage;
-                path.end_entity()
-                    .verify_for_usage(ACCEPTED, &anchors, &intermediates, unix_time(at), usage, Some(options), None)
-                    .map(|_| ())
+                let (chip, at, options) = (path.end_entity(), unix_time(at), Some(options));
+                self.signatures.with(|accepted| {
+                    chip.verify_for_usage(accepted, &anchors, &intermediates, at, usage, options, None).map(|_| ())
+                })
             }
             Err(_) if self.coverage == CrlCoverage::Listed => Ok(()),
             Err(_) => Err(Error::UnknownRevocationStatus),

@@ -5,6 +5,7 @@ mod answers;
 mod certificates;
 pub(in crate::provisioning) mod forge;
 mod mutations;
+mod names;
 mod revocation;
 mod uids;
 mod vendors;
