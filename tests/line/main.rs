@@ -32,6 +32,7 @@ mod program;
 mod put_back;
 mod reading;
 mod replays;
+mod remote;
 mod revocation;
 mod rulings;
 mod safekeeping;
@@ -48,4 +49,7 @@ mod substitution;
 mod swaps;
 mod token_show;
 mod tokens;
+mod tpm;
+#[path = "../peers/tpm.rs"]
+mod tpm_peer;
 mod whole_path;

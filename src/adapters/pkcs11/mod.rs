@@ -17,6 +17,9 @@
 //!                      ◀── Calling, Calling … ──                (one function at a time)
 //!                      ◀── Opened/Read/Signed/Failed ──
 //! ```
+//!
+//! Where a command leads to the token, the guard listens for p11-kit's client, the module then, and starts
+//! the command behind each of its connections: `remote.rs`.
 
 mod der;
 mod failure;
@@ -27,6 +30,7 @@ mod mechanism;
 mod objects;
 mod opening;
 mod parent;
+mod remote;
 mod session;
 mod sign_once;
 mod wire;
