@@ -337,6 +337,6 @@ async fn a_look_at_all_that_a_token_shows_ends_in_time_and_leaves_nobody() {
         hostile::nobody_left(hostile.bench.dir.path(), plan).await;
         let objects = seen.map(|seen| seen.objects).unwrap_or_default();
         assert!(!format!("{objects:?}").contains("\\u{1b}"), "{plan}: {objects:?}");
-        assert!(plan != "" || objects.len() >= 4, "{objects:?}");
+        assert!(!plan.is_empty() || objects.len() >= 4, "{objects:?}");
     }
 }

@@ -237,6 +237,18 @@ async fn a_port_that_another_program_has_is_told_as_taken_and_its_chip_is_left_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_chip_is_shown_although_the_log_can_not_be_read() {
+    let mut bench = bench(1).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    std::fs::create_dir(bench.data_dir()).unwrap();
+    let log = bench.data_dir().join(lineseal::adapters::sqlite::FILE);
+    std::fs::write(&log, "no database at all ".repeat(1000)).unwrap();
+    let shown = seen(&bench, 3).await;
+    assert_eq!((bad(&shown), &shown["proven"]), (vec!["log L-505".to_owned()], &true.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_port_there_is_one_board_or_it_has_to_be_named() {
     let mut bench = bench(2).await;
     assert!(show(&bench, &[], 2).await.err.contains("no board that a profile knows"));
