@@ -275,6 +275,11 @@ pub fn eyes(log: Option<Reading>) -> Eyes {
     }
 }
 
+/// A station works on this data directory.
+pub fn station_works(data_dir: &Path) -> bool {
+    StationLock::is_held(data_dir)
+}
+
 /// A port has one owner: O-606 where a station that runs on this data directory works with this board.
 pub async fn leave_to_station(
     store: &dyn AuditStore,
@@ -282,7 +287,7 @@ pub async fn leave_to_station(
     data_dir: &Path,
     device: &Device,
 ) -> Result<(), Failure> {
-    if !StationLock::is_held(data_dir) {
+    if !station_works(data_dir) {
         // What is unfinished in the log was cut off.
         return Ok(());
     }

@@ -336,6 +336,8 @@ pub(super) struct Known {
     pub names: Vec<String>,
     /// `false`: where they come from could not be read, so a strange name is not held against anyone.
     pub complete: bool,
+    /// Of those that are known by now.
+    pub values: Vec<(&'static str, String)>,
 }
 
 impl Known {

@@ -7,6 +7,7 @@
 
 mod aws;
 mod board;
+mod command;
 mod identity;
 mod log;
 mod manifest;
@@ -20,6 +21,7 @@ mod wire;
 
 pub use aws::{AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName};
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
+pub use command::{CommandError, CommandLine, may_be_said};
 pub use identity::{ChipUid, Fingerprint, Identity, KnownIdentity, Sha256, SpkiHash};
 pub use log::{KeyName, RulingReason};
 pub use manifest::{EntryPlace, ManifestEntry};

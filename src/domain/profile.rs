@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AttributeName, PolicyName, Product, TargetName, Template, ThingTypeName, UsbIds};
+use super::{AttributeName, CommandLine, PolicyName, Product, TargetName, Template, ThingTypeName, UsbIds};
 
 /// Variables that every run has once its board is identified; the named groups of the identify
 /// answer come on top. `port` is the serial device's node and absent for boards without one.
@@ -55,7 +55,7 @@ pub struct Match {
 #[derive(Debug, Clone)]
 pub enum Prepare {
     /// A program and its arguments; exit status 0 within the deadline.
-    Command { program: Template, args: Vec<Template>, timeout: Duration },
+    Command { command: CommandLine, timeout: Duration },
     /// Send, then expect an answer that matches.
     Dialogue(Dialogue),
 }
@@ -65,7 +65,7 @@ impl Prepare {
     /// is done after the answer; anything else is done before the question, and may wake the board.
     pub fn needs_answer(&self) -> bool {
         let mut templates: Box<dyn Iterator<Item = &Template>> = match self {
-            Prepare::Command { program, args, .. } => Box::new(std::iter::once(program).chain(args)),
+            Prepare::Command { command, .. } => Box::new(command.templates()),
             Prepare::Dialogue(dialogue) => Box::new(dialogue.send.iter()),
         };
         templates.any(|template| template.variables().any(|name| !DEVICE_VARIABLES.contains(&name)))
@@ -112,6 +112,9 @@ pub enum IdentifySource {
 pub struct TokenPlan {
     pub module: PathBuf,
     pub environment: BTreeMap<String, Template>,
+    /// A program whose standard input and output are a `p11-kit remote`: the module is p11-kit's client, and
+    /// the program is started for each of its connections.
+    pub command: Option<CommandLine>,
     /// Which slot, when the module shows several with a token; `None` takes the only one.
     pub slot: SlotChoice,
     pub certificate: ObjectName,
@@ -386,8 +389,10 @@ mod tests {
     #[test]
     fn a_prepare_entry_waits_for_the_answer_only_if_it_names_it() {
         let command = |arg: &str| Prepare::Command {
-            program: Template::parse("wake").unwrap(),
-            args: vec![Template::parse(arg).unwrap()],
+            command: CommandLine {
+                program: Template::parse("wake").unwrap(),
+                args: vec![Template::parse(arg).unwrap()],
+            },
             timeout: Duration::ZERO,
         };
         assert!(!command("{port} {usb_path} {product} {station}").needs_answer());

@@ -173,7 +173,7 @@ reasons! {
     SLIP_NOT_READY = "O-604" => Error;
 
     CONFIG_INVALID = "K-701" => Error;
-    /// A value made from the board's answer is one that AWS or the label refuses.
+    /// A value made from the board's answer is one that AWS, the label or a command refuses.
     CONFIG_VALUE = "K-702" => Error;
     /// The station's clock is behind its own log.
     CLOCK_BEHIND = "K-703" => Error;

@@ -12,6 +12,9 @@ pub struct TokenAccess {
     pub module: PathBuf,
     /// Set for this board's worker process only.
     pub environment: BTreeMap<String, String>,
+    /// The program behind the module's connections, and its arguments; see
+    /// [`TokenPlan::command`](crate::domain::profile::TokenPlan::command).
+    pub command: Option<Vec<String>>,
     pub slot: SlotChoice,
     pub certificate: ObjectName,
     pub key: ObjectName,

@@ -74,6 +74,7 @@ mod tests {
             token: TokenPlan {
                 module: "m.so".into(),
                 environment: Default::default(),
+                command: None,
                 slot: SlotChoice::Only,
                 certificate: object(),
                 key: object(),

@@ -219,7 +219,7 @@ async fn contents(
     match worked {
         Ok(()) => Some(token.contents().await),
         Err(failure) => {
-            drop(token);
+            token.close().await;
             let gone = [ReasonCode::TOKEN_SILENT, ReasonCode::TOKEN_CRASHED, ReasonCode::TOKEN_LOST];
             if gone.contains(&failure.code) {
                 return None;

@@ -1,7 +1,7 @@
 //! The way to a board's chip: its serial number, then its token.
 
-use crate::domain::profile::{IdentifySource, Profile, TokenPlan};
-use crate::domain::{Device, Failure, ReasonCode, StationName, Variables};
+use crate::domain::profile::{IdentifySource, Prepare, Profile, TokenPlan};
+use crate::domain::{CommandLine, Device, Failure, ReasonCode, StationName, Variables};
 use crate::ports::{Answer, BoardDialogue, TokenAccess};
 use crate::provisioning::device_variables;
 
@@ -17,6 +17,9 @@ pub async fn identify(
     let answer = ask(dialogue, profile, device, station, scan).await?;
     let mut variables = device_variables(device, station, &profile.product);
     variables.extend(answer.clone());
+    // Whatever a command would refuse is found before any of them is started.
+    let token = profile.token.command.as_ref();
+    commands(profile, true).chain(token).try_for_each(|command| command_line(command, &variables).map(drop))?;
     for prepare in profile.prepare.iter().filter(|prepare| prepare.needs_answer()) {
         dialogue.prepare(device, prepare, &variables).await?;
     }
@@ -35,6 +38,7 @@ pub async fn ask(
         return Err(Failure::new(ReasonCode::PORT_DENIED, denied).with("port", &device.path));
     }
     let variables = device_variables(device, station, &profile.product);
+    commands(profile, false).try_for_each(|command| command_line(command, &variables).map(drop))?;
     for prepare in profile.prepare.iter().filter(|prepare| !prepare.needs_answer()) {
         dialogue.prepare(device, prepare, &variables).await?;
     }
@@ -49,6 +53,18 @@ pub async fn ask(
             }
         },
     }
+}
+
+/// Those of `prepare` that wait for the answer, or that do not.
+fn commands(profile: &Profile, with_answer: bool) -> impl Iterator<Item = &CommandLine> {
+    profile.prepare.iter().filter(move |prepare| prepare.needs_answer() == with_answer).filter_map(|it| match it {
+        Prepare::Command { command, .. } => Some(command),
+        Prepare::Dialogue(_) => None,
+    })
+}
+
+fn command_line(command: &CommandLine, variables: &Variables) -> Result<Vec<String>, Failure> {
+    command.render(variables).map_err(|error| Failure::new(ReasonCode::CONFIG_VALUE, error.to_string()))
 }
 
 fn usb_serial(device: &Device) -> Result<Variables, Failure> {
@@ -69,6 +85,7 @@ pub fn access(plan: &TokenPlan, variables: &Variables) -> Result<TokenAccess, Fa
     Ok(TokenAccess {
         module: plan.module.clone(),
         environment,
+        command: plan.command.as_ref().map(|command| command_line(command, variables)).transpose()?,
         slot: plan.slot.clone(),
         certificate: plan.certificate.clone(),
         key: plan.key.clone(),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use lineseal::adapters::boards::{SerialDialogue, StationPorts};
 use lineseal::config::Detection;
 use lineseal::domain::profile::{Dialogue, Prepare};
-use lineseal::domain::{Device, Failure, ReasonCode, Template, Variables};
+use lineseal::domain::{CommandLine, Device, Failure, ReasonCode, Template, Variables};
 use lineseal::ports::{Answer, BoardDialogue, BoardSource};
 use lineseal::practice::board::{Behaviour, PtyBoard};
 
@@ -206,8 +206,10 @@ async fn prepare_by_command_gets_the_variables_and_says_what_the_command_said() 
     let bench = bench("1", Behaviour::Normal);
     let variables = Variables::from([("port".into(), "/dev/pts/9".into())]);
     let command = |script: &str, timeout| Prepare::Command {
-        program: Template::parse("/bin/sh").unwrap(),
-        args: ["-c", script, "wake", "{port}"].map(|arg| Template::parse(arg).unwrap()).into(),
+        command: CommandLine {
+            program: Template::parse("/bin/sh").unwrap(),
+            args: ["-c", script, "wake", "{port}"].map(|arg| Template::parse(arg).unwrap()).into(),
+        },
         timeout,
     };
     let fine = command("test \"$1\" = /dev/pts/9", Duration::from_secs(20));
@@ -216,4 +218,15 @@ async fn prepare_by_command_gets_the_variables_and_says_what_the_command_said() 
     let failure = SerialDialogue.prepare(&bench.device, &bad, &variables).await.unwrap_err();
     assert_eq!(failure.code, ReasonCode::BOARD_PREPARE);
     assert_eq!(failure.cause, "/bin/sh ended with status 7; stderr: no chip on /dev/pts/9");
+
+    // A value that could be more than one word is none, and nothing is started.
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("started");
+    let never = command(&format!("touch {}", mark.display()), Duration::from_secs(20));
+    for value in ["-oProxyCommand=reboot", "/dev/pts/9;reboot", "/dev/$(reboot)", ""] {
+        let variables = Variables::from([("port".into(), value.into())]);
+        let failure = SerialDialogue.prepare(&bench.device, &never, &variables).await.unwrap_err();
+        assert_eq!(failure.code, ReasonCode::CONFIG_VALUE, "{value:?}");
+    }
+    assert!(!mark.exists());
 }

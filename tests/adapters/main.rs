@@ -15,6 +15,7 @@ mod log_key;
 mod mark;
 mod pkcs11;
 mod pkcs11_hostile;
+mod pkcs11_remote;
 mod postgres_peer;
 #[path = "../peers/postgres.rs"]
 mod postgres_server;

@@ -72,6 +72,7 @@ impl Bench {
         TokenAccess {
             module: self.token.module().to_owned(),
             environment: self.token.environment(),
+            command: None,
             slot: SlotChoice::Only,
             certificate: ObjectName::Se050(CERTIFICATE_ID),
             key: ObjectName::Se050(KEY_ID),
@@ -120,11 +121,7 @@ impl Bench {
             assert!(Instant::now() < end, "p11-kit server shows no socket");
             std::thread::sleep(Duration::from_millis(20));
         }
-        remote.access.module = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
-            .iter()
-            .map(|place| Path::new(place).join("pkcs11/p11-kit-client.so"))
-            .find(|module| module.is_file())
-            .expect("p11-kit-client.so (Debian: apt-get install p11-kit-modules)");
+        remote.access.module = crate::hostile::p11_kit_client();
         remote.access.environment =
             [("P11_KIT_SERVER_ADDRESS".to_owned(), format!("unix:path={}", socket.display()))].into();
         remote

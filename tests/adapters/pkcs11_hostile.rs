@@ -311,3 +311,32 @@ async fn no_forged_frame_proves_anything() {
         }
     }
 }
+
+/// What a person is shown of a token decides nothing; it ends in time all the same, and is no terminal's ruin.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_at_all_that_a_token_shows_ends_in_time_and_leaves_nobody() {
+    for (plan, good) in [
+        ("", true),
+        ("C_FindObjects 1 endless", true),
+        ("C_FindObjects 1 stall", false),
+        ("C_FindObjects 1 nobody", false),
+        ("C_FindObjects 1 segv", false),
+        ("C_GetAttributeValue 1 stall", false),
+        ("C_GetAttributeValue 1 memory", false),
+        ("C_GetAttributeValue 1 unknown", false),
+    ] {
+        let hostile = Hostile::new(plan);
+        hostile.bench.token.import_data("\u{1b}[2J\u{7}", b"a value").unwrap();
+        let begun = Instant::now();
+        let seen = match bench::tokens().open(&hostile.access).await {
+            Ok(mut token) => token.contents().await,
+            Err(failure) => Err(failure),
+        };
+        assert!(begun.elapsed() < OPEN + CALL * 12, "{plan} took {:?}", begun.elapsed());
+        assert_eq!(seen.is_ok(), good, "{plan}: {seen:?}");
+        hostile::nobody_left(hostile.bench.dir.path(), plan).await;
+        let objects = seen.map(|seen| seen.objects).unwrap_or_default();
+        assert!(!format!("{objects:?}").contains("\\u{1b}"), "{plan}: {objects:?}");
+        assert!(!plan.is_empty() || objects.len() >= 4, "{objects:?}");
+    }
+}

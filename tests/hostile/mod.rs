@@ -23,6 +23,28 @@ pub fn module() -> &'static Path {
     })
 }
 
+/// What stands between p11-kit's client and its remote (`relay.c`).
+pub fn relay() -> &'static Path {
+    static RELAY: OnceLock<PathBuf> = OnceLock::new();
+    RELAY.get_or_init(|| {
+        let relay = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("relay-{}", std::process::id()));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile/relay.c");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-std=gnu17", "-o"]).arg(&relay).arg(source);
+        assert!(compiler.status().expect("a C compiler").success());
+        relay
+    })
+}
+
+/// p11-kit's client (Debian: p11-kit-modules).
+pub fn p11_kit_client() -> PathBuf {
+    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
+        .iter()
+        .map(|place| Path::new(place).join("pkcs11/p11-kit-client.so"))
+        .find(|module| module.is_file())
+        .expect("p11-kit-client.so (Debian: apt-get install p11-kit-modules)")
+}
+
 /// Every process whose environment names `mark`: a worker, and whatever a module started there.
 pub fn processes(mark: &Path) -> Vec<String> {
     let mark = mark.as_os_str().as_encoded_bytes();

@@ -31,6 +31,7 @@ mod postgres_server;
 mod program;
 mod put_back;
 mod reading;
+mod remote;
 mod replays;
 mod revocation;
 mod rulings;
@@ -48,4 +49,7 @@ mod substitution;
 mod swaps;
 mod token_show;
 mod tokens;
+mod tpm;
+#[path = "../peers/tpm.rs"]
+mod tpm_peer;
 mod whole_path;

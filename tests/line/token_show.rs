@@ -224,6 +224,31 @@ async fn a_board_that_the_station_works_with_is_left_to_it_until_its_verdict_sta
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_another_program_has_is_told_as_taken_and_its_chip_is_left_alone() {
+    let mut bench = bench(1).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let terminal = serialport::new(bench.board(1).node().display().to_string(), 115_200).open().unwrap();
+    let taken = seen(&bench, 3).await;
+    assert_eq!((bad(&taken), open(&taken)), (vec!["identify B-107".to_owned()], vec!["token", "proof"]));
+    assert!(show(&bench, &[], 3).await.out.contains("Another program has this port"));
+    drop(terminal);
+    show(&bench, &[], 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chip_is_shown_although_the_log_can_not_be_read() {
+    let mut bench = bench(1).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    std::fs::create_dir(bench.data_dir()).unwrap();
+    let log = bench.data_dir().join(lineseal::adapters::sqlite::FILE);
+    std::fs::write(&log, "no database at all ".repeat(1000)).unwrap();
+    let shown = seen(&bench, 3).await;
+    assert_eq!((bad(&shown), &shown["proven"]), (vec!["log L-505".to_owned()], &true.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_port_there_is_one_board_or_it_has_to_be_named() {
     let mut bench = bench(2).await;
     assert!(show(&bench, &[], 2).await.err.contains("no board that a profile knows"));

@@ -9,6 +9,7 @@ use lineseal::provisioning::UnitRecord;
 use crate::bench::{Bench, Chip, new_uid};
 use crate::log::{self, Logged};
 use crate::peers::Cloud;
+use crate::program::Program;
 use crate::station::{Station, assert_outcome};
 
 /// One board, one run, and the log of it.
@@ -73,6 +74,42 @@ async fn both_forms_of_an_se050s_labels_pass() {
         assert_outcome(&record, "PASS");
         let read = log::all(&log, "chip-read");
         assert_eq!(read[0]["reading"]["token"]["certificate_found_as"], certificate_label);
+    }
+}
+
+/// What a reading rests on is in the log, and told by it: the module, its version, the names that answered,
+/// and how long it took.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_says_which_module_answered_under_which_names_and_how_long_it_took() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let (token, spki) = bench.blank(KeyKind::EcP256, "sss:100100F0");
+    let uid = new_uid();
+    let certificate = bench.vendor.issue(&spki, &uid, Validity::Good).unwrap();
+    token.import_certificate("by its id", &[0xf0, 0x00, 0x01, 0x11], &certificate).unwrap();
+    token.import_data("sss:7FFF0206", &hex::decode(uid.as_str()).unwrap()).unwrap();
+    bench.plug(1, "A", &Chip { token, spki, uid, certificate });
+    let mut station = Station::start(&bench).await;
+    let record = station.unit().await;
+    assert_outcome(&record, "PASS");
+    let log = station.stop().await;
+    // Each time that the chip was read.
+    for (kind, count) in [("chip-read", 1), ("read-again", 2)] {
+        let read = log::all(&log, kind);
+        assert_eq!(read.len(), count);
+        for token in read.iter().map(|event| &event["reading"]["token"]) {
+            assert_eq!(token["module"], bench.soft_hsm.module.display().to_string());
+            assert!(token["module_version"].as_str().unwrap().contains(" 2."), "{token}");
+            let names = [&token["certificate_found_as"], &token["key_found_as"], &token["uid_found_as"]];
+            assert_eq!(names, ["id=f0000111", "sss:100100F0", "sss:7FFF0206"]);
+            assert!(token["open_ms"].is_u64() && token["read_ms"].is_u64());
+        }
+    }
+    let shown = Program::on(&bench, ["audit", "show", &record.run]).run().await.expect(0).out;
+    let module = format!("{} ", bench.soft_hsm.module.display());
+    for part in
+        [module.as_str(), " 2.", "certificate id=f0000111, key sss:100100F0, UID sss:7FFF0206", "opened in", "read in"]
+    {
+        assert!(shown.contains(part), "{part} in {shown}");
     }
 }
 

@@ -6,8 +6,6 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::domain::{Template, TemplateError, Variables};
-
 /// What is kept of each output stream.
 const KEPT: usize = 2048;
 /// Output still on its way after the program ended; a child of its own may hold the stream for ever.
@@ -15,18 +13,10 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Runs the program to its end: status 0 within `timeout`, else the cause. The program, and what it
 /// started, is killed when the time is up or the call is dropped.
-pub(super) async fn run(
-    program: &Template,
-    args: &[Template],
-    timeout: Duration,
-    variables: &Variables,
-) -> Result<(), String> {
-    let unrendered = |error: TemplateError| error.to_string();
-    let program = program.render(variables).map_err(unrendered)?;
-    let args: Vec<String> =
-        args.iter().map(|arg| arg.render(variables)).collect::<Result<_, _>>().map_err(unrendered)?;
-    let mut child = tokio::process::Command::new(&program)
-        .args(&args)
+pub(super) async fn run(line: &[String], timeout: Duration) -> Result<(), String> {
+    let Some((program, args)) = line.split_first() else { return Err("the command is empty".to_owned()) };
+    let mut child = tokio::process::Command::new(program)
+        .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -107,8 +97,7 @@ mod tests {
     use std::time::Instant;
 
     async fn sh(script: &str, timeout: Duration) -> Result<(), String> {
-        let args = ["-c", script].map(|arg| Template::parse(&arg.replace('{', "{{").replace('}', "}}")).unwrap());
-        run(&Template::parse("/bin/sh").unwrap(), &args, timeout, &Variables::new()).await
+        run(&["/bin/sh", "-c", script].map(str::to_owned), timeout).await
     }
 
     const LONG: Duration = Duration::from_secs(30);
@@ -143,11 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_named() {
-        let program = Template::parse("/no/such/{what}").unwrap();
-        let variables = Variables::from([("what".into(), "wake".into())]);
-        let cause = run(&program, &[], LONG, &variables).await.unwrap_err();
+        let cause = run(&["/no/such/wake".to_owned()], LONG).await.unwrap_err();
         assert!(cause.starts_with("cannot start /no/such/wake: "), "{cause}");
-        let cause = run(&program, &[], LONG, &Variables::new()).await.unwrap_err();
-        assert_eq!(cause, "there is no variable \"what\" here");
     }
 }

@@ -24,10 +24,15 @@ impl BoardDialogue for SerialDialogue {
         asked.map_err(|failure| failure.with("port", &device.path))
     }
 
-    /// `B-109` whatever went wrong; the cause says what.
+    /// `K-702` a value that no command is given, and nothing was started; else `B-109` whatever went wrong.
     async fn prepare(&self, device: &Device, prepare: &Prepare, variables: &Variables) -> Result<(), Failure> {
         let done = match prepare {
-            Prepare::Command { program, args, timeout } => command::run(program, args, *timeout, variables).await,
+            Prepare::Command { command, timeout } => {
+                let line = command.render(variables).map_err(|error| {
+                    Failure::new(ReasonCode::CONFIG_VALUE, error.to_string()).with("port", &device.path)
+                })?;
+                command::run(&line, *timeout).await
+            }
             Prepare::Dialogue(dialogue) => {
                 converse(device, dialogue, variables).await.map(drop).map_err(|failure| failure.to_string())
             }

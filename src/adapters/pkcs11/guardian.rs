@@ -17,6 +17,8 @@ use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, setrlimit, wait,
 };
 
+use super::remote::{self, Remote};
+
 /// What the guardian starts itself once more with.
 pub(super) const INNER_ARGUMENT: &str = "inner";
 
@@ -36,14 +38,24 @@ pub(super) fn guard(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::
     // A crash must not leave the PIN in a core file.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     setrlimit(Resource::Data, Rlimit { current: Some(MOST_DATA), maximum: Some(MOST_DATA) })?;
-    let worker = Command::new("/proc/self/exe")
+    let remote = Remote::of_environment(&station)?;
+    let mut worker = Command::new("/proc/self/exe");
+    worker
         .args(arguments)
         .arg(INNER_ARGUMENT)
-        .stdin(Stdio::from(station.as_fd().try_clone_to_owned()?))
-        .spawn()?;
+        .env_remove(remote::COMMAND)
+        .stdin(Stdio::from(station.as_fd().try_clone_to_owned()?));
+    if let Some(remote) = &remote {
+        remote.lead(&mut worker);
+    }
+    let worker = worker.spawn()?;
     std::thread::spawn(move || end_with_station(&station));
     let code = reap_until(worker.id())?;
+    if let Some(remote) = &remote {
+        remote.close();
+    }
     end_all();
+    drop(remote);
     Ok(ExitCode::from(code))
 }
 

@@ -81,7 +81,7 @@ fn contents(said: Contents) -> Contents {
 }
 
 /// Without control characters, which would write over the lines of a terminal or a log.
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).take(LONGEST).collect()
 }
 

@@ -33,6 +33,7 @@ impl TokenSigner {
         let access = TokenAccess {
             module: token.module.clone(),
             environment: token.environment.clone(),
+            command: None,
             slot: token.slot.clone(),
             // There is none, and nobody reads it.
             certificate: token.key.clone(),

@@ -17,16 +17,21 @@
 //!                      ◀── Calling, Calling … ──                (one function at a time)
 //!                      ◀── Opened/Read/Signed/Failed ──
 //! ```
+//!
+//! Where a command leads to the token, the guard listens for p11-kit's client, the module then, and starts
+//! the command behind each of its connections: `remote.rs`.
 
 mod der;
 mod failure;
 mod guardian;
 mod heard;
+mod listening;
 mod log_key;
 mod mechanism;
 mod objects;
 mod opening;
 mod parent;
+mod remote;
 mod session;
 mod sign_once;
 mod wire;

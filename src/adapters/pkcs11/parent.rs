@@ -9,14 +9,16 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::guardian::SIGNALLED;
 use super::heard::heard;
+use super::listening::{Complaint, listen};
+use super::remote;
 use super::wire::{Report, Request, receive_async, send_async};
 use crate::audit::event::{Reading, SignatureScheme};
 use crate::domain::{Bytes, Failure, ReasonCode};
@@ -174,6 +176,8 @@ struct Limits {
 struct Worker {
     guardian: Child,
     socket: UnixStream,
+    /// Where a command leads to the token: what it said last on standard error, such as ssh's reason.
+    complaint: Option<(Complaint, JoinHandle<()>)>,
     /// What the module prints is read as long as this lives, and a moment longer.
     _listening: watch::Sender<()>,
 }
@@ -200,16 +204,21 @@ impl Worker {
             command.env_remove(name);
         }
         command.envs(&access.environment);
+        match &access.command {
+            Some(line) => command.env(remote::COMMAND, serde_json::to_string(line)?),
+            None => command.env_remove(remote::COMMAND),
+        };
         let mut guardian = command.spawn()?;
         let pid = guardian.id().unwrap_or_default();
         let (listening, until) = watch::channel(());
         if let Some(stdout) = guardian.stdout.take() {
-            tokio::spawn(listen(stdout, pid, "stdout", until.clone()));
+            tokio::spawn(listen(stdout, pid, "stdout", until.clone(), None));
         }
-        if let Some(stderr) = guardian.stderr.take() {
-            tokio::spawn(listen(stderr, pid, "stderr", until));
-        }
-        Ok(Self { guardian, socket: UnixStream::from_std(ours)?, _listening: listening })
+        let heard = access.command.as_ref().map(|_| Complaint::default());
+        let listener =
+            guardian.stderr.take().map(|stderr| tokio::spawn(listen(stderr, pid, "stderr", until, heard.clone())));
+        let complaint = heard.zip(listener);
+        Ok(Self { guardian, socket: UnixStream::from_std(ours)?, complaint, _listening: listening })
     }
 
     /// One request, one answer; or a failure and no more worker.
@@ -230,20 +239,14 @@ impl Worker {
                         call_end = Instant::now() + limits.call;
                     }
                     Ok(report) => return Ok((self, report)),
-                    Err(failure) => {
-                        self.end().await;
-                        return Err(failure);
-                    }
+                    Err(failure) => return Err(self.complained(failure).await),
                 },
                 Ok(Ok(None)) => return Err(self.died(&doing, None).await),
                 Ok(Err(error)) => return Err(self.died(&doing, Some(error)).await),
                 Err(_) => {
-                    self.end().await;
                     let waited = begun.elapsed().as_millis();
-                    return Err(Failure::new(
-                        ReasonCode::TOKEN_SILENT,
-                        format!("{doing} did not return; the worker was killed after {waited} ms"),
-                    ));
+                    let cause = format!("{doing} did not return; the worker was killed after {waited} ms");
+                    return Err(self.complained(Failure::new(ReasonCode::TOKEN_SILENT, cause)).await);
                 }
             }
         }
@@ -261,6 +264,19 @@ impl Worker {
             (None, _) => "closed its socket".to_owned(),
         };
         Failure::new(ReasonCode::TOKEN_CRASHED, format!("the worker {how} in {doing}"))
+    }
+
+    /// Ends it, and adds what its command said.
+    async fn complained(mut self, failure: Failure) -> Failure {
+        let complaint = self.complaint.take();
+        self.end().await;
+        let Some((complaint, listener)) = complaint else { return failure };
+        // All of them have ended: so does the stream, unless somebody got away with it.
+        let _ = timeout(Duration::from_millis(200), listener).await;
+        match Some(complaint.last()).filter(|last| !last.is_empty()) {
+            Some(last) => Failure { cause: format!("{}; stderr: {last}", failure.cause), ..failure },
+            None => failure,
+        }
     }
 
     async fn misunderstood(self, report: &Report) -> Failure {
@@ -305,52 +321,5 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.let_go();
-    }
-}
-
-/// [`keep_as_debug_log`] to the output's end; but a process that got away and holds it is not listened
-/// to for ever.
-async fn listen(output: impl AsyncRead + Unpin, worker: u32, stream: &'static str, mut until: watch::Receiver<()>) {
-    const LAST_WORDS: Duration = Duration::from_secs(1);
-    let over = async {
-        while until.changed().await.is_ok() {}
-        tokio::time::sleep(LAST_WORDS).await;
-    };
-    tokio::select! {
-        () = keep_as_debug_log(output, worker, stream) => {}
-        () = over => {}
-    }
-}
-
-/// Reads what the module prints to its end, so that it never blocks on a full pipe, and keeps the
-/// first part of it as the debug log, line by line.
-async fn keep_as_debug_log(mut output: impl AsyncRead + Unpin, worker: u32, stream: &'static str) {
-    const LONGEST_LINE: usize = 2048;
-    const KEPT: usize = 1 << 20;
-    let mut chunk = [0; 4096];
-    let mut line = Vec::new();
-    let mut seen = 0;
-    while let Ok(count @ 1..) = output.read(&mut chunk).await {
-        let kept_before = seen < KEPT;
-        seen += count;
-        if !kept_before {
-            continue;
-        }
-        for byte in &chunk[..count] {
-            if *byte != b'\n' {
-                line.push(*byte);
-            }
-            if *byte == b'\n' || line.len() == LONGEST_LINE {
-                tracing::debug!(worker, stream, "{}", String::from_utf8_lossy(&line).escape_debug());
-                line.clear();
-            }
-        }
-        if seen >= KEPT {
-            tracing::debug!(worker, stream, "the module prints too much; the rest is dropped");
-            line.clear();
-        }
-    }
-    if !line.is_empty() {
-        tracing::debug!(worker, stream, "{}", String::from_utf8_lossy(&line).escape_debug());
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::config::problem::Mistake;
 use crate::config::section::{Entry, Known, Section};
-use crate::domain::Template;
 use crate::domain::profile::{
     DEVICE_VARIABLES, Dialogue, Identify, IdentifySource, LABEL_VARIABLES, Match, Prepare, RUN_VARIABLES,
 };
+use crate::domain::{CommandLine, Template, may_be_said};
 
 const BAUD: u32 = 115_200;
 const DIALOGUE_TIMEOUT: Duration = Duration::from_millis(1_000);
@@ -91,7 +91,7 @@ pub(super) fn read_identify(entry: &Entry<'_>, serial_port: Option<bool>) -> (Op
             }
             // The serial number is what this question is for.
             let names = DEVICE_VARIABLES.map(str::to_owned).to_vec();
-            let known = Known { names, complete: true };
+            let known = Known { names, complete: true, values: Vec::new() };
             let dialogue = read_dialogue(&section, &known);
             let groups = section.optional("expect").filter(|_| dialogue.is_some()).and_then(|entry| groups(&entry));
             (dialogue.map(IdentifySource::Dialogue), groups)
@@ -121,8 +121,8 @@ pub(super) fn read_prepare(entry: &Entry<'_>, serial_port: Option<bool>, known: 
                 }
                 section.meaningless(&["send", "baud", "retries"], "\"command\" runs a program");
                 let timeout = millis(&section, "timeout_ms", COMMAND_TIMEOUT, 1, 600_000);
-                let (program, args) = read_command(&command, known)?;
-                Some(Prepare::Command { program, args, timeout: timeout? })
+                let command = read_command(&command, known)?;
+                Some(Prepare::Command { command, timeout: timeout? })
             }
             (None, Some(expect)) => {
                 if serial_port == Some(false) {
@@ -183,7 +183,8 @@ fn groups(expect: &Entry<'_>) -> Option<Vec<String>> {
     Some(names)
 }
 
-fn read_command(entry: &Entry<'_>, known: &Known) -> Option<(Template, Vec<Template>)> {
+/// A list, each of whose items becomes one argument.
+pub(super) fn read_command(entry: &Entry<'_>, known: &Known) -> Option<CommandLine> {
     let items = entry.some_items()?;
     let mut parts = items.iter().enumerate().map(|(n, item)| {
         if n > 0 {
@@ -200,7 +201,21 @@ fn read_command(entry: &Entry<'_>, known: &Known) -> Option<(Template, Vec<Templ
     });
     let program = parts.next().flatten();
     let args: Vec<Option<Template>> = parts.collect();
-    Some((program?, args.into_iter().collect::<Option<_>>()?))
+    let command = CommandLine { program: program?, args: args.into_iter().collect::<Option<_>>()? };
+    if let Some(name) = command.program.variables().find(|name| !DEVICE_VARIABLES.contains(name)) {
+        entry.refuse(format!("{{{name}}} would have a board choose the program that is started"));
+        return None;
+    }
+    for (name, value) in &known.values {
+        let named = command.templates().any(|template| template.variables().any(|variable| variable == *name));
+        if named && !may_be_said(name, value) {
+            entry.refuse(format!(
+                "{{{name}}} is {value:?}, which is not given to a command: letters, digits and ._:%+,@=/- are"
+            ));
+            return None;
+        }
+    }
+    Some(command)
 }
 
 /// A duration in milliseconds that may be absent.

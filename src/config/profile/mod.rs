@@ -12,6 +12,7 @@ use std::path::Path;
 use super::problem::Mistake;
 use super::section::{Entry, Known, Section};
 use super::source::Source;
+use crate::domain::Product;
 use crate::domain::profile::{Profile, RUN_VARIABLES};
 
 /// Reads the profile at `path`, which the station's file names by `named_by`. `targets` are the names
@@ -35,6 +36,7 @@ pub(super) fn read(path: &Path, name: &str, targets: &[String], named_by: &Entry
     };
     let known = Known {
         complete: groups.is_some(),
+        values: product.iter().map(|product: &Product| ("product", product.to_string())).collect(),
         names: RUN_VARIABLES
             .iter()
             .filter(|name| **name != "port" || serial_port != Some(false))

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::board::millis;
+use super::board::{self, millis};
 use crate::config::pkcs11_uri::{self, ObjectType};
 use crate::config::problem::Mistake;
 use crate::config::section::{Entry, Known, Section};
-use crate::domain::Template;
 use crate::domain::profile::{ObjectName, Pin, SlotChoice, TokenPlan, UidRule};
+use crate::domain::{CommandLine, Template};
 
 const CALL_TIMEOUT: Duration = Duration::from_millis(5_000);
 /// A silent SE050 peer blocks for up to 57 s; one that answers has done so long before this.
@@ -19,6 +19,10 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, uid: Option<UidRule>) -> Op
     let section = entry.section("[token]")?;
     let module = section.required("module").and_then(|entry| entry.path());
     let environment = section.optional("environment").map_or(Some(BTreeMap::new()), |entry| environment(&entry, known));
+    let command = match section.optional("command") {
+        Some(entry) => remote(&entry, &section, known).map(Some),
+        None => Some(None),
+    };
     let slot = slot(&section);
     let certificate = section.required("certificate").and_then(|entry| object(&entry, ObjectType::Certificate));
     let key = section.required("key").and_then(|entry| object(&entry, ObjectType::PrivateKey));
@@ -29,6 +33,7 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, uid: Option<UidRule>) -> Op
     Some(TokenPlan {
         module: module?,
         environment: environment?,
+        command: command?,
         slot: slot?,
         certificate: certificate?,
         key: key?,
@@ -37,6 +42,18 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, uid: Option<UidRule>) -> Op
         call_timeout: call_timeout?,
         open_timeout: open_timeout?,
     })
+}
+
+/// What p11-kit's client connects to is the command, and nothing else.
+fn remote(entry: &Entry<'_>, section: &Section<'_>, known: &Known) -> Option<CommandLine> {
+    const ADDRESS: &str = "P11_KIT_SERVER_ADDRESS";
+    if let Some(environment) = section.optional("environment").and_then(|entry| entry.section("[token.environment]"))
+        && let Some((_, address)) = environment.user_entries().into_iter().find(|(name, _)| *name == ADDRESS)
+    {
+        address.report(Mistake::Exclusive { key: address.name.clone(), other: entry.name.clone() });
+        return None;
+    }
+    board::read_command(entry, known)
 }
 
 fn environment(entry: &Entry<'_>, known: &Known) -> Option<BTreeMap<String, Template>> {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::fixture::{Fixture, PROFILE, profile_mistakes, replaced, root_pem};
+use crate::domain::CommandLine;
 use crate::domain::profile::{
     CertificateStatus, CrlCoverage, ExpiredIntermediate, IdentifySource, KeyKind, ObjectName, Pin, Prepare, SlotChoice,
     UidRule,
@@ -14,7 +15,9 @@ fn a_correct_profile_is_read_whole() {
     assert_eq!(profile.product.as_str(), "gateway-g4");
     assert_eq!(profile.matches.usb[1].to_string(), "0403:6001");
     assert_eq!((profile.matches.interface, profile.matches.serial_port), (Some(0), Some(true)));
-    let Prepare::Command { program, args, timeout } = &profile.prepare[0] else { panic!("a command") };
+    let Prepare::Command { command: CommandLine { program, args }, timeout } = &profile.prepare[0] else {
+        panic!("a command")
+    };
     assert_eq!(program.as_str(), fixture.path("profiles/./wake").to_str().unwrap());
     assert_eq!(args.iter().map(|arg| arg.as_str()).collect::<Vec<_>>(), ["{port}", "{address}"]);
     assert_eq!(*timeout, Duration::from_secs(2));
@@ -479,5 +482,44 @@ fn revocation_lists_come_as_pem_or_der_and_several_a_file() {
     assert_eq!(
         fixture.mistakes(),
         [r#"profiles/gateway.toml:45: "expired_intermediate" in [trust] is "acept"; did you mean "accept"?"#]
+    );
+}
+
+#[test]
+fn a_command_is_given_what_can_be_one_word_and_chosen_by_the_profile() {
+    let command = "command = [\"./wake\", \"{port}\", \"{address}\"]";
+    assert_eq!(
+        profile_mistakes(command, "command = [\"{address}\", \"{port}\"]"),
+        [
+            r#"profiles/gateway.toml:12: "command" in [[prepare]]: {address} would have a board choose the program that is started"#
+        ]
+    );
+    let fixture = Fixture::new();
+    let profile = replaced(PROFILE, command, "command = [\"wake\", \"{product}\"]");
+    fixture.write("profiles/gateway.toml", replaced(&profile, "\"gateway-g4\"", "\"gateway g4; reboot\""));
+    assert_eq!(
+        fixture.mistakes(),
+        [
+            r#"profiles/gateway.toml:12: "command" in [[prepare]]: {product} is "gateway g4; reboot", which is not given to a command: letters, digits and ._:%+,@=/- are"#
+        ]
+    );
+}
+
+#[test]
+fn a_token_may_stand_behind_a_command() {
+    let fixture = Fixture::new();
+    let remote = "command = [\"ssh\", \"root@{address}\", \"p11-kit\", \"remote\", \"/m.so\"]\nslot = \"only\"";
+    fixture.write("profiles/gateway.toml", replaced(PROFILE, "slot = \"only\"", remote));
+    let token = &fixture.load().profiles[0].token;
+    let command: Vec<&str> = token.command.as_ref().unwrap().templates().map(|part| part.as_str()).collect();
+    assert_eq!(command, ["ssh", "root@{address}", "p11-kit", "remote", "/m.so"]);
+    assert_eq!(
+        profile_mistakes(
+            "environment = { EX_SSS_BOOT_SSS_PORT = \"{port}\" }",
+            "environment = { P11_KIT_SERVER_ADDRESS = \"unix:path=/x\" }\ncommand = [\"ssh\"]"
+        ),
+        [
+            r#"profiles/gateway.toml:33: "P11_KIT_SERVER_ADDRESS" in [token.environment] and "command" in [token] exclude each other"#
+        ]
     );
 }

@@ -408,6 +408,7 @@ pub fn profile(targets: &[&str]) -> Profile {
         token: TokenPlan {
             module: "m.so".into(),
             environment: BTreeMap::new(),
+            command: None,
             slot: SlotChoice::Only,
             certificate: object(),
             key: object(),

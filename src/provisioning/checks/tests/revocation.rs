@@ -87,7 +87,7 @@ fn an_expired_list_stops_the_line_and_fails_no_chip() {
     assert_eq!(check_trust(&trust, at(NOW)).unwrap_err().args["file"], "list-2.crl");
     // A second earlier it still counts.
     let before = at("2026-06-01T11:59:59Z");
-    assert!(check_certificate(&chip, None, &trust, before).is_ok() && check_trust(&trust, before).is_ok());
+    assert!(check_at(&chip, None, &trust, before).is_ok() && check_trust(&trust, before).is_ok());
     // Not even where it would have named the chip, and never before the chip's CA is known.
     let naming = vendor.listing(vendor.list().made("260101000000Z", "260601120000Z").naming(SERIAL));
     refused(check(&chip, &naming), ReasonCode::CRL_UNUSABLE);

@@ -15,7 +15,7 @@ fn settle(names: &[&str], rule: UidRule, pattern: Option<&str>, chip: Option<&st
     let der = vendor.issue(Tbs { subject, ..vendor.leaf(&Key::new(KeyKind::EcP256)) });
     let trust =
         Trust { uid: rule, uid_from_cn: pattern.map(|pattern| regex::Regex::new(pattern).unwrap()), ..vendor.trust() };
-    check_certificate(&der, chip.map(uid).as_ref(), &trust, at(NOW))
+    check_at(&der, chip.map(uid).as_ref(), &trust, at(NOW))
 }
 
 fn uid(text: &str) -> ChipUid {
