@@ -137,6 +137,7 @@ fn the_log_is_in_order(record: &Value, log: &[Logged], lane: u8) {
             "read-again",
             "challenge-made after-connect",
             "challenge-answered after-connect",
+            "identified-again",
             "sealed",
             "label-intended",
             "label-ended",

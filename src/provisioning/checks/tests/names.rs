@@ -56,6 +56,9 @@ fn a_constraint_that_was_changed_after_it_was_signed_is_no_cas() {
     refused(elsewhere(&[&shown, &issuer]), ReasonCode::CERTIFICATE_REFUSED);
 }
 
+/// What it is called, the subject, the subtree, and whether it is within: not even that is known of some.
+type Case<'a> = (&'a str, &'a [u8], &'a [u8], Option<bool>);
+
 #[test]
 fn constraints_on_directory_names_hold_and_what_cannot_be_compared_is_refused() {
     const O: &str = "2.5.4.10";
@@ -68,8 +71,7 @@ fn constraints_on_directory_names_hold_and_what_cannot_be_compared_is_refused() 
         let pair = |(tag, value): (u8, &str), kind: &str| sequence(&[&oid(kind), &tlv(tag, value.as_bytes())]);
         tlv(0x31, &[pair(one, CN), pair(other, O)].concat())
     };
-    // The subject, the subtree, and whether it is within: not even that is known of some.
-    let cases: &[(&str, &[u8], &[u8], Option<bool>)] = &[
+    let cases: &[Case<'_>] = &[
         ("the same", &forge, &forge, Some(true)),
         ("the beginning", &forge, &rdns(&[attribute(O, utf8, "Forge Chips")]), Some(true)),
         ("every name", &forge, &rdns(&[]), Some(true)),

@@ -1,8 +1,8 @@
 //! What vendors really encode, and what nobody may.
 
 use super::forge::{
-    Encoding, Hash, Key, NULL, Tbs, attribute, basic_constraints, bits, extended_key_usage, extension, name, octets,
-    oid, rsa_spki, sequence, time, tlv,
+    Encoding, Hash, Key, NULL, Tbs, attribute, basic_constraints, bits, extended_key_usage, extension, octets, oid,
+    rsa_spki, sequence, time, tlv,
 };
 use super::*;
 use crate::domain::Fingerprint;
