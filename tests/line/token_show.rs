@@ -224,6 +224,40 @@ async fn a_board_that_the_station_works_with_is_left_to_it_until_its_verdict_sta
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_seen_while_the_station_took_the_board_is_not_told() {
+    let patient = |profile: String| profile.replace("open_timeout_ms = 5000", "open_timeout_ms = 100000");
+    let mut bench = Bench::with_profile(1, Cloud::shared().await, patient).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    // There has to be a log: without one no station was ever here.
+    Station::start(&bench).await.stop().await;
+    bench.plug(1, "A", &chip);
+    let token = TokenDir::reopen(&bench.soft_hsm, std::path::Path::new(crate::program::PROGRAM), &bench.token_dir(1));
+    let (token, file) = (token.unwrap(), bench.token_dir(1).join("softhsm2.conf"));
+    let configuration = std::fs::read(&file).unwrap();
+    token.hang().unwrap();
+    let looking = Program::on(&bench, ["token", "show"]).start();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while hostile::processes(&bench.token_dir(1)).is_empty() {
+        assert!(std::time::Instant::now() < end, "the look does not come to the token");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (mut station, gate) = gate::gated(&bench, |event| matches!(event, RunEvent::RunStarted { .. })).await;
+    gate.reached_by(1).await;
+    // The token that hung for the look alone answers.
+    let told = tokio::task::spawn_blocking(move || {
+        std::fs::write(file, configuration).unwrap();
+        token.unhang().unwrap();
+        looking.wait().expect(2)
+    });
+    let told = told.await.unwrap();
+    assert!(told.err.contains("O-606"), "{}", told.err);
+    assert_eq!(told.out, "");
+    gate.open();
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_another_program_has_is_told_as_taken_and_its_chip_is_left_alone() {
     let mut bench = bench(1).await;
     let chip = bench.chip(KeyKind::EcP256);

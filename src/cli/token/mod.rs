@@ -81,6 +81,13 @@ async fn show(global: &Global, config: &Config, options: Options, language: &Lan
     let eyes = bootstrap::eyes(reading);
     let wanted = Wanted { station: &config.station.name, profile, device: &device, scanned: options.serial, batch };
     let mut seen = look(&eyes, &wanted).await;
+    if let Some((store, _)) = &eyes.log
+        && let Err(failure) = bootstrap::leave_to_station(&**store, config, &data_dir, &device).await
+        && said_no(&failure)
+    {
+        // Two at one port: what was seen may be of a conversation that they disturbed.
+        return Err(failure);
+    }
     seen.findings.extend(unread.map(|failure| Finding::of(Check::Log, Err(failure))));
 
     let pem = seen.reading.as_ref().map(|reading| certificate_pem(&reading.certificate));
