@@ -131,6 +131,21 @@ async fn a_chip_that_was_claimed_over_a_contradicting_row_stays_burned_and_its_u
     }
 }
 
+/// What completes a binding is the same chip.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_completes_a_binding_with_another_chip_burns_both() {
+    for place in Place::both() {
+        let events = [(1, Standing::New), (2, Standing::Completed), (3, Standing::Known)]
+            .map(|(chip, standing)| claimed(run_id(), "A1", identity(chip), standing));
+        let store = place.holding(&events).await;
+        for chip in [1, 2, 3] {
+            let collisions = store.collisions(&unit("A2"), &identity(chip)).await.unwrap();
+            assert_eq!(collisions.len(), 3, "chip {chip}: {collisions:?}");
+        }
+        assert!(store.locks(&unit("A1")).await.unwrap().iter().any(conflict));
+    }
+}
+
 /// What was said to be taken in, and is not there whole, lets no chip through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_whose_list_is_not_whole_takes_no_chip() {

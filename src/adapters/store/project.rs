@@ -139,7 +139,7 @@ fn project_run(
                     session.row(sql::BINDING_OF, values![product, serial, fingerprint], |row| row.i64(0))?.is_some()
                 }
                 Standing::Completed => {
-                    session.execute(sql::PROJECT_COMPLETED, values![product, serial, spki, uid, key])? > 0
+                    session.execute(sql::PROJECT_COMPLETED, values![product, serial, spki, uid, key, fingerprint])? > 0
                 }
                 Standing::New | Standing::Rebound => {
                     if *standing == Standing::Rebound {

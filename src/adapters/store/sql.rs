@@ -340,7 +340,8 @@ statements! {
         "DELETE FROM bindings WHERE (fingerprint = ?1 OR spki = ?2 OR uid = ?3) AND ", contradicted_own!());
     /// What was not known of the identity: its key, its chip, or who claimed it first.
     PROJECT_COMPLETED = "UPDATE bindings SET spki = ?3, uid = coalesce(uid, ?4), run = coalesce(run, ?5), imported = 0
-        WHERE product = ?1 AND serial = ?2 AND open = 1";
+        WHERE product = ?1 AND serial = ?2 AND open = 1 AND fingerprint = ?6 AND coalesce(spki, ?3) = ?3
+            AND coalesce(CAST(?4 AS TEXT), uid, '') = coalesce(uid, CAST(?4 AS TEXT), '')";
     PROJECT_UNBOUND = "UPDATE bindings SET open = 0 WHERE product = ?1 AND serial = ?2 AND open = 1";
     PROJECT_RULING_USED = "UPDATE rulings SET used_seq = ?2 WHERE id = ?1";
     PROJECT_UNLOCKED = "DELETE FROM locks WHERE product = ?1 AND serial = ?2 AND kind <> 'scrapped'";
