@@ -9,6 +9,8 @@ mod by_hand;
 mod commands;
 mod independent;
 mod office;
+#[path = "../peers/office.rs"]
+mod office_folder;
 mod paths;
 mod sample;
 #[path = "../adapters/store_contract.rs"]

@@ -1,21 +1,13 @@
 //! The real program over a log that tests fill: an office without a board, a chip or a cloud.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use lineseal::adapters::sqlite;
 use lineseal::adapters::store::LogStore;
-use lineseal::practice::setup;
-use lineseal::practice::vendor::VendorCa;
 use serde_json::Value;
-use tempfile::TempDir;
 
-pub struct Office {
-    pub dir: TempDir,
-    config: PathBuf,
-}
+pub use crate::office_folder::Office;
 
 pub struct Ended {
     pub out: String,
@@ -32,21 +24,9 @@ impl Ended {
 impl Office {
     /// With `Root`, an administrator, and `Aiko` of QA.
     pub fn new() -> Office {
-        let dir = tempfile::tempdir().unwrap();
-        VendorCa::create(&dir.path().join(setup::VENDOR)).unwrap();
-        let config = setup::write(&setup::Wiring {
-            dir: dir.path(),
-            module: Path::new("/nowhere/module.so"),
-            endpoint: "http://127.0.0.1:9",
-            region: &"us-east-1".parse().unwrap(),
-            printer: ([127, 0, 0, 1], 9).into(),
-            lanes: 1,
-        })
-        .unwrap();
-        let office = Office { dir, config };
+        let office = Office::unstaffed();
         for name in ["Root", "Aiko"] {
-            std::fs::write(office.path(name), format!("the pin of {name}\n")).unwrap();
-            std::fs::set_permissions(office.path(name), Permissions::from_mode(0o600)).unwrap();
+            office.pin(name, &format!("the pin of {name}"));
         }
         let (root, aiko) = (office.path("Root"), office.path("Aiko"));
         office.run(&["operator", "add", "Root", "--role", "administrator", "--new-pin-file", &root], 0);
@@ -55,23 +35,13 @@ impl Office {
         office
     }
 
-    /// Adds to the station's configuration.
-    pub fn configure(&self, section: &str) {
-        let text = std::fs::read_to_string(&self.config).unwrap();
-        std::fs::write(&self.config, format!("{text}\n{section}\n")).unwrap();
-    }
-
-    pub fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).display().to_string()
-    }
-
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         std::fs::write(self.path(name), content).unwrap();
         self.path(name)
     }
 
     pub fn database(&self) -> PathBuf {
-        self.dir.path().join("data").join(sqlite::FILE)
+        self.data().join(sqlite::FILE)
     }
 
     pub fn store(&self) -> LogStore {
@@ -91,7 +61,7 @@ impl Office {
     }
 
     pub fn at_this_station<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        command.arg("--config").arg(&self.config).arg("--data-dir").arg(self.dir.path().join("data"))
+        command.arg("--config").arg(&self.config).arg("--data-dir").arg(self.data())
     }
 }
 

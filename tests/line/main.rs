@@ -22,6 +22,8 @@ mod killed;
 mod log;
 mod manifests;
 mod office;
+#[path = "../peers/office.rs"]
+mod office_folder;
 mod pairs;
 mod peers;
 mod people;

@@ -1,57 +1,18 @@
-//! A station without a line: commands that ask no board, chip or cloud.
+//! A station without a line, and the program at work there.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-
-use lineseal::practice::setup;
-use lineseal::practice::vendor::VendorCa;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::log;
+pub use crate::office_folder::Office;
 use crate::program::{Ended, Program};
 
-/// A station's folder, and PINs in files beside it.
-pub struct Office {
-    pub dir: TempDir,
-    pub config: PathBuf,
-}
-
 impl Office {
-    pub fn new() -> Office {
-        let dir = tempfile::tempdir().unwrap();
-        VendorCa::create(&dir.path().join(setup::VENDOR)).unwrap();
-        let config = setup::write(&setup::Wiring {
-            dir: dir.path(),
-            module: Path::new("/nowhere/module.so"),
-            endpoint: "http://127.0.0.1:9",
-            region: &"us-east-1".parse().unwrap(),
-            printer: ([127, 0, 0, 1], 9).into(),
-            lanes: 1,
-        })
-        .unwrap();
-        Office { dir, config }
-    }
-
     /// With `Root` as its administrator, whose PIN file is `root`.
     pub fn with_administrator() -> Office {
-        let office = Self::new();
+        let office = Self::unstaffed();
         let root = office.pin("root", "root's own pin");
         office.run(&["add", "Root", "--role", "administrator", "--new-pin-file", &root], 0);
         office
-    }
-
-    pub fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
-    /// The path of a file with this PIN.
-    pub fn pin(&self, name: &str, pin: &str) -> String {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, format!("{pin}\n")).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-        path.display().to_string()
     }
 
     /// `lineseal operator …`
@@ -74,7 +35,7 @@ impl Office {
 
     /// As `Root`, with the right PIN.
     pub fn root(&self, args: &[&str], status: i32) -> Ended {
-        let file = self.dir.path().join("root").display().to_string();
+        let file = self.path("root");
         self.run(&[args, &["--as", "Root", "--pin-file", &file]].concat(), status)
     }
 

@@ -14,7 +14,7 @@ use crate::office::Office;
 
 #[test]
 fn people_are_added_listed_disabled_taken_back_and_forgotten() {
-    let office = Office::new();
+    let office = Office::unstaffed();
     assert_eq!(office.list(), [] as [String; 0]);
     // Nobody is there who could vouch for a technician.
     let pin = office.pin("root", "root's own pin");
@@ -158,7 +158,7 @@ fn pins_come_one_a_line_where_nobody_types_and_come_out_nowhere() {
 
 #[test]
 fn a_terminal_shows_no_pin_and_is_left_as_it_was() {
-    let office = Office::new();
+    let office = Office::unstaffed();
     let (mut person, terminal) = terminal();
     let add = || {
         let stdin = terminal.try_clone().unwrap();

@@ -243,8 +243,10 @@ async fn a_ruling_on_what_the_log_does_not_know_is_refused() {
     let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
     let (outcome, passed, _) = line.run("A", &chip).await;
     assert_eq!(outcome, "PASS");
-    line.refused(&["scrap", "NEVER-SEEN"], "O-612", "the log knows no board NEVER-SEEN").await;
-    line.refused(&["scrap", &serial, "--product", "another"], "O-612", "the log knows no another").await;
+    for unknown in [&["scrap", "NEVER-SEEN"][..], &["scrap", &serial, "--product", "another"]] {
+        let ended = line.rule(unknown, "Aiko", Some("Ben")).await.expect(2);
+        assert!(ended.err.contains("O-616") && ended.err.contains("does not know the unit"), "{}", ended.err);
+    }
     line.refused(&["release", &serial], "O-612", "is not locked").await;
     let run = passed["run"].as_str().unwrap();
     line.refused(&["rebind", &serial, "--run", run], "O-612", "ended PASS").await;

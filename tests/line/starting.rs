@@ -6,7 +6,7 @@ use crate::office::Office;
 
 #[test]
 fn a_log_that_was_put_back_ends_the_station_without_a_window_and_gets_no_event() {
-    let office = Office::new();
+    let office = Office::unstaffed();
     let database = office.data().join(sqlite::FILE);
     let mut backup = Vec::new();
     // The mark moves at a start: the third one marks what the second wrote.
@@ -28,10 +28,9 @@ fn a_log_that_was_put_back_ends_the_station_without_a_window_and_gets_no_event()
 
 #[test]
 fn a_copy_place_that_is_away_ends_it_too_and_once_it_is_back_it_starts() {
-    let office = Office::new();
+    let office = Office::unstaffed();
     let share = office.dir.path().join("share");
-    let config = std::fs::read_to_string(&office.config).unwrap();
-    std::fs::write(&office.config, format!("{config}\n[log]\ncopies = [{share:?}]\n")).unwrap();
+    office.configure(&format!("[log]\ncopies = [{share:?}]"));
     let ended = office.lineseal(&["run"]).start().wait().expect(2);
     assert!(ended.err.contains("L-522") && !ended.err.contains("is ready"), "{}", ended.err);
     assert_eq!(office.events(), [""; 0]);
@@ -44,7 +43,7 @@ fn a_copy_place_that_is_away_ends_it_too_and_once_it_is_back_it_starts() {
 
 #[test]
 fn without_a_place_for_copies_it_says_what_could_not_be_proven() {
-    let office = Office::new();
+    let office = Office::unstaffed();
     let running = office.lineseal(&["run"]).start();
     running.until_said("the station is ready");
     assert!(running.interrupt().expect(0).err.contains("a rollback could not be proven: no place for copies"));

@@ -8,9 +8,10 @@ use serde_json::json;
 use super::super::output::{self, say};
 use super::super::{Global, places};
 use super::ended;
-use crate::bootstrap::{self, Records};
+use super::unit::UnitName;
+use crate::bootstrap;
 use crate::config::Config;
-use crate::domain::{BoardSerial, Failure, Product, ReasonCode, RunId, Unit};
+use crate::domain::{Failure, ReasonCode, RunId};
 use crate::runner::prove::{Proven, Wanted, prove};
 use crate::texts::fl;
 
@@ -18,11 +19,8 @@ use crate::texts::fl;
 /// the bundle.
 #[derive(clap::Args)]
 pub struct Options {
-    /// The board's serial number.
-    unit: BoardSerial,
-    /// The board's product, where several products have this serial number.
-    #[arg(long)]
-    product: Option<Product>,
+    #[command(flatten)]
+    unit: UnitName,
     /// This run alone, by its id; `lineseal audit show` tells it.
     #[arg(long)]
     run: Option<RunId>,
@@ -45,7 +43,7 @@ pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
 
 async fn perform(global: &Global, config: &Config, options: &Options) -> Result<ExitCode, Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
-    let unit = unit(&records, options).await?;
+    let unit = options.unit.find(&*records.history).await?;
     let wanted = Wanted { unit, run: options.run, with_texts: options.with_texts };
     let made_by = concat!("lineseal ", env!("CARGO_PKG_VERSION"));
     let proven = prove(&records.log, &records.custody, &*records.people, &wanted, made_by).await?;
@@ -65,21 +63,4 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
         output::json(&told).unwrap_or_default();
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn unit(records: &Records, options: &Options) -> Result<Unit, Failure> {
-    let serial = options.unit.clone();
-    if let Some(product) = &options.product {
-        return Ok(Unit { product: product.clone(), serial });
-    }
-    let mut known = records.history.units(serial.as_str()).await?;
-    match (known.pop(), known.as_slice()) {
-        (Some(only), []) => Ok(only),
-        (None, _) => Err(Failure::new(ReasonCode::NOT_IN_LOG, format!("the log does not know the unit {serial}"))),
-        (Some(last), others) => {
-            let products: Vec<&str> = others.iter().chain([&last]).map(|unit| unit.product.as_str()).collect();
-            let cause = format!("{serial} is a board of {}: say which with --product", products.join(", "));
-            Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause))
-        }
-    }
 }

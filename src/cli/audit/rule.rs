@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::unit::UnitName;
 use crate::audit::event::{Evidence, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruling};
 use crate::bootstrap::{self, Records};
 use crate::cli::output::{self, say};
 use crate::cli::sign_in::{Acting, Second};
 use crate::cli::{Global, checkpoint, exit, places};
 use crate::config::Config;
-use crate::domain::{Failure, Persons, Product, ReasonCode, Role, RulingReason, RunId, Sha256, Unit};
+use crate::domain::{Failure, Persons, ReasonCode, Role, RulingReason, RunId, Sha256, Unit};
 use crate::runner::rulings::{Grounds, Panel, Ruled, Rulings};
 use crate::texts::Language;
 
@@ -56,17 +57,6 @@ pub enum Command {
         #[command(flatten)]
         evidence: Optional,
     },
-}
-
-/// A board's serial number, and its product where several have that serial number.
-#[derive(clap::Args)]
-pub struct UnitName {
-    /// The board's serial number.
-    #[arg(value_name = "UNIT")]
-    serial: String,
-    /// The unit's product, where several products have this serial number.
-    #[arg(long)]
-    product: Option<Product>,
 }
 
 /// Who rules and why.
@@ -135,7 +125,7 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
     };
     // Before anybody is asked for a PIN.
     let unit = match name {
-        Some(name) => Some(name.find(&records).await?),
+        Some(name) => Some(name.find(&*records.history).await?),
         None => None,
     };
     let grounds = why.grounds(files, references)?;
@@ -152,27 +142,6 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
     show(&ruled, global.json)?;
     checkpoint(log, custody, language).await;
     Ok(())
-}
-
-impl UnitName {
-    async fn find(&self, records: &Records) -> Result<Unit, Failure> {
-        let unknown = |cause: String| Failure::new(ReasonCode::RULING_REFUSED, cause).with("unit", &self.serial);
-        let units = records.history.units(&self.serial).await?;
-        let wanted = |unit: &&Unit| self.product.as_ref().is_none_or(|product| unit.product == *product);
-        let found: Vec<&Unit> = units.iter().filter(wanted).collect();
-        match found.as_slice() {
-            [unit] => Ok((*unit).clone()),
-            [] => Err(unknown(match &self.product {
-                Some(product) => format!("the log knows no {product} {}", self.serial),
-                None => format!("the log knows no board {}", self.serial),
-            })),
-            several => {
-                let products: Vec<_> = several.iter().map(|unit| unit.product.to_string()).collect();
-                let cause = format!("{} is a board of each of {}: say --product", self.serial, products.join(", "));
-                Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause))
-            }
-        }
-    }
 }
 
 impl Why {

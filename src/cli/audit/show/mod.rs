@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use super::super::output::{self, data, say};
 use super::super::{Global, exit};
 use super::reader::{self, Reader};
+use super::unit;
 use crate::config::Config;
-use crate::domain::{BoardSerial, Failure, Fingerprint, Product, ReasonCode, RunId, Unit, certificate_pem};
+use crate::domain::{Failure, Fingerprint, Product, ReasonCode, RunId, certificate_pem};
 use crate::ports::RunLog;
 use crate::texts::Language;
 
@@ -51,34 +52,13 @@ pub fn main(global: &Global, config: &Config, options: Options) -> ExitCode {
         {
             return show_run(reader, &log, &telling).await;
         }
-        match unit(reader, &options.what, options.product).await? {
-            Some(unit) => history::show(reader, &unit, &telling).await,
-            None => Ok(exit::USAGE),
-        }
+        let unit = unit::find(&*reader.history, &options.what, options.product.as_ref()).await?;
+        history::show(reader, &unit, &telling).await
     })
 }
 
 fn unknown(cause: String) -> Failure {
     Failure::new(ReasonCode::NOT_IN_LOG, cause)
-}
-
-/// `None`: there are several, and they were told.
-async fn unit(reader: &Reader, serial: &str, product: Option<Product>) -> Result<Option<Unit>, Failure> {
-    let missing = || unknown(format!("the log knows no unit and no run {serial:?}"));
-    if let Some(product) = product {
-        let serial: BoardSerial = serial.parse().map_err(|_| missing())?;
-        return Ok(Some(Unit { product, serial }));
-    }
-    let mut units = reader.history.units(serial).await?;
-    match (units.pop(), units.is_empty()) {
-        (None, _) => Err(missing()),
-        (Some(unit), true) => Ok(Some(unit)),
-        (Some(last), false) => {
-            say(&format!("boards of several products are numbered {serial}; say which with --product:"));
-            units.iter().chain([&last]).for_each(|unit| say(&format!("  {}", unit.product)));
-            Ok(None)
-        }
-    }
 }
 
 async fn show_run(reader: &mut Reader, log: &RunLog, telling: &Telling<'_>) -> Result<u8, Failure> {
