@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::domain::{Failure, ReasonCode};
 use crate::runner::view::{Command, Copies, CopyPlace, Health, Snapshot};
-use crate::texts::{Language, Texts};
+use crate::texts::{Language, Texts, fl};
 
 use super::app::App;
 use super::practice_panel::{PracticeBridge, PracticeCommand};
@@ -33,6 +33,28 @@ fn no_text_is_cut_or_overlaps_in_any_scene() {
                 }
                 desk.show(scenes::unopened(lanes));
                 desk.assert_legible(&format!("{language:?} {size} unopened {lanes}"));
+            }
+        }
+    }
+}
+
+/// As QA reads it off the screen: what was listed, and what of it was seen.
+#[test]
+fn a_batch_s_vendor_list_is_told_whole_in_every_size_and_language() {
+    for language in Language::available() {
+        for size in SIZES {
+            // Beside the practice line's panel, which no real station has.
+            let whole = size + vec2(theme::size::PRACTICE_PANEL, 0.0);
+            let desk = Desk::new(language.clone(), whole, scenes::busy(4, false));
+            let texts = Texts::load(language.clone()).unwrap();
+            let drawn = desk.drawn();
+            for caption in [
+                fl!(texts.loader(), "header-manifest-used"),
+                fl!(texts.loader(), "header-manifest-unknown"),
+                fl!(texts.loader(), "header-manifest-missing"),
+                fl!(texts.loader(), "header-manifest-matched"),
+            ] {
+                assert!(drawn.contains(&caption), "{caption} at {size} in {language:?}: {drawn}");
             }
         }
     }

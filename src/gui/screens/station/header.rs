@@ -41,7 +41,27 @@ fn name_and_batch(painter: &Painter, view: &View, rect: Rect, k: f32) {
         );
         return;
     };
-    x = progress(painter, view, rect, x, k, batch) + 28.0 * k;
+    let figures = figures(view, batch);
+    let widths: Vec<f32> = figures.iter().map(|(value, caption)| width(painter, view, k, value, caption)).collect();
+    // In a narrow window the gaps and the bar give way first, and the name of the batch never does.
+    let (wide, narrow) = (28.0 * k, 17.0 * k);
+    let room = |gap: f32| rect.right() - x - 2.0 - widths.iter().map(|width| width + gap).sum::<f32>();
+    let gap = if room(wide) < 260.0 * k { narrow } else { wide };
+    x = progress(painter, view, rect, x, k, batch, room(gap)) + gap;
+    for (at, ((value, caption), width)) in figures.iter().zip(widths).enumerate() {
+        let left = rect.right() - x;
+        // Yield and HELD are for every batch, and cut where there is no room.
+        if at >= OF_EVERY_BATCH && width > left {
+            return;
+        }
+        x = block(painter, view, rect, x, k, value, caption, Order::CaptionFirst, left.max(40.0)) + gap;
+    }
+}
+
+const OF_EVERY_BATCH: usize = 2;
+
+/// What is told of a batch, each with its caption; of its shipment manifest what tells of a substitution first.
+fn figures(view: &View, batch: &BatchView) -> Vec<(String, String)> {
     let yields = match batch.first_attempts {
         0 => "—".to_owned(),
         attempts => {
@@ -49,24 +69,16 @@ fn name_and_batch(painter: &Painter, view: &View, rect: Rect, k: f32) {
             say!(view, "header-yield-value", percent = percent)
         }
     };
-    let room = |x: f32| (rect.right() - x).max(40.0);
-    let caption = say!(view, "header-yield");
-    x = block(painter, view, rect, x, k, &yields, &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
-    let caption = say!(view, "header-held");
-    x = block(painter, view, rect, x, k, &batch.held.to_string(), &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
-    let Some(ManifestView { entries, consumed, matched, unknown }) = batch.manifest else { return };
-    // What tells of a substitution comes first; a narrow window has no room for all of it.
-    for (value, caption) in [
-        (say!(view, "header-done", done = consumed, planned = entries), say!(view, "header-manifest-used")),
-        (unknown.to_string(), say!(view, "header-manifest-unknown")),
-        (entries.saturating_sub(consumed).to_string(), say!(view, "header-manifest-missing")),
-        (matched.to_string(), say!(view, "header-manifest-matched")),
-    ] {
-        if width(painter, view, k, &value, &caption) > rect.right() - x {
-            return;
-        }
-        x = block(painter, view, rect, x, k, &value, &caption, Order::CaptionFirst, room(x)) + 28.0 * k;
+    let mut figures = vec![(yields, say!(view, "header-yield")), (batch.held.to_string(), say!(view, "header-held"))];
+    if let Some(ManifestView { entries, consumed, matched, unknown }) = batch.manifest {
+        figures.extend([
+            (say!(view, "header-done", done = consumed, planned = entries), say!(view, "header-manifest-used")),
+            (unknown.to_string(), say!(view, "header-manifest-unknown")),
+            (entries.saturating_sub(consumed).to_string(), say!(view, "header-manifest-missing")),
+            (matched.to_string(), say!(view, "header-manifest-matched")),
+        ]);
     }
+    figures
 }
 
 enum Order {
@@ -110,14 +122,15 @@ fn width(painter: &Painter, view: &View, k: f32, value: &str, caption: &str) -> 
     value.size().x.max(caption.size().x)
 }
 
-/// The batch's name, how many are done, and a bar; returns its right edge.
-fn progress(painter: &Painter, view: &View, rect: Rect, x: f32, k: f32, batch: &BatchView) -> f32 {
+/// The batch's name, how many are done, and a bar as wide as there is room for; returns its right edge.
+fn progress(painter: &Painter, view: &View, rect: Rect, x: f32, k: f32, batch: &BatchView, room: f32) -> f32 {
     let theme = view.theme;
     let width = 260.0 * k;
     let name = say!(view, "header-batch", name = batch.name.as_str());
     let name = fit_line(painter, &name, Pen::regular((15.0 * k).max(12.0), theme.muted), width);
     let done = say!(view, "header-done", done = batch.passed, planned = batch.planned);
     let done = fit_line(painter, &done, Pen::bold(26.0 * k, theme.ink), width);
+    let width = room.min(width).max(name.size().x).max(done.size().x);
     let (gap, bar_height) = (3.0 * k, 9.0 * k);
     let top = rect.center().y - (name.size().y + done.size().y + 2.0 * gap + bar_height) / 2.0;
     let name_rect = Rect::from_min_size(pos2(x, top), name.size());
