@@ -2,12 +2,12 @@
 //! anything is claimed.
 //!
 //! Evidence is the high-water mark, what this process has seen of the log itself, the newest checkpoint
-//! stored with it, and the newest copies in each place: a size that the log has not reached, or another root at a size that it has. A copy counts
-//! when a key of the log signed it, or the key that this station holds, which a restored log may not know
-//! yet. Any other note is reported and otherwise passed over: else whoever can write to the share could
-//! stop the line with a forged one. The exception is a log without any key: it is new, and a checkpoint
-//! of its name means that database and key were both put back, or that two logs share a name. Both want
-//! a person.
+//! stored with it, and the newest copies in each place: a size that the log has not reached, or another
+//! root at a size that it has. A copy counts when a key of the log signed it, or the key that this
+//! station holds, which a restored log may not know yet. Any other note is reported and otherwise passed
+//! over: else whoever can write to the share could stop the line with a forged one. The exception is a
+//! log without any key: it is new, and a checkpoint of its name means that database and key were both put
+//! back, or that two logs share a name. Both want a person.
 //!
 //! A ruling lifts what it names: checkpoints that the log contradicts, for ever; places that could not
 //! be read, until a run is started or resumed, because what they would have told is not known.
