@@ -40,6 +40,8 @@ pub struct Claim {
     pub run: RunId,
     pub unit: Unit,
     pub identity: Identity,
+    /// The fingerprint of the certificate's other form, which counts as its own.
+    pub twin: Option<Fingerprint>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -63,6 +63,7 @@ pub enum Effect {
     Claim {
         unit: Unit,
         identity: Identity,
+        twin: Option<Fingerprint>,
     },
     Register(Box<Registration>),
     Deactivate {
@@ -307,10 +308,13 @@ fn signed(
         decision: checked.decision,
     };
     match (purpose, &run.unit) {
-        (Purpose::First, Some(unit)) => vec![
-            Effect::Record(vec![answered, RunEvent::StepBegan { step: Step::Check }]),
-            Effect::Claim { unit: unit.clone(), identity: checked.identity },
-        ],
+        (Purpose::First, Some(unit)) => {
+            let twin = run.reading.as_ref().and_then(|reading| checks::twin(&reading.certificate));
+            vec![
+                Effect::Record(vec![answered, RunEvent::StepBegan { step: Step::Check }]),
+                Effect::Claim { unit: unit.clone(), identity: checked.identity, twin },
+            ]
+        }
         (Purpose::First, None) => {
             fail(run, run.step(), Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"), context)
         }

@@ -16,7 +16,7 @@ use crate::audit::event::{LabelKind, LabelStatus, Purpose};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::profile::{IdentifySource, Profile};
-use crate::domain::{Failure, ReasonCode, Step, Variables, Verdict};
+use crate::domain::{Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict};
 use crate::ports::{BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, Logged, Receipt, Token, Tokens};
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide};
 
@@ -321,11 +321,11 @@ impl Driver {
     /// what is only owed to the record goes on.
     async fn perform(&mut self, effect: Effect) -> Result<Input, Failure> {
         match effect {
-            Effect::Claim { unit, identity } => {
+            Effect::Claim { unit, identity, twin } => {
                 if let Some(failure) = self.pending_interrupt() {
                     return Ok(Input::Interrupted(failure));
                 }
-                return self.claim(unit, identity).await;
+                return self.claim(unit, identity, twin).await;
             }
             Effect::Deactivate { target, certificate } => {
                 let result = self.shared.cloud.deactivate(&target, &certificate).await;
@@ -391,7 +391,7 @@ impl Driver {
         Input::Interrupted(failure)
     }
 
-    async fn claim(&mut self, unit: crate::domain::Unit, identity: crate::domain::Identity) -> Result<Input, Failure> {
+    async fn claim(&mut self, unit: Unit, identity: Identity, twin: Option<Fingerprint>) -> Result<Input, Failure> {
         let log = &self.shared.log;
         let claim = Claim {
             id: log.new_event()?,
@@ -401,6 +401,7 @@ impl Driver {
             run: self.run.id,
             unit,
             identity,
+            twin,
         };
         match log.store.claim(claim).await? {
             ClaimAnswer::Bound(bound) => {

@@ -1111,6 +1111,10 @@ pub async fn an_imported_history_protects_and_is_completed_by_a_claim(peer: &dyn
     // Its chips are taken.
     assert_eq!(rules(&collides(store.claim(claim("B1", identity(1))).await)), [CollisionRule::Certificate]);
     assert_eq!(rules(&collides(store.claim(claim("A2", identity(3))).await)), [CollisionRule::Unit]);
+    // Anyone can write a certificate in its other form, and of these no key is known.
+    let other_form = |serial: &str| Claim { twin: Some(identity(2).fingerprint), ..claim(serial, identity(9)) };
+    assert_eq!(rules(&collides(store.claim(other_form("B1")).await)), [CollisionRule::Certificate]);
+    assert_eq!(rules(&collides(store.claim(other_form("A2")).await)), [CollisionRule::Unit]);
     // The very board is known, and from then on by key and UID, too.
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Known);
@@ -1674,6 +1678,7 @@ pub fn claim(serial: &str, identity: Identity) -> Claim {
         run: run_id(),
         unit: unit(serial),
         identity,
+        twin: None,
     }
 }
 

@@ -29,6 +29,10 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
         Judgement::Locked(lock) => return Ok(ClaimAnswer::Locked(lock)),
         Judgement::Unlisted(why) => return Ok(ClaimAnswer::Unlisted(why)),
     };
+    let twins = twins(session, claim)?;
+    if !twins.is_empty() {
+        return Ok(ClaimAnswer::Collides(twins));
+    }
     let (unit, identity) = (claim.unit.clone(), claim.identity.clone());
     let event = Event {
         v: VERSION,
@@ -41,6 +45,15 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
     };
     let receipt = appender.push_new(session, &event)?;
     bound(session, claim, Logged { receipt, event }, standing)
+}
+
+/// Other units that hold the certificate in its other form. Where their key is known, it has collided
+/// already; a history made elsewhere may know nothing but the fingerprint.
+fn twins(session: &mut dyn Session, claim: &Claim) -> Result<Vec<Collision>, StoreError> {
+    let Some(twin) = &claim.twin else { return Ok(Vec::new()) };
+    let mut held = matching(session, &claim.unit, twin, None, None)?;
+    held.retain(|holder| holder.fingerprint == *twin && holder.unit != claim.unit);
+    Ok(held.iter().map(|holder| holder.collision(CollisionRule::Certificate)).collect())
 }
 
 /// The answer was lost, the claim was not.

@@ -14,8 +14,10 @@ mod revocation;
 mod signature;
 #[cfg(test)]
 pub(super) mod tests;
+mod twin;
 mod uid;
 
 pub use certificate::{Checked, Pin, Pins, check_certificate, check_trust, spki_hash};
 pub use examine::{CertificateFacts, Check, Examined, Finding, Outcome, examine};
 pub use signature::{ANSWER, scheme_for, verify_signature, verify_under};
+pub use twin::twin;

@@ -274,7 +274,7 @@ impl World {
             Effect::IdentifyAgain => Input::IdentifiedAgain(Ok(Variables::from([("serial".into(), SERIAL.into())]))),
             Effect::Read => Input::Read(Ok(self.chip.reading.clone())),
             Effect::Sign { message, .. } => Input::Signed(Ok(self.chip.key.answer(message))),
-            Effect::Claim { unit, identity } => {
+            Effect::Claim { unit, identity, .. } => {
                 let claimed = RunEvent::Claimed {
                     unit: unit.clone(),
                     identity: identity.clone(),
