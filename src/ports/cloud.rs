@@ -13,6 +13,8 @@ pub struct Registration {
     /// DER.
     pub certificate: Bytes,
     pub fingerprint: Fingerprint,
+    /// The fingerprint of its other form: registered as that, it is registered already.
+    pub twin: Option<Fingerprint>,
     pub certificate_status: CertificateStatus,
     pub thing: ThingName,
     pub thing_type: Option<ThingTypeName>,

@@ -423,10 +423,12 @@ fn registration(
     context: &Context,
 ) -> Option<Effect> {
     let plan = &context.profile.register;
+    let certificate = run.reading.as_ref()?.certificate.clone();
     Some(Effect::Register(Box::new(Registration {
         target,
         method: plan.method,
-        certificate: run.reading.as_ref()?.certificate.clone(),
+        twin: checks::twin(&certificate),
+        certificate,
         fingerprint,
         certificate_status: plan.certificate_status,
         thing: values.thing,

@@ -134,6 +134,7 @@ fn unit(key: Key) -> Registration {
         method: Method::WithoutCa,
         fingerprint: Fingerprint::of(&certificate),
         certificate,
+        twin: None,
         certificate_status: CertificateStatus::Active,
         thing: name.parse().unwrap(),
         thing_type: Some(format!("type-{name}").parse().unwrap()),
@@ -404,6 +405,18 @@ async fn a_certificate_on_another_thing_is_foreign_and_nothing_is_written(peer: 
     assert_eq!((held.things_with_this_name, held.things_of_certificate), (0, vec![other]));
 }
 
+/// Nobody needs a key to write it, and to AWS it is another certificate.
+async fn a_certificate_that_is_registered_in_its_other_form_is_foreign_and_nothing_is_written(peer: &Peer) {
+    let first = unit(Key::P256);
+    peer.cloud().register(&first).await.unwrap();
+    let other_form = Registration { twin: Some(first.fingerprint), ..unit(Key::P256) };
+    let refusal = peer.cloud().register(&other_form).await.unwrap_err();
+    assert_eq!(code(&refusal), ReasonCode::CERTIFICATE_FOREIGN);
+    assert_eq!(refusal.failure.args["other"], first.fingerprint.to_string());
+    let held = held(&peer.raw(), &other_form).await;
+    assert_eq!((held.things_with_this_name, held.things_of_certificate), (0, vec![]));
+}
+
 async fn a_policy_is_compared_as_json_and_never_changed(peer: &Peer) {
     let same = unit(Key::P256);
     Hand { raw: peer.raw(), unit: &same }.policy(POLICY_REORDERED).await;
@@ -584,6 +597,7 @@ on_each_peer! {
     a_thing_that_we_would_not_have_made_is_foreign,
     our_own_thing_under_another_profile_is_an_error_and_not_foreign,
     a_certificate_on_another_thing_is_foreign_and_nothing_is_written,
+    a_certificate_that_is_registered_in_its_other_form_is_foreign_and_nothing_is_written,
     a_policy_is_compared_as_json_and_never_changed,
     another_policy_on_our_certificate_is_an_error,
     what_a_failed_run_set_inactive_becomes_active_again,

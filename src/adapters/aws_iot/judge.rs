@@ -67,6 +67,11 @@ pub(super) fn judge(
     let ours = |principal: &&String| is_certificate(principal, &wanted.fingerprint);
     let past = |principal: &&String| wanted.replaces.iter().any(|old| is_certificate(principal, old));
 
+    let known = |arn: &str| wanted.replaces.iter().any(|old| is_certificate(arn, old));
+    if let Some(twin) = seen.twin.as_ref().filter(|twin| !known(&twin.arn)) {
+        let cause = format!("certificate {} is registered in its other form, as {}", wanted.fingerprint, twin.id);
+        return Err(named(ReasonCode::CERTIFICATE_FOREIGN, wanted, cause).with("other", &twin.id));
+    }
     if let Some(other) = seen.things.iter().find(|thing| thing.as_str() != wanted.thing.as_str()) {
         let cause = format!("certificate {} is attached to thing {other:?}", wanted.fingerprint);
         return Err(named(ReasonCode::CERTIFICATE_FOREIGN, wanted, cause).with("other", other));

@@ -20,6 +20,8 @@ const DATA_ENDPOINT: &str = "iot:Data-ATS";
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
     pub certificate: Option<SeenCertificate>,
+    /// The certificate in its other form; looked for before anything was made.
+    pub twin: Option<SeenCertificate>,
     pub thing: Option<SeenThing>,
     pub thing_type: SeenThingType,
     /// The policy's document, as text.
@@ -132,6 +134,7 @@ pub(super) async fn look(
         );
         return Ok(Seen {
             certificate: certificate?,
+            twin: None,
             thing: thing?,
             thing_type: thing_type?,
             policy: policy?,
@@ -143,8 +146,14 @@ pub(super) async fn look(
         });
     }
 
-    let (certificate, thing, thing_type, policy, endpoint, replaced) =
-        tokio::join!(certificate, thing, thing_type, policy, endpoint, replaced);
+    let twin = async {
+        match &wanted.twin {
+            Some(twin) => fetch_certificate(link, twin, by).await,
+            None => Ok(None),
+        }
+    };
+    let (certificate, twin, thing, thing_type, policy, endpoint, replaced) =
+        tokio::join!(certificate, twin, thing, thing_type, policy, endpoint, replaced);
     let (certificate, thing) = (certificate?, thing?);
     let of_thing = async {
         match &thing {
@@ -165,6 +174,7 @@ pub(super) async fn look(
     let (things, attached_policies) = lists?;
     Ok(Seen {
         certificate,
+        twin: twin?,
         thing,
         thing_type: thing_type?,
         policy: policy?,

@@ -12,6 +12,7 @@ fn wanted() -> Registration {
         method: Method::WithoutCa,
         certificate: Bytes(DER.to_vec()),
         fingerprint: Fingerprint::of(DER),
+        twin: None,
         certificate_status: CertificateStatus::Active,
         thing: "gw-1".parse().unwrap(),
         thing_type: Some("gateway".parse().unwrap()),
@@ -36,6 +37,7 @@ fn whole() -> Seen {
             status: Some(AwsStatus::Active),
             pem: format!("-----BEGIN CERTIFICATE-----\r\n{text}\r\n-----END CERTIFICATE-----"),
         }),
+        twin: None,
         thing: Some(SeenThing {
             arn: "arn:aws:iot:eu-west-1:123456789012:thing/gw-1".into(),
             id: "7".into(),
@@ -75,6 +77,7 @@ fn nothing_is_missing_from_the_whole() {
 fn what_is_missing_is_named_in_the_order_in_which_it_can_be_made() {
     let nothing = Seen {
         certificate: None,
+        twin: None,
         thing: None,
         thing_type: SeenThingType::Absent,
         policy: None,
@@ -86,6 +89,18 @@ fn what_is_missing_is_named_in_the_order_in_which_it_can_be_made() {
     };
     let all = ["thing-type", "certificate", "thing", "policy", "policy-attachment", "thing-attachment"];
     assert_eq!(judged(&nothing), Ok(all.to_vec()));
+}
+
+#[test]
+fn another_form_of_the_certificate_is_foreign_unless_a_ruling_took_it_from_the_unit() {
+    let other = Fingerprint::of(b"the other form");
+    let arn = format!("arn:aws:iot:eu-west-1:123456789012:cert/{other}");
+    let twin = SeenCertificate { arn, id: other.to_string(), status: None, pem: String::new() };
+    let seen = Seen { twin: Some(twin), ..whole() };
+    let document = serde_json::from_str(&wanted().policy.document).unwrap();
+    assert_eq!(judge(&seen, &wanted(), &document).unwrap_err().code, ReasonCode::CERTIFICATE_FOREIGN);
+    let ruled = Registration { replaces: vec![other], ..wanted() };
+    assert_eq!(judge(&seen, &ruled, &document).unwrap(), BTreeSet::new());
 }
 
 #[test]
