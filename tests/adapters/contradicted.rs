@@ -233,7 +233,8 @@ async fn assert_burned(store: &LogStore, events: &[Event]) {
             Body::Run(RunEvent::Claimed { identity, .. }) if logged.run.is_some() => identity.clone(),
             Body::Line(LineEvent::Imported { fingerprint, spki, .. }) => {
                 let nobodys = identity(99);
-                Identity { fingerprint: *fingerprint, spki: spki.unwrap_or(nobodys.spki), uid: nobodys.uid }
+                let spki = spki.unwrap_or(nobodys.spki);
+                Identity { fingerprint: *fingerprint, spki, uid: nobodys.uid }
             }
             _ => continue,
         };

@@ -13,7 +13,7 @@ use crate::ports::Logged;
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 5;
+pub const PROJECTION: i64 = 6;
 
 /// What a transaction finds of the schema and of the projections, held against what this program knows:
 /// another one may have changed both since this connection was made.
@@ -145,7 +145,7 @@ fn project_run(
                     if *standing == Standing::Rebound {
                         session.execute(sql::PROJECT_UNBOUND, values![product, serial])?;
                     }
-                    session.execute(sql::PROJECT_CLEARED, values![fingerprint, spki, uid, product, serial])?;
+                    clear_contradicted(session, unit, fingerprint, Some(spki), uid)?;
                     session.execute(
                         sql::PROJECT_BOUND,
                         values![seq, product, serial, fingerprint, spki, uid, key, false],
@@ -229,6 +229,20 @@ fn project_run(
         | RunEvent::Deactivated { .. }
         | RunEvent::StepFailed { .. } => {}
     }
+    Ok(())
+}
+
+/// What the unit was said to have, in contradiction to something else, makes room for what it has.
+fn clear_contradicted(
+    session: &mut dyn Session,
+    unit: &Unit,
+    fingerprint: &[u8; 32],
+    spki: Option<&[u8; 32]>,
+    uid: Option<&str>,
+) -> Result<(), StoreError> {
+    let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
+    session.execute(sql::PROJECT_CLEARED, values![fingerprint, product, serial])?;
+    session.execute(sql::PROJECT_PARTS_CLEARED, values![spki, uid, product, serial])?;
     Ok(())
 }
 
@@ -370,7 +384,7 @@ fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineE
         let burned = values![seq, product, serial, certificate, key, Value::Null, Value::Null];
         session.execute(sql::PROJECT_BURNED, burned)?;
     } else if known.is_none() {
-        session.execute(sql::PROJECT_CLEARED, values![certificate, key, Value::Null, product, serial])?;
+        clear_contradicted(session, unit, certificate, key, None)?;
         session.execute(
             sql::PROJECT_BOUND,
             values![seq, product, serial, certificate, key, Value::Null, Value::Null, true],

@@ -21,12 +21,18 @@ macro_rules! binding_columns {
     };
 }
 
-/// An identity that an imported row gave to unit (?4, ?5) in contradiction to something else: burned for
+/// An identity that an imported row gave to unit (`$product`, `$serial`) in contradiction to something else: burned for
 /// every unit but this one, which QA may rule to have it. What the unit held once and lost is none.
 macro_rules! contradicted_own {
-    () => {
-        "product = ?4 AND serial = ?5 AND open = 0 AND imported = 1
+    ($product:literal, $serial:literal) => {
+        concat!(
+            "product = ",
+            $product,
+            " AND serial = ",
+            $serial,
+            " AND open = 0 AND imported = 1
             AND EXISTS (SELECT 1 FROM imported_rows i WHERE i.seq = claimed_seq AND i.conflicts > 0)"
+        )
     };
 }
 
@@ -178,8 +184,8 @@ statements! {
 
     /// Who holds any part of an identity, and what the unit holds: one row a binding and part.
     BINDINGS = concat!(
-        "SELECT ", binding_columns!(), " FROM bindings WHERE fingerprint = ?1 AND NOT (", contradicted_own!(), ")
-        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE spki = ?2 AND NOT (", contradicted_own!(), ")
+        "SELECT ", binding_columns!(), " FROM bindings WHERE fingerprint = ?1 AND NOT (", contradicted_own!("?4", "?5"), ")
+        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE spki = ?2 AND NOT (", contradicted_own!("?4", "?5"), ")
         UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE uid = ?3
         UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE product = ?4 AND serial = ?5 AND open = 1");
     BINDING_OF = "SELECT claimed_seq FROM bindings WHERE product = ?1 AND serial = ?2 AND open = 1 AND fingerprint = ?3";
@@ -336,8 +342,12 @@ statements! {
     PROJECT_UID_TOLD = "UPDATE bindings SET uid = ?2 WHERE fingerprint = ?1 AND uid IS NULL
         AND NOT EXISTS (SELECT 1 FROM bindings WHERE uid = ?2)";
     /// What the unit was said to have, in contradiction to something else, it has after all.
-    PROJECT_CLEARED = concat!(
-        "DELETE FROM bindings WHERE (fingerprint = ?1 OR spki = ?2 OR uid = ?3) AND ", contradicted_own!());
+    PROJECT_CLEARED = concat!("DELETE FROM bindings WHERE fingerprint = ?1 AND ", contradicted_own!("?2", "?3"));
+    /// … and another certificate of the same key or chip stays burned without it.
+    PROJECT_PARTS_CLEARED = concat!(
+        "UPDATE bindings SET spki = CASE WHEN spki = ?1 THEN NULL ELSE spki END,
+            uid = CASE WHEN uid = ?2 THEN NULL ELSE uid END
+        WHERE (spki = ?1 OR uid = ?2) AND ", contradicted_own!("?3", "?4"));
     /// What was not known of the identity: its key, its chip, or who claimed it first.
     PROJECT_COMPLETED = "UPDATE bindings SET spki = ?3, uid = coalesce(uid, ?4), run = coalesce(run, ?5), imported = 0
         WHERE product = ?1 AND serial = ?2 AND open = 1 AND fingerprint = ?6 AND coalesce(spki, ?3) = ?3
