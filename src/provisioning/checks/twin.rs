@@ -55,7 +55,7 @@ pub(super) fn written(certificate: &[u8]) -> der::Result<Option<Vec<u8>>> {
     tlv(Tag::Sequence, &[tbs, algorithm, &bits].concat()).map(Some)
 }
 
-/// Big-endian; neither begins with zeros but for the order of P-521, which has none either.
+/// Both are big-endian and begin with no zeros.
 fn below(number: &[u8], order: &[u8]) -> bool {
     number.len() < order.len() || number.len() == order.len() && number < order
 }
