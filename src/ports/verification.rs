@@ -5,8 +5,10 @@ use crate::domain::Failure;
 /// What a log is held against.
 #[derive(Debug, Clone, Default)]
 pub struct Verification {
-    /// Checkpoints that somebody keeps elsewhere: an auditor's own, copies on other disks.
-    pub witnesses: Vec<Witness>,
+    /// Checkpoints that an auditor kept: nothing that the log says of itself excuses it from them.
+    pub since: Vec<Witness>,
+    /// Copies on other disks: two persons may have ruled on those that a log that was put back contradicts.
+    pub copies: Vec<Witness>,
     /// Heads of this log that somebody noted without signing them, and where: the high-water mark.
     pub noted: Vec<(String, TreeHead)>,
     /// Derive every projection again and compare. Without it: bytes, tree and checkpoints.
@@ -45,6 +47,9 @@ pub struct Verified {
     pub ruled_alone: u64,
     /// Checkpoints of this log that are held elsewhere, and are not stored with it.
     pub unstored: u64,
+    /// Rulings on units of whose runs a part is in an archive that is not at hand: who operated those could
+    /// not be held against who ruled.
+    pub unjudged: u64,
 }
 
 /// The first promise found broken, and where exactly.

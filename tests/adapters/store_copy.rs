@@ -138,10 +138,8 @@ async fn same(one: &LogStore, other: &LogStore, size: u64) {
 async fn verified(kept: &SignedCheckpoint, open: impl FnOnce() -> LogVerifier + Send + 'static) {
     let witness = Witness { place: "kept".to_owned(), checkpoint: kept.clone() };
     let verify = move || {
-        open().verify(
-            &Verification { witnesses: vec![witness], projections: true, ..Verification::default() },
-            &mut |_| {},
-        )
+        open()
+            .verify(&Verification { copies: vec![witness], projections: true, ..Verification::default() }, &mut |_| {})
     };
     tokio::task::spawn_blocking(move || std::thread::spawn(verify).join().unwrap()).await.unwrap().unwrap().unwrap();
 }

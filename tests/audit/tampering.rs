@@ -88,13 +88,17 @@ impl Log {
 }
 
 fn verify(path: &Path, kept: &[&SignedCheckpoint]) -> Result<Verified, Broken> {
-    let witnesses = kept
-        .iter()
-        .map(|checkpoint| Witness { place: "the auditor's own".to_owned(), checkpoint: (*checkpoint).clone() })
-        .collect();
+    verify_with(path, kept, &[])
+}
+
+fn verify_with(path: &Path, since: &[&SignedCheckpoint], copies: &[&SignedCheckpoint]) -> Result<Verified, Broken> {
+    let witnesses = |place: &str, kept: &[&SignedCheckpoint]| {
+        kept.iter().map(|one| Witness { place: place.to_owned(), checkpoint: (*one).clone() }).collect()
+    };
     let scratch = tempfile::tempdir().unwrap();
     let mut verifier = sqlite::verifier(path, scratch.path()).unwrap();
-    let what = Verification { witnesses, projections: true, ..Verification::default() };
+    let (since, copies) = (witnesses("the auditor's own", since), witnesses("the share", copies));
+    let what = Verification { since, copies, projections: true, ..Verification::default() };
     let mut last = Progress { stage: lineseal::ports::Stage::Events, done: 0, total: 0 };
     let verified = lineseal::ports::Verifier::verify(&mut verifier, &what, &mut |progress| last = progress).unwrap();
     drop(verifier);
@@ -610,11 +614,29 @@ async fn what_was_ruled_on_is_told_and_no_longer_broken() {
     let ruling = Ruling::Rollback { size: head.size, root, known };
     store.append(vec![store_contract::typed(&store, "the disk died", ruling).await]).await.unwrap();
     drop(store);
-    let verified = verify(&log.path(), &[&newest, &log.kept[1]]).unwrap();
+    let verified = verify_with(&log.path(), &[&log.kept[1]], &[&newest]).unwrap();
     assert_eq!((verified.ruled, verified.covered), (1, Some(log.kept[1].checkpoint().head().size)));
     // Another one, that nobody ruled on.
     let other = signed(TreeHead { size: 4001, root: [8; 32] }, &key(1));
-    assert_eq!(verify(&log.path(), &[&newest, &other]).unwrap_err().promise, Promise::Checkpoint);
+    assert_eq!(verify_with(&log.path(), &[], &[&newest, &other]).unwrap_err().promise, Promise::Checkpoint);
+}
+
+/// Whoever holds database and key can write everything anew, and a ruling that excuses it.
+#[tokio::test]
+async fn no_ruling_in_the_log_excuses_it_from_the_checkpoint_that_an_auditor_brings() {
+    let log = Log::written(2).await;
+    let head = log.kept[1].checkpoint().head();
+    let shown = signed(TreeHead { root: [7; 32], ..head }, &key(1));
+    let store = sqlite::open(&log.path()).unwrap();
+    let root = lineseal::domain::Sha256::from_bytes(head.root);
+    let ruling = Ruling::Rollback { size: head.size, root, known: vec![shown.to_string()] };
+    store.append(vec![store_contract::typed(&store, "the disk died", ruling).await]).await.unwrap();
+    drop(store);
+    for since in [&[&shown][..], &[&log.kept[1], &shown]] {
+        let broken = verify_with(&log.path(), since, &[&shown]).unwrap_err();
+        assert_eq!((broken.promise, broken.place.as_str()), (Promise::Checkpoint, "the auditor's own"));
+        assert!(broken.found.contains("a ruling in the log names it"), "{broken}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::output::{self, data, say};
 use super::super::{Global, exit, places};
 use crate::audit::note::SignedCheckpoint;
-use crate::bootstrap;
+use crate::bootstrap::{self, Found};
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{Broken, Progress, Stage, Verification, Verified, Witness};
@@ -34,11 +34,12 @@ pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
         Err(failure) => return exit::report(Err(failure), &language),
     };
     match perform(global, config, options, &texts) {
-        Ok(Ok(verified)) => {
-            tell(&verified, global.json, &texts);
-            ExitCode::SUCCESS
+        Ok((Ok(verified), beside)) => {
+            tell(&verified, &beside, global.json, &texts);
+            // What a place would have said against the log is not known.
+            beside.unread.first().map_or(ExitCode::SUCCESS, |failure| ExitCode::from(exit::of_failure(failure)))
         }
-        Ok(Err(broken)) => {
+        Ok((Err(broken), _)) => {
             let failure = Failure::new(ReasonCode::LOG_BROKEN, broken.to_string());
             output::failure(&failure, &language);
             if global.json {
@@ -62,10 +63,10 @@ fn perform(
     config: &Config,
     options: &Options,
     texts: &Texts,
-) -> Result<Result<Verified, Broken>, Failure> {
+) -> Result<(Result<Verified, Broken>, Found), Failure> {
     let data_dir = places(global).data_dir;
-    let mut witnesses: Vec<Witness> = options.since.iter().map(witness).collect::<Result<_, _>>()?;
-    let found = match bootstrap::block_on(bootstrap::witnesses(config, &data_dir)) {
+    let since: Vec<Witness> = options.since.iter().map(witness).collect::<Result<_, _>>()?;
+    let mut found = match bootstrap::block_on(bootstrap::witnesses(config, &data_dir)) {
         // The verification itself says where.
         Err(failure) if failure.code == ReasonCode::STORE_CORRUPT => Default::default(),
         found => found?,
@@ -79,14 +80,14 @@ fn perform(
         let (place, count) = (place.to_string(), *count);
         say(&fl!(texts.loader(), "cli-verify-junk", place = place, count = count));
     }
-    witnesses.extend(found.witnesses);
+    let copies = std::mem::take(&mut found.witnesses);
     let noted = bootstrap::block_on(bootstrap::high_water_mark(&data_dir))?;
     let noted = noted.map(|head| ("the high-water mark".to_owned(), head)).into_iter().collect();
-    let what = Verification { witnesses, noted, projections: !options.fast };
+    let what = Verification { since, copies, noted, projections: !options.fast };
     let mut told = 0;
     options.archive.iter().try_for_each(|path| is_file(path))?;
     let mut verifier = bootstrap::verifier(config, &data_dir, &options.archive)?;
-    verifier.verify(&what, &mut |progress| {
+    let verified = verifier.verify(&what, &mut |progress| {
         let Progress { stage, done, total } = progress;
         // Every tenth of the way is a word; a terminal is no film.
         let tenth = (done * 10).checked_div(total).unwrap_or(10);
@@ -94,7 +95,8 @@ fn perform(
             told = tenth;
             say(&fl!(texts.loader(), "cli-verify-progress", done = done, total = total));
         }
-    })
+    })?;
+    Ok((verified, found))
 }
 
 /// Said before anything is opened: an archive that is not there is no fault of the log.
@@ -116,17 +118,23 @@ fn witness(path: &PathBuf) -> Result<Witness, Failure> {
     Ok(Witness { place, checkpoint })
 }
 
-fn tell(verified: &Verified, as_json: bool, texts: &Texts) {
+fn tell(verified: &Verified, beside: &Found, as_json: bool, texts: &Texts) {
     let Verified { head, archived, checkpoints, covered, ruled, rows, forgotten_people, forgotten_texts, .. } =
         verified;
-    let Verified { uncommitted_pins, ruled_alone, unstored, .. } = verified;
+    let Verified { uncommitted_pins, ruled_alone, unstored, unjudged, .. } = verified;
     let uncovered = head.size - covered.unwrap_or(0).min(head.size);
     if as_json {
+        let strangers = beside.passed_over.iter().map(|(place, size)| json!({ "place": place, "size": size }));
+        let junk = beside.junk.iter().map(|(place, count)| json!({ "place": place, "count": count }));
+        let unread = beside.unread.iter().map(|failure| json!({ "reason": failure.code, "cause": failure.cause }));
+        let (strangers, junk, unread): (Vec<_>, Vec<_>, Vec<_>) =
+            (strangers.collect(), junk.collect(), unread.collect());
         let told = json!({
             "verified": true, "size": head.size, "root": hex::encode(head.root), "archived": archived,
             "checkpoints": checkpoints, "ruled": ruled, "covered": covered, "uncovered": uncovered, "rows": rows,
             "forgotten_people": forgotten_people, "forgotten_texts": forgotten_texts,
             "uncommitted_pins": uncommitted_pins, "ruled_alone": ruled_alone, "unstored_checkpoints": unstored,
+            "unjudged_rulings": unjudged, "unread_places": unread, "passed_over": strangers, "junk": junk,
         });
         let _ = output::json(&told);
         return;
@@ -151,12 +159,15 @@ fn tell(verified: &Verified, as_json: bool, texts: &Texts) {
     if people + words > 0 {
         data(&fl!(texts, "cli-verified-forgotten", people = people, texts = words));
     }
-    let (pins, alone, unstored) = (*uncommitted_pins, *ruled_alone, *unstored);
+    let (pins, alone, unstored, unjudged) = (*uncommitted_pins, *ruled_alone, *unstored, *unjudged);
     if pins > 0 {
         data(&fl!(texts, "cli-verified-pins", count = pins));
     }
     if alone > 0 {
         data(&fl!(texts, "cli-verified-alone", count = alone));
+    }
+    if unjudged > 0 {
+        data(&fl!(texts, "cli-verified-unjudged", count = unjudged));
     }
     if unstored > 0 {
         data(&fl!(texts, "cli-verified-unstored", count = unstored));

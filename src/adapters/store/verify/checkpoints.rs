@@ -10,14 +10,32 @@ use crate::audit::event::{LogKeyRole, Ruling};
 use crate::audit::note::{Checkpoint, SignedCheckpoint, VerifierKey};
 use crate::audit::{Body, Event, LineEvent, TreeHead, TreeState};
 use crate::domain::KeyName;
-use crate::ports::{Promise, StoredCheckpoint, Witness};
+use crate::ports::{Promise, StoredCheckpoint, Verification, Witness};
 
 /// A note that waits for the tree to reach its size.
 struct Waiting {
     place: String,
     checkpoint: SignedCheckpoint,
-    /// From outside of the database.
-    witness: bool,
+    from: From,
+}
+
+/// Whose word a head is.
+#[derive(Clone, Copy, PartialEq)]
+enum From {
+    /// The database's own.
+    Stored,
+    /// The station's, outside of the database.
+    Copied,
+    /// Whoever verifies.
+    Brought,
+}
+
+/// A head that the log does not have.
+struct Contradicted {
+    place: String,
+    head: TreeHead,
+    from: From,
+    found: String,
 }
 
 /// Notes that were of the right root, and wait for the keys to be known.
@@ -29,7 +47,7 @@ pub(super) struct Vouched {
     origin: Option<String>,
     covered: Option<u64>,
     /// What the log contradicts, and how: two persons may have ruled on it.
-    contradicted: Vec<(String, TreeHead, String)>,
+    contradicted: Vec<Contradicted>,
     /// What rulings on a log that was put back name.
     ruled: Vec<TreeHead>,
     /// Heads that somebody noted without a signature.
@@ -50,7 +68,7 @@ struct Known {
 }
 
 impl Vouched {
-    pub fn new(session: &mut dyn Session, witnesses: &[Witness], noted: &[(String, TreeHead)]) -> Result<Self, Stop> {
+    pub fn new(session: &mut dyn Session, what: &Verification) -> Result<Self, Stop> {
         let mut vouched = Self {
             waiting: BTreeMap::new(),
             unsigned: VecDeque::new(),
@@ -59,14 +77,16 @@ impl Vouched {
             covered: None,
             contradicted: Vec::new(),
             ruled: Vec::new(),
-            noted: noted.to_vec(),
+            noted: what.noted.clone(),
             stored: 0,
             excused: 0,
             unstored: 0,
             sizes: BTreeSet::new(),
         };
-        for Witness { place, checkpoint } in witnesses {
-            vouched.wait(place.clone(), checkpoint.clone(), true);
+        for (witnesses, from) in [(&what.since, From::Brought), (&what.copies, From::Copied)] {
+            for Witness { place, checkpoint } in witnesses {
+                vouched.wait(place.clone(), checkpoint.clone(), from);
+            }
         }
         let asked: BTreeSet<u64> = vouched.waiting.keys().copied().collect();
         let mut from = 0;
@@ -89,15 +109,15 @@ impl Vouched {
                 if asked.contains(&size) {
                     vouched.sizes.insert(size);
                 }
-                vouched.wait(place, checkpoint, false);
+                vouched.wait(place, checkpoint, From::Stored);
             }
         }
         Ok(vouched)
     }
 
-    fn wait(&mut self, place: String, checkpoint: SignedCheckpoint, witness: bool) {
+    fn wait(&mut self, place: String, checkpoint: SignedCheckpoint, from: From) {
         let size = checkpoint.checkpoint().head().size;
-        self.waiting.entry(size).or_default().push(Waiting { place, checkpoint, witness });
+        self.waiting.entry(size).or_default().push(Waiting { place, checkpoint, from });
     }
 
     /// The tree has reached another size.
@@ -117,16 +137,19 @@ impl Vouched {
         self.noted = rest;
         for (place, noted) in reached {
             if noted != head {
-                self.contradicted.push((place, noted, differs(noted.root)));
+                let found = differs(noted.root);
+                self.contradicted.push(Contradicted { place, head: noted, from: From::Copied, found });
             }
         }
         let reached = if waits { self.waiting.pop_first().map(|(_, waiting)| waiting) } else { None };
         for waiting in reached.unwrap_or_default() {
             let said = waiting.checkpoint.checkpoint().head();
-            match said == head {
-                true => self.unsigned.push_back(waiting),
-                false => self.contradicted.push((waiting.place, said, differs(said.root))),
+            if said == head {
+                self.unsigned.push_back(waiting);
+                continue;
             }
+            let (Waiting { place, from, .. }, found) = (waiting, differs(said.root));
+            self.contradicted.push(Contradicted { place, head: said, from, found });
         }
     }
 
@@ -162,18 +185,24 @@ impl Vouched {
         let size = leaves.head().size;
         let longer = |of: u64| format!("it is of {of} leaves, and the log has {size}");
         let waiting = std::mem::take(&mut self.waiting).into_values().flatten();
-        let beyond = waiting.map(|waiting| (waiting.place, waiting.checkpoint.checkpoint().head()));
-        for (place, head) in beyond.chain(std::mem::take(&mut self.noted)) {
-            self.contradicted.push((place, head, longer(head.size)));
+        let beyond = waiting.map(|waiting| (waiting.place, waiting.checkpoint.checkpoint().head(), waiting.from));
+        let noted = std::mem::take(&mut self.noted).into_iter().map(|(place, head)| (place, head, From::Copied));
+        for (place, head, from) in beyond.chain(noted) {
+            self.contradicted.push(Contradicted { place, head, from, found: longer(head.size) });
         }
-        for (place, head, found) in std::mem::take(&mut self.contradicted) {
-            if !self.ruled.contains(&head) {
+        for Contradicted { place, head, from, mut found } in std::mem::take(&mut self.contradicted) {
+            let ruled = self.ruled.contains(&head);
+            if !ruled || from == From::Brought {
+                if ruled {
+                    // Whoever writes the log writes its rulings, too.
+                    found += "; a ruling in the log names it, which is the log's own word";
+                }
                 return Err(broken(Promise::Checkpoint, place, found));
             }
             self.excused += 1;
         }
         let keys: Vec<VerifierKey> = self.keys.iter().map(|known| known.key.clone()).collect();
-        while let Some(Waiting { place, checkpoint, witness }) = self.unsigned.pop_front() {
+        while let Some(Waiting { place, checkpoint, from }) = self.unsigned.pop_front() {
             let of_size = checkpoint.checkpoint().head().size;
             let wrong_name = self.origin.as_ref().is_some_and(|origin| {
                 origin.parse::<KeyName>().ok().as_ref() != Some(checkpoint.checkpoint().origin())
@@ -199,7 +228,7 @@ impl Vouched {
                     "only cosigners and keys that had been replaced signed it",
                 ));
             }
-            if witness {
+            if from != From::Stored {
                 // Once for all copies of it.
                 self.unstored += u64::from(self.sizes.insert(of_size));
                 self.covered = self.covered.max(Some(of_size));

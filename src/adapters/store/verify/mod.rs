@@ -71,7 +71,7 @@ impl LogVerifier {
     fn run(&mut self, what: &Verification, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Verified, Stop> {
         let (log, scratch) = (self.log.as_mut(), self.scratch.as_mut());
         log.begin(Mode::Read)?;
-        let mut vouched = Vouched::new(log, &what.witnesses, &what.noted)?;
+        let mut vouched = Vouched::new(log, what)?;
         let texts = people::check(log)?;
         let leaves;
         let mut rederived = None;
@@ -106,9 +106,7 @@ impl LogVerifier {
             }
             None => None,
         };
-        if what.projections {
-            rulings::operated(log, &leaves)?;
-        }
+        let unjudged = if what.projections { rulings::operated(log, &leaves)? } else { 0 };
         // Last, since what it let happen says more.
         if let Some(foreign) = self.log.foreign_schema()? {
             return Err(broken(Promise::Schema, "the database", foreign));
@@ -132,6 +130,7 @@ impl LogVerifier {
             uncommitted_pins: people.uncommitted_pins,
             unstored: vouched.unstored,
             ruled_alone: leaves.ruled_alone,
+            unjudged,
         })
     }
 }

@@ -28,7 +28,7 @@ impl Rederived {
                 let Some(run) = logged.event.run else {
                     return Err(broken(Promise::Claims, place(), "a claim of no run".to_owned()));
                 };
-                let judged = claim::judge_claim(scratch, run, unit, identity)?;
+                let judged = claim::judge_claim(scratch, run, unit, identity, None)?;
                 let (standing, ruling, replaces, entry) = (*standing, *ruling, replaces.clone(), *entry);
                 let expected = claim::Judgement::Free { standing, ruling, replaces, entry };
                 if judged != expected {

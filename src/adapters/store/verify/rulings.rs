@@ -48,18 +48,22 @@ pub(super) fn judge(
 }
 
 /// Nobody rules on a unit whose runs they operated, or did anything in. Asked of the log itself, whose
-/// tables are known to be what the events say.
-pub(super) fn operated(session: &mut dyn Session, leaves: &Leaves) -> Result<(), Stop> {
+/// tables are known to be what the events say. How many rulings could not be judged: of those runs an
+/// archive has events that is not at hand.
+pub(super) fn operated(session: &mut dyn Session, leaves: &Leaves) -> Result<u64, Stop> {
+    let mut unjudged = 0;
     for (seq, unit, who) in &leaves.rulings {
+        let mut whole = true;
         let of_unit = values![unit.product.as_str(), unit.serial.as_str()];
         for run in session.rows(sql::RUNS_OF_UNIT, of_unit, |row| row.array::<16>(0))? {
-            if let Some((at, id)) = acted(session, &run, *seq, who)? {
+            if let Some((at, id)) = acted(session, &run, *seq, who, &mut whole)? {
                 let found = format!("person {id} ruled on {unit}, and acted in one of its runs (event {at})");
                 return Err(broken(Promise::Claims, format!("event {seq}"), found));
             }
         }
+        unjudged += u64::from(!whole);
     }
-    Ok(())
+    Ok(unjudged)
 }
 
 /// The first event of the run, before the ruling, that one of these wrote.
@@ -68,12 +72,14 @@ fn acted(
     run: &[u8; 16],
     ruled: u64,
     who: &[uuid::Uuid],
+    whole: &mut bool,
 ) -> Result<Option<(u64, uuid::Uuid)>, StoreError> {
     let mut events = session.rows(sql::EVENTS_OF_RUN, values![run], log::stored_event)?;
     for stored in events.iter_mut().take_while(|stored| stored.seq < ruled) {
         log::fetch(session, stored)?;
         if stored.bytes.is_empty() {
             // Archived: whoever ruled could not look either.
+            *whole = false;
             continue;
         }
         let event = Event::decode(&stored.bytes)
