@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bootstrap::{self, Places};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigErrors};
 use crate::runner::{self, Custody, LogWriter};
 use crate::texts::{Language, Texts, fl};
 use output::say;
@@ -115,8 +115,10 @@ pub fn main() -> ExitCode {
     match cli.command {
         Some(Command::Practice(options)) => practice::main(&global, options),
         Some(Command::Config(ConfigCommand::Check)) => check::main(&global),
-        Some(Command::Audit(command)) => audit::without_config(&global, &command)
-            .unwrap_or_else(|| with_config(&global, |config| audit::main(&global, &config, command))),
+        Some(Command::Audit(command)) => audit::without_config(&global, &command).unwrap_or_else(|| {
+            let config = config::load_without_profiles(&places(&global).config);
+            with(config, |config| audit::main(&global, &config, command))
+        }),
         Some(command) => with_config(&global, |config| match command {
             Command::Run(options) => run::main(&global, config, options),
             Command::Boards { watch } => list_boards(&global, &config, watch),
@@ -130,9 +132,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Loads the configuration, or lists everything that is wrong with it.
 fn with_config(global: &Global, work: impl FnOnce(Config) -> ExitCode) -> ExitCode {
-    match config::load(&places(global).config) {
+    with(config::load(&places(global).config), work)
+}
+
+/// Or lists everything that is wrong with it.
+fn with(config: Result<Config, ConfigErrors>, work: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match config {
         Ok(config) => work(config),
         Err(problems) => {
             say(&problems.to_string());

@@ -184,6 +184,8 @@ fn window(global: &Global, options: &Options, language: &Language) -> Result<Exi
 
 async fn start(global: &Global, options: &Options) -> Result<(PracticeLine, bootstrap::Station), PracticeFailure> {
     let dir = global.data_dir.clone().unwrap_or_else(bootstrap::practice_dir);
+    // What is written into its configuration is read from anywhere.
+    let dir = std::path::absolute(dir).map_err(PracticeError::Files)?;
     let maker = std::env::current_exe().map_err(PracticeError::Files)?;
     let plan = PracticePlan { dir, venv: options.venv.clone(), maker, lanes: options.lanes };
     let line = PracticeLine::start(plan, bootstrap::entropy()).await?;

@@ -29,8 +29,18 @@ pub use problem::{ConfigErrors, Mistake, Problem};
 /// to the file that names it. Errors: everything that is wrong in all of the files, in order. Tokens'
 /// modules and PIN files are not touched: whether they are there is for `doctor` to say.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    read(path, true)
+}
+
+/// The station's file alone, for whoever works with its log: a log outlives the products that were made,
+/// and is restored on computers that never saw their files. No profile is in it.
+pub fn load_without_profiles(path: &Path) -> Result<Config, ConfigErrors> {
+    read(path, false)
+}
+
+fn read(path: &Path, profiles: bool) -> Result<Config, ConfigErrors> {
     let problems = problem::Problems::default();
-    let config = station::read(path, &problems);
+    let config = station::read(path, profiles, &problems);
     match (config, problems.into_errors()) {
         (Some(config), None) => Ok(config),
         (_, Some(errors)) => Err(errors),

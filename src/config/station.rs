@@ -10,9 +10,9 @@ use super::{Config, Detection, Lane, Log, Printer, Station, Target, log, profile
 use crate::domain::LaneNumber;
 use crate::domain::profile::Profile;
 
-/// Reads it and the profiles it names. `None`: something that a [`Config`] cannot be without is wrong,
+/// Reads it and, where they are asked for, the profiles it names. `None`: something that a [`Config`] cannot be without is wrong,
 /// and has been reported.
-pub(super) fn read(path: &Path, problems: &Problems) -> Option<Config> {
+pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Option<Config> {
     let source = Source::open(path, problems)?;
     let tables = source.tables()?;
     let top = Section::top(&source, tables.get_ref());
@@ -40,7 +40,10 @@ pub(super) fn read(path: &Path, problems: &Problems) -> Option<Config> {
     let target_entries = top.required("targets").and_then(|entry| entry.some_items()).unwrap_or_default();
     let (targets, names) = targets(&target_entries, practice);
     let without_port = detection.as_ref().is_none_or(|detection| detection.usb);
-    let profiles = top.required("profiles").and_then(|entry| profiles(&entry, &names, without_port));
+    let profiles = top.required("profiles").and_then(|entry| match with_profiles {
+        true => profiles(&entry, &names, without_port),
+        false => Some(Vec::new()),
+    });
 
     Some(Config {
         station: station?,

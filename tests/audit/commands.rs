@@ -349,6 +349,34 @@ async fn junk_among_the_copies_is_told_and_passed_over() {
     assert_eq!(told[0]["covered"], json!(head.size));
 }
 
+/// What it would have said against the log is not known: no script may take that for a clean log.
+#[tokio::test]
+async fn a_verification_that_could_not_read_a_place_says_so_and_does_not_end_as_a_whole_one() {
+    let (office, _) = office_with_run("A1").await;
+    let share = tempfile::tempdir_in("/dev/shm").unwrap();
+    office.configure(&format!("[log]\ncopies = [{:?}]", share.path()));
+    office.run(&["audit", "checkpoint", "--make"], 0);
+    assert_eq!(office.run(&["audit", "verify", "--json"], 0).json()[0]["unread_places"], json!([]));
+    drop(share);
+    let told = office.run(&["audit", "verify", "--json"], 3).json();
+    assert_eq!((&told[0]["verified"], &told[0]["unread_places"][0]["reason"]), (&json!(true), &json!("L-522")));
+}
+
+/// A disk died, and the new computer has the backup and the station's own file.
+#[tokio::test]
+async fn the_log_is_verified_and_restored_where_no_products_files_are() {
+    let (office, _) = office_with_run("A1").await;
+    let backup = office.path("backup.db");
+    office.run(&["audit", "backup", &backup], 0);
+    std::fs::remove_dir_all(office.dir.path().join("assets")).unwrap();
+    std::fs::remove_dir_all(office.dir.path().join(lineseal::practice::setup::VENDOR)).unwrap();
+    office.run(&["config", "check"], 2);
+    office.run(&["audit", "verify"], 0);
+    office.run(&["audit", "key", "show"], 0);
+    office.run_as("Root", &["audit", "restore", &backup, "--replace"], 0);
+    office.run(&["audit", "list"], 0);
+}
+
 const COLUMNS: &str = "serial;fingerprint;thing;date";
 
 fn row(serial: &str, chip: u32) -> String {

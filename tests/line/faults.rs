@@ -145,6 +145,17 @@ async fn printer_down() {
     assert_eq!(ends.iter().filter(|status| **status == "printed").count(), 1);
 }
 
+/// What it writes is read from elsewhere later, and by commands that are given the whole path.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_named_from_where_one_stands_can_be_used_from_anywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let practice = || Program::new(["practice", "--headless", "--units", "1"]).current_dir(dir.path());
+    practice().data_dir("p".as_ref()).run().await.expect(0);
+    let config = dir.path().join("p/lineseal.toml");
+    Program::new(["config", "check"]).config(&config).run().await.expect(0);
+    practice().data_dir(&dir.path().join("p")).run().await.expect(0);
+}
+
 /// All of it in one go, as a stranger runs it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_show() {

@@ -88,6 +88,11 @@ impl Program {
         self
     }
 
+    pub fn current_dir(mut self, dir: &Path) -> Program {
+        self.command.current_dir(dir);
+        self
+    }
+
     pub fn config(mut self, file: &Path) -> Program {
         self.command.arg("--config").arg(file);
         self

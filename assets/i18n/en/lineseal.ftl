@@ -224,7 +224,7 @@ cli-verified-forgotten = { $people ->
     [one] 1 text
    *[other] { $texts } texts
     } were forgotten
-cli-uncovered-all = no checkpoint from outside was given: whoever holds database and key could have rewritten all of it
+cli-uncovered-all = no checkpoint from outside covers it: whoever holds database and key could have rewritten all of it
 cli-covered = all of it is covered by a checkpoint held elsewhere
 cli-uncovered = events { $first } to { $last } ({ $count }) are not covered by a checkpoint held elsewhere
 cli-proven = { $file }: { $events ->
@@ -248,6 +248,10 @@ cli-verified-alone = { $count ->
     [one] 1 ruling names one person, and does
    *[other] { $count } rulings name one person, and do
     } not say that one was enough
+cli-verified-unjudged = { $count ->
+    [one] 1 ruling could not be held against who operated its unit's runs: their events are in an archive that is not at hand
+   *[other] { $count } rulings could not be held against who operated their units' runs: the events are in an archive that is not at hand
+}
 cli-verified-unstored = { $count ->
     [one] 1 checkpoint held elsewhere holds, and is
    *[other] { $count } checkpoints held elsewhere hold, and are

@@ -184,7 +184,7 @@ cli-verified-rows = 導出した { $count } 行はイベントのとおりで、
 cli-verified-fast = 導出した表は見ていません（--fast）
 cli-verified-archived = { $count } 件のイベントは保管庫にあります。ハッシュは検証し、内容は手元にありません
 cli-verified-forgotten = 忘れられた人 { $people } 名、文 { $texts } 件
-cli-uncovered-all = 外部のチェックポイントが示されていません。データベースと鍵を持つ人は、すべてを書き換えられたことになります
+cli-uncovered-all = 外部のチェックポイントの範囲にありません。データベースと鍵を持つ人は、すべてを書き換えられたことになります
 cli-covered = すべてが別に保管したチェックポイントの範囲にあります
 cli-uncovered = イベント { $first } ～ { $last }（{ $count } 件）は、別に保管したチェックポイントの範囲外です
 cli-proven = { $file }: イベント { $events } 件（記録は { $size } 件）、ファイル { $files } 件
@@ -196,6 +196,7 @@ cli-verify-passed-over = { $place }: 大きさ { $size } のチェックポイ�
 cli-verify-junk = { $place }: この記録の控えの名をもつ { $count } 個のファイルはチェックポイントではないため、無視します
 cli-verified-pins = { $count } 名の PIN は記録にありません。`lineseal operator reset` で直せます
 cli-verified-alone = { $count } 件の判断は一人だけで、一人で足りるとの記載がありません
+cli-verified-unjudged = 判断 { $count } 件は、その基板の作業者と照らし合わせられません。イベントが手元にないアーカイブにあります
 cli-verified-unstored = 別に保管した有効なチェックポイント { $count } 件が記録にありません。保管前の控えから復元されたか、行が削除されています
 
 # `lineseal token show`: 基板のチップの中身と、どの検査が通らないか。
