@@ -208,8 +208,13 @@ pub trait AuditStore: Send + Sync {
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure>;
 
     /// What keeps the unit from passing with this identity now: another binding, or a lock. A run that
-    /// claimed long ago asks before it goes on, and before it passes.
-    async fn obstacle(&self, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, Failure>;
+    /// claimed long ago asks before it goes on, and before it passes. `twin` as in [`Claim`].
+    async fn obstacle(
+        &self,
+        unit: &Unit,
+        identity: &Identity,
+        twin: Option<Fingerprint>,
+    ) -> Result<Option<Obstacle>, Failure>;
 
     /// The latest runs that have a verdict, newest first.
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure>;

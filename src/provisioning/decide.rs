@@ -309,7 +309,7 @@ fn signed(
     };
     match (purpose, &run.unit) {
         (Purpose::First, Some(unit)) => {
-            let twin = run.reading.as_ref().and_then(|reading| checks::twin(&reading.certificate));
+            let twin = run.twin();
             vec![
                 Effect::Record(vec![answered, RunEvent::StepBegan { step: Step::Check }]),
                 Effect::Claim { unit: unit.clone(), identity: checked.identity, twin },
@@ -423,12 +423,11 @@ fn registration(
     context: &Context,
 ) -> Option<Effect> {
     let plan = &context.profile.register;
-    let certificate = run.reading.as_ref()?.certificate.clone();
     Some(Effect::Register(Box::new(Registration {
         target,
         method: plan.method,
-        twin: checks::twin(&certificate),
-        certificate,
+        certificate: run.reading.as_ref()?.certificate.clone(),
+        twin: run.twin(),
         fingerprint,
         certificate_status: plan.certificate_status,
         thing: values.thing,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::checks;
 use crate::audit::event::{Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord};
 use crate::audit::{Body, RunEvent};
 use crate::domain::{
@@ -299,6 +300,11 @@ impl Run {
         // Where both named one, they are the same: the UID rule saw to it.
         let uid = reading.uid.as_ref().or(decision.uid_in_certificate.as_ref()).cloned();
         Some(Identity { fingerprint: Fingerprint::of(&reading.certificate), spki: decision.spki, uid })
+    }
+
+    /// The other form of the certificate that was read.
+    pub fn twin(&self) -> Option<Fingerprint> {
+        checks::twin(&self.reading.as_ref()?.certificate)
     }
 
     /// The step that is under way, or was last.

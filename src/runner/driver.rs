@@ -62,7 +62,7 @@ impl Shared {
         let (true, Some(unit), Some((identity, _))) = (asks, &run.unit, &run.claim) else {
             return Ok(input);
         };
-        let obstacle = self.log.store.obstacle(unit, identity).await?;
+        let obstacle = self.log.store.obstacle(unit, identity, run.twin()).await?;
         Ok(obstacle.map_or(input, Input::Barred))
     }
 

@@ -246,7 +246,8 @@ async fn log(eyes: &Eyes, wanted: &Wanted<'_>, seen: &mut Seen) {
             seen.note(Check::Manifest, listed);
         }
     }
-    let free = match store.obstacle(&unit, &identity).await {
+    let twin = seen.reading.as_ref().and_then(|reading| checks::twin(&reading.certificate));
+    let free = match store.obstacle(&unit, &identity, twin).await {
         Ok(None) => Ok(()),
         Ok(Some(obstacle)) => Err(core::barred(Some(&unit), obstacle)),
         Err(failure) => Err(failure),

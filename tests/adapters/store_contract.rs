@@ -1012,9 +1012,9 @@ pub async fn a_scrapped_unit_stays_scrapped_whatever_is_ruled(peer: &dyn Peer) {
 pub async fn a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile(peer: &dyn Peer) {
     let store = peer.open().await;
     let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
-    assert_eq!(store.obstacle(&held.unit, &held.identity).await.unwrap(), None);
+    assert_eq!(store.obstacle(&held.unit, &held.identity, None).await.unwrap(), None);
     store.append(vec![ruled(Ruling::Scrap { unit: unit("A1") })]).await.unwrap();
-    let obstacle = store.obstacle(&held.unit, &held.identity).await.unwrap();
+    let obstacle = store.obstacle(&held.unit, &held.identity, None).await.unwrap();
     assert!(matches!(obstacle, Some(Obstacle::Locked(Lock { kind: LockKind::Scrapped, .. }))), "{obstacle:?}");
     // Whoever did not ask is refused where it counts.
     let head = store.head().await.unwrap();
@@ -1023,7 +1023,7 @@ pub async fn a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile(pe
     // Another chip is the unit's by now: the one that was claimed then is burned.
     let other = attempt(&*store, "B1", 5, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
     let foreign = Identity { fingerprint: Fingerprint::of(b"other"), ..other.identity.clone() };
-    assert!(matches!(store.obstacle(&other.unit, &foreign).await.unwrap(), Some(Obstacle::Collides(_))));
+    assert!(matches!(store.obstacle(&other.unit, &foreign, None).await.unwrap(), Some(Obstacle::Collides(_))));
 }
 
 pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn Peer) {

@@ -11,7 +11,9 @@ use lineseal::adapters::mark::MarkFile;
 use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::LabelStatus;
 use lineseal::audit::{Event, TreeHead};
-use lineseal::domain::{BatchName, EventId, Failure, Identity, OperatorRef, ReasonCode, RunId, StationName, Unit};
+use lineseal::domain::{
+    BatchName, EventId, Failure, Fingerprint, Identity, OperatorRef, ReasonCode, RunId, StationName, Unit,
+};
 use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, ManifestTally, Obstacle, Receipt, RunLog};
 use lineseal::runner::Custody;
 use rustix::process::{Signal, getpid, kill_process};
@@ -163,8 +165,13 @@ impl AuditStore for Troubled {
         self.inner.unit_label(unit, run).await
     }
 
-    async fn obstacle(&self, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, Failure> {
-        self.inner.obstacle(unit, identity).await
+    async fn obstacle(
+        &self,
+        unit: &Unit,
+        identity: &Identity,
+        twin: Option<Fingerprint>,
+    ) -> Result<Option<Obstacle>, Failure> {
+        self.inner.obstacle(unit, identity, twin).await
     }
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
         self.inner.latest(count).await

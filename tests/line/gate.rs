@@ -6,7 +6,7 @@ use std::time::Duration;
 use lineseal::adapters::pkcs11::WorkerTokens;
 use lineseal::audit::event::{LabelStatus, Reading, SignatureScheme};
 use lineseal::audit::{Body, Event, RunEvent, TreeHead};
-use lineseal::domain::{BatchName, Failure, Identity, OperatorRef, RunId, StationName, Unit};
+use lineseal::domain::{BatchName, Failure, Fingerprint, Identity, OperatorRef, RunId, StationName, Unit};
 use lineseal::ports::{
     AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Contents, ManifestTally, Obstacle, Receipt, RunLog, Token,
     TokenAccess, Tokens,
@@ -101,8 +101,13 @@ impl AuditStore for GatedStore {
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
         self.store.unit_label(unit, run).await
     }
-    async fn obstacle(&self, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, Failure> {
-        self.store.obstacle(unit, identity).await
+    async fn obstacle(
+        &self,
+        unit: &Unit,
+        identity: &Identity,
+        twin: Option<Fingerprint>,
+    ) -> Result<Option<Obstacle>, Failure> {
+        self.store.obstacle(unit, identity, twin).await
     }
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
         self.store.latest(count).await

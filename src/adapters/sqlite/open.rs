@@ -103,7 +103,8 @@ pub(super) fn reader(path: &Path, limits: Limits) -> Result<SqliteSession, Store
 
 /// What is found by other ways than the derived tables' own keys is of no use in a scratch database.
 const SEARCHED: &str = "DROP INDEX runs_unfinished; DROP INDEX runs_held; DROP INDEX runs_sealed; DROP INDEX runs_unit;
-    DROP INDEX runs_batch; DROP INDEX runs_begun; DROP INDEX labels_unsettled; DROP INDEX records_serial; DROP INDEX records_thing; DROP INDEX records_fingerprint;
+    DROP INDEX runs_batch; DROP INDEX runs_begun; DROP INDEX labels_unsettled;
+    DROP INDEX records_serial; DROP INDEX records_thing; DROP INDEX records_fingerprint;
     DROP INDEX records_uid; DROP INDEX records_operator; DROP INDEX records_batch; DROP INDEX records_reason;
     DROP INDEX records_verdict; DROP INDEX records_started; DROP TABLE record_words;
     CREATE VIEW record_words (record_words, \"rowid\", words) AS SELECT NULL, NULL, NULL WHERE FALSE;

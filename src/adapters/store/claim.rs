@@ -23,16 +23,13 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
     if let Some(logged) = log::by_id(session, claim.id)? {
         return answered_before(session, claim, logged);
     }
-    let (standing, ruling, replaces, entry) = match judge_claim(session, claim.run, &claim.unit, &claim.identity)? {
-        Judgement::Free { standing, ruling, replaces, entry } => (standing, ruling, replaces, entry),
-        Judgement::Collides(collisions) => return Ok(ClaimAnswer::Collides(collisions)),
-        Judgement::Locked(lock) => return Ok(ClaimAnswer::Locked(lock)),
-        Judgement::Unlisted(why) => return Ok(ClaimAnswer::Unlisted(why)),
-    };
-    let twins = twins(session, claim)?;
-    if !twins.is_empty() {
-        return Ok(ClaimAnswer::Collides(twins));
-    }
+    let (standing, ruling, replaces, entry) =
+        match judge_claim(session, claim.run, &claim.unit, &claim.identity, claim.twin)? {
+            Judgement::Free { standing, ruling, replaces, entry } => (standing, ruling, replaces, entry),
+            Judgement::Collides(collisions) => return Ok(ClaimAnswer::Collides(collisions)),
+            Judgement::Locked(lock) => return Ok(ClaimAnswer::Locked(lock)),
+            Judgement::Unlisted(why) => return Ok(ClaimAnswer::Unlisted(why)),
+        };
     let (unit, identity) = (claim.unit.clone(), claim.identity.clone());
     let event = Event {
         v: VERSION,
@@ -45,15 +42,6 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
     };
     let receipt = appender.push_new(session, &event)?;
     bound(session, claim, Logged { receipt, event }, standing)
-}
-
-/// Other units that hold the certificate in its other form. Where their key is known, it has collided
-/// already; a history made elsewhere may know nothing but the fingerprint.
-fn twins(session: &mut dyn Session, claim: &Claim) -> Result<Vec<Collision>, StoreError> {
-    let Some(twin) = &claim.twin else { return Ok(Vec::new()) };
-    let mut held = matching(session, &claim.unit, twin, None, None)?;
-    held.retain(|holder| holder.fingerprint == *twin && holder.unit != claim.unit);
-    Ok(held.iter().map(|holder| holder.collision(CollisionRule::Certificate)).collect())
 }
 
 /// The answer was lost, the claim was not.
@@ -143,8 +131,13 @@ impl std::fmt::Display for Judgement {
 }
 
 /// What keeps a claim that was made from holding still. The shipment manifest was asked when it was made.
-pub fn obstacle(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, StoreError> {
-    Ok(match judge(session, unit, identity)? {
+pub fn obstacle(
+    session: &mut dyn Session,
+    unit: &Unit,
+    identity: &Identity,
+    twin: Option<Fingerprint>,
+) -> Result<Option<Obstacle>, StoreError> {
+    Ok(match judge(session, unit, identity, twin)? {
         Judgement::Free { .. } | Judgement::Unlisted(_) => None,
         Judgement::Collides(collisions) => Some(Obstacle::Collides(collisions)),
         Judgement::Locked(lock) => Some(Obstacle::Locked(lock)),
@@ -158,8 +151,9 @@ pub fn judge_claim(
     run: RunId,
     unit: &Unit,
     identity: &Identity,
+    twin: Option<Fingerprint>,
 ) -> Result<Judgement, StoreError> {
-    let judged = judge(session, unit, identity)?;
+    let judged = judge(session, unit, identity, twin)?;
     Ok(match (judged, manifest::listing_of_run(session, run, unit, identity)?) {
         (Judgement::Collides(mut collisions), Listing::Consumed(entry)) => {
             collisions.insert(0, entry);
@@ -175,10 +169,18 @@ pub fn judge_claim(
 }
 
 /// May the unit have this identity, by all that is bound, locked and ruled?
-fn judge(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Judgement, StoreError> {
+fn judge(
+    session: &mut dyn Session,
+    unit: &Unit,
+    identity: &Identity,
+    twin: Option<Fingerprint>,
+) -> Result<Judgement, StoreError> {
     let holders = holders(session, unit, identity)?;
     let held = holders.iter().find(|holder| holder.open && holder.unit == *unit);
-    let collisions = collisions(&holders, unit, identity);
+    let mut collisions = collisions(&holders, unit, identity);
+    if collisions.is_empty() {
+        collisions = of_twin(session, unit, twin)?;
+    }
     let locks = locks(session, unit)?;
     let known = held.is_some_and(|held| held.is(identity));
     let lock =
@@ -261,6 +263,15 @@ fn collisions(holders: &[Binding], unit: &Unit, identity: &Identity) -> Vec<Coll
     .into_iter()
     .filter_map(|(rule, holder)| holder.map(|holder| holder.collision(rule)))
     .collect()
+}
+
+/// Other units that hold the certificate in its other form. Where their key is known, it collides by
+/// itself; a history made elsewhere may know nothing but the fingerprint.
+fn of_twin(session: &mut dyn Session, unit: &Unit, twin: Option<Fingerprint>) -> Result<Vec<Collision>, StoreError> {
+    let Some(twin) = twin else { return Ok(Vec::new()) };
+    let holders = matching(session, unit, &twin, None, None)?;
+    let others = holders.iter().filter(|holder| holder.fingerprint == twin && holder.unit != *unit);
+    Ok(others.map(|holder| holder.collision(CollisionRule::Certificate)).collect())
 }
 
 /// Who holds what, as far as it was ever known.

@@ -39,8 +39,8 @@ use session::Session;
 use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Event, Node, TreeHead};
 use crate::domain::{
-    BatchName, EntryPlace, EventId, Failure, Identity, KnownIdentity, ManifestEntry, OperatorRef, ReasonCode, RunId,
-    Sha256, StationName, Unit,
+    BatchName, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity, ManifestEntry, OperatorRef,
+    ReasonCode, RunId, Sha256, StationName, Unit,
 };
 use crate::ports::{
     Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found,
@@ -162,9 +162,14 @@ impl AuditStore for LogStore {
         self.in_time(self.read(move |session| claim::earlier_label(session, &unit, run, i64::MAX))).await
     }
 
-    async fn obstacle(&self, unit: &Unit, identity: &Identity) -> Result<Option<Obstacle>, Failure> {
+    async fn obstacle(
+        &self,
+        unit: &Unit,
+        identity: &Identity,
+        twin: Option<Fingerprint>,
+    ) -> Result<Option<Obstacle>, Failure> {
         let (unit, identity) = (unit.clone(), identity.clone());
-        self.in_time(self.read(move |session| claim::obstacle(session, &unit, &identity))).await
+        self.in_time(self.read(move |session| claim::obstacle(session, &unit, &identity, twin))).await
     }
 
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {

@@ -21,8 +21,9 @@ macro_rules! binding_columns {
     };
 }
 
-/// An identity that an imported row gave to unit (`$product`, `$serial`) in contradiction to something else: burned for
-/// every unit but this one, which QA may rule to have it. What the unit held once and lost is none.
+/// An identity that an imported row gave to unit (`$product`, `$serial`) in contradiction to something
+/// else: burned for every unit but this one, which QA may rule to have it. What the unit held once and lost
+/// is none.
 macro_rules! contradicted_own {
     ($product:literal, $serial:literal) => {
         concat!(

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead};
 use crate::domain::{
-    BatchName, Failure, Identity, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId, Sha256, StationName, Unit,
+    BatchName, Failure, Fingerprint, Identity, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId, Sha256,
+    StationName, Unit,
 };
 use crate::ports::{
     AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, ManifestTally, Obstacle, People,
@@ -297,7 +298,7 @@ impl AuditStore for Memory {
     async fn unit_label(&self, _: &Unit, _: RunId) -> Result<Option<LabelStatus>, Failure> {
         not_here()
     }
-    async fn obstacle(&self, _: &Unit, _: &Identity) -> Result<Option<Obstacle>, Failure> {
+    async fn obstacle(&self, _: &Unit, _: &Identity, _: Option<Fingerprint>) -> Result<Option<Obstacle>, Failure> {
         not_here()
     }
     async fn latest(&self, _: u32) -> Result<Vec<RunLog>, Failure> {
