@@ -192,17 +192,23 @@ async fn a_counterfeit_chip_behind_the_port_is_seen_when_it_is_challenged_again(
     }
 }
 
+/// A good board, whose answers change once its run is there.
+async fn behaves_from(bench: &mut Bench<'_>, point: fn(&RunEvent) -> bool, then: Behaviour) -> (Station, Chip) {
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let (station, gate) = gated(bench, point).await;
+    gate.reached_by(1).await;
+    bench.board(1).set_behaviour(then);
+    gate.open();
+    (station, chip)
+}
+
 /// The bridge stays, so no board has left; whenever another one was put behind it, it has another name.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_board_behind_a_bridge_that_stays_is_no_pass() {
     for point in [identified, proven, about_to_pass] {
         let mut bench = Bench::new(1, Cloud::shared().await).await;
-        let chip = bench.chip(KeyKind::EcP256);
-        bench.plug(1, "A", &chip);
-        let (mut station, gate) = gated(&bench, point).await;
-        gate.reached_by(1).await;
-        bench.board(1).set_behaviour(Behaviour::Other);
-        gate.open();
+        let (mut station, chip) = behaves_from(&mut bench, point, Behaviour::Other).await;
         let record = station.unit().await;
         assert_outcome(&record, "FAIL S-109");
         assert!(record.cause.unwrap().contains("serial number"));
@@ -217,12 +223,7 @@ async fn another_board_behind_a_bridge_that_stays_is_no_pass() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_board_that_is_silent_when_it_is_asked_again_is_an_error_and_passes_the_next_time() {
     let mut bench = Bench::new(1, Cloud::shared().await).await;
-    let chip = bench.chip(KeyKind::EcP256);
-    bench.plug(1, "A", &chip);
-    let (mut station, gate) = gated(&bench, about_to_pass).await;
-    gate.reached_by(1).await;
-    bench.board(1).set_behaviour(Behaviour::Silent);
-    gate.open();
+    let (mut station, chip) = behaves_from(&mut bench, about_to_pass, Behaviour::Silent).await;
     assert_outcome(&station.unit().await, "ERROR B-102");
     bench.plug(1, "A", &chip);
     assert_outcome(&station.unit().await, "PASS");
@@ -234,12 +235,7 @@ async fn a_board_that_is_silent_when_it_is_asked_again_is_an_error_and_passes_th
 async fn a_board_that_answers_once_passes_where_its_profile_says_that_it_does() {
     let once = |profile: String| profile.replace("[identify]\n", "[identify]\nagain = false\n");
     let mut bench = Bench::with_profile(1, Cloud::shared().await, once).await;
-    let chip = bench.chip(KeyKind::EcP256);
-    bench.plug(1, "A", &chip);
-    let (mut station, gate) = gated(&bench, about_to_pass).await;
-    gate.reached_by(1).await;
-    bench.board(1).set_behaviour(Behaviour::Silent);
-    gate.open();
+    let (mut station, _) = behaves_from(&mut bench, about_to_pass, Behaviour::Silent).await;
     assert_outcome(&station.unit().await, "PASS");
     assert!(log::all(&station.stop().await, "identified-again").is_empty());
 }
