@@ -6,7 +6,7 @@ use super::output::{self, say};
 use super::{Global, exit, places, remark_on_copies, with_config};
 use crate::bootstrap;
 use crate::domain::Failure;
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Profile, UidRule};
 use crate::provisioning::checks::{Pin, Pins};
 use crate::texts::{Texts, fl};
 
@@ -25,7 +25,10 @@ pub fn main(global: &Global) -> ExitCode {
         for (profile, pins) in &pinned {
             say(&fl!(texts.loader(), "check-profile", name = profile.name.as_str()));
             match pins {
-                Ok(pins) => pins_of(pins, &texts),
+                Ok(pins) => {
+                    pins_of(pins, &texts);
+                    remark_on_uid(profile, &texts);
+                }
                 Err(failure) => output::failure(failure, &language),
             }
         }
@@ -60,6 +63,15 @@ fn pins_of(pins: &Pins, texts: &Texts) {
             from = from,
             until = until
         ));
+    }
+}
+
+/// What a profile leaves open is told by the one command that is asked whether all is well.
+fn remark_on_uid(profile: &Profile, texts: &Texts) {
+    match (profile.trust.uid, &profile.trust.uid_from_cn) {
+        (UidRule::None, _) => say(&fl!(texts.loader(), "check-uid-none")),
+        (UidRule::Required, None) => say(&fl!(texts.loader(), "check-uid-uncompared")),
+        _ => {}
     }
 }
 

@@ -59,6 +59,35 @@ fn verify(fresh: &Fresh, projections: bool) -> Result<Verified, String> {
     }
 }
 
+/// Two stations that have as many events, and one share.
+#[tokio::test]
+async fn archives_of_two_logs_lie_in_one_folder() {
+    let share = tempfile::tempdir().unwrap();
+    let logs = [Fresh::new(), Fresh::new()];
+    let mut stores = Vec::new();
+    for fresh in &logs {
+        let store = fresh.store();
+        unit(&store, 1, Verdict::Pass, None).await;
+        checkpoint(&store).await;
+        let past = store.head().await.unwrap().size;
+        let (first, second) = (store.leaves(&[0]).await.unwrap(), store.leaves(&[past - 1]).await.unwrap());
+        assert_eq!(archived(&store, past, share.path()).await.unwrap(), past);
+        stores.push((fresh, past, first, second));
+    }
+    let files: Vec<_> = std::fs::read_dir(share.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    for (fresh, past, first, last) in stores {
+        let beside = fresh.path().parent().unwrap().join(sqlite::ARCHIVES);
+        std::fs::create_dir_all(&beside).unwrap();
+        for file in &files {
+            std::fs::copy(file, beside.join(file.file_name().unwrap())).unwrap();
+        }
+        let store = fresh.store();
+        assert_eq!(store.leaves(&[0]).await.unwrap(), first);
+        assert_eq!(store.leaves(&[past - 1]).await.unwrap(), last);
+    }
+}
+
 #[tokio::test]
 async fn proofs_and_claims_go_on_without_the_bytes() {
     let fresh = Fresh::new();

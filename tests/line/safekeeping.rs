@@ -199,6 +199,42 @@ async fn a_write_ahead_log_beside_a_backup_is_taken_in_or_refused() {
     office.audit(&["verify"], 0);
 }
 
+/// The computer died with events in the second file, and somebody moves the broken database away before a backup is
+/// put back: what is left of it must not be read with the backup, nor be lost.
+#[tokio::test]
+async fn what_a_lost_database_left_beside_it_neither_mixes_with_a_backup_nor_is_deleted() {
+    let office = Office::with_administrator();
+    let path = office.data().join(sqlite::FILE);
+    units(&office, 0..2).await;
+    let (_, backup) = file(&office, "sound.db");
+    office.audit(&["backup", &backup], 0);
+    let full = size(&office).await;
+    let (rest, kept) = (office.data().join("lineseal.db-wal"), office.dir.path().join("wal"));
+    let open = sqlite::open(&path).unwrap();
+    units(&office, 2..6).await;
+    std::fs::copy(&rest, &kept).unwrap();
+    drop(open);
+    let leave_the_rest = || {
+        std::fs::rename(&path, office.dir.path().join("broken.db")).unwrap();
+        std::fs::copy(&kept, &rest).unwrap();
+    };
+    leave_the_rest();
+    // Nor does a new log begin over it.
+    let refused = as_root(&office, &["archive"], 3);
+    assert!(refused.err.contains("lineseal.db-wal is part of a log"), "{}", refused.err);
+    assert_eq!(std::fs::read(&rest).unwrap(), std::fs::read(&kept).unwrap());
+    let told = as_root(&office, &["restore", &backup, "--json"], 0).json().remove(0);
+    assert_eq!(told["size"].as_u64(), Some(full));
+    assert_eq!(size(&office).await, full + 1, "the backup, and the event that says who put it back");
+    office.audit(&["verify"], 0);
+    let names = std::fs::read_dir(office.data()).unwrap().map(|entry| entry.unwrap().path());
+    let aside = names.into_iter().find(|path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.contains(".before-") && name.ends_with("-wal")
+    });
+    assert_eq!(std::fs::read(aside.expect("the rest is kept")).unwrap(), std::fs::read(&kept).unwrap());
+}
+
 #[tokio::test]
 async fn old_events_are_archived_and_verified_with_and_without_their_archive() {
     let office = Office::with_administrator();
@@ -223,5 +259,5 @@ async fn old_events_are_archived_and_verified_with_and_without_their_archive() {
     std::fs::write(&archive, text.replacen("\"A1\"", "\"A9\"", 1)).unwrap();
     office.audit(&["verify", "--archive", &archive], 1);
     let misnamed = office.audit(&["verify", "--archive", &office.config.display().to_string()], 3);
-    assert!(misnamed.err.contains("lineseal-<first>-<past>.archive"), "{}", misnamed.err);
+    assert!(misnamed.err.contains("lineseal-<first>-<past>-<hash>.archive"), "{}", misnamed.err);
 }

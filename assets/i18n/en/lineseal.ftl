@@ -172,6 +172,8 @@ check-intermediate = intermediate
 check-pin = {"  "}{ $role } { $subject }, { $key }, valid { $from } to { $until }
 check-expired = {"    "}has expired: an expired root goes on being trusted, an expired intermediate only where the profile says so
 check-crl = {"  "}revocation list { $number } of { $issuer }, { $from }, usable until { $until } ({ $file })
+check-uid-uncompared = {"  "}the UID that a certificate names is not compared with the chip's: uid_from_cn says where it stands
+check-uid-none = {"  "}the chip's UID is not asked for: a second key of one chip is not found out
 
 # What commands say at a terminal.
 cli-ready = the station is ready: plug in a board (Ctrl-C ends)

@@ -162,6 +162,8 @@ check-intermediate = 中間CA
 check-pin = {"  "}{ $role } { $subject }、{ $key }、有効期間 { $from } から { $until }
 check-expired = {"    "}期限切れです。ルートCAは引き続き信頼されますが、中間CAはプロファイルで許可した場合だけです
 check-crl = {"  "}{ $issuer } の失効リスト { $number }、{ $from }、{ $until } まで使用可({ $file })
+check-uid-uncompared = {"  "}証明書に書かれたUIDをチップのUIDと照合しません。uid_from_cn でその場所を指定します
+check-uid-none = {"  "}チップのUIDを確認しません。同じチップの別の鍵は見つかりません
 
 # コマンドが端末に書く文。
 cli-ready = ステーションの準備ができました。基板を挿してください（Ctrl-C で終了）

@@ -178,30 +178,29 @@ fn comes_with_wal(backup: &Path) -> Result<bool, Failure> {
 /// Puts what was brought in, and is closed again, in the place of the log `path`. The log that is
 /// there is kept beside it, under the name that is returned. The caller holds the station's lock.
 pub fn take_in(incoming: BroughtIn, path: &Path) -> Result<Option<PathBuf>, Failure> {
-    let taken = &incoming.copy;
-    let mut before = None;
-    if path.exists() {
-        let name = beside(path, &format!(".before-{}", &taken.file.to_string()[..12]));
-        if name.exists() {
-            let source = std::io::ErrorKind::AlreadyExists.into();
-            return Err(failed("keep the log that is there", &name)(source).into());
-        }
-        // Its write-ahead log belongs to it, and must never be read with another file: it goes first.
-        for companion in ["-wal", "-shm"] {
-            let (from, to) = (beside(path, companion), beside(&name, companion));
-            match std::fs::rename(&from, &to) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(failed("keep the log that is there", &from)(error).into());
-                }
-                _ => {}
-            }
-        }
-        std::fs::rename(path, &name).map_err(failed("keep the log that is there", path))?;
-        before = Some(name);
+    let kept = beside(path, &format!(".before-{}", &incoming.copy.file.to_string()[..12]));
+    let parts = ["-wal", "-shm", "-journal", ""].map(|part| (beside(path, part), beside(&kept, part)));
+    let there: Vec<_> = parts.into_iter().filter(|(from, _)| from.exists()).collect();
+    if let Some((_, name)) = there.iter().find(|(_, name)| name.exists()) {
+        let source = std::io::ErrorKind::AlreadyExists.into();
+        return Err(failed("keep the log that is there", name)(source).into());
     }
+    // What lies beside the log belongs to it, and must never be read with another file: it goes first, also
+    // where somebody has moved the log away from it.
+    for (from, name) in &there {
+        std::fs::rename(from, name).map_err(failed("keep the log that is there", from))?;
+    }
+    sync_directory(&directory_of(path))?;
+    let before = there.last().filter(|(from, _)| from == path).map(|_| kept);
     std::fs::rename(incoming.path(), path).map_err(failed("put the backup in its place", path))?;
     sync_directory(&directory_of(path))?;
     Ok(before)
+}
+
+/// What SQLite put beside the database `path` and is not empty.
+pub(super) fn left_beside(path: &Path) -> Option<PathBuf> {
+    let files = ["-wal", "-journal"].map(|part| beside(path, part));
+    files.into_iter().find(|file| std::fs::metadata(file).is_ok_and(|file| file.len() > 0))
 }
 
 fn failed<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> StoreError + 'p {

@@ -302,6 +302,12 @@ fn refuse_shared(directory: &Path) -> Result<(), StoreError> {
 /// The file belongs to the station alone; SQLite gives its WAL and index the same mode.
 fn create_file(path: &Path, directory: &Path) -> Result<(), StoreError> {
     let failed = |doing| move |source| StoreError::File { doing, path: path.to_owned(), source };
+    if !path.exists()
+        && let Some(rest) = super::backup::left_beside(path)
+    {
+        // SQLite would delete it as nobody's.
+        return Err(StoreError::Left { path: path.to_owned(), rest });
+    }
     match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => sync_directory(directory),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

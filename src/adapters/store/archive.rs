@@ -1,11 +1,12 @@
 //! Old events out of the database: their bytes in a file, their hashes where they were.
 //!
 //! An archive is a text: line n holds the bytes of leaf `first + n`, as they were written (JSON has
-//! no line breaks inside). It is named `lineseal-<first>-<past>.archive`.
+//! no line breaks inside). It is named `lineseal-<first>-<past>-<hash>.archive` after its range and the
+//! beginning of its SHA-256, so that archives of several logs can lie in one folder.
 
-use std::fs::{File, OpenOptions};
+use std::fmt::Display;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -63,13 +64,14 @@ impl Archives {
     /// One more; the error says what its name should be.
     pub fn add(&mut self, path: &Path) -> Result<(), StoreError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let range = name
-            .strip_prefix("lineseal-")
-            .and_then(|name| name.strip_suffix(".archive"))
-            .and_then(|range| range.split_once('-'))
-            .and_then(|(first, past)| Some((first.parse::<u64>().ok()?, past.parse::<u64>().ok()?)));
+        let range = name.strip_prefix("lineseal-").and_then(|name| name.strip_suffix(".archive")).and_then(|range| {
+            let mut parts = range.splitn(3, '-');
+            // What follows keeps apart what several logs wrote; each leaf's hash says which is meant.
+            Some((parts.next()?.parse::<u64>().ok()?, parts.next()?.parse::<u64>().ok()?))
+        });
         let Some((first, past)) = range.filter(|(first, past)| first < past) else {
-            let cause = format!("{} is not named as an archive is: {}", path.display(), name_of("<first>", "<past>"));
+            let right = name_of("<first>", "<past>", "<hash>");
+            let cause = format!("{} is not named as an archive is: {right}", path.display());
             return Err(StoreError::Illegal(cause));
         };
         if !self.files.iter().any(|known| known.path == path) {
@@ -102,8 +104,13 @@ impl Archives {
     }
 }
 
-fn name_of(first: impl std::fmt::Display, past: impl std::fmt::Display) -> String {
-    format!("lineseal-{first}-{past}.archive")
+fn name_of(first: impl Display, past: impl Display, hash: impl Display) -> String {
+    format!("lineseal-{first}-{past}-{hash}.archive")
+}
+
+/// Enough of the file's hash for a name.
+fn short(file: Sha256) -> String {
+    file.to_string().chars().take(16).collect()
 }
 
 /// Every archive of the log is at hand: for whoever is about to read all of it, and to empty the table that
@@ -134,7 +141,8 @@ pub fn missing(session: &mut dyn Session, seq: u64) -> Result<StoreError, StoreE
         Some(folder) => format!("; copy it into {}", folder.display()),
         None => String::new(),
     };
-    let whence = format!(": {by} wrote {} (SHA-256 {}){into}", name_of(first, past), Sha256::from_bytes(file));
+    let file = Sha256::from_bytes(file);
+    let whence = format!(": {by} wrote {} (SHA-256 {file}){into}", name_of(first, past, short(file)));
     Ok(StoreError::Archived { seq, whence })
 }
 
@@ -156,9 +164,9 @@ impl Archive {
             starts.push(at);
             self.lines = Some((reader.into_inner(), starts));
         }
-        let short = || StoreError::Corrupt(format!("{} has no line {}", self.path.display(), line + 1));
-        let Some((file, starts)) = &mut self.lines else { return Err(short()) };
-        let (Some(from), Some(to)) = (starts.get(line), starts.get(line + 1)) else { return Err(short()) };
+        let too_short = || StoreError::Corrupt(format!("{} has no line {}", self.path.display(), line + 1));
+        let Some((file, starts)) = &mut self.lines else { return Err(too_short()) };
+        let (Some(from), Some(to)) = (starts.get(line), starts.get(line + 1)) else { return Err(too_short()) };
         let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(0)];
         file.seek(SeekFrom::Start(*from)).and_then(|_| file.read_exact(&mut bytes)).map_err(failed)?;
         bytes.pop_if(|last| *last == b'\n');
@@ -197,38 +205,45 @@ pub fn range(session: &mut dyn Session, before: Option<Timestamp>) -> Result<(u6
     Ok((first, past.min(limit)))
 }
 
-/// Writes leaves `first..past` to a new file in `folder` (mode 0600), on disk when this returns.
+/// Writes leaves `first..past` to a new file in `folder` (mode 0600), on disk when this returns. A file of the
+/// same name has the same bytes; no other is touched.
 pub fn write(session: &mut dyn Session, first: u64, past: u64, folder: &Path) -> Result<(PathBuf, Sha256), StoreError> {
-    let path = folder.join(name_of(first, past));
-    let failed = |source| StoreError::File { doing: "write the archive", path: path.clone(), source };
+    let failed = |source| StoreError::File { doing: "write the archive", path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let unfinished = path.with_extension("unfinished");
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished).map_err(failed)?;
-    let mut out = BufWriter::new(file);
+    let unfinished = tempfile::Builder::new().prefix("lineseal-").suffix(".unfinished").tempfile_in(folder);
+    let mut unfinished = unfinished.map_err(failed)?;
+    let mut out = BufWriter::new(unfinished.as_file_mut());
     let mut context = Context::new(&SHA256);
     let mut next = first;
     while next < past {
-        let page = session
-            .rows(sql::EVENTS_FROM, values![stored(next)?, 1000], |row| Ok((row.count(0)?, row.blob(1)?.to_vec())))?;
-        for (seq, bytes) in page.into_iter().take_while(|(seq, _)| *seq < past) {
-            if seq != next || bytes.is_empty() {
+        let page = session.rows(sql::EVENTS_FROM, values![stored(next)?, 1000], log::stored_event)?;
+        let before = next;
+        for row in page.into_iter().take_while(|row| row.seq < past) {
+            if row.seq != next || row.bytes.is_empty() {
                 return Err(StoreError::Corrupt(format!("event {next} is missing")));
             }
-            for part in [&bytes[..], b"\n"] {
+            // Where they go, they are the only ones.
+            if LeafHash::of(&row.bytes) != row.leaf {
+                return Err(StoreError::Corrupt(format!("the bytes of event {next} are not those that were hashed")));
+            }
+            for part in [&row.bytes[..], b"\n"] {
                 context.update(part);
                 out.write_all(part).map_err(failed)?;
             }
             next += 1;
         }
+        if next == before {
+            return Err(StoreError::Corrupt(format!("event {next} is missing")));
+        }
     }
-    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.sync_all().map_err(failed)?;
-    std::fs::rename(&unfinished, &path).map_err(failed)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    out.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
-    Ok((path, Sha256::from_bytes(hash)))
+    let file = Sha256::from_bytes(hash);
+    let path = folder.join(name_of(first, past, short(file)));
+    unfinished.persist(&path).map_err(|error| failed(error.error))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok((path, file))
 }
 
 /// Records the archive and lets go of the bytes of runs in it, in one transaction. What people decided,

@@ -30,6 +30,10 @@ pub enum StoreError {
     /// The data directory.
     #[error("{who} may write to {path}, where the log is", path = path.display())]
     Shared { path: PathBuf, who: String },
+    /// A part of a log whose database is gone, and perhaps its newest events.
+    #[error("{rest} is part of a log, and {path} that it belongs to is gone: put it back, restore a backup with \
+        `lineseal audit restore`, or move the rest away", rest = rest.display(), path = path.display())]
+    Left { path: PathBuf, rest: PathBuf },
     #[error("{path} is held by another process{holder}", path = path.display())]
     Held { path: PathBuf, holder: String },
     /// Another process is this station.
@@ -80,6 +84,7 @@ impl StoreError {
                 ErrorKind::AlreadyExists => ReasonCode::NOT_NOW,
                 _ => ReasonCode::STORE_FAILED,
             },
+            StoreError::Left { .. } => ReasonCode::STORE_FAILED,
             StoreError::Newer { .. } => ReasonCode::STORE_NEWER,
             StoreError::ReadOnly { .. } => ReasonCode::STORE_READ_ONLY,
             StoreError::Shared { .. } => ReasonCode::DIRECTORY_SHARED,

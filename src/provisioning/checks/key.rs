@@ -25,11 +25,27 @@ pub(super) fn kind_within(spki: &[u8], allowed: &[KeyKind]) -> Result<KeyKind, F
     if !allowed.contains(&kind) {
         return Err(refuse(kind.as_str().to_owned(), format!("the key is {}", kind.as_str())));
     }
+    one_form(&info)
+        .map_err(|form| refuse(format!("{} {form}", kind.as_str()), format!("the {} key is {form}", kind.as_str())))?;
     let bits = info.subject_public_key.as_bytes().unwrap_or_default();
     // A point off the curve, an even modulus: no answer could ever verify.
     ParsedPublicKey::new(verification(kind), bits)
         .map_err(|_| refuse(kind.as_str().to_owned(), format!("the {} key has impossible values", kind.as_str())))?;
     Ok(kind)
+}
+
+/// One key is written in one way: another would have an SPKI hash of its own, and the key would be free once more.
+/// Vendors write points uncompressed and RSA's parameters as the NULL that RFC 3279 §2.3.1 demands.
+fn one_form(info: &SubjectPublicKeyInfoRef<'_>) -> Result<(), &'static str> {
+    if info.algorithm.oid == RSA_ENCRYPTION {
+        let parameters = info.algorithm.parameters.map(|parameters| parameters.is_null());
+        return if parameters == Some(true) { Ok(()) } else { Err("without NULL parameters") };
+    }
+    match info.subject_public_key.as_bytes() {
+        Some([2 | 3, ..]) => Err("compressed"),
+        Some([6 | 7, ..]) => Err("hybrid"),
+        _ => Ok(()),
+    }
 }
 
 /// May a CA have this key? `Err`: why no signature of it would ever be accepted.

@@ -470,29 +470,30 @@ fn keys_that_nobody_can_use_are_refused_by_name() {
     }
 }
 
+/// RFC 5480 §2.2 lets a point be compressed, and aws-lc-rs would read a hybrid one, or RSA without its NULL:
+/// each would give a key that is bound already a second SPKI hash.
 #[test]
-fn a_compressed_point_is_a_key_like_any_other() {
-    // RFC 5480 §2.2 allows it; aws-lc-rs, whose verdict counts, reads it.
+fn a_key_has_one_form_and_in_any_other_it_is_refused() {
     let vendor = Vendor::new();
     let key = Key::new(KeyKind::EcP256);
     let point = &key.spki[key.spki.len() - 65..];
-    let compressed = [&[2 + (point[64] & 1)], &point[1..33]].concat();
-    let spki = ec_spki("1.2.840.10045.3.1.7", &compressed);
-    let checked = passes(&vendor.issue(Tbs { spki, ..vendor.leaf(&key) }), &vendor.trust());
-    verify_signature(&checked, b"challenge", &key.answer(b"challenge")).unwrap();
-}
-
-#[test]
-fn the_public_key_is_hashed_as_it_stands() {
-    let vendor = Vendor::new();
-    // rsaEncryption whose NULL parameters are left out: RFC 3279 §2.3.1 forbids it, a decoder that
-    // re-encodes might repair it.
+    let odd = point[64] & 1;
+    let compressed = [&[2 + odd], &point[1..33]].concat();
+    let hybrid = [&[6 + odd], &point[1..]].concat();
     let rsa = Key::new(KeyKind::Rsa2048);
-    let key_bits = &rsa.spki[rsa.spki.len() - 275..];
-    let spki = sequence(&[&sequence(&[&oid("1.2.840.113549.1.1.1")]), key_bits]);
-    let checked = passes(&vendor.issue(Tbs { spki: spki.clone(), ..vendor.leaf(&rsa) }), &vendor.trust());
-    assert_eq!(checked.identity.spki, SpkiHash::of(&spki));
-    assert_ne!(checked.identity.spki, SpkiHash::of(&rsa.spki));
+    let bare = sequence(&[&sequence(&[&oid("1.2.840.113549.1.1.1")]), &rsa.spki[rsa.spki.len() - 275..]]);
+    let cases = [
+        (&key, ec_spki("1.2.840.10045.3.1.7", &compressed), "ec-p256 compressed"),
+        (&key, ec_spki("1.2.840.10045.3.1.7", &hybrid), "ec-p256 hybrid"),
+        (&rsa, bare, "rsa-2048 without NULL parameters"),
+    ];
+    for (key, spki, named) in cases {
+        let der = vendor.issue(Tbs { spki, ..vendor.leaf(key) });
+        let failure = refused(check(&der, &vendor.trust()), ReasonCode::CERTIFICATE_KEY);
+        assert_eq!(failure.args["key"], named, "{failure}");
+        let checked = passes(&vendor.issue(vendor.leaf(key)), &vendor.trust());
+        assert_eq!(checked.identity.spki, SpkiHash::of(&key.spki));
+    }
 }
 
 #[test]
