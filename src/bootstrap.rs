@@ -38,7 +38,8 @@ pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
 pub use handing_over::{cosigner, new_cosigner, read_bundle, write_bundle, write_text};
 pub use moving::{Migrated, Move};
 pub use safekeeping::{
-    Found, Restoring, archives_of, back_up, high_water_mark, restore, size_of_log, verifier, verify_copy, witnesses,
+    Found, Restoring, archives_of, back_up, high_water_mark, restore, size_of_log, verifier, verify_copy,
+    verify_hashes_of_copy, witnesses,
 };
 
 /// Where a station's files are.

@@ -489,6 +489,8 @@ pub async fn a_chip_without_a_uid_is_known_by_its_certificate_and_key_alone(peer
     assert_eq!(rules(&collides(store.claim(claim("A1", without(3))).await)), [CollisionRule::Unit]);
     // A profile that asks for the UID from here on adds it.
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
+    store.append(vec![ruled(Ruling::Release { unit: unit("A2") })]).await.unwrap();
+    assert_eq!(bound(store.claim(claim("A2", identity(5))).await).1, Standing::Completed);
 }
 
 pub async fn other_chips_on_other_boards_do_not_collide(peer: &dyn Peer) {
@@ -1130,7 +1132,9 @@ pub async fn contradictions_of_an_import_bind_nothing_and_lock_both(peer: &dyn P
     bound(store.claim(claim("Z1", identity(9))).await);
     let rows =
         [imported(2, "A1", 1), imported(3, "A2", 1), imported(4, "A3", 3), imported(5, "A3", 4), imported(6, "A4", 9)];
-    let logged = store.import(rows.to_vec()).await.unwrap();
+    // A2 was said to have A1's chip, and is now said to have another.
+    let rows = [rows.as_slice(), &[imported(7, "A2", 5)]].concat();
+    let logged = store.import(rows).await.unwrap();
     let found: Vec<Vec<_>> = logged
         .iter()
         .map(|row| conflicts_of(&row.event).iter().map(|c| (c.rule, c.unit.serial.to_string())).collect())
@@ -1144,11 +1148,16 @@ pub async fn contradictions_of_an_import_bind_nothing_and_lock_both(peer: &dyn P
             vec![],
             held(ConflictRule::Unit, "A3"),
             held(ConflictRule::Certificate, "Z1"),
+            held(ConflictRule::Unit, "A2"),
         ]
     );
     let listed = store.conflicts(None, 10).await.unwrap().items;
-    assert_eq!(listed.iter().map(|row| row.source.line).collect::<Vec<_>>(), [6, 5, 3], "each is listed, none dropped");
-    for (serial, chip) in [("A1", 1), ("A3", 3), ("Z1", 9)] {
+    assert_eq!(
+        listed.iter().map(|row| row.source.line).collect::<Vec<_>>(),
+        [7, 6, 5, 3],
+        "each is listed, none dropped"
+    );
+    for (serial, chip) in [("A1", 1), ("A2", 5), ("A3", 3), ("Z1", 9)] {
         let answer = store.claim(claim(serial, identity(chip))).await.unwrap();
         let ClaimAnswer::Locked(lock) = answer else { panic!("{serial}: {answer:?}") };
         assert_eq!(lock.kind, LockKind::Conflict);

@@ -390,7 +390,7 @@ fn history(rows: impl Iterator<Item = (String, u32)>) -> String {
 }
 
 fn import(office: &Office, file: &str, status: i32) -> crate::office::Ended {
-    office.run_as("Root", &["audit", "import", file, "--product", "gateway", "--json"], status)
+    office.run_as("Root", &["audit", "import", file, "--product", "gateway", "--new-product", "--json"], status)
 }
 
 #[tokio::test]
@@ -398,7 +398,7 @@ async fn a_history_from_elsewhere_protects_and_is_taken_in_once() {
     let office = Office::new();
     let store = office.store();
     let file = office.file("history.csv", history((1..=1200).map(|n| (format!("A{n}"), n))));
-    let refused = office.run_as("Aiko", &["audit", "import", &file, "--product", "gateway"], 3);
+    let refused = office.run_as("Aiko", &["audit", "import", &file, "--product", "gateway", "--new-product"], 3);
     assert!(refused.err.contains("O-610"), "{}", refused.err);
     assert_eq!(import(&office, &file, 0).json(), [json!({ "rows": 1200, "new": 1200, "conflicts": 0 })]);
     // The chip of A7 on another board, and another chip on A7.
@@ -411,7 +411,7 @@ async fn a_history_from_elsewhere_protects_and_is_taken_in_once() {
     assert_eq!(store.head().await.unwrap().size, size, "not even that it ended is told twice");
     office.run(&["audit", "verify"], 0);
     // The same rows of another product are other boards: their chips are taken.
-    let other = office.run_as("Root", &["audit", "import", &file, "--product", "sensor"], 1);
+    let other = office.run_as("Root", &["audit", "import", &file, "--product", "sensor", "--new-product"], 1);
     assert!(other.err.contains("1200 of them new, 1200 contradict others"), "{}", other.err);
 }
 
@@ -460,7 +460,7 @@ async fn contradictions_are_listed_with_both_sides_and_none_is_dropped() {
         .collect();
     assert_eq!(sides, ["A2 certificate A1", "A1 unit A1", "A4 certificate C1"]);
     // For people, on one line each; the second time it says the same.
-    let table = office.run_as("Root", &["audit", "import", &file, "--product", "gateway"], 1);
+    let table = office.run_as("Root", &["audit", "import", &file, "--product", "gateway", "--new-product"], 1);
     assert_eq!(table.out.lines().count(), 3, "{}", table.out);
     assert!(
         table.out.starts_with("line 3      certificate gateway A2") && table.out.contains(": gateway A1"),
@@ -478,7 +478,18 @@ async fn an_import_that_was_killed_is_whole_after_it_was_repeated() {
     let file = office.file("history.csv", history((1..=ROWS).map(|n| (format!("A{n}"), n))));
     let before = store.head().await.unwrap().size;
     let pin = office.path("Root");
-    let mut command = program(&["audit", "import", &file, "--product", "gateway", "--as", "Root", "--pin-file", &pin]);
+    let mut command = program(&[
+        "audit",
+        "import",
+        &file,
+        "--product",
+        "gateway",
+        "--new-product",
+        "--as",
+        "Root",
+        "--pin-file",
+        &pin,
+    ]);
     let mut child = office.at_this_station(&mut command).stderr(std::process::Stdio::null()).spawn().unwrap();
     let by = Instant::now() + Duration::from_secs(60);
     while store.head().await.unwrap().size == before && child.try_wait().unwrap().is_none() {
@@ -618,7 +629,13 @@ fn an_import_is_told_in_the_readers_language_and_what_excel_saves_by_itself_is_e
     let excel = [b"serial,fingerprint,".as_slice(), b"\x94\xf5\x8d\x6c\n"].concat();
     let excel = office.file("excel.csv", excel);
     let import = |file: &str, language: &str, status| {
-        office.run_as("Root", &["audit", "import", file, "--product", "gateway", "--language", language], status).err
+        office
+            .run_as(
+                "Root",
+                &["audit", "import", file, "--product", "gateway", "--new-product", "--language", language],
+                status,
+            )
+            .err
     };
     assert!(import(&excel, "en", 2).contains("CSV UTF-8 (Comma delimited)"));
     assert!(import(&excel, "ja", 2).contains("CSV UTF-8（コンマ区切り）"));

@@ -73,6 +73,10 @@ async fn boards_of_whom_the_old_records_disagree_fail_and_those_of_one_voice_pas
     Program::on(&bench, add).run().await.expect(0);
     let import =
         ["audit", "import", &history, "--product", "practice-board", "--as", "Root", "--pin-file", &pin, "--json"];
+    // One letter would hold the whole history against the boards that it is of.
+    let mistyped = import.map(|word| if word == "practice-board" { "practice-bord" } else { word });
+    let refused = Program::on(&bench, mistyped).run().await.expect(2);
+    assert!(refused.err.contains("O-6") && refused.err.contains("only for practice-board"), "{}", refused.err);
     Program::on(&bench, import).run().await.expect(1);
 
     let mut station = Station::start(&bench).await;

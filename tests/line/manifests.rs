@@ -146,7 +146,7 @@ async fn a_list_with_mistakes_is_refused_whole_and_the_same_file_twice_changes_n
     let wrong = list(
         &bench,
         "wrong.csv",
-        &[line(&chips[1]), "zz;".to_owned(), line(&chips[1]), line(&chips[0]), ";".to_owned()],
+        &[line(&chips[1]), "zz;".to_owned(), line(&chips[1]), line(&chips[0]), ";".to_owned(), "00112233;".to_owned()],
     );
     // A batch is not opened with a list that is not taken.
     let refused = run(&bench, &["batch", "open", "WO 1", "--planned", "1", "--manifest", &wrong], 2).await;
@@ -156,12 +156,16 @@ async fn a_list_with_mistakes_is_refused_whole_and_the_same_file_twice_changes_n
     run(&bench, &["batch", "open", "WO 1", "--planned", "1", "--manifest", &good], 0).await;
     let before = log::read(&bench.data_dir()).len();
     let refused = run(&bench, &["batch", "manifest", "WO 1", &wrong, "--json"], 2).await;
-    for part in
-        ["line 3: \"zz\"", "line 4: its chip UID is that of line 2", "line 5: the batch has", "line 6: says neither"]
-    {
+    for part in [
+        "line 3: \"zz\"",
+        "line 4: its chip UID is that of line 2",
+        "line 5: the batch has",
+        "line 6: says neither",
+        "line 7: its chip UID has 4 bytes, and that of line 2 has 18",
+    ] {
         assert!(refused.err.contains(part), "{part} in {}", refused.err);
     }
-    assert_eq!(refused.json().len(), 5, "the certificate of line 4 is told, too");
+    assert_eq!(refused.json().len(), 6, "the certificate of line 4 is told, too");
     let same = run(&bench, &["batch", "manifest", "WO 1", &good, "--json"], 0).await;
     assert_eq!(same.json()[0]["new"], json!(false));
     assert_eq!(log::read(&bench.data_dir()).len(), before, "nothing was written");

@@ -252,6 +252,13 @@ async fn old_events_are_archived_and_verified_with_and_without_their_archive() {
     assert!(refused.err.contains("L-527"), "{}", refused.err);
     let fast = office.audit(&["verify", "--fast", "--json"], 0).json().remove(0);
     assert_eq!(fast["archived"], told["events"]);
+    // Nor does anybody vouch for what is derived in a copy, and none is put back on somebody's word.
+    let (_, copy) = file(&office, "copy.db");
+    let partly = office.audit(&["backup", &copy, "--json"], 3);
+    assert!(partly.err.contains("L-527"), "{}", partly.err);
+    assert_eq!(partly.json()[0]["derived"], json!(false));
+    let refused = as_root(&office, &["restore", &copy, "--replace"], 3);
+    assert!(refused.err.contains("L-527"), "{}", refused.err);
     let whole = office.audit(&["verify", "--archive", &archive, "--json"], 0).json().remove(0);
     assert_eq!(whole["archived"], json!(0));
     // The archive is not what was archived.

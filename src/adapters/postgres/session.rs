@@ -141,6 +141,10 @@ impl Session for PostgresSession {
         }
     }
 
+    fn grow(&mut self) -> Result<(), StoreError> {
+        self.command("SET LOCAL plan_cache_mode = force_custom_plan")
+    }
+
     fn save(&mut self) -> Result<(), StoreError> {
         self.command("SAVEPOINT piece")
     }

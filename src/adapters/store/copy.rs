@@ -58,6 +58,7 @@ fn transfer(from: &mut dyn Session, to: &mut dyn Session, copying: &mut dyn Copy
             )),
         };
     }
+    to.grow()?;
     // Before the leaves: a ruling is found by the words that somebody typed.
     people(from, to)?;
     let mut next = 0;

@@ -3,7 +3,8 @@
 use super::claim::{Binding, matching};
 use super::error::StoreError;
 use super::log::{self, Appender};
-use super::session::Session;
+use super::session::{Session, values};
+use super::sql;
 use crate::audit::event::{ConflictRule, ImportConflict};
 use crate::audit::{Body, Event, LineEvent};
 use crate::domain::{Fingerprint, SpkiHash, Unit};
@@ -28,13 +29,39 @@ fn with_conflicts(session: &mut dyn Session, row: &Event) -> Result<Event, Store
     let Body::Line(LineEvent::Imported { unit, fingerprint, spki, conflicts, .. }) = &mut event.body else {
         return Err(StoreError::Illegal(format!("event {} is no imported row", row.id)));
     };
-    let holders = matching(session, unit, fingerprint, spki.as_ref(), None)?;
-    *conflicts = contradicted(&holders, unit, fingerprint, spki.as_ref());
+    *conflicts = contradicted(session, unit, fingerprint, spki.as_ref())?;
     Ok(event)
 }
 
-/// What a row says that cannot be true beside what these hold.
+/// What a row says that cannot be true beside what is held, and what rows before it said.
 pub fn contradicted(
+    session: &mut dyn Session,
+    unit: &Unit,
+    fingerprint: &Fingerprint,
+    spki: Option<&SpkiHash>,
+) -> Result<Vec<ImportConflict>, StoreError> {
+    let holders = matching(session, unit, fingerprint, spki, None)?;
+    let mut found = by_bindings(&holders, unit, fingerprint, spki);
+    if found.iter().all(|conflict| conflict.rule != ConflictRule::Unit) {
+        found.extend(said_before(session, unit, fingerprint)?);
+    }
+    Ok(found)
+}
+
+/// A row that contradicted something bound nothing; it said all the same that the unit has another certificate.
+fn said_before(
+    session: &mut dyn Session,
+    unit: &Unit,
+    fingerprint: &Fingerprint,
+) -> Result<Option<ImportConflict>, StoreError> {
+    let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
+    session.row(sql::IMPORTED_OTHERWISE, values![product, serial, fingerprint.as_bytes()], |row| {
+        let fingerprint = Fingerprint::from_bytes(row.array(1)?);
+        Ok(ImportConflict { rule: ConflictRule::Unit, unit: unit.clone(), fingerprint, seq: row.count(0)? })
+    })
+}
+
+fn by_bindings(
     holders: &[Binding],
     unit: &Unit,
     fingerprint: &Fingerprint,

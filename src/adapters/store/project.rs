@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::error::StoreError;
 use super::session::{Row, Session, Value, stored, values};
 use super::{archive, contradicted, log, manifest, sql, words};
-use crate::audit::event::{LabelKind, LabelStatus, Purpose, Ruling, Standing};
+use crate::audit::event::{ConflictRule, ImportConflict, LabelKind, LabelStatus, Purpose, Ruling, Standing};
 use crate::audit::{Body, Event, LineEvent, RunEvent};
 use crate::domain::{Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
 use crate::ports::Logged;
@@ -48,6 +48,7 @@ pub fn project(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(),
 /// Empties all derived tables and derives them again from every event, in order.
 pub fn rebuild(session: &mut dyn Session) -> Result<(), StoreError> {
     archive::require_all(session)?;
+    session.grow()?;
     clear(session)?;
     log::walk(session, derive)?;
     session.set_projection(PROJECTION)
@@ -380,7 +381,7 @@ fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineE
     let count = i64::try_from(conflicts.len()).unwrap_or(i64::MAX);
     session.execute(sql::PROJECT_IMPORTED, values![seq, product, serial, certificate, count])?;
     let known = session.row(sql::BINDING_OF, values![product, serial, certificate], |row| row.i64(0))?;
-    if !conflicts.is_empty() {
+    if contradicts_a_binding(session, conflicts)? {
         let burned = values![seq, product, serial, certificate, key, Value::Null, Value::Null];
         session.execute(sql::PROJECT_BURNED, burned)?;
     } else if known.is_none() {
@@ -390,7 +391,9 @@ fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineE
             values![seq, product, serial, certificate, key, Value::Null, Value::Null, true],
         )?;
     }
-    session.execute(sql::PROJECT_KEY_TOLD, values![certificate, key])?;
+    if key.is_some() {
+        session.execute(sql::PROJECT_KEY_TOLD, values![certificate, key])?;
+    }
     // Neither side of a contradiction is believed.
     let nothing: &[u8] = &[];
     for unit in conflicts.iter().map(|conflict| &conflict.unit).chain((!conflicts.is_empty()).then_some(unit)) {
@@ -401,6 +404,17 @@ fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineE
     let words = words::index(&[product, serial, thing.unwrap_or_default()]);
     let fingerprint = Some(fingerprint.as_bytes());
     record(session, &Record { kind: "imported", seq, event, unit: Some(unit), fingerprint, thing, words: &words })
+}
+
+/// And not only what another row said, and bound nothing by: the later of two such rows is bound, under a lock.
+fn contradicts_a_binding(session: &mut dyn Session, conflicts: &[ImportConflict]) -> Result<bool, StoreError> {
+    for ImportConflict { rule, unit, fingerprint, .. } in conflicts {
+        let held = values![unit.product.as_str(), unit.serial.as_str(), fingerprint.as_bytes()];
+        if *rule != ConflictRule::Unit || session.row(sql::BINDING_OF, held, |_| Ok(()))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What QA finds that is no run.

@@ -186,6 +186,11 @@ pub trait Session: Send {
     /// Statements that are used once, without parameters.
     fn script(&mut self, sql: &str) -> Result<(), StoreError>;
 
+    /// In this transaction tables grow so much that a plan made for what they hold now would be none.
+    fn grow(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Makes a connection that was lost anew. Only called after an error that says so.
     fn reconnect(&mut self) -> Result<(), StoreError> {
         Err(StoreError::Away("this database has no connection that could be made anew".to_owned()))

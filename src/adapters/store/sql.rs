@@ -212,6 +212,8 @@ statements! {
     RULING_OF_REASON = "SELECT seq FROM rulings WHERE reason_id = ?1";
     IMPORTED_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM imported_rows i JOIN events e ON e.seq = i.seq
         WHERE i.product = ?1 AND i.serial = ?2 ORDER BY i.seq";
+    IMPORTED_OTHERWISE = "SELECT seq, fingerprint FROM imported_rows
+        WHERE product = ?1 AND serial = ?2 AND fingerprint <> ?3 AND conflicts > 0 ORDER BY seq LIMIT 1";
     CONFLICTS = "SELECT e.seq, e.bytes, e.leaf_hash FROM imported_rows i JOIN events e ON e.seq = i.seq
         WHERE i.conflicts > 0 AND i.seq < ?1 ORDER BY i.seq DESC LIMIT ?2";
     /// The unit's newest label that another run owed before `?4`.

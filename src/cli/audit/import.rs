@@ -12,7 +12,7 @@ use super::ended;
 use crate::audit::event::{ConflictRule, ImportConflict};
 use crate::audit::{Body, LineEvent};
 use crate::bootstrap;
-use crate::config::Config;
+use crate::config::{self, Config, ConfigErrors};
 use crate::domain::{Failure, Product, ReasonCode, Role};
 use crate::ports::Logged;
 use crate::runner::import::{BadLine, Columns, Rows, Taken, import, read};
@@ -25,6 +25,9 @@ pub struct Options {
     /// The product of all boards in the file.
     #[arg(long)]
     product: Product,
+    /// No profile has that product, and it is right all the same.
+    #[arg(long)]
+    new_product: bool,
     /// Other names of columns: serial=NAME,fingerprint=NAME,certificate=NAME,thing=NAME,date=NAME.
     #[arg(long, default_value = "", hide_default_value = true, value_parser = columns)]
     columns: Columns,
@@ -48,6 +51,9 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     let by = options.acting.sign_in(global, &records, &[Role::Administrator, Role::Supervisor]).await?;
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     let texts = output::texts(&language)?;
+    if !options.new_product {
+        is_a_product(&options.product, config::load(&places(global).config))?;
+    }
     let rows = match rows(options)? {
         Ok(rows) => rows,
         Err(bad) => {
@@ -71,6 +77,22 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     .await?;
     checkpoint(&records.log, &records.custody, &language).await;
     Ok(tell(&taken, global.json, &texts))
+}
+
+/// A history under a product's name that no board ever has would hold every one of its chips against the boards
+/// that they are in, for ever.
+fn is_a_product(product: &Product, config: Result<Config, ConfigErrors>) -> Result<(), Failure> {
+    let why = match config {
+        Ok(config) if config.profiles.iter().any(|profile| profile.product == *product) => return Ok(()),
+        Ok(config) => {
+            let known: Vec<_> = config.profiles.iter().map(|profile| profile.product.as_str()).collect();
+            format!("no profile is for product {product}, only for {}", known.join(", "))
+        }
+        Err(errors) => {
+            format!("nobody can say whether {product} is a product, since the profiles can't be read: {errors}")
+        }
+    };
+    Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{why}; --new-product takes the history in all the same")))
 }
 
 fn rows(options: &Options) -> Result<Result<Rows, Vec<BadLine>>, Failure> {

@@ -43,8 +43,10 @@ fn read_lines(
         since.set(0);
         let found = reader.read_byte_record(&mut record);
         let inside = record.iter().flatten().filter(|byte| **byte == b'\n').count() as u64;
-        // Every line ends, so the reader stands on the next one.
-        let line = (before + reader.position().line()).saturating_sub(1 + inside).max(1);
+        // Every line ends, so the reader stands on the next one; in a quote that is never closed, the file's last
+        // line end is inside.
+        let open = columns.is_some() && spread(&record, &columns) && record.iter().last().is_some_and(ends_in_line);
+        let line = (before + reader.position().line()).saturating_sub(inside + u64::from(!open)).max(1);
         let next = match (found, &columns) {
             (Err(error), _) => {
                 let wrong = match error.into_kind() {
@@ -59,6 +61,13 @@ fn read_lines(
                 columns = Some(Columns::of(&record, plan, encoding).map_err(|wrong| bad(line, wrong))?);
                 ControlFlow::Continue(())
             }
+            (Ok(true), found @ Some(_)) if spread(&record, found) => {
+                let wrong = format!(
+                    "a quote is opened here and not closed before the line ends, {inside} lines on or never: only a \
+                     certificate or a key in PEM may go over several lines"
+                );
+                each(Err(bad(line, wrong)))
+            }
             (Ok(true), Some(columns)) => {
                 let entry = columns.entry(line, &record, plan);
                 each(entry.map_err(|wrong| bad(line, wrong)))
@@ -68,6 +77,21 @@ fn read_lines(
             return Ok(());
         }
     }
+}
+
+/// Does a field go over lines that must not? What stands behind a quote that somebody forgot to close would be
+/// lost in it, chips among it.
+fn spread(record: &ByteRecord, columns: &Option<Columns>) -> bool {
+    let pem = |field: &[u8]| {
+        let field = field.trim_ascii();
+        field.starts_with(b"-----BEGIN") && field.ends_with(b"-----")
+    };
+    let may = |at: usize| columns.as_ref().is_some_and(|columns| columns.pem.contains(&at));
+    record.iter().enumerate().any(|(at, field)| field.contains(&b'\n') && !(may(at) && pem(field)))
+}
+
+fn ends_in_line(field: &[u8]) -> bool {
+    field.ends_with(b"\n")
 }
 
 /// The first line with something on it, and how many empty ones come before.
@@ -153,6 +177,8 @@ impl<R: BufRead> Read for Lines<R> {
 struct Columns {
     fields: usize,
     at: Vec<(String, usize)>,
+    /// Those of certificates and keys.
+    pem: Vec<usize>,
 }
 
 impl Columns {
@@ -168,7 +194,11 @@ impl Columns {
                 (None, _) => return Err(format!("no column is called {wanted:?}, among {names:?}")),
             }
         }
-        Ok(Self { fields: names.len(), at })
+        let of = |field: &Option<ManifestField>| {
+            at.iter().find(|(name, _)| field.as_ref().is_some_and(|field| field.at == *name)).map(|(_, at)| *at)
+        };
+        let pem = [of(&plan.certificate), of(&plan.key)].into_iter().flatten().collect();
+        Ok(Self { fields: names.len(), at, pem })
     }
 
     fn entry(

@@ -67,6 +67,7 @@ pub async fn check(
     let (mut bad, mut parts) = (0_u64, Parts::default());
     let mut wrong = Vec::new();
     let mut entries = 0;
+    let mut length = None;
     while let Some(items) = reading.next().await {
         let mut good = Vec::with_capacity(items.len());
         for item in items {
@@ -83,6 +84,7 @@ pub async fn check(
             return Err(refused(format!("more than {MOST} entries, and nothing was taken")));
         }
         good.iter().for_each(|entry| parts.add(entry));
+        wrong.extend(good.iter().filter_map(|entry| of_other_length(&mut length, entry, reading.what)));
         // Told once it is known that the file is not the very one that the batch has.
         let known = manifests.known(batch, good.clone()).await?;
         for (entry, place) in good.iter().zip(known) {
@@ -156,6 +158,14 @@ pub async fn take(
     }
     last.push(log.line_event_as(id, imported));
     log.append(last).await.map(drop)
+}
+
+/// Chips of one list have UIDs of one length: another one is a line that was cut off.
+fn of_other_length(first: &mut Option<(u64, usize)>, entry: &ManifestEntry, what: &'static str) -> Option<BadEntry> {
+    let bytes = entry.uid.as_ref()?.as_str().len() / 2;
+    let (line, length) = *first.get_or_insert((entry.line, bytes));
+    let wrong = format!("its chip UID has {bytes} bytes, and that of {what} {line} has {length}");
+    (bytes != length).then_some(BadEntry { what, line: entry.line, wrong })
 }
 
 fn derived(what: &str, parts: &[&[u8]]) -> EventId {

@@ -49,10 +49,10 @@ fn good(text: &str, plan: &ManifestPlan) -> Vec<ManifestEntry> {
 
 #[test]
 fn what_spreadsheets_make_of_a_list_is_one_list() {
-    let plain = format!("UID,Lot,SHA-256\n00112233,\"7,\n8\",{PRINT}\n\n00112244,7,\n,7,{PRINT}\n");
+    let plain = format!("UID,Lot,SHA-256\n00112233,\"7, 8\",{PRINT}\n\n00112244,7,\n,7,{PRINT}\n");
     let expected = good(&plain, &csv_plan());
     let lines: Vec<u64> = expected.iter().map(|entry| entry.line).collect();
-    assert_eq!(lines, [2, 5, 6]);
+    assert_eq!(lines, [2, 4, 5]);
     assert_eq!(expected[0].uid.as_ref().unwrap().as_str(), "00112233");
     assert_eq!(expected[0].fingerprint.unwrap().to_string(), PRINT);
     assert_eq!((expected[1].fingerprint, &expected[2].uid), (None, &None));
@@ -70,7 +70,31 @@ fn what_spreadsheets_make_of_a_list_is_one_list() {
     }
     // As many empty lines before the header as somebody left.
     let below: Vec<u64> = good(&format!("\n\n{plain}"), &csv_plan()).iter().map(|entry| entry.line).collect();
-    assert_eq!(below, [4, 7, 8]);
+    assert_eq!(below, [4, 6, 7]);
+}
+
+/// As vendors write inches, and as somebody loses a quote: the chips on the lines behind it are not lost in a note.
+#[test]
+fn a_quote_that_goes_over_lines_is_a_mistake_and_hides_no_chip() {
+    let inches = "UID,Note\n00112233,a\n00112244,\"5 reel\n00112255,c\n00112266,5\" reel\n00112277,e\n";
+    let lost = "UID,Note\n00112233,\"12\n00112244,b\n00112255,c\n";
+    let halves = "UID,Note\n\"00112233\n00112244\",b\n00112255,c\n";
+    let plan = ManifestPlan { fingerprint: None, ..csv_plan() };
+    for (text, line) in [(inches, 3), (lost, 2), (halves, 2)] {
+        for text in [text.to_owned(), text.trim_end().to_owned(), text.replace('\n', "\r\n")] {
+            let (_, bad) = read(text.as_bytes(), &plan);
+            let expected = format!("line {line}: a quote is opened here and not closed before the line ends");
+            assert!(bad.len() == 1 && bad[0].starts_with(&expected), "{bad:?} in {text:?}");
+        }
+    }
+    // A certificate has lines; what comes behind it is none of it.
+    let certificate = rcgen::generate_simple_self_signed(Vec::new()).unwrap().cert.pem();
+    let plan = ManifestPlan { certificate: field("PEM", ManifestForm::Base64), ..plan };
+    let open = format!("UID,PEM\n00112233,\"{certificate}00112244,\n00112255,\n");
+    let (_, bad) = read(open.as_bytes(), &plan);
+    assert!(bad.len() == 1 && bad[0].starts_with("line 2: a quote"), "{bad:?}");
+    let closed = good(&format!("UID,PEM\n00112233,\"{certificate}\"\n00112244,\n"), &plan);
+    assert_eq!(closed.iter().map(|entry| entry.line).collect::<Vec<_>>(), [2, certificate.lines().count() as u64 + 3]);
 }
 
 #[test]

@@ -42,8 +42,7 @@ impl Rederived {
                 }
             }
             Body::Line(LineEvent::Imported { unit, fingerprint, spki, conflicts, .. }) => {
-                let holders = claim::matching(scratch, unit, fingerprint, spki.as_ref(), None)?;
-                let expected = import::contradicted(&holders, unit, fingerprint, spki.as_ref());
+                let expected = import::contradicted(scratch, unit, fingerprint, spki.as_ref())?;
                 if *conflicts != expected {
                     let found = format!("it contradicts {}, and says {}", told(&expected), told(conflicts));
                     return Err(broken(Promise::Claims, place(), found));

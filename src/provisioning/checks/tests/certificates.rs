@@ -7,7 +7,7 @@ use super::forge::{
 use super::*;
 use crate::audit::x509::issued;
 use crate::domain::{Fingerprint, SpkiHash};
-use crate::provisioning::checks::{check_trust, verify_signature};
+use crate::provisioning::checks::check_trust;
 
 #[test]
 fn a_genuine_certificate_yields_identity_and_decision() {
