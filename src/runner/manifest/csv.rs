@@ -45,7 +45,8 @@ fn read_lines(
         let inside = record.iter().flatten().filter(|byte| **byte == b'\n').count() as u64;
         // Every line ends, so the reader stands on the next one; in a quote that is never closed, the file's last
         // line end is inside.
-        let open = columns.is_some() && spread(&record, &columns) && record.iter().last().is_some_and(ends_in_line);
+        let open =
+            columns.is_some() && spread(&record, &columns) && record.iter().next_back().is_some_and(ends_in_line);
         let line = (before + reader.position().line()).saturating_sub(inside + u64::from(!open)).max(1);
         let next = match (found, &columns) {
             (Err(error), _) => {
