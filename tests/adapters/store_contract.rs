@@ -489,8 +489,6 @@ pub async fn a_chip_without_a_uid_is_known_by_its_certificate_and_key_alone(peer
     assert_eq!(rules(&collides(store.claim(claim("A1", without(3))).await)), [CollisionRule::Unit]);
     // A profile that asks for the UID from here on adds it.
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
-    store.append(vec![ruled(Ruling::Release { unit: unit("A2") })]).await.unwrap();
-    assert_eq!(bound(store.claim(claim("A2", identity(5))).await).1, Standing::Completed);
 }
 
 pub async fn other_chips_on_other_boards_do_not_collide(peer: &dyn Peer) {
@@ -1165,6 +1163,8 @@ pub async fn contradictions_of_an_import_bind_nothing_and_lock_both(peer: &dyn P
     // QA rules which one is right.
     store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
+    store.append(vec![ruled(Ruling::Release { unit: unit("A2") })]).await.unwrap();
+    assert_eq!(bound(store.claim(claim("A2", identity(5))).await).1, Standing::Completed);
 }
 
 pub async fn what_a_contradicting_row_names_is_burned_for_every_other_unit(peer: &dyn Peer) {
