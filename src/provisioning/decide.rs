@@ -154,7 +154,10 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             effects
         }
         (
-            Stage::Registering | Stage::Challenged { purpose: Purpose::AfterConnect, .. } | Stage::Confirmed,
+            Stage::Registering
+            | Stage::Challenged { purpose: Purpose::AfterConnect, .. }
+            | Stage::Confirmed
+            | Stage::IdentifiedAgain,
             Input::Barred(why),
         ) => {
             // The target that was asked last has answered, and its answer is not recorded yet.

@@ -257,6 +257,10 @@ impl Driver {
                             answer = Some(Input::LabelTaken);
                             break;
                         }
+                        Err(failure) if failure.code == ReasonCode::PASS_BARRED => {
+                            answer = Some(self.barred_at_last(failure).await?);
+                            break;
+                        }
                         Err(failure) => return Err(failure),
                     },
                     Effect::PrintNext => Some(Input::PrintLabel),
@@ -275,6 +279,13 @@ impl Driver {
             self.earlier_label = self.shared.log.store.unit_label(unit, self.run.id).await?;
         }
         Ok(())
+    }
+
+    /// The store has refused the verdict: what it was refused for, by now.
+    async fn barred_at_last(&mut self, failure: Failure) -> Result<Input, Failure> {
+        let (Some(unit), Some((identity, _))) = (&self.run.unit, &self.run.claim) else { return Err(failure) };
+        let obstacle = self.shared.log.store.obstacle(unit, identity, self.run.twin()).await?;
+        Ok(obstacle.map_or(Input::Interrupted(failure), Input::Barred))
     }
 
     fn decide(&self, input: Input, head: TreeHead) -> Result<Vec<Effect>, Failure> {

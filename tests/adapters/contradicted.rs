@@ -109,6 +109,26 @@ async fn a_chip_that_two_units_claimed_stays_burned_and_both_are_locked() {
     }
 }
 
+/// An earlier program asked whether the unit still held the chip before the verdict, and not in writing it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_of_a_unit_that_does_not_hold_the_chip_is_named() {
+    for place in Place::both() {
+        let mut events = Vec::new();
+        for (serial, holds) in [("A1", true), ("A2", false)] {
+            let run = run_id();
+            events.extend(proven(run, serial, if holds { 1 } else { 2 }));
+            if holds {
+                events.push(claimed(run, serial, identity(1), Standing::New));
+            }
+            events.push(sealed(run, Verdict::Pass, None));
+        }
+        place.holding(&events).await;
+        let named = place.verify().unwrap();
+        assert_eq!((named.promise, named.place.as_str()), (Promise::Claims, "event 10"), "{named}");
+        assert!(named.found.contains("gateway A2 is not bound"), "{named}");
+    }
+}
+
 /// A row that contradicted something named a chip, and a unit claimed it later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chip_that_was_claimed_over_a_contradicting_row_stays_burned_and_its_unit_is_locked() {

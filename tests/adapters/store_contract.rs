@@ -79,6 +79,7 @@ macro_rules! store_contract {
             a_scrapped_unit_stays_scrapped_whatever_is_ruled
             a_rebind_moves_the_binding_once_and_burns_the_old_chip
             a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile
+            a_run_whose_chip_a_ruling_took_does_not_pass_any_more
             a_unit_that_is_rebound_twice_names_both_its_pasts
             a_binding_and_what_stands_against_another_are_told
             an_imported_history_protects_and_is_completed_by_a_claim
@@ -489,8 +490,6 @@ pub async fn a_chip_without_a_uid_is_known_by_its_certificate_and_key_alone(peer
     assert_eq!(rules(&collides(store.claim(claim("A1", without(3))).await)), [CollisionRule::Unit]);
     // A profile that asks for the UID from here on adds it.
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
-    store.append(vec![ruled(Ruling::Release { unit: unit("A2") })]).await.unwrap();
-    assert_eq!(bound(store.claim(claim("A2", identity(5))).await).1, Standing::Completed);
 }
 
 pub async fn other_chips_on_other_boards_do_not_collide(peer: &dyn Peer) {
@@ -1020,7 +1019,8 @@ pub async fn a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile(pe
     assert!(matches!(obstacle, Some(Obstacle::Locked(Lock { kind: LockKind::Scrapped, .. }))), "{obstacle:?}");
     // Whoever did not ask is refused where it counts.
     let head = store.head().await.unwrap();
-    store.append(vec![sealed(held.run, Verdict::Pass, None)]).await.unwrap_err();
+    let barred = store.append(vec![sealed(held.run, Verdict::Pass, None)]).await.unwrap_err();
+    assert_eq!(barred.code, ReasonCode::PASS_BARRED, "{barred}");
     assert_eq!(store.head().await.unwrap(), head);
     // Another chip is the unit's by now: the one that was claimed then is burned.
     let other = attempt(&*store, "B1", 5, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
@@ -1058,6 +1058,30 @@ pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn P
         let collisions = collides(store.claim(claim(serial, identity(1))).await);
         assert_eq!(rules(&collisions)[..3], [CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid]);
     }
+}
+
+/// Asked by nobody: the rebind, and the claim of the new chip, came between a run's last look and its verdict.
+pub async fn a_run_whose_chip_a_ruling_took_does_not_pass_any_more(peer: &dyn Peer) {
+    let (here, there) = (begun(peer).await, peer.open().await);
+    let claimed = async |serial: &str, chip: u32| {
+        let claim = claim(serial, identity(chip));
+        here.append(proven(claim.run, serial, chip)).await.unwrap();
+        bound(here.claim(claim.clone()).await);
+        claim
+    };
+    let old = claimed("A1", 1).await;
+    let refused = attempt(&*there, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let rebind = Ruling::Rebind { unit: unit("A1"), old: identity(1).into(), new: identity(2), run: refused.run };
+    there.append(vec![ruled(rebind)]).await.unwrap();
+    attempt(&*there, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let head = here.head().await.unwrap();
+    let barred = here.append(vec![sealed(old.run, Verdict::Pass, None)]).await.unwrap_err();
+    assert_eq!(barred.code, ReasonCode::PASS_BARRED, "{barred}");
+    assert!(barred.cause.contains(&identity(2).fingerprint.to_string()), "{barred}");
+    assert_eq!(here.head().await.unwrap(), head);
+    // The nearest: its unit holds what it held.
+    let other = claimed("A2", 3).await;
+    here.append(vec![sealed(other.run, Verdict::Pass, None)]).await.unwrap();
 }
 
 pub async fn a_unit_that_is_rebound_twice_names_both_its_pasts(peer: &dyn Peer) {
@@ -1165,6 +1189,8 @@ pub async fn contradictions_of_an_import_bind_nothing_and_lock_both(peer: &dyn P
     // QA rules which one is right.
     store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
+    store.append(vec![ruled(Ruling::Release { unit: unit("A2") })]).await.unwrap();
+    assert_eq!(bound(store.claim(claim("A2", identity(5))).await).1, Standing::Completed);
 }
 
 pub async fn what_a_contradicting_row_names_is_burned_for_every_other_unit(peer: &dyn Peer) {

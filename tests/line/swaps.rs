@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use lineseal::audit::RunEvent;
-use lineseal::audit::event::Purpose;
-use lineseal::domain::Step;
+use lineseal::audit::event::{Purpose, Ruling};
 use lineseal::domain::profile::KeyKind;
+use lineseal::domain::{Identity, Step, Unit};
+use lineseal::ports::{Claim, ClaimAnswer};
 use lineseal::practice::board::Behaviour;
 use lineseal::provisioning::UnitRecord;
 use lineseal::runner::view::Snapshot;
@@ -16,6 +17,7 @@ use crate::gate::{Gate, SwappedChips, gated};
 use crate::log;
 use crate::peers::Cloud;
 use crate::station::{Station, assert_outcome, is_pass, outcome, workers};
+use crate::store_contract;
 
 /// Between prove and register: the identity is proven and claimed, and nothing was read again.
 fn proven(event: &RunEvent) -> bool {
@@ -238,6 +240,42 @@ async fn a_board_that_answers_once_passes_where_its_profile_says_that_it_does() 
     let (mut station, _) = behaves_from(&mut bench, about_to_pass, Behaviour::Silent).await;
     assert_outcome(&station.unit().await, "PASS");
     assert!(log::all(&station.stop().await, "identified-again").is_empty());
+}
+
+/// The board was asked for the last time, and its verdict is not written yet.
+fn asked_again(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::IdentifiedAgain { .. })
+}
+
+/// By a ruling, at another station: the log is slow, and the run looked at everything before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chip_that_a_ruling_took_from_its_unit_after_the_last_look_is_no_pass() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let (gate, mut store) = (Gate::new(asked_again), None);
+    let mut station = Station::start_with(&bench, |equipment| {
+        store = Some(equipment.log.store.clone());
+        equipment.log.store = gate.before(equipment.log.store.clone());
+    })
+    .await;
+    gate.reached_by(1).await;
+    let store = store.unwrap();
+    let claim = log::all(&station.log(), "claimed").remove(0);
+    let old: Identity = serde_json::from_value(claim["identity"].clone()).unwrap();
+    let repaired = store_contract::identity(9);
+    let unit: Unit = serde_json::from_value(claim["unit"].clone()).unwrap();
+    let run = store_contract::run_id();
+    let ruling = Ruling::Rebind { unit: unit.clone(), old: old.into(), new: repaired.clone(), run };
+    store.append(vec![store_contract::ruled(ruling)]).await.unwrap();
+    let moved = store.claim(Claim { unit, ..store_contract::claim("A", repaired) }).await.unwrap();
+    assert!(matches!(moved, ClaimAnswer::Bound(_)), "{moved:?}");
+    gate.open();
+    assert_outcome(&station.unit().await, "FAIL S-105");
+    let log = station.stop().await;
+    assert!(log::all(&log, "label-intended").is_empty());
+    let cloud = Cloud::shared().await.witness();
+    assert_eq!(cloud.certificates[&chip.fingerprint()].status, "INACTIVE");
 }
 
 /// The nearest legitimate case: the chip stays the one it was.

@@ -63,6 +63,9 @@ pub enum StoreError {
     /// A unit has one label.
     #[error("another run of the unit has its label, or owes it: run {run} cannot owe one")]
     LabelTaken { run: RunId },
+    /// What was claimed does not hold any more.
+    #[error("run {run} cannot pass: {why}")]
+    PassBarred { run: RunId, why: String },
     /// `whence`: which archive that is, and where it belongs.
     #[error("event {seq} is in an archive that is not at hand{whence}")]
     Archived { seq: u64, whence: String },
@@ -98,6 +101,7 @@ impl StoreError {
             StoreError::Overtaken { .. } => ReasonCode::RUN_OVERTAKEN,
             StoreError::Lost { .. } => ReasonCode::LOG_ROLLED_BACK,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
+            StoreError::PassBarred { .. } => ReasonCode::PASS_BARRED,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
                 ReasonCode::STORE_FAILED
             }
@@ -118,6 +122,7 @@ impl StoreError {
             | StoreError::Overtaken { .. }
             | StoreError::Lost { .. }
             | StoreError::LabelTaken { .. }
+            | StoreError::PassBarred { .. }
             // What it found damaged, others need not come upon.
             | StoreError::Corrupt(_) => true,
             StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => {

@@ -132,7 +132,25 @@ fn refuse_a_barred_pass(session: &mut dyn Session, event: &Event) -> Result<(), 
     let lock = session.row(sql::PASS_BARRED, values![run.as_uuid().as_bytes()], |row| {
         Ok(format!("event {} locks the unit ({})", row.count(1)?, row.str(0)?))
     })?;
-    lock.map_or(Ok(()), |lock| Err(StoreError::Illegal(format!("run {run} cannot pass: {lock}"))))
+    let why = match lock {
+        Some(lock) => Some(lock),
+        None => unbound(session, run)?,
+    };
+    why.map_or(Ok(()), |why| Err(StoreError::PassBarred { run, why }))
+}
+
+/// What the run's unit holds instead of the chip that the run proved; `None`: it holds that chip.
+pub fn unbound(session: &mut dyn Session, run: RunId) -> Result<Option<String>, StoreError> {
+    let key = run.as_uuid();
+    let unit = session.row(sql::PASS_UNBOUND, values![key.as_bytes()], |row| {
+        Ok((row.str(0)?.to_owned(), row.text(1)?.unwrap_or_default().to_owned()))
+    })?;
+    let Some((product, serial)) = unit else { return Ok(None) };
+    let held = session.row(sql::BINDING_OF_UNIT, values![&product, &serial], |row| {
+        Ok(format!("certificate {} (event {})", hex::encode(row.array::<32>(2)?), row.count(8)?))
+    })?;
+    let held = held.unwrap_or_else(|| "nothing".to_owned());
+    Ok(Some(format!("{product} {serial} is not bound to the chip that was proven, but to {held}")))
 }
 
 /// The stored head, which must follow from the stored edge and count the stored events.
