@@ -203,7 +203,7 @@ fn identified_again(run: &Run, answer: Result<Answer, Failure>, context: &Contex
         (Ok(again), first) => {
             let first = first.map(ToString::to_string).unwrap_or_default();
             let cause = format!("a board with serial number {again} answers, which was {first} when the run began");
-            fail(run, run.step(), changed(&cause), context)
+            fail(run, run.step(), changed(&cause).with("serial", &again), context)
         }
         (Err(failure), _) => fail(run, run.step(), failure, context),
     }

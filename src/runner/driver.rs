@@ -240,16 +240,17 @@ impl Driver {
             if comes_to_a_verdict(&self.run, &input) {
                 self.see_earlier_label().await?;
             }
-            if is_the_last_look(&self.run, &input)
-                && let Some(failure) = self.pending_interrupt()
-            {
-                // The last moment in which the board can still be said to be gone, or not to be alone.
-                input = self.interrupt(failure);
-            }
             input = self.shared.barred(&self.run, input).await?;
             let effects = self.decide(input, head)?;
             let mut answer = None;
             for effect in effects {
+                if passes(&effect)
+                    && let Some(failure) = self.pending_interrupt()
+                {
+                    // The last moment in which the board can still be said to be gone, or not to be alone.
+                    answer = Some(self.interrupt(failure));
+                    break;
+                }
                 answer = match effect {
                     Effect::Record(events) => match self.record(events).await {
                         Ok(()) => None,
@@ -352,8 +353,9 @@ impl Driver {
         let (work, orders) = self.split(&mut scans);
         let input = tokio::select! {
             biased;
-            failure = interruption(orders, scans.as_ref()) => Err(failure),
+            // First, so that what has answered is not lost for what is told at the same moment.
             input = work.perform(effect) => Ok(input),
+            failure = interruption(orders, scans.as_ref()) => Err(failure),
         };
         let input = match input {
             Ok(input) => input,
@@ -475,6 +477,11 @@ fn comes_to_a_verdict(run: &Run, input: &Input) -> bool {
     matches!(input, Input::Registered(..) | Input::LabelTaken) || is_the_last_look(run, input)
 }
 
+fn passes(effect: &Effect) -> bool {
+    let pass = |event: &RunEvent| matches!(event, RunEvent::Sealed { verdict: Verdict::Pass, .. });
+    matches!(effect, Effect::Record(events) if events.iter().any(pass))
+}
+
 /// Does nothing but the verdict come after this answer of a board, if it is the right one?
 fn is_the_last_look(run: &Run, input: &Input) -> bool {
     match (&run.stage, input) {
@@ -485,17 +492,19 @@ fn is_the_last_look(run: &Run, input: &Input) -> bool {
 }
 
 /// Could this answer be what a pulled cable looks like? Any failure could: to modules that list what
-/// they can reach, a chip that is gone has no objects, and a pulled board must not end as FAIL. Nor must
-/// one in whose place another stands already.
+/// they can reach, a chip that is gone has no objects, and a pulled board must not end as FAIL; and half a
+/// serial number could. Another chip or another board that answered is neither: it was seen, and is in the
+/// log before anyone asks what became of it.
 fn line_fault(run: &Run, input: &Input) -> bool {
     match input {
         Input::Identified(result) => result.is_err(),
         Input::IdentifiedAgain(Ok(again)) => {
-            run.unit.as_ref().map(|unit| unit.serial.as_str()) != again.get("serial").map(String::as_str)
+            let again = again.get("serial").map(String::as_str).unwrap_or_default();
+            run.unit
+                .as_ref()
+                .is_some_and(|unit| unit.serial.as_str() != again && unit.serial.as_str().starts_with(again))
         }
-        Input::IdentifiedAgain(Err(_)) => true,
-        Input::Read(Ok(again)) => run.reading.is_some() && !run.read_the_same(again),
-        Input::Read(Err(_)) => true,
+        Input::IdentifiedAgain(Err(_)) | Input::Read(Err(_)) => true,
         Input::Signed(result) => result.is_err(),
         _ => false,
     }
