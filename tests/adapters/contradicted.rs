@@ -144,7 +144,7 @@ async fn a_chip_that_was_claimed_over_a_contradicting_row_stays_burned_and_its_u
         events.push(claimed(run, "NEW", identity(1), Standing::New));
         let store = place.holding(&events).await;
         assert!(store.locks(&unit("NEW")).await.unwrap().iter().any(conflict));
-        let collisions = store.collisions(&unit("THIRD"), &identity(1)).await.unwrap();
+        let collisions = store.collisions(&unit("THIRD"), &identity(1), None).await.unwrap();
         let rules: Vec<_> = collisions.iter().map(|collision| collision.rule).collect();
         assert_eq!(rules, [CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid]);
         assert_eq!(place.verify().unwrap().place, "event 6");
@@ -159,7 +159,7 @@ async fn a_claim_that_completes_a_binding_with_another_chip_burns_both() {
             .map(|(chip, standing)| claimed(run_id(), "A1", identity(chip), standing));
         let store = place.holding(&events).await;
         for chip in [1, 2, 3] {
-            let collisions = store.collisions(&unit("A2"), &identity(chip)).await.unwrap();
+            let collisions = store.collisions(&unit("A2"), &identity(chip), None).await.unwrap();
             assert_eq!(collisions.len(), 3, "chip {chip}: {collisions:?}");
         }
         assert!(store.locks(&unit("A1")).await.unwrap().iter().any(conflict));
@@ -258,7 +258,7 @@ async fn assert_burned(store: &LogStore, events: &[Event]) {
             }
             _ => continue,
         };
-        assert!(!store.collisions(&unit("FRESH"), &named).await.unwrap().is_empty(), "{logged:?}");
+        assert!(!store.collisions(&unit("FRESH"), &named, None).await.unwrap().is_empty(), "{logged:?}");
     }
 }
 

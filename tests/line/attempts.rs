@@ -172,6 +172,7 @@ const ATTEMPTS: &[Attempt] = &[
             "rulings::a_repaired_unit_moves_to_its_new_chip_and_the_old_one_is_burned",
             "rulings::a_failed_unit_is_locked_until_two_persons_of_qa_release_it_to_one_run",
             "rulings::a_chip_that_became_anothers_meanwhile_is_not_rebound",
+            "rulings::a_chip_that_is_another_units_in_its_certificates_other_form_is_not_rebound",
         ],
         passes: &["rulings::a_repaired_unit_moves_to_its_new_chip_and_the_old_one_is_burned"],
     },

@@ -340,6 +340,31 @@ async fn a_chip_that_became_anothers_meanwhile_is_not_rebound() {
     line.refused(&["rebind", &a, "--run", run], "O-612", &format!("burned: bound to practice-board {b}")).await;
 }
 
+/// What an old history knows of the new chip is its certificate in the other form, which anyone can write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chip_that_is_another_units_in_its_certificates_other_form_is_not_rebound() {
+    let mut line = Line::new(Cloud::shared().await).await;
+    let [old, foreign] = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
+    assert_eq!(line.run("A", &old).await.0, "PASS");
+    let (outcome, refused, _) = line.run("A", &foreign).await;
+    assert_eq!(outcome, "FAIL S-108");
+    let other_form = lineseal::provisioning::checks::twin(&foreign.certificate).unwrap();
+    let history = format!("board_serial,fingerprint\n{},{other_form}\n", line.bench.serial("U9"));
+    let (file, pin) = (line.file("history.csv", &history), line.pin("Root"));
+    let import = ["audit", "import", &file, "--product", "practice-board", "--as", "Root", "--pin-file", &pin];
+    Program::on(&line.bench, import).run().await.expect(0);
+    let (a, u9) = (line.bench.serial("A"), line.bench.serial("U9"));
+    let run = refused["run"].as_str().unwrap();
+    line.refused(&["rebind", &a, "--run", run], "O-612", &format!("burned: bound to practice-board {u9}")).await;
+    // Whose it is comes before what the unit has of its own, and the cause names both.
+    let (outcome, told, _) = line.run("A", &foreign).await;
+    assert_eq!(outcome, "FAIL S-105");
+    let cause = told["cause"].as_str().unwrap();
+    assert!(cause.contains(&u9) && cause.contains(&old.fingerprint()), "{cause}");
+    // The unit and its own chip are what they were.
+    assert_eq!(line.run("A", &old).await.0, "PASS");
+}
+
 fn claimed(event: &RunEvent) -> bool {
     matches!(event, RunEvent::StepBegan { step: Step::Register })
 }
