@@ -183,7 +183,8 @@ pub trait AuditStore: Send + Sync {
     async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
     /// Binds, or says what it collides with (design of the substitution rules: fingerprint, SPKI and
-    /// UID are each unique for ever).
+    /// UID are each unique for ever). B-106 where a board of the same serial number is at another station now;
+    /// the same stands against writing a PASS.
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure>;
 
     async fn head(&self) -> Result<TreeHead, Failure>;

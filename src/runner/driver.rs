@@ -258,6 +258,10 @@ impl Driver {
                             answer = Some(Input::LabelTaken);
                             break;
                         }
+                        Err(failure) if failure.code == ReasonCode::BOARD_TWIN => {
+                            answer = Some(self.interrupt(failure));
+                            break;
+                        }
                         Err(failure) if failure.code == ReasonCode::PASS_BARRED => {
                             answer = Some(self.barred_at_last(failure).await?);
                             break;
@@ -416,7 +420,12 @@ impl Driver {
             identity,
             twin,
         };
-        match log.store.claim(claim).await? {
+        let answer = match log.store.claim(claim).await {
+            // At another station.
+            Err(failure) if failure.code == ReasonCode::BOARD_TWIN => return Ok(self.interrupt(failure)),
+            answer => answer?,
+        };
+        match answer {
             ClaimAnswer::Bound(bound) => {
                 self.run.apply(&bound.event).map_err(defect)?;
                 self.earlier_label = bound.label;

@@ -61,6 +61,8 @@ macro_rules! store_contract {
             a_claim_event_that_breaks_uniqueness_is_refused
             of_sixteen_claims_one_wins
             two_instances_racing_bind_once
+            boards_of_one_serial_at_two_stations_neither_claim_nor_pass
+            a_station_that_died_keeps_no_board_from_the_next_one
             runs_without_a_verdict_are_unfinished
             held_runs_stay_until_decided
             a_label_is_unsettled_until_its_fate_is_known

@@ -128,11 +128,11 @@ const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         what: "10. two stations, same identity, same moment",
-        codes: &["S-105", "S-106", "S-107", "S-108", "S-101"],
-        caught_in: &["adapters/store/claim.rs"],
+        codes: &["S-105", "S-106", "S-107", "B-106", "S-101"],
+        caught_in: &["adapters/store/claim.rs", "adapters/store/log.rs"],
         made_by: &[
             "plant::one_chip_at_two_stations_at_once_passes_at_one_and_fails_at_the_other",
-            "plant::one_serial_number_at_two_stations_at_once_passes_at_one_and_fails_at_the_other",
+            "plant::one_serial_number_at_two_stations_at_once_is_an_error_at_both_and_neither_claims",
             "pairs::one_key_under_two_certificates_at_two_stations_at_once_passes_at_one",
             "pairs::two_keys_of_one_chip_at_two_stations_at_once_pass_at_one",
             "pairs::a_copied_certificate_at_two_stations_at_once_passes_at_none_and_blocks_no_genuine_board",
@@ -206,6 +206,7 @@ const ATTEMPTS: &[Attempt] = &[
         codes: &["B-106"],
         caught_in: &["runner/presence.rs"],
         made_by: &[
+            "plant::one_serial_number_at_two_stations_at_once_is_an_error_at_both_and_neither_claims",
             "swaps::two_boards_with_one_serial_number_are_both_errors_and_neither_claims",
             "swaps::a_twin_right_before_the_verdict_stops_both",
             "pairs::of_two_boards_with_one_serial_number_the_one_with_a_known_chip_fails_alone_and_the_other_passes",

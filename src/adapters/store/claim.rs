@@ -23,6 +23,7 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
     if let Some(logged) = log::by_id(session, claim.id)? {
         return answered_before(session, claim, logged);
     }
+    log::refuse_a_twin(session, claim.run, claim.at)?;
     let (standing, ruling, replaces, entry) =
         match judge_claim(session, claim.run, &claim.unit, &claim.identity, claim.twin)? {
             Judgement::Free { standing, ruling, replaces, entry } => (standing, ruling, replaces, entry),

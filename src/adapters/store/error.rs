@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use postgres::error::SqlState;
 use rusqlite::{ErrorCode, ffi};
 
-use crate::domain::{Failure, ReasonCode, RunId};
+use crate::domain::{Failure, ReasonCode, RunId, Unit};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -63,6 +63,9 @@ pub enum StoreError {
     /// A unit has one label.
     #[error("another run of the unit has its label, or owes it: run {run} cannot owe one")]
     LabelTaken { run: RunId },
+    /// A board of the same serial number is at another station.
+    #[error("another board presents itself as {unit}: run {run} of station {station} has it, too")]
+    Twin { unit: Unit, run: RunId, station: String },
     /// What was claimed does not hold any more.
     #[error("run {run} cannot pass: {why}")]
     PassBarred { run: RunId, why: String },
@@ -102,6 +105,7 @@ impl StoreError {
             StoreError::Lost { .. } => ReasonCode::LOG_ROLLED_BACK,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
             StoreError::PassBarred { .. } => ReasonCode::PASS_BARRED,
+            StoreError::Twin { .. } => ReasonCode::BOARD_TWIN,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
                 ReasonCode::STORE_FAILED
             }
@@ -123,6 +127,7 @@ impl StoreError {
             | StoreError::Lost { .. }
             | StoreError::LabelTaken { .. }
             | StoreError::PassBarred { .. }
+            | StoreError::Twin { .. }
             // What it found damaged, others need not come upon.
             | StoreError::Corrupt(_) => true,
             StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => {
@@ -147,7 +152,11 @@ impl From<&StoreError> for Failure {
             cause = format!("{cause}: {inner}");
             source = inner.source();
         }
-        Failure::new(error.code(), cause)
+        let failure = Failure::new(error.code(), cause);
+        match error {
+            StoreError::Twin { unit, .. } => failure.with("serial", &unit.serial),
+            _ => failure,
+        }
     }
 }
 
