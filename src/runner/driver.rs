@@ -17,7 +17,9 @@ use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::profile::{IdentifySource, Profile};
 use crate::domain::{Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict};
-use crate::ports::{BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, Logged, Receipt, Token, Tokens};
+use crate::ports::{
+    BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, LockKind, Logged, Obstacle, Receipt, Token, Tokens,
+};
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide};
 
 /// What every run of a station shares.
@@ -56,6 +58,7 @@ impl Shared {
     async fn barred(&self, run: &Run, input: Input) -> Result<Input, Failure> {
         let asks = match &input {
             Input::Resume => true,
+            Input::PrintLabel => run.verdict() == Some(Verdict::Pass),
             Input::Registered(_, result) => result.is_ok(),
             _ => is_the_last_look(run, &input),
         };
@@ -63,7 +66,15 @@ impl Shared {
             return Ok(input);
         };
         let obstacle = self.log.store.obstacle(unit, identity, run.twin()).await?;
-        Ok(obstacle.map_or(input, Input::Barred))
+        Ok(match (input, obstacle) {
+            (input, None) => input,
+            // What stands against another PASS does not take back the one that was shown; a scrapping does.
+            (Input::PrintLabel, Some(Obstacle::Locked(lock))) if lock.kind == LockKind::Scrapped => {
+                Input::Unlabelled(lock)
+            }
+            (Input::PrintLabel, Some(_)) => Input::PrintLabel,
+            (_, Some(obstacle)) => Input::Barred(obstacle),
+        })
     }
 
     /// The log goes on from the mark and has what was just written, and the mark is at its head, on disk.
