@@ -106,6 +106,7 @@ const ATTEMPTS: &[Attempt] = &[
         made_by: &[
             "manifests::a_chip_that_the_vendor_never_shipped_fails_and_the_nearest_that_was_passes",
             "manifests::a_signed_list_is_taken_from_its_signer_and_from_nobody_else",
+            "manifests::where_there_are_people_only_a_supervisor_or_qa_takes_in_a_list_and_the_log_names_them",
         ],
         passes: &["manifests::a_chip_that_the_vendor_never_shipped_fails_and_the_nearest_that_was_passes"],
     },
@@ -120,6 +121,8 @@ const ATTEMPTS: &[Attempt] = &[
             "swaps::another_chip_behind_the_port_is_seen_when_it_is_read_again",
             "swaps::a_counterfeit_chip_behind_the_port_is_seen_when_it_is_challenged_again",
             "swaps::another_chip_after_it_is_registered_is_no_pass",
+            "swaps::another_chip_that_was_seen_is_in_the_log_however_soon_the_board_is_pulled",
+            "swaps::a_board_that_left_before_its_verdict_was_written_does_not_pass",
         ],
         passes: &[
             "swaps::the_same_chip_behind_the_port_passes",
@@ -204,7 +207,7 @@ const ATTEMPTS: &[Attempt] = &[
     Attempt {
         what: "two boards present with one serial number",
         codes: &["B-106"],
-        caught_in: &["runner/presence.rs"],
+        caught_in: &["runner/presence.rs", "adapters/store/log.rs"],
         made_by: &[
             "plant::one_serial_number_at_two_stations_at_once_is_an_error_at_both_and_neither_claims",
             "swaps::two_boards_with_one_serial_number_are_both_errors_and_neither_claims",
