@@ -480,6 +480,9 @@ pub const RULE_ON_UNITS: [Role; 2] = [Role::Qa, Role::Administrator];
 /// Who may rule on the log itself.
 pub const RULE_ON_THE_LOG: [Role; 2] = [Role::Supervisor, Role::Administrator];
 
+/// Who says which chips a vendor has shipped.
+pub const TAKE_IN_LISTS: [Role; 2] = [Role::Supervisor, Role::Qa];
+
 /// A text that a person typed: committed here, kept apart from the log with its salt, so that it can
 /// be forgotten without rewriting anything.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

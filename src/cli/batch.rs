@@ -7,13 +7,15 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::output::{self, data, say};
+use super::sign_in::Acting;
 use super::{Global, checkpoint, places};
-use crate::bootstrap;
+use crate::audit::event::TAKE_IN_LISTS;
+use crate::bootstrap::{self, Records};
 use crate::config::Config;
 use crate::domain::{BatchName, Failure, ReasonCode};
 use crate::ports::{Batch, BatchTally, ManifestTally};
 use crate::runner::manifest::{BadEntry, Checked, Source};
-use crate::runner::{self, Told};
+use crate::runner::{self, LogWriter, Told};
 use crate::texts::Language;
 
 #[derive(clap::Subcommand)]
@@ -30,9 +32,16 @@ pub enum Command {
         /// The vendor's list of the chips that were shipped for it, read as the profile's [manifest] says.
         #[arg(long, value_name = "FILE")]
         manifest: Option<PathBuf>,
+        #[command(flatten)]
+        acting: Acting,
     },
     /// Takes another list of the vendor's into a batch that is open.
-    Manifest { name: BatchName, file: PathBuf },
+    Manifest {
+        name: BatchName,
+        file: PathBuf,
+        #[command(flatten)]
+        acting: Acting,
+    },
     /// Closes the open batch.
     Close,
     /// All batches, newest first.
@@ -54,13 +63,10 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
 
 async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
+    let log = in_whose_name(global, &command, &records).await?;
     let (custody, manifests) = (records.custody, records.manifests);
-    let log = match global.operator.as_deref() {
-        Some(name) => records.log.named(name).await?,
-        None => records.log,
-    };
     match command {
-        Command::Open { name, profile, planned, manifest } => {
+        Command::Open { name, profile, planned, manifest, .. } => {
             let profile = match (profile, config.profiles.as_slice()) {
                 (Some(profile), _) => profile,
                 (None, [only]) => only.name.clone(),
@@ -89,7 +95,7 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
             say(&format!("batch {name} is open for {planned} units of {profile}"));
             checkpoint(&log, &custody, language).await;
         }
-        Command::Manifest { name, file } => {
+        Command::Manifest { name, file, .. } => {
             let (source, mut words) = (source(&file)?, Words::new(global.json));
             let checked = runner::add_manifest(&log, &*manifests, config, &name, &source, words.told()).await?;
             taken(&checked, global.json);
@@ -123,6 +129,22 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
         }
     }
     Ok(())
+}
+
+/// A list says which chips the vendor shipped: whoever takes one in answers for it, once there are people.
+async fn in_whose_name(global: &Global, command: &Command, records: &Records) -> Result<LogWriter, Failure> {
+    let takes_in = match command {
+        Command::Open { manifest: Some(_), acting, .. } | Command::Manifest { acting, .. } => Some(acting),
+        _ => None,
+    };
+    match (takes_in, global.operator.as_deref()) {
+        (Some(acting), _) if !records.people.operators().await?.is_empty() => {
+            let person = acting.sign_in(global, records, &TAKE_IN_LISTS).await?;
+            Ok(records.log.by(&person))
+        }
+        (_, Some(name)) => records.log.clone().named(name).await,
+        (_, None) => Ok(records.log.clone()),
+    }
 }
 
 /// The file, from its beginning each time.

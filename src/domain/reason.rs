@@ -143,6 +143,8 @@ reasons! {
     RUN_OVERTAKEN = "L-531" => Error;
     /// Another run of the unit has its label, or owes it.
     LABEL_TAKEN = "L-532" => Error;
+    /// The unit was locked, or bound to another chip, before the verdict was written.
+    PASS_BARRED = "L-533" => Error;
     /// The station ended, or was killed, in the middle of the run.
     STATION_STOPPED = "L-511" => Aborted;
 

@@ -186,8 +186,14 @@ pub trait History: Send + Sync {
     /// The identity that the unit is bound to.
     async fn binding(&self, unit: &Unit) -> Result<Option<KnownIdentity>, Failure>;
 
-    /// What a claim of `identity` for the unit would collide with, were it made now.
-    async fn collisions(&self, unit: &Unit, identity: &Identity) -> Result<Vec<Collision>, Failure>;
+    /// What a claim of `identity` for the unit would collide with, were it made now. `twin` as in
+    /// [`Claim`](crate::ports::Claim).
+    async fn collisions(
+        &self,
+        unit: &Unit,
+        identity: &Identity,
+        twin: Option<Fingerprint>,
+    ) -> Result<Vec<Collision>, Failure>;
 
     /// Who operated runs of the unit.
     async fn operators_of(&self, unit: &Unit) -> Result<Vec<uuid::Uuid>, Failure>;

@@ -178,11 +178,13 @@ pub trait AuditStore: Send + Sync {
 
     /// The same for a run that goes on, by a writer that knows it up to event `known`. L-531 where the
     /// run has moved on since, L-521 where the log has it no further than before that event, L-532 where a
-    /// label would be owed that another run of the unit has; nothing is written then. Events that the log holds already are read back whatever came after them.
+    /// label would be owed that another run of the unit has, L-533 where a PASS would be of a unit that is locked
+    /// or bound to another chip; nothing is written then. Events that the log holds already are read back whatever came after them.
     async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
     /// Binds, or says what it collides with (design of the substitution rules: fingerprint, SPKI and
-    /// UID are each unique for ever).
+    /// UID are each unique for ever). B-106 where a board of the same serial number is at another station now;
+    /// the same stands against writing a PASS.
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure>;
 
     async fn head(&self) -> Result<TreeHead, Failure>;

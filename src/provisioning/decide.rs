@@ -44,6 +44,8 @@ pub enum Input {
     Resume,
     /// The label may be printed now.
     PrintLabel,
+    /// It may not, and never will: the unit was scrapped.
+    Unlabelled(Lock),
     Printed(Result<(), Failure>),
 }
 
@@ -154,7 +156,10 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             effects
         }
         (
-            Stage::Registering | Stage::Challenged { purpose: Purpose::AfterConnect, .. } | Stage::Confirmed,
+            Stage::Registering
+            | Stage::Challenged { purpose: Purpose::AfterConnect, .. }
+            | Stage::Confirmed
+            | Stage::IdentifiedAgain,
             Input::Barred(why),
         ) => {
             // The target that was asked last has answered, and its answer is not recorded yet.
@@ -163,6 +168,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         }
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
         (Stage::Sealed, Input::PrintLabel) => print(run, context),
+        (Stage::Sealed, Input::Unlabelled(lock)) => unlabelled(run, &lock),
         (Stage::Sealed, Input::Printed(result)) if matches!(run.label, Label::Intended(_)) => printed(run, result),
         _ => return Err(unexpected),
     };
@@ -200,7 +206,7 @@ fn identified_again(run: &Run, answer: Result<Answer, Failure>, context: &Contex
         (Ok(again), first) => {
             let first = first.map(ToString::to_string).unwrap_or_default();
             let cause = format!("a board with serial number {again} answers, which was {first} when the run began");
-            fail(run, run.step(), changed(&cause), context)
+            fail(run, run.step(), changed(&cause).with("serial", &again), context)
         }
         (Err(failure), _) => fail(run, run.step(), failure, context),
     }
@@ -582,6 +588,15 @@ fn print(run: &Run, context: &Context) -> Vec<Effect> {
             Effect::Finish,
         ],
     }
+}
+
+/// What says PASS does not go on a unit that nobody is to take.
+fn unlabelled(run: &Run, lock: &Lock) -> Vec<Effect> {
+    let (Label::Owed(kind) | Label::Ended(kind, LabelStatus::Pending, _)) = &run.label else {
+        return vec![Effect::Finish];
+    };
+    let failure = Some(locked(run.unit.as_ref(), lock));
+    vec![Effect::Record(vec![RunEvent::LabelEnded { kind: *kind, status: LabelStatus::None, failure }]), Effect::Finish]
 }
 
 fn printed(run: &Run, result: Result<(), Failure>) -> Vec<Effect> {

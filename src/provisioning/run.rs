@@ -394,6 +394,8 @@ impl Run {
             (S::Sealed, E::Resumed {}) if self.verdict() == Some(Verdict::Held) => S::Resumed,
             (S::Sealed, E::LabelIntended { kind }) if self.may_print(*kind) => S::Sealed,
             (S::Sealed, E::LabelEnded { kind, .. }) if self.label == Label::Intended(*kind) => S::Sealed,
+            // It was never sent, and never will be.
+            (S::Sealed, E::LabelEnded { kind, status: LabelStatus::None, .. }) if self.may_print(*kind) => S::Sealed,
             (S::Sealed, E::LabelSettled { kind, .. })
                 if matches!(&self.label,
                     Label::Intended(k) | Label::Ended(k, LabelStatus::Failed, _) if k == kind) =>

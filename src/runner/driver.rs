@@ -17,7 +17,9 @@ use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::profile::{IdentifySource, Profile};
 use crate::domain::{Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict};
-use crate::ports::{BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, Logged, Receipt, Token, Tokens};
+use crate::ports::{
+    BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, LockKind, Logged, Obstacle, Receipt, Token, Tokens,
+};
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide};
 
 /// What every run of a station shares.
@@ -56,6 +58,7 @@ impl Shared {
     async fn barred(&self, run: &Run, input: Input) -> Result<Input, Failure> {
         let asks = match &input {
             Input::Resume => true,
+            Input::PrintLabel => run.verdict() == Some(Verdict::Pass),
             Input::Registered(_, result) => result.is_ok(),
             _ => is_the_last_look(run, &input),
         };
@@ -63,7 +66,15 @@ impl Shared {
             return Ok(input);
         };
         let obstacle = self.log.store.obstacle(unit, identity, run.twin()).await?;
-        Ok(obstacle.map_or(input, Input::Barred))
+        Ok(match (input, obstacle) {
+            (input, None) => input,
+            // What stands against another PASS does not take back the one that was shown; a scrapping does.
+            (Input::PrintLabel, Some(Obstacle::Locked(lock))) if lock.kind == LockKind::Scrapped => {
+                Input::Unlabelled(lock)
+            }
+            (Input::PrintLabel, Some(_)) => Input::PrintLabel,
+            (_, Some(obstacle)) => Input::Barred(obstacle),
+        })
     }
 
     /// The log goes on from the mark and has what was just written, and the mark is at its head, on disk.
@@ -240,21 +251,30 @@ impl Driver {
             if comes_to_a_verdict(&self.run, &input) {
                 self.see_earlier_label().await?;
             }
-            if is_the_last_look(&self.run, &input)
-                && let Some(failure) = self.pending_interrupt()
-            {
-                // The last moment in which the board can still be said to be gone, or not to be alone.
-                input = self.interrupt(failure);
-            }
             input = self.shared.barred(&self.run, input).await?;
             let effects = self.decide(input, head)?;
             let mut answer = None;
             for effect in effects {
+                if passes(&effect)
+                    && let Some(failure) = self.pending_interrupt()
+                {
+                    // The last moment in which the board can still be said to be gone, or not to be alone.
+                    answer = Some(self.interrupt(failure));
+                    break;
+                }
                 answer = match effect {
                     Effect::Record(events) => match self.record(events).await {
                         Ok(()) => None,
                         Err(failure) if failure.code == ReasonCode::LABEL_TAKEN => {
                             answer = Some(Input::LabelTaken);
+                            break;
+                        }
+                        Err(failure) if failure.code == ReasonCode::BOARD_TWIN => {
+                            answer = Some(self.interrupt(failure));
+                            break;
+                        }
+                        Err(failure) if failure.code == ReasonCode::PASS_BARRED => {
+                            answer = Some(self.barred_at_last(failure).await?);
                             break;
                         }
                         Err(failure) => return Err(failure),
@@ -275,6 +295,13 @@ impl Driver {
             self.earlier_label = self.shared.log.store.unit_label(unit, self.run.id).await?;
         }
         Ok(())
+    }
+
+    /// The store has refused the verdict: what it was refused for, by now.
+    async fn barred_at_last(&mut self, failure: Failure) -> Result<Input, Failure> {
+        let (Some(unit), Some((identity, _))) = (&self.run.unit, &self.run.claim) else { return Err(failure) };
+        let obstacle = self.shared.log.store.obstacle(unit, identity, self.run.twin()).await?;
+        Ok(obstacle.map_or(Input::Interrupted(failure), Input::Barred))
     }
 
     fn decide(&self, input: Input, head: TreeHead) -> Result<Vec<Effect>, Failure> {
@@ -341,8 +368,9 @@ impl Driver {
         let (work, orders) = self.split(&mut scans);
         let input = tokio::select! {
             biased;
-            failure = interruption(orders, scans.as_ref()) => Err(failure),
+            // First, so that what has answered is not lost for what is told at the same moment.
             input = work.perform(effect) => Ok(input),
+            failure = interruption(orders, scans.as_ref()) => Err(failure),
         };
         let input = match input {
             Ok(input) => input,
@@ -403,7 +431,12 @@ impl Driver {
             identity,
             twin,
         };
-        match log.store.claim(claim).await? {
+        let answer = match log.store.claim(claim).await {
+            // At another station.
+            Err(failure) if failure.code == ReasonCode::BOARD_TWIN => return Ok(self.interrupt(failure)),
+            answer => answer?,
+        };
+        match answer {
             ClaimAnswer::Bound(bound) => {
                 self.run.apply(&bound.event).map_err(defect)?;
                 self.earlier_label = bound.label;
@@ -464,6 +497,11 @@ fn comes_to_a_verdict(run: &Run, input: &Input) -> bool {
     matches!(input, Input::Registered(..) | Input::LabelTaken) || is_the_last_look(run, input)
 }
 
+fn passes(effect: &Effect) -> bool {
+    let pass = |event: &RunEvent| matches!(event, RunEvent::Sealed { verdict: Verdict::Pass, .. });
+    matches!(effect, Effect::Record(events) if events.iter().any(pass))
+}
+
 /// Does nothing but the verdict come after this answer of a board, if it is the right one?
 fn is_the_last_look(run: &Run, input: &Input) -> bool {
     match (&run.stage, input) {
@@ -474,17 +512,19 @@ fn is_the_last_look(run: &Run, input: &Input) -> bool {
 }
 
 /// Could this answer be what a pulled cable looks like? Any failure could: to modules that list what
-/// they can reach, a chip that is gone has no objects, and a pulled board must not end as FAIL. Nor must
-/// one in whose place another stands already.
+/// they can reach, a chip that is gone has no objects, and a pulled board must not end as FAIL; and half a
+/// serial number could. Another chip or another board that answered is neither: it was seen, and is in the
+/// log before anyone asks what became of it.
 fn line_fault(run: &Run, input: &Input) -> bool {
     match input {
         Input::Identified(result) => result.is_err(),
         Input::IdentifiedAgain(Ok(again)) => {
-            run.unit.as_ref().map(|unit| unit.serial.as_str()) != again.get("serial").map(String::as_str)
+            let again = again.get("serial").map(String::as_str).unwrap_or_default();
+            run.unit
+                .as_ref()
+                .is_some_and(|unit| unit.serial.as_str() != again && unit.serial.as_str().starts_with(again))
         }
-        Input::IdentifiedAgain(Err(_)) => true,
-        Input::Read(Ok(again)) => run.reading.is_some() && !run.read_the_same(again),
-        Input::Read(Err(_)) => true,
+        Input::IdentifiedAgain(Err(_)) | Input::Read(Err(_)) => true,
         Input::Signed(result) => result.is_err(),
         _ => false,
     }

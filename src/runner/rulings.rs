@@ -11,7 +11,8 @@ use super::{Custody, LogWriter, rollback};
 use crate::audit::LineEvent;
 use crate::audit::event::{Evidence, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruling};
 use crate::domain::{
-    Failure, Identity, KnownIdentity, OperatorRef, Persons, ReasonCode, Role, RulingReason, RunId, Unit, Verdict,
+    Failure, Fingerprint, Identity, KnownIdentity, OperatorRef, Persons, ReasonCode, Role, RulingReason, RunId, Unit,
+    Verdict,
 };
 use crate::ports::{CollisionRule, History, Lock, LockKind, People};
 use crate::provisioning::Run;
@@ -73,8 +74,8 @@ impl Rulings<'_> {
     pub async fn rebind(self, unit: &Unit, run: RunId) -> Result<Ruled, Failure> {
         let signatories = self.signatories(unit).await?;
         self.unscrapped(unit).await?;
-        let new = self.proven(unit, run).await?;
-        let old = self.freed(unit, &new).await?;
+        let (new, twin) = self.proven(unit, run).await?;
+        let old = self.freed(unit, &new, twin).await?;
         self.rule(signatories, Ruling::Rebind { unit: unit.clone(), old, new, run }).await
     }
 
@@ -127,8 +128,9 @@ impl Rulings<'_> {
         }
     }
 
-    /// What the run proved, where it failed for nothing but the unit's being bound to something else.
-    async fn proven(&self, unit: &Unit, run: RunId) -> Result<Identity, Failure> {
+    /// What the run proved, where it failed for nothing but the unit's being bound to something else; and
+    /// its certificate's other form.
+    async fn proven(&self, unit: &Unit, run: RunId) -> Result<(Identity, Option<Fingerprint>), Failure> {
         let logged = self.log.store.run(run).await?;
         let logged = logged.ok_or_else(|| refused(unit, format!("the log knows no run {run}")))?;
         let folded = Run::fold(&logged.events)
@@ -147,13 +149,14 @@ impl Rulings<'_> {
             let cause = format!("run {run} {ended}; a rebind takes one that ended FAIL {}", ReasonCode::UNIT_BOUND);
             return Err(refused(unit, cause));
         }
-        folded.proven_identity().ok_or_else(|| refused(unit, format!("run {run} proved nothing")))
+        let identity = folded.proven_identity().ok_or_else(|| refused(unit, format!("run {run} proved nothing")))?;
+        Ok((identity, folded.twin()))
     }
 
     /// What the unit is bound to, and `new` would take the place of. `new` has to be nobody's, and never
     /// have been anybody's: this unit's own past is burned, too.
-    async fn freed(&self, unit: &Unit, new: &Identity) -> Result<KnownIdentity, Failure> {
-        let collisions = self.history.collisions(unit, new).await?;
+    async fn freed(&self, unit: &Unit, new: &Identity, twin: Option<Fingerprint>) -> Result<KnownIdentity, Failure> {
+        let collisions = self.history.collisions(unit, new, twin).await?;
         if let Some(burned) = collisions.iter().find(|collision| collision.rule != CollisionRule::Unit) {
             let what = match burned.rule {
                 CollisionRule::Certificate => "certificate",

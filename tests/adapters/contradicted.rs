@@ -109,6 +109,26 @@ async fn a_chip_that_two_units_claimed_stays_burned_and_both_are_locked() {
     }
 }
 
+/// An earlier program asked whether the unit still held the chip before the verdict, and not in writing it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pass_of_a_unit_that_does_not_hold_the_chip_is_named() {
+    for place in Place::both() {
+        let mut events = Vec::new();
+        for (serial, holds) in [("A1", true), ("A2", false)] {
+            let run = run_id();
+            events.extend(proven(run, serial, if holds { 1 } else { 2 }));
+            if holds {
+                events.push(claimed(run, serial, identity(1), Standing::New));
+            }
+            events.push(sealed(run, Verdict::Pass, None));
+        }
+        place.holding(&events).await;
+        let named = place.verify().unwrap();
+        assert_eq!((named.promise, named.place.as_str()), (Promise::Claims, "event 10"), "{named}");
+        assert!(named.found.contains("gateway A2 is not bound"), "{named}");
+    }
+}
+
 /// A row that contradicted something named a chip, and a unit claimed it later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chip_that_was_claimed_over_a_contradicting_row_stays_burned_and_its_unit_is_locked() {
@@ -124,7 +144,7 @@ async fn a_chip_that_was_claimed_over_a_contradicting_row_stays_burned_and_its_u
         events.push(claimed(run, "NEW", identity(1), Standing::New));
         let store = place.holding(&events).await;
         assert!(store.locks(&unit("NEW")).await.unwrap().iter().any(conflict));
-        let collisions = store.collisions(&unit("THIRD"), &identity(1)).await.unwrap();
+        let collisions = store.collisions(&unit("THIRD"), &identity(1), None).await.unwrap();
         let rules: Vec<_> = collisions.iter().map(|collision| collision.rule).collect();
         assert_eq!(rules, [CollisionRule::Certificate, CollisionRule::Key, CollisionRule::Uid]);
         assert_eq!(place.verify().unwrap().place, "event 6");
@@ -139,7 +159,7 @@ async fn a_claim_that_completes_a_binding_with_another_chip_burns_both() {
             .map(|(chip, standing)| claimed(run_id(), "A1", identity(chip), standing));
         let store = place.holding(&events).await;
         for chip in [1, 2, 3] {
-            let collisions = store.collisions(&unit("A2"), &identity(chip)).await.unwrap();
+            let collisions = store.collisions(&unit("A2"), &identity(chip), None).await.unwrap();
             assert_eq!(collisions.len(), 3, "chip {chip}: {collisions:?}");
         }
         assert!(store.locks(&unit("A1")).await.unwrap().iter().any(conflict));
@@ -238,7 +258,7 @@ async fn assert_burned(store: &LogStore, events: &[Event]) {
             }
             _ => continue,
         };
-        assert!(!store.collisions(&unit("FRESH"), &named).await.unwrap().is_empty(), "{logged:?}");
+        assert!(!store.collisions(&unit("FRESH"), &named, None).await.unwrap().is_empty(), "{logged:?}");
     }
 }
 

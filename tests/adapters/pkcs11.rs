@@ -388,28 +388,30 @@ async fn a_module_without_the_digesting_mechanism_gets_the_digest_info() {
 }
 
 #[test]
-fn a_module_never_sees_the_cloud_credentials() {
-    const NAME: &str = "pkcs11::a_module_never_sees_the_cloud_credentials";
-    const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+fn a_module_never_sees_the_stations_credentials() {
+    const NAME: &str = "pkcs11::a_module_never_sees_the_stations_credentials";
+    // In the order in which the shim looks for them.
+    const SECRETS: [&str; 6] =
+        ["AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "PGPASSFILE", "DATABASE_URL", "LINESEAL_PIN", "DB_PASSWORD"];
     if std::env::var("LINESEAL_TEST_INNER").is_err() {
         // The variable must stand in this process's own environment: once more, in a child.
         let mut again = Command::new(std::env::current_exe().unwrap());
-        again.args(["--exact", NAME]).env("LINESEAL_TEST_INNER", "1").env(SECRET, "secret");
+        again.args(["--exact", NAME]).env("LINESEAL_TEST_INNER", "1").envs(SECRETS.map(|name| (name, "secret")));
         let output = again.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
         assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
         return;
     }
-    assert!(std::env::var(SECRET).is_ok());
+    assert!(SECRETS.iter().all(|name| std::env::var(name).is_ok()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bench = Bench::new(KeyKind::EcP256);
     let mut shim = bench.shim("");
     runtime.block_on(async { open(&shim.access).await.map(drop) }).unwrap();
-    assert!(shim.calls("cloud credentials seen").is_empty());
+    assert!(shim.calls("secrets seen").is_empty());
     // Unless the profile itself says so.
-    shim.access.environment.insert(SECRET.into(), "the profile's".into());
+    shim.access.environment.insert("PGPASSWORD".into(), "the profile's".into());
     runtime.block_on(async { open(&shim.access).await.map(drop) }).unwrap();
-    assert_eq!(shim.calls("cloud credentials seen"), [1]);
+    assert_eq!(shim.calls("secrets seen"), [1]);
 }
 
 #[tokio::test]

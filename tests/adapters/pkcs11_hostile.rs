@@ -204,6 +204,45 @@ async fn no_signal_handler_or_thread_keeps_a_worker_alive() {
     .await;
 }
 
+/// It can find its guardian by number, and what it started goes on without one: with the board's port, say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_module_started_does_not_outlive_a_guardian_that_it_killed_or_stopped() {
+    let ends = ["children-kill-guardian", "children-kill-group", "children-stop-guardian"];
+    let plans = ends.iter().flat_map(|does| ["C_Initialize", "C_Sign"].map(|at| format!("{at} 1 {does}")));
+    each(plans.collect(), |plan, outcome| {
+        let failure = outcome.unwrap_err();
+        assert!([ReasonCode::TOKEN_CRASHED, ReasonCode::TOKEN_SILENT].contains(&failure.code), "{plan}: {failure}");
+    })
+    .await;
+}
+
+/// Nobody waits for this one's end: its board was pulled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_where_the_run_was_given_up() {
+    let hostile = Hostile::new("C_Sign 1 children-kill-guardian");
+    let mut token = bench::tokens().open(&hostile.access).await.unwrap();
+    token.read().await.unwrap();
+    let _ = tokio::time::timeout(Duration::from_millis(500), token.sign(b"first", SCHEME)).await;
+    drop(token);
+    hostile::nobody_left(hostile.bench.dir.path(), "a run that was given up").await;
+}
+
+/// Shared memory is no data of a process, and each of several processes has a bound of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_kind_of_memory_is_taken_without_bound() {
+    let plans = ["shared-memory", "children-memory"].map(|does| format!("C_OpenSession 1 {does}"));
+    each(plans.to_vec(), code_is(ReasonCode::TOKEN_CRASHED)).await;
+    // And should it run short, the kernel takes a worker first.
+    let hostile = Hostile::new("C_Sign 1 stall");
+    let mut token = bench::tokens().open(&hostile.access).await.unwrap();
+    token.read().await.unwrap();
+    for pid in hostile::processes(hostile.bench.dir.path()) {
+        let score = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        assert_eq!(score.trim(), "1000", "process {pid}");
+    }
+    token.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_length_count_or_text_gets_past_the_worker() {
     let plans = [

@@ -52,7 +52,8 @@ static ul open_session(ul slot, ul flags, void *a, void *b, ul *session) {
         if (child == 0) stop_here();
         note("child", child);
     }
-    if (getenv("AWS_SECRET_ACCESS_KEY")) note("cloud credentials seen", 1);
+    const char *secrets[] = { "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "PGPASSFILE", "DATABASE_URL", "LINESEAL_PIN", "DB_PASSWORD" };
+    for (int i = 0; i < 6; i++) if (getenv(secrets[i])) note("secrets seen", i);
     if (has("hang-open")) stop_here();
     if (has("crash-open")) abort();
     if (has("exit-open")) _exit(7);

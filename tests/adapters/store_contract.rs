@@ -61,6 +61,8 @@ macro_rules! store_contract {
             a_claim_event_that_breaks_uniqueness_is_refused
             of_sixteen_claims_one_wins
             two_instances_racing_bind_once
+            boards_of_one_serial_at_two_stations_neither_claim_nor_pass
+            a_station_that_died_keeps_no_board_from_the_next_one
             runs_without_a_verdict_are_unfinished
             held_runs_stay_until_decided
             a_label_is_unsettled_until_its_fate_is_known
@@ -79,6 +81,7 @@ macro_rules! store_contract {
             a_scrapped_unit_stays_scrapped_whatever_is_ruled
             a_rebind_moves_the_binding_once_and_burns_the_old_chip
             a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile
+            a_run_whose_chip_a_ruling_took_does_not_pass_any_more
             a_unit_that_is_rebound_twice_names_both_its_pasts
             a_binding_and_what_stands_against_another_are_told
             an_imported_history_protects_and_is_completed_by_a_claim
@@ -439,7 +442,7 @@ pub async fn any_mixture_of_identities_binds_only_where_it_is_new_or_the_units_o
         };
         for serial in ["OWN", "REPAIRED", "NEW", "SCRAPPED"] {
             let mixture = format!("certificate {certificate}, key {key}, UID {uid} on {serial}");
-            let told = rules(&store.collisions(&unit(serial), &mixed).await.unwrap());
+            let told = rules(&store.collisions(&unit(serial), &mixed, None).await.unwrap());
             let may = match serial {
                 "OWN" => (certificate, key, uid) == (OWN, OWN, OWN),
                 "REPAIRED" => false,
@@ -567,6 +570,57 @@ pub async fn two_instances_racing_bind_once(peer: &dyn Peer) {
         assert_eq!(won, 1, "round {round}");
     }
     assert_eq!(stores[0].head().await.unwrap().size, 10);
+}
+
+/// A run at another station, which is `minutes` behind.
+fn elsewhere(run: RunId, serial: &str, chip: u32, minutes: i64) -> Vec<Event> {
+    let there = |event: Event| Event {
+        station: "L1-ST2".parse().unwrap(),
+        at: event.at - jiff::SignedDuration::from_mins(minutes),
+        ..event
+    };
+    proven(run, serial, chip).into_iter().map(there).collect()
+}
+
+/// Nobody can say which of them is the unit; the first to ask is no better than the other.
+pub async fn boards_of_one_serial_at_two_stations_neither_claim_nor_pass(peer: &dyn Peer) {
+    let (here, there) = (peer.open().await, peer.open().await);
+    let (one, two) = (claim("A1", identity(1)), claim("A1", identity(2)));
+    here.append(proven(one.run, "A1", 1)).await.unwrap();
+    there.append(elsewhere(two.run, "A1", 2, 0)).await.unwrap();
+    for (store, claim) in [(&here, &one), (&there, &two)] {
+        let twin = store.claim(claim.clone()).await.unwrap_err();
+        assert_eq!(twin.code, ReasonCode::BOARD_TWIN, "{twin}");
+        store.append(vec![sealed(claim.run, Verdict::Error, None)]).await.unwrap();
+    }
+    // Alone, the same board claims; and a twin that comes before its verdict keeps it from passing, until it
+    // is gone.
+    let alone = claim("A1", identity(1));
+    here.append(proven(alone.run, "A1", 1)).await.unwrap();
+    bound(here.claim(alone.clone()).await);
+    let late = run_id();
+    there.append(elsewhere(late, "A1", 2, 0)).await.unwrap();
+    let head = here.head().await.unwrap();
+    let pass = || vec![sealed(alone.run, Verdict::Pass, None)];
+    assert_eq!(here.append(pass()).await.unwrap_err().code, ReasonCode::BOARD_TWIN);
+    assert_eq!(here.head().await.unwrap(), head);
+    there.append(vec![sealed(late, Verdict::Aborted, None)]).await.unwrap();
+    here.append(pass()).await.unwrap();
+    // Another serial number is no twin.
+    let other = claim("A2", identity(3));
+    there.append(elsewhere(run_id(), "A1", 2, 0)).await.unwrap();
+    here.append(proven(other.run, "A2", 3)).await.unwrap();
+    bound(here.claim(other).await);
+}
+
+/// Its run stays open until somebody starts it again; the board was carried on.
+pub async fn a_station_that_died_keeps_no_board_from_the_next_one(peer: &dyn Peer) {
+    let store = peer.open().await;
+    store.append(elsewhere(run_id(), "A1", 1, 6)).await.unwrap();
+    let here = claim("A1", identity(1));
+    store.append(proven(here.run, "A1", 1)).await.unwrap();
+    bound(store.claim(here.clone()).await);
+    store.append(vec![sealed(here.run, Verdict::Pass, None)]).await.unwrap();
 }
 
 pub async fn runs_without_a_verdict_are_unfinished(peer: &dyn Peer) {
@@ -1018,7 +1072,8 @@ pub async fn a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile(pe
     assert!(matches!(obstacle, Some(Obstacle::Locked(Lock { kind: LockKind::Scrapped, .. }))), "{obstacle:?}");
     // Whoever did not ask is refused where it counts.
     let head = store.head().await.unwrap();
-    store.append(vec![sealed(held.run, Verdict::Pass, None)]).await.unwrap_err();
+    let barred = store.append(vec![sealed(held.run, Verdict::Pass, None)]).await.unwrap_err();
+    assert_eq!(barred.code, ReasonCode::PASS_BARRED, "{barred}");
     assert_eq!(store.head().await.unwrap(), head);
     // Another chip is the unit's by now: the one that was claimed then is burned.
     let other = attempt(&*store, "B1", 5, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
@@ -1058,6 +1113,30 @@ pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn P
     }
 }
 
+/// Asked by nobody: the rebind, and the claim of the new chip, came between a run's last look and its verdict.
+pub async fn a_run_whose_chip_a_ruling_took_does_not_pass_any_more(peer: &dyn Peer) {
+    let (here, there) = (begun(peer).await, peer.open().await);
+    let claimed = async |serial: &str, chip: u32| {
+        let claim = claim(serial, identity(chip));
+        here.append(proven(claim.run, serial, chip)).await.unwrap();
+        bound(here.claim(claim.clone()).await);
+        claim
+    };
+    let old = claimed("A1", 1).await;
+    let refused = attempt(&*there, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let rebind = Ruling::Rebind { unit: unit("A1"), old: identity(1).into(), new: identity(2), run: refused.run };
+    there.append(vec![ruled(rebind)]).await.unwrap();
+    attempt(&*there, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let head = here.head().await.unwrap();
+    let barred = here.append(vec![sealed(old.run, Verdict::Pass, None)]).await.unwrap_err();
+    assert_eq!(barred.code, ReasonCode::PASS_BARRED, "{barred}");
+    assert!(barred.cause.contains(&identity(2).fingerprint.to_string()), "{barred}");
+    assert_eq!(here.head().await.unwrap(), head);
+    // The nearest: its unit holds what it held.
+    let other = claimed("A2", 3).await;
+    here.append(vec![sealed(other.run, Verdict::Pass, None)]).await.unwrap();
+}
+
 pub async fn a_unit_that_is_rebound_twice_names_both_its_pasts(peer: &dyn Peer) {
     let store = peer.open().await;
     bound(store.claim(claim("A1", identity(1))).await);
@@ -1084,7 +1163,8 @@ pub async fn a_unit_that_is_rebound_twice_names_both_its_pasts(peer: &dyn Peer) 
 /// What a ruling on a repair is checked against.
 pub async fn a_binding_and_what_stands_against_another_are_told(peer: &dyn Peer) {
     let store = peer.open().await;
-    let told = async |serial: &str, chip: u32| rules(&store.collisions(&unit(serial), &identity(chip)).await.unwrap());
+    let told =
+        async |serial: &str, chip: u32| rules(&store.collisions(&unit(serial), &identity(chip), None).await.unwrap());
     assert_eq!(store.binding(&unit("A1")).await.unwrap(), None);
     assert_eq!(told("A1", 1).await, []);
     bound(store.claim(claim("A1", identity(1))).await);
@@ -1115,6 +1195,12 @@ pub async fn an_imported_history_protects_and_is_completed_by_a_claim(peer: &dyn
     let other_form = |serial: &str| Claim { twin: Some(identity(2).fingerprint), ..claim(serial, identity(9)) };
     assert_eq!(rules(&collides(store.claim(other_form("B1")).await)), [CollisionRule::Certificate]);
     assert_eq!(rules(&collides(store.claim(other_form("A2")).await)), [CollisionRule::Unit]);
+    // Also where the unit has a chip of its own, so that no ruling moves it to another unit's.
+    bound(store.claim(claim("B9", identity(8))).await);
+    let both = [CollisionRule::Certificate, CollisionRule::Unit];
+    assert_eq!(rules(&collides(store.claim(other_form("B9")).await)), both);
+    let twin = Some(identity(2).fingerprint);
+    assert_eq!(rules(&store.collisions(&unit("B9"), &identity(9), twin).await.unwrap()), both);
     // The very board is known, and from then on by key and UID, too.
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Completed);
     assert_eq!(bound(store.claim(claim("A1", identity(1))).await).1, Standing::Known);
@@ -1192,12 +1278,12 @@ pub async fn what_a_contradicting_row_names_is_burned_for_every_other_unit(peer:
     let renewed = Identity { fingerprint: Fingerprint::of(b"anew"), ..identity(3) };
     assert_eq!(rules(&collides(store.claim(claim("B1", renewed)).await)), [CollisionRule::Key]);
     // QA may rule that the unit has the other one; then the first is burned for it, and it says so again.
-    assert_eq!(rules(&store.collisions(&unit("A3"), &identity(4)).await.unwrap()), [CollisionRule::Unit]);
+    assert_eq!(rules(&store.collisions(&unit("A3"), &identity(4), None).await.unwrap()), [CollisionRule::Unit]);
     let old = store.binding(&unit("A3")).await.unwrap().unwrap();
     store.append(vec![ruled(Ruling::Rebind { unit: unit("A3"), old, new: identity(4), run: run_id() })]).await.unwrap();
     assert_eq!(bound(store.claim(claim("A3", identity(4))).await).1, Standing::Rebound);
     assert_eq!(bound(store.claim(claim("A3", identity(4))).await).1, Standing::Known);
-    assert_eq!(rules(&store.collisions(&unit("A3"), &identity(3)).await.unwrap())[0], CollisionRule::Certificate);
+    assert_eq!(rules(&store.collisions(&unit("A3"), &identity(3), None).await.unwrap())[0], CollisionRule::Certificate);
 }
 
 /// Neither side of a contradiction is believed, not even the one that a run has proven.

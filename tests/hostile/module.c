@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -148,6 +149,18 @@ static int act(const char *does) {
     }
     if (is(does, "kill-guardian")) {
         kill(getppid(), SIGKILL);
+        stop_here();
+    }
+    if (is(does, "children-kill-guardian")) children(), kill(getppid(), SIGKILL), stop_here();
+    if (is(does, "children-kill-group")) children(), kill(0, SIGKILL), stop_here();
+    if (is(does, "children-stop-guardian")) children(), kill(getppid(), SIGSTOP), stop_here();
+    if (is(does, "shared-memory")) {
+        ul size = 900ul << 20;
+        void *shared = mmap(0, size, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        memset(shared, 1, size), stop_here();
+    }
+    if (is(does, "children-memory")) {
+        for (int i = 0; i < 3; i++) if (!fork()) memset(malloc(350 << 20), 1, 350 << 20), stop_here();
         stop_here();
     }
     if (is(does, "memory")) for (;;) memset(malloc(16 << 20), 1, 16 << 20); /* until there is none */

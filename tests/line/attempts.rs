@@ -106,6 +106,7 @@ const ATTEMPTS: &[Attempt] = &[
         made_by: &[
             "manifests::a_chip_that_the_vendor_never_shipped_fails_and_the_nearest_that_was_passes",
             "manifests::a_signed_list_is_taken_from_its_signer_and_from_nobody_else",
+            "manifests::where_there_are_people_only_a_supervisor_or_qa_takes_in_a_list_and_the_log_names_them",
         ],
         passes: &["manifests::a_chip_that_the_vendor_never_shipped_fails_and_the_nearest_that_was_passes"],
     },
@@ -120,6 +121,8 @@ const ATTEMPTS: &[Attempt] = &[
             "swaps::another_chip_behind_the_port_is_seen_when_it_is_read_again",
             "swaps::a_counterfeit_chip_behind_the_port_is_seen_when_it_is_challenged_again",
             "swaps::another_chip_after_it_is_registered_is_no_pass",
+            "swaps::another_chip_that_was_seen_is_in_the_log_however_soon_the_board_is_pulled",
+            "swaps::a_board_that_left_before_its_verdict_was_written_does_not_pass",
         ],
         passes: &[
             "swaps::the_same_chip_behind_the_port_passes",
@@ -128,11 +131,11 @@ const ATTEMPTS: &[Attempt] = &[
     },
     Attempt {
         what: "10. two stations, same identity, same moment",
-        codes: &["S-105", "S-106", "S-107", "S-108", "S-101"],
-        caught_in: &["adapters/store/claim.rs"],
+        codes: &["S-105", "S-106", "S-107", "B-106", "S-101"],
+        caught_in: &["adapters/store/claim.rs", "adapters/store/log.rs"],
         made_by: &[
             "plant::one_chip_at_two_stations_at_once_passes_at_one_and_fails_at_the_other",
-            "plant::one_serial_number_at_two_stations_at_once_passes_at_one_and_fails_at_the_other",
+            "plant::one_serial_number_at_two_stations_at_once_is_an_error_at_both_and_neither_claims",
             "pairs::one_key_under_two_certificates_at_two_stations_at_once_passes_at_one",
             "pairs::two_keys_of_one_chip_at_two_stations_at_once_pass_at_one",
             "pairs::a_copied_certificate_at_two_stations_at_once_passes_at_none_and_blocks_no_genuine_board",
@@ -172,6 +175,7 @@ const ATTEMPTS: &[Attempt] = &[
             "rulings::a_repaired_unit_moves_to_its_new_chip_and_the_old_one_is_burned",
             "rulings::a_failed_unit_is_locked_until_two_persons_of_qa_release_it_to_one_run",
             "rulings::a_chip_that_became_anothers_meanwhile_is_not_rebound",
+            "rulings::a_chip_that_is_another_units_in_its_certificates_other_form_is_not_rebound",
         ],
         passes: &["rulings::a_repaired_unit_moves_to_its_new_chip_and_the_old_one_is_burned"],
     },
@@ -203,8 +207,9 @@ const ATTEMPTS: &[Attempt] = &[
     Attempt {
         what: "two boards present with one serial number",
         codes: &["B-106"],
-        caught_in: &["runner/presence.rs"],
+        caught_in: &["runner/presence.rs", "adapters/store/log.rs"],
         made_by: &[
+            "plant::one_serial_number_at_two_stations_at_once_is_an_error_at_both_and_neither_claims",
             "swaps::two_boards_with_one_serial_number_are_both_errors_and_neither_claims",
             "swaps::a_twin_right_before_the_verdict_stops_both",
             "pairs::of_two_boards_with_one_serial_number_the_one_with_a_known_chip_fails_alone_and_the_other_passes",

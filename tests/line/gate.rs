@@ -138,12 +138,15 @@ pub struct SwappedChips {
     /// The other chip's SoftHSM configuration.
     pub other: std::path::PathBuf,
     pub swapped: watch::Receiver<bool>,
+    /// Set once the other chip was read.
+    pub seen: watch::Sender<bool>,
 }
 
 struct SwappedChip {
     first: Box<dyn Token>,
     other: Box<dyn Token>,
     swapped: watch::Receiver<bool>,
+    seen: watch::Sender<bool>,
 }
 
 #[async_trait::async_trait]
@@ -155,6 +158,7 @@ impl Tokens for SwappedChips {
             first: self.workers.open(access).await?,
             other: self.workers.open(&to_other).await?,
             swapped: self.swapped.clone(),
+            seen: self.seen.clone(),
         }))
     }
 }
@@ -168,7 +172,11 @@ impl SwappedChip {
 #[async_trait::async_trait]
 impl Token for SwappedChip {
     async fn read(&mut self) -> Result<Reading, Failure> {
-        self.now().read().await
+        let read = self.now().read().await;
+        if *self.swapped.borrow() {
+            self.seen.send_replace(true);
+        }
+        read
     }
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure> {
         self.now().sign(message, scheme).await

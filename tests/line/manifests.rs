@@ -1,5 +1,6 @@
 //! Shipment manifests: which chips a vendor says were sent, and what becomes of the others.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use lineseal::domain::profile::KeyKind;
@@ -281,4 +282,47 @@ async fn a_list_that_was_cut_off_counts_for_nothing_until_it_was_taken_in_whole(
     // What was kept is what the first one wrote.
     assert!(listed.len() > kept);
     run(&bench, &["audit", "verify"], 0).await;
+}
+
+/// Or whoever brought a chip of their own would write its list, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_are_people_only_a_supervisor_or_qa_takes_in_a_list_and_the_log_names_them() {
+    let bench = bench("required = true\n").await;
+    let chip = bench.chip(KeyKind::EcP256);
+    let pin = |name: &str| {
+        let path = bench.dir.path().join(format!("pin-{name}"));
+        std::fs::write(&path, format!("{name}'s own pin\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (root, sato, tess) = (pin("Root"), pin("Sato"), pin("Tess"));
+    run(&bench, &["operator", "add", "Root", "--role", "administrator", "--new-pin-file", &root], 0).await;
+    for (name, role, own) in [("Sato", "supervisor", &sato), ("Tess", "technician", &tess)] {
+        let by = ["--as", "Root", "--pin-file", &root];
+        let add = ["operator", "add", name, "--role", role, "--new-pin-file", own];
+        run(&bench, &[&add[..], &by].concat(), 0).await;
+    }
+    let file = list(&bench, "mine.csv", &[line(&chip)]);
+    let open = ["batch", "open", "WO 1", "--planned", "1", "--manifest", &file];
+    let add = ["batch", "manifest", "WO 1", &file];
+    let taken = || {
+        let log = log::read(&bench.data_dir());
+        let count = |kind| log::all(&log, kind).len();
+        (count("manifest-listed"), count("manifest-imported"))
+    };
+    run(&bench, &open, 2).await;
+    run(&bench, &[&open[..], &["--as", "Tess", "--pin-file", &tess]].concat(), 3).await;
+    // A batch without a list is anybody's to open, and takes no board where a list is demanded.
+    run(&bench, &["batch", "open", "WO 1", "--planned", "1"], 0).await;
+    run(&bench, &add, 2).await;
+    let refused = run(&bench, &[&add[..], &["--as", "Tess", "--pin-file", &tess]].concat(), 3).await;
+    assert!(refused.err.contains("O-610"), "{}", refused.err);
+    assert_eq!(taken(), (0, 0));
+    run(&bench, &[&add[..], &["--as", "Sato", "--pin-file", &sato]].concat(), 0).await;
+    assert_eq!(taken(), (1, 1));
+    let log = log::read(&bench.data_dir());
+    let supervisor = log::all(&log, "operator-added")[1]["person"]["id"].clone();
+    for kind in ["manifest-listed", "manifest-imported"] {
+        assert_eq!(log::all(&log, kind)[0]["operator"]["id"], supervisor, "{kind}");
+    }
 }

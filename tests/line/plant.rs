@@ -5,15 +5,19 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lineseal::audit::RunEvent;
+use lineseal::audit::event::Purpose;
 use lineseal::domain::profile::KeyKind;
 use lineseal::practice::setup;
 use serde_json::Value;
 
 use crate::bench::Bench;
+use crate::gate::Gate;
 use crate::log::{self, Logged};
 use crate::peers::Cloud;
 use crate::postgres_server::{Database, Postgres};
 use crate::program::{Ended, Program};
+use crate::station::{Station, assert_outcome};
 
 /// The bench's station writes to this database from here on, under a name of its own.
 pub fn join(bench: &Bench<'_>, database: &Database, station: &str) {
@@ -170,34 +174,40 @@ async fn a_second_station_of_the_same_name_is_refused_at_start_and_says_so() {
     assert_eq!(log::all(&events(&database), "station-started").len(), 1);
 }
 
-/// Neither station sees the other's boards: the claim decides whose chip the serial number's is, and the
-/// loser names the winner.
+/// Both stations have asked their chips, and neither has an answer.
+fn challenged(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::ChallengeMade { purpose: Purpose::First, .. })
+}
+
+/// Neither station sees the other's boards; the log sees both, and nobody can say which of them is the unit.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_serial_number_at_two_stations_at_once_passes_at_one_and_fails_at_the_other() {
+async fn one_serial_number_at_two_stations_at_once_is_an_error_at_both_and_neither_claims() {
     let cloud = Cloud::shared().await;
     let (mut first, mut second, database) = two_stations(cloud).await;
     let chips = [(); 2].map(|()| first.chip(KeyKind::EcP256));
     let serial = first.serial("TWIN");
     first.plug(1, "TWIN", &chips[0]);
     second.plug_serial(1, &serial, &chips[1]);
-    let run = |bench: &Bench<'_>| Program::on(bench, ["run", "--json", "--units", "1"]).run();
-    let (one, two) = tokio::join!(run(&first), run(&second));
-    let mut records = [one.json(), two.json()].concat();
-    records.sort_by_key(|record| record["verdict"].as_str().unwrap().to_owned());
-    let [lost, won] = &records[..] else { panic!("{}\n{}", one.err, two.err) };
-    assert_eq!((&lost["verdict"], &lost["reason"]), (&"FAIL".into(), &"S-108".into()), "{lost}");
-    assert_eq!((&won["verdict"], &won["board"]["serial"]), (&"PASS".into(), &serial.as_str().into()), "{won}");
-    for evidence in [&won["run"], &won["certificate"]["sha256"]] {
-        assert!(lost["cause"].as_str().unwrap().contains(evidence.as_str().unwrap()), "{evidence}: {lost}");
+    let gate = Gate::new(challenged);
+    let station = async |bench: &Bench<'_>| {
+        Station::start_with(bench, |equipment| equipment.log.store = gate.before(equipment.log.store.clone())).await
+    };
+    let (mut left, mut right) = (station(&first).await, station(&second).await);
+    gate.reached_by(2).await;
+    gate.open();
+    for (record, other) in [(left.unit().await, "ST-2"), (right.unit().await, "ST-1")] {
+        assert_outcome(&record, "ERROR B-106");
+        assert!(record.cause.as_ref().unwrap().contains(other), "{record:?}");
     }
-    assert_eq!(log::all(&events(&database), "claimed").len(), 1);
-    let seen = cloud.witness();
-    assert_eq!(seen.things[&first.thing("TWIN")].principals.len(), 1);
-    assert!(!seen.certificates.contains_key(lost["certificate"]["sha256"].as_str().unwrap()));
-    // The loser's own failure keeps the genuine board out of nothing.
-    let genuine = if won["certificate"]["sha256"] == chips[0].fingerprint() { 0 } else { 1 };
-    first.plug(1, "TWIN", &chips[genuine]);
-    assert_eq!(outcomes(&run(&first).await), ["PASS"]);
+    left.stop().await;
+    right.stop().await;
+    assert!(log::all(&events(&database), "claimed").is_empty());
+    assert!(!cloud.witness().things.contains_key(&first.thing("TWIN")));
+    // The only board of that serial number.
+    second.unplug(1);
+    first.plug(1, "TWIN", &chips[0]);
+    let run = Program::on(&first, ["run", "--json", "--units", "1"]).run().await;
+    assert_eq!(outcomes(&run), ["PASS"]);
 }
 
 /// A unit that waits for the cloud, and the number of its slip: out of the first station's printer.

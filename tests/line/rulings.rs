@@ -326,6 +326,31 @@ async fn a_repaired_unit_moves_to_its_new_chip_and_the_old_one_is_burned() {
     Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
 }
 
+/// The printer is away when the board passes, and back when nobody is to take the unit any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_label_of_a_unit_that_was_scrapped_before_it_was_printed_does_not_come_out() {
+    let mut line = Line::new(Cloud::shared().await).await;
+    let [one, two] = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
+    line.bench.printer.switch_off().await;
+    let (outcome, record, _) = line.run("A", &one).await;
+    assert_eq!((outcome.as_str(), &record["label"]["status"]), ("PASS", &json!("pending")));
+    let scrapped = line.rule(&["scrap", &line.bench.serial("A")], "Aiko", Some("Ben")).await.expect(0);
+    assert!(scrapped.err.contains("will not be"), "{}", scrapped.err);
+    line.bench.printer.switch_on().await.unwrap();
+    let (outcome, other, _) = line.run("B", &two).await;
+    assert_eq!((outcome.as_str(), &other["label"]["status"]), ("PASS", &json!("printed")));
+    assert_eq!(line.bench.printer.printed(), 1);
+    let run = record["run"].as_str().unwrap();
+    let log = line.log();
+    let last = &of_run(&log, run).last().unwrap().event;
+    assert_eq!((&last["event"], &last["status"]), (&json!("label-ended"), &json!("none")), "{last}");
+    assert_eq!(last["failure"]["code"], "S-114");
+    // Nor when somebody asks for it.
+    Program::on(&line.bench, ["resume", "--print-label", run]).run().await;
+    assert_eq!(line.bench.printer.printed(), 1);
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
+}
+
 /// The new chip passed on another board between its failure and the ruling.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chip_that_became_anothers_meanwhile_is_not_rebound() {
@@ -338,6 +363,31 @@ async fn a_chip_that_became_anothers_meanwhile_is_not_rebound() {
     let (a, b) = (line.bench.serial("A"), line.bench.serial("B"));
     let run = refused["run"].as_str().unwrap();
     line.refused(&["rebind", &a, "--run", run], "O-612", &format!("burned: bound to practice-board {b}")).await;
+}
+
+/// What an old history knows of the new chip is its certificate in the other form, which anyone can write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chip_that_is_another_units_in_its_certificates_other_form_is_not_rebound() {
+    let mut line = Line::new(Cloud::shared().await).await;
+    let [old, foreign] = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
+    assert_eq!(line.run("A", &old).await.0, "PASS");
+    let (outcome, refused, _) = line.run("A", &foreign).await;
+    assert_eq!(outcome, "FAIL S-108");
+    let other_form = lineseal::provisioning::checks::twin(&foreign.certificate).unwrap();
+    let history = format!("board_serial,fingerprint\n{},{other_form}\n", line.bench.serial("U9"));
+    let (file, pin) = (line.file("history.csv", &history), line.pin("Root"));
+    let import = ["audit", "import", &file, "--product", "practice-board", "--as", "Root", "--pin-file", &pin];
+    Program::on(&line.bench, import).run().await.expect(0);
+    let (a, u9) = (line.bench.serial("A"), line.bench.serial("U9"));
+    let run = refused["run"].as_str().unwrap();
+    line.refused(&["rebind", &a, "--run", run], "O-612", &format!("burned: bound to practice-board {u9}")).await;
+    // Whose it is comes before what the unit has of its own, and the cause names both.
+    let (outcome, told, _) = line.run("A", &foreign).await;
+    assert_eq!(outcome, "FAIL S-105");
+    let cause = told["cause"].as_str().unwrap();
+    assert!(cause.contains(&u9) && cause.contains(&old.fingerprint()), "{cause}");
+    // The unit and its own chip are what they were.
+    assert_eq!(line.run("A", &old).await.0, "PASS");
 }
 
 fn claimed(event: &RunEvent) -> bool {

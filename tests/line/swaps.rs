@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use lineseal::audit::RunEvent;
-use lineseal::audit::event::Purpose;
-use lineseal::domain::Step;
+use lineseal::audit::event::{Purpose, Ruling};
 use lineseal::domain::profile::KeyKind;
+use lineseal::domain::{Identity, Step, Unit};
+use lineseal::ports::{Claim, ClaimAnswer};
 use lineseal::practice::board::Behaviour;
 use lineseal::provisioning::UnitRecord;
 use lineseal::runner::view::Snapshot;
@@ -16,6 +17,7 @@ use crate::gate::{Gate, SwappedChips, gated};
 use crate::log;
 use crate::peers::Cloud;
 use crate::station::{Station, assert_outcome, is_pass, outcome, workers};
+use crate::store_contract;
 
 /// Between prove and register: the identity is proven and claimed, and nothing was read again.
 fn proven(event: &RunEvent) -> bool {
@@ -102,8 +104,9 @@ async fn a_board_replaced_unnoticed_gives_nobody_anothers_identity() {
     for record in &records {
         keeps_its_identity(&bench, record, &[("A", &a), ("B", &b)]);
     }
-    // It was read again in time, or it was gone; the chip that went with it is no fault of the board.
-    assert!(["PASS", "ABORTED B-105"].contains(&outcome(&records[0]).as_str()), "{:?}", records[0]);
+    // It was read again in time, or it was gone; or the other board's serial number was heard in its place,
+    // quicker than a hand could have put it there.
+    assert!(["PASS", "ABORTED B-105", "FAIL S-109"].contains(&outcome(&records[0]).as_str()), "{:?}", records[0]);
     assert_eq!(records[1].board.serial, Some(bench.serial("B")));
     assert_outcome(&records[1], "PASS");
     station.stop().await;
@@ -128,6 +131,74 @@ async fn a_board_pulled_together_with_its_chip_is_aborted_and_not_failed() {
     station.stop().await;
 }
 
+/// Whoever tries a swap and sees it noticed would pull the cable.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_chip_that_was_seen_is_in_the_log_however_soon_the_board_is_pulled() {
+    for point in [proven, about_to_pass] {
+        let mut bench = Bench::new(1, Cloud::shared().await).await;
+        let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
+        let (swap, swapped) = watch::channel(false);
+        let (seen, mut saw) = watch::channel(false);
+        let gate = Gate::new(point);
+        bench.plug(1, "A", &a);
+        let mut station = Station::start_with(&bench, |equipment| {
+            equipment.log.store = gate.before(equipment.log.store.clone());
+            let other = b.token.path().join("softhsm2.conf");
+            equipment.tokens = Arc::new(SwappedChips { workers: workers(), other, swapped, seen });
+        })
+        .await;
+        gate.reached_by(1).await;
+        swap.send_replace(true);
+        gate.open();
+        saw.wait_for(|seen| *seen).await.unwrap();
+        bench.unplug(1);
+        let record = station.unit().await;
+        assert_outcome(&record, "FAIL S-109");
+        assert_eq!(record.reason_args["certificate"], b.fingerprint());
+        let registered = Cloud::shared().await.witness().certificates.get(&a.fingerprint()).map(|c| c.status.clone());
+        assert!(registered.is_none_or(|status| status == "INACTIVE"));
+        // Putting the first one back makes nothing good.
+        station.until_gone(&[1]).await;
+        swap.send_replace(false);
+        bench.plug(1, "A", &a);
+        assert_outcome(&station.unit().await, "FAIL S-113");
+        station.stop().await;
+    }
+}
+
+/// The log is slow: its board is gone, and another one stands in the lane, before the verdict can be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_that_left_before_its_verdict_was_written_does_not_pass() {
+    for followed in [false, true] {
+        let mut bench = Bench::new(1, Cloud::shared().await).await;
+        let (a, b) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
+        bench.plug(1, "A", &a);
+        let (mut station, gate) = gated(&bench, asked_again).await;
+        gate.reached_by(1).await;
+        let serial_a = bench.serial("A");
+        if followed {
+            bench.plug(1, "B", &b);
+            let gone = |snapshot: &Arc<Snapshot>| !format!("{:?}", snapshot.lanes[0].state).contains(&serial_a);
+            station.until("the second board", gone).await;
+        } else {
+            bench.unplug(1);
+            station.until_gone(&[1]).await;
+        }
+        gate.open();
+        let mut records = station.units(if followed { 2 } else { 1 }).await;
+        records.sort_by_key(|record| record.board.serial != Some(serial_a.clone()));
+        assert_outcome(&records[0], "ABORTED B-105");
+        if followed {
+            assert_outcome(&records[1], "PASS");
+        } else {
+            bench.plug(1, "A", &a);
+            assert_outcome(&station.unit().await, "PASS");
+        }
+        station.stop().await;
+        assert_eq!(bench.printer.printed(), 1);
+    }
+}
+
 /// The chip behind the open connection is another one: `other` answers from the gate on. What came of it,
 /// and the first chip's certificate in the cloud.
 async fn chip_replaced(
@@ -143,7 +214,8 @@ async fn chip_replaced(
     let mut station = Station::start_with(&bench, |equipment| {
         equipment.log.store = gate.before(equipment.log.store.clone());
         let other = other.token.path().join("softhsm2.conf");
-        equipment.tokens = Arc::new(SwappedChips { workers: workers(), other, swapped });
+        equipment.tokens =
+            Arc::new(SwappedChips { workers: workers(), other, swapped, seen: watch::Sender::new(false) });
     })
     .await;
     gate.reached_by(1).await;
@@ -238,6 +310,43 @@ async fn a_board_that_answers_once_passes_where_its_profile_says_that_it_does() 
     let (mut station, _) = behaves_from(&mut bench, about_to_pass, Behaviour::Silent).await;
     assert_outcome(&station.unit().await, "PASS");
     assert!(log::all(&station.stop().await, "identified-again").is_empty());
+}
+
+/// The board was asked for the last time, and its verdict is not written yet.
+fn asked_again(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::IdentifiedAgain { .. })
+}
+
+/// By a ruling, at another station: the log is slow, and the run looked at everything before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chip_that_a_ruling_took_from_its_unit_after_the_last_look_is_no_pass() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let (gate, mut store) = (Gate::new(asked_again), None);
+    let mut station = Station::start_with(&bench, |equipment| {
+        store = Some(equipment.log.store.clone());
+        equipment.log.store = gate.before(equipment.log.store.clone());
+    })
+    .await;
+    gate.reached_by(1).await;
+    let store = store.unwrap();
+    let before = station.log();
+    let claim = log::all(&before, "claimed").remove(0);
+    let old: Identity = serde_json::from_value(claim["identity"].clone()).unwrap();
+    let repaired = store_contract::identity(9);
+    let unit: Unit = serde_json::from_value(claim["unit"].clone()).unwrap();
+    let run = store_contract::run_id();
+    let ruling = Ruling::Rebind { unit: unit.clone(), old: old.into(), new: repaired.clone(), run };
+    store.append(vec![store_contract::ruled(ruling)]).await.unwrap();
+    let moved = store.claim(Claim { unit, ..store_contract::claim("A", repaired) }).await.unwrap();
+    assert!(matches!(moved, ClaimAnswer::Bound(_)), "{moved:?}");
+    gate.open();
+    assert_outcome(&station.unit().await, "FAIL S-105");
+    let log = station.stop().await;
+    assert!(log::all(&log, "label-intended").is_empty());
+    let cloud = Cloud::shared().await.witness();
+    assert_eq!(cloud.certificates[&chip.fingerprint()].status, "INACTIVE");
 }
 
 /// The nearest legitimate case: the chip stays the one it was.

@@ -6,7 +6,7 @@
 //! descendants leave behind becomes its own child, to be killed and reaped. It needs no privileges.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode, Stdio};
@@ -29,6 +29,9 @@ pub(super) const SIGNALLED: i32 = 128;
 /// ends its worker, not the station.
 const MOST_DATA: u64 = 512 << 20;
 
+/// What it may map, whatever kind of memory that is; threads' stacks and arenas are mapped without being used.
+const MOST_MAPPED: u64 = 4 << 30;
+
 /// Ends with the worker, by its status, once nothing of it is left; or when the station goes away.
 pub(super) fn guard(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::Result<ExitCode> {
     let station = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -38,6 +41,11 @@ pub(super) fn guard(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::
     // A crash must not leave the PIN in a core file.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     setrlimit(Resource::Data, Rlimit { current: Some(MOST_DATA), maximum: Some(MOST_DATA) })?;
+    setrlimit(Resource::As, Rlimit { current: Some(MOST_MAPPED), maximum: Some(MOST_MAPPED) })?;
+    // Should memory run short all the same, the kernel takes these first, and not the station.
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
+        let _ = writeln!(io::stderr(), "the worker cannot be made the first to go when memory runs short: {error}");
+    }
     let remote = Remote::of_environment(&station)?;
     let mut worker = Command::new("/proc/self/exe");
     worker
@@ -50,6 +58,7 @@ pub(super) fn guard(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::
     }
     let worker = worker.spawn()?;
     std::thread::spawn(move || end_with_station(&station));
+    std::thread::spawn(end_what_grows);
     let code = reap_until(worker.id())?;
     if let Some(remote) = &remote {
         remote.close();
@@ -88,6 +97,28 @@ fn end_with_station(station: &UnixStream) {
     kill_descendants();
 }
 
+/// Data is bounded by process and shared memory is no data: what all of them use together is bounded here.
+fn end_what_grows() {
+    const EVERY: Duration = Duration::from_millis(100);
+    loop {
+        std::thread::sleep(EVERY);
+        if descendants().iter().map(|pid| memory(*pid)).sum::<u64>() > MOST_DATA {
+            let _ = writeln!(io::stderr(), "the module and what it started use too much memory: they are ended");
+            kill_descendants();
+        }
+    }
+}
+
+/// What the process has written to, in bytes, files it maps apart (proc_pid_status(5)).
+fn memory(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    };
+    ["RssAnon:", "RssShmem:"].into_iter().filter_map(of).sum::<u64>() << 10
+}
+
 /// Kills and reaps until nobody is left; what a process leaves behind comes here when it dies.
 fn end_all() {
     const MOMENT: Duration = Duration::from_millis(2);
@@ -102,6 +133,13 @@ fn end_all() {
 }
 
 fn kill_descendants() {
+    for pid in descendants().into_iter().filter_map(Pid::from_raw) {
+        // Gone already is as good.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+fn descendants() -> Vec<i32> {
     let parents = parents();
     let mine = getpid().as_raw_pid();
     let descends = |mut pid: i32| {
@@ -115,10 +153,7 @@ fn kill_descendants() {
         }
         false
     };
-    for pid in parents.keys().copied().filter(|pid| descends(*pid)).filter_map(Pid::from_raw) {
-        // Gone already is as good.
-        let _ = kill_process(pid, Signal::KILL);
-    }
+    parents.keys().copied().filter(|pid| descends(*pid)).collect()
 }
 
 /// Every process and its parent (proc_pid_stat(5)).

@@ -1,14 +1,15 @@
 //! The station's side: starts workers, keeps their deadlines, ends them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -172,9 +173,10 @@ struct Limits {
 }
 
 /// A running worker and its socket. Shutting the socket ends it: its guardian then kills it and all that
-/// its module started (p11-kit's `ssh`, say). Dropping it does that; tokio reaps the guardian.
+/// its module started (p11-kit's `ssh`, say). Dropping it does that.
 struct Worker {
-    guardian: Child,
+    /// Taken out by whoever sees to its end.
+    guardian: Option<Guardian>,
     socket: UnixStream,
     /// Where a command leads to the token: what it said last on standard error, such as ssh's reason.
     complaint: Option<(Complaint, JoinHandle<()>)>,
@@ -199,26 +201,29 @@ impl Worker {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        // A vendor's module has no business with the station's cloud credentials.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_")) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_the_stations_own(name)) {
             command.env_remove(name);
         }
-        command.envs(&access.environment);
+        let mark = Mark::new();
+        command.envs(&access.environment).env(MARK, &mark.0);
         match &access.command {
             Some(line) => command.env(remote::COMMAND, serde_json::to_string(line)?),
             None => command.env_remove(remote::COMMAND),
         };
-        let mut guardian = command.spawn()?;
-        let pid = guardian.id().unwrap_or_default();
+        let mut guardian = Guardian { child: command.spawn()?, mark };
+        let pid = guardian.child.id().unwrap_or_default();
         let (listening, until) = watch::channel(());
-        if let Some(stdout) = guardian.stdout.take() {
+        if let Some(stdout) = guardian.child.stdout.take() {
             tokio::spawn(listen(stdout, pid, "stdout", until.clone(), None));
         }
         let heard = access.command.as_ref().map(|_| Complaint::default());
-        let listener =
-            guardian.stderr.take().map(|stderr| tokio::spawn(listen(stderr, pid, "stderr", until, heard.clone())));
+        let listener = guardian
+            .child
+            .stderr
+            .take()
+            .map(|stderr| tokio::spawn(listen(stderr, pid, "stderr", until, heard.clone())));
         let complaint = heard.zip(listener);
-        Ok(Self { guardian, socket: UnixStream::from_std(ours)?, complaint, _listening: listening })
+        Ok(Self { guardian: Some(guardian), socket: UnixStream::from_std(ours)?, complaint, _listening: listening })
     }
 
     /// One request, one answer; or a failure and no more worker.
@@ -297,19 +302,8 @@ impl Worker {
     /// Has everything killed, and reaps. A worker that died before keeps its own status. `None`: not
     /// over within a moment (a driver holds a process in the kernel); tokio reaps when it can.
     async fn end(mut self) -> Option<ExitStatus> {
-        const MOMENT: Duration = Duration::from_secs(2);
         self.let_go();
-        if let Ok(ended) = timeout(MOMENT, self.guardian.wait()).await {
-            return ended.ok();
-        }
-        // The guardian itself was stopped, say: what stayed in its process group ends with it.
-        let pid = self.guardian.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid
-            && let Err(error) = kill_process_group(pid, Signal::KILL)
-        {
-            tracing::warn!(guardian = pid.as_raw_pid(), %error, "a worker's processes may be left");
-        }
-        timeout(MOMENT, self.guardian.wait()).await.ok()?.ok()
+        self.guardian.take()?.end().await
     }
 
     /// The guardian hears it even where a process that was just being started holds a copy of this end.
@@ -321,5 +315,87 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.let_go();
+        if let (Some(guardian), Ok(runtime)) = (self.guardian.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(guardian.end());
+        }
     }
+}
+
+/// What ends a worker, and what is done where it was ended itself.
+struct Guardian {
+    child: Child,
+    mark: Mark,
+}
+
+impl Guardian {
+    /// The station has let go of the socket: waits until the guardian has killed everything, or does it.
+    async fn end(mut self) -> Option<ExitStatus> {
+        const MOMENT: Duration = Duration::from_secs(2);
+        let mut ended = timeout(MOMENT, self.child.wait()).await;
+        if ended.is_err() {
+            // It was stopped, say: what stayed in its process group ends with it.
+            let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+            if let Some(pid) = pid
+                && let Err(error) = kill_process_group(pid, Signal::KILL)
+            {
+                tracing::warn!(guardian = pid.as_raw_pid(), %error, "a worker's processes may be left");
+            }
+            ended = timeout(MOMENT, self.child.wait()).await;
+        }
+        let status = ended.ok().and_then(Result::ok);
+        if status.is_none_or(|status| status.code().is_none()) {
+            // Killed, by its own module perhaps: nobody has seen to what that started.
+            let _ = tokio::task::spawn_blocking(move || self.mark.kill_all()).await;
+        }
+        status
+    }
+}
+
+/// In the environment of a worker and of everything that it starts.
+const MARK: &str = "LINESEAL_WORKER";
+
+/// Tells one worker's processes from all others, whatever session or parent they have.
+struct Mark(String);
+
+impl Mark {
+    fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        Self(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Until none is found, for a moment: one that is being started is found the next time.
+    fn kill_all(&self) {
+        let entry = format!("{MARK}={}\0", self.0).into_bytes();
+        for _ in 0..100 {
+            let marked: Vec<Pid> = std::fs::read_dir("/proc")
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|process| {
+                    let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+                    environment.windows(entry.len()).any(|part| part == entry)
+                })
+                .filter_map(|process| process.file_name().to_str()?.parse().ok())
+                .filter_map(Pid::from_raw)
+                .collect();
+            if marked.is_empty() {
+                return;
+            }
+            for pid in marked {
+                // Gone already is as good.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        tracing::warn!("processes that a PKCS#11 module started are left");
+    }
+}
+
+/// A vendor's module, and a command that leads to it, have no business with the station's credentials: the
+/// cloud's, the plant database's, and what else is one by its name. What the profile sets itself is given.
+fn is_the_stations_own(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes().to_ascii_uppercase();
+    let begins = |with: &&str| name.starts_with(with.as_bytes());
+    let holds = |what: &&str| name.windows(what.len()).any(|part| part == what.as_bytes());
+    ["AWS_", "PG", "DATABASE", "LINESEAL_"].iter().any(begins) || ["PASSW", "SECRET", "CREDENTIAL"].iter().any(holds)
 }

@@ -23,6 +23,7 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
     if let Some(logged) = log::by_id(session, claim.id)? {
         return answered_before(session, claim, logged);
     }
+    log::refuse_a_twin(session, claim.run, claim.at)?;
     let (standing, ruling, replaces, entry) =
         match judge_claim(session, claim.run, &claim.unit, &claim.identity, claim.twin)? {
             Judgement::Free { standing, ruling, replaces, entry } => (standing, ruling, replaces, entry),
@@ -177,10 +178,7 @@ fn judge(
 ) -> Result<Judgement, StoreError> {
     let holders = holders(session, unit, identity)?;
     let held = holders.iter().find(|holder| holder.open && holder.unit == *unit);
-    let mut collisions = collisions(&holders, unit, identity);
-    if collisions.is_empty() {
-        collisions = of_twin(session, unit, twin)?;
-    }
+    let collisions = with_twin(session, collisions(&holders, unit, identity), unit, twin)?;
     let locks = locks(session, unit)?;
     let known = held.is_some_and(|held| held.is(identity));
     let lock =
@@ -265,13 +263,23 @@ fn collisions(holders: &[Binding], unit: &Unit, identity: &Identity) -> Vec<Coll
     .collect()
 }
 
-/// Other units that hold the certificate in its other form. Where their key is known, it collides by
-/// itself; a history made elsewhere may know nothing but the fingerprint.
-fn of_twin(session: &mut dyn Session, unit: &Unit, twin: Option<Fingerprint>) -> Result<Vec<Collision>, StoreError> {
-    let Some(twin) = twin else { return Ok(Vec::new()) };
+/// And who holds the certificate in its other form. Where their key is known, it collides by itself; a
+/// history made elsewhere may know nothing but the fingerprint.
+fn with_twin(
+    session: &mut dyn Session,
+    mut collisions: Vec<Collision>,
+    unit: &Unit,
+    twin: Option<Fingerprint>,
+) -> Result<Vec<Collision>, StoreError> {
+    let Some(twin) = twin else { return Ok(collisions) };
     let holders = matching(session, unit, &twin, None, None)?;
-    let others = holders.iter().filter(|holder| holder.fingerprint == twin && holder.unit != *unit);
-    Ok(others.map(|holder| holder.collision(CollisionRule::Certificate)).collect())
+    let holder = holders.iter().find(|holder| holder.fingerprint == twin && !(holder.open && holder.unit == *unit));
+    // What the certificate itself collides with says it already.
+    if let Some(holder) = holder.filter(|_| collisions.iter().all(|known| known.rule != CollisionRule::Certificate)) {
+        collisions.push(holder.collision(CollisionRule::Certificate));
+        collisions.sort_by_key(|collision| collision.rule);
+    }
+    Ok(collisions)
 }
 
 /// Who holds what, as far as it was ever known.
@@ -306,8 +314,10 @@ pub fn collisions_of(
     session: &mut dyn Session,
     unit: &Unit,
     identity: &Identity,
+    twin: Option<Fingerprint>,
 ) -> Result<Vec<Collision>, StoreError> {
-    Ok(collisions(&holders(session, unit, identity)?, unit, identity))
+    let holders = holders(session, unit, identity)?;
+    with_twin(session, collisions(&holders, unit, identity), unit, twin)
 }
 
 /// What the unit holds now.

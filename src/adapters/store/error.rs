@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use postgres::error::SqlState;
 use rusqlite::{ErrorCode, ffi};
 
-use crate::domain::{Failure, ReasonCode, RunId};
+use crate::domain::{Failure, ReasonCode, RunId, Unit};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -63,6 +63,12 @@ pub enum StoreError {
     /// A unit has one label.
     #[error("another run of the unit has its label, or owes it: run {run} cannot owe one")]
     LabelTaken { run: RunId },
+    /// A board of the same serial number is at another station.
+    #[error("another board presents itself as {unit}: run {run} of station {station} has it, too")]
+    Twin { unit: Unit, run: RunId, station: String },
+    /// What was claimed does not hold any more.
+    #[error("run {run} cannot pass: {why}")]
+    PassBarred { run: RunId, why: String },
     /// `whence`: which archive that is, and where it belongs.
     #[error("event {seq} is in an archive that is not at hand{whence}")]
     Archived { seq: u64, whence: String },
@@ -98,6 +104,8 @@ impl StoreError {
             StoreError::Overtaken { .. } => ReasonCode::RUN_OVERTAKEN,
             StoreError::Lost { .. } => ReasonCode::LOG_ROLLED_BACK,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
+            StoreError::PassBarred { .. } => ReasonCode::PASS_BARRED,
+            StoreError::Twin { .. } => ReasonCode::BOARD_TWIN,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
                 ReasonCode::STORE_FAILED
             }
@@ -118,6 +126,8 @@ impl StoreError {
             | StoreError::Overtaken { .. }
             | StoreError::Lost { .. }
             | StoreError::LabelTaken { .. }
+            | StoreError::PassBarred { .. }
+            | StoreError::Twin { .. }
             // What it found damaged, others need not come upon.
             | StoreError::Corrupt(_) => true,
             StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => {
@@ -142,7 +152,11 @@ impl From<&StoreError> for Failure {
             cause = format!("{cause}: {inner}");
             source = inner.source();
         }
-        Failure::new(error.code(), cause)
+        let failure = Failure::new(error.code(), cause);
+        match error {
+            StoreError::Twin { unit, .. } => failure.with("serial", &unit.serial),
+            _ => failure,
+        }
     }
 }
 

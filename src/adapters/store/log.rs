@@ -1,12 +1,15 @@
 //! The log's rows: appending with the tree's head and its stored hashes, reading with the leaf's
 //! hash checked.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::error::StoreError;
+use super::read::{parse, run_id};
 use super::session::{Row, Session, Sql, Value, number, stored, values};
 use super::{archive, project, sql};
 use crate::audit::event::LabelKind;
 use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
-use crate::domain::{EventId, RunId, Verdict};
+use crate::domain::{EventId, RunId, Unit, Verdict};
 use crate::ports::{Logged, Receipt};
 
 /// Appends to the log within one transaction that nobody else writes in. Nothing counts before
@@ -129,10 +132,49 @@ fn refuse_a_barred_pass(session: &mut dyn Session, event: &Event) -> Result<(), 
     if receipt(session, event.id)?.is_some() {
         return Ok(());
     }
+    refuse_a_twin(session, run, event.at)?;
     let lock = session.row(sql::PASS_BARRED, values![run.as_uuid().as_bytes()], |row| {
         Ok(format!("event {} locks the unit ({})", row.count(1)?, row.str(0)?))
     })?;
-    lock.map_or(Ok(()), |lock| Err(StoreError::Illegal(format!("run {run} cannot pass: {lock}"))))
+    let why = match lock {
+        Some(lock) => Some(lock),
+        None => unbound(session, run)?,
+    };
+    why.map_or(Ok(()), |why| Err(StoreError::PassBarred { run, why }))
+}
+
+/// How long a run may say nothing and still be at work: a station that died leaves its runs open until it
+/// starts again, and its boards are carried to the next one.
+const AT_WORK: SignedDuration = SignedDuration::from_mins(5);
+
+/// Two boards present with one serial number at two stations: nobody can say which of them is the unit.
+pub fn refuse_a_twin(session: &mut dyn Session, run: RunId, now: Timestamp) -> Result<(), StoreError> {
+    let others = session.rows(sql::ELSEWHERE, values![run.as_uuid().as_bytes()], |row| {
+        let unit = Unit { product: parse(row.str(4)?)?, serial: parse(row.str(5)?)? };
+        let twin = StoreError::Twin { unit, run: run_id(row.array(0)?)?, station: row.str(1)?.to_owned() };
+        Ok((twin, row.text(2)?.is_some(), row.count(3)?))
+    })?;
+    for (twin, ended, last) in others {
+        let last = session.one(sql::EVENT_BY_SEQ, values![stored(last)?], logged)?;
+        if ended || now.duration_since(last.event.at) < AT_WORK {
+            return Err(twin);
+        }
+    }
+    Ok(())
+}
+
+/// What the run's unit holds instead of the chip that the run proved; `None`: it holds that chip.
+pub fn unbound(session: &mut dyn Session, run: RunId) -> Result<Option<String>, StoreError> {
+    let key = run.as_uuid();
+    let unit = session.row(sql::PASS_UNBOUND, values![key.as_bytes()], |row| {
+        Ok((row.str(0)?.to_owned(), row.text(1)?.unwrap_or_default().to_owned()))
+    })?;
+    let Some((product, serial)) = unit else { return Ok(None) };
+    let held = session.row(sql::BINDING_OF_UNIT, values![&product, &serial], |row| {
+        Ok(format!("certificate {} (event {})", hex::encode(row.array::<32>(2)?), row.count(8)?))
+    })?;
+    let held = held.unwrap_or_else(|| "nothing".to_owned());
+    Ok(Some(format!("{product} {serial} is not bound to the chip that was proven, but to {held}")))
 }
 
 /// The stored head, which must follow from the stored edge and count the stored events.

@@ -292,9 +292,14 @@ impl History for LogStore {
         self.in_time(self.read(move |session| claim::held(session, &unit))).await
     }
 
-    async fn collisions(&self, unit: &Unit, identity: &Identity) -> Result<Vec<Collision>, Failure> {
+    async fn collisions(
+        &self,
+        unit: &Unit,
+        identity: &Identity,
+        twin: Option<Fingerprint>,
+    ) -> Result<Vec<Collision>, Failure> {
         let (unit, identity) = (unit.clone(), identity.clone());
-        self.in_time(self.read(move |session| claim::collisions_of(session, &unit, &identity))).await
+        self.in_time(self.read(move |session| claim::collisions_of(session, &unit, &identity, twin))).await
     }
 
     async fn operators_of(&self, unit: &Unit) -> Result<Vec<Uuid>, Failure> {

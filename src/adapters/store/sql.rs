@@ -307,6 +307,19 @@ statements! {
     /// A lock that appeared after the run had claimed.
     PASS_BARRED = "SELECT l.kind, l.seq FROM runs r JOIN locks l ON l.product = r.product AND l.serial = r.serial
         WHERE r.run = ?1 AND (length(l.fingerprint) = 0 OR l.fingerprint = r.fingerprint) LIMIT 1";
+    /// Runs of the same unit that another station has not ended, or ended after this one's board had come: two
+    /// boards. One that was pulled is none any more, and the board of a unit that was HELD is elsewhere.
+    ELSEWHERE = "SELECT o.run, o.station, o.verdict,
+            (SELECT max(e.seq) FROM run_events e WHERE e.run = o.run), o.product, o.serial
+        FROM runs me JOIN runs o ON o.product = me.product AND o.serial = me.serial AND o.station <> me.station
+        WHERE me.run = ?1 AND me.slip IS NULL AND o.slip IS NULL
+            AND (o.verdict IS NULL OR (o.sealed_seq > me.first_seq AND o.verdict <> 'ABORTED'))
+        ORDER BY o.first_seq DESC";
+    /// The unit of a run that proved a chip, where the unit does not hold that chip.
+    PASS_UNBOUND = "SELECT r.product, r.serial FROM runs r WHERE r.run = ?1 AND r.proven = 1
+        AND NOT EXISTS (SELECT 1 FROM bindings b WHERE b.product = r.product AND b.serial = r.serial AND b.open = 1
+            AND b.fingerprint = r.fingerprint AND b.spki = r.spki
+            AND (b.uid IS NULL OR r.uid IS NULL OR b.uid = r.uid))";
 
     PROJECT_RUN_EVENT = "INSERT INTO run_events (run, seq) VALUES (?1, ?2)";
     PROJECT_RUN_STARTED = "INSERT INTO runs

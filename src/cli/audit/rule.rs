@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::unit::UnitName;
-use crate::audit::event::{Evidence, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruling};
+use crate::audit::event::{Evidence, LabelStatus, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruling};
 use crate::bootstrap::{self, Records};
 use crate::cli::output::{self, say};
 use crate::cli::sign_in::{Acting, Second};
@@ -140,6 +140,13 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
         _ => return show(&rulings.rollback(custody).await?, global.json),
     };
     show(&ruled, global.json)?;
+    if let (Command::Scrap { .. }, Some(unit)) = (&command, &unit) {
+        // Of none of these runs: all of them are asked about.
+        let label = log.store.unit_label(unit, log.new_run()?).await?;
+        if label == Some(LabelStatus::Pending) {
+            say("its label is not printed yet, and will not be");
+        }
+    }
     checkpoint(log, custody, language).await;
     Ok(())
 }

@@ -3,9 +3,10 @@
 use super::{Stop, broken, rulings};
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::Session;
-use crate::adapters::store::{claim, import, project};
+use crate::adapters::store::{claim, import, log, project};
 use crate::audit::event::{ConflictRule, ImportConflict};
 use crate::audit::{Body, LineEvent, RunEvent};
+use crate::domain::Verdict;
 use crate::ports::{Logged, Promise};
 
 #[derive(Default)]
@@ -51,6 +52,12 @@ impl Rederived {
             Body::Line(LineEvent::Ruled { ruling, second, persons, .. }) => {
                 let people = (logged.event.operator.as_ref(), second.as_ref());
                 rulings::judge(scratch, seq, ruling, people, *persons)?;
+            }
+            Body::Run(RunEvent::Sealed { verdict: Verdict::Pass, .. }) => {
+                let unbound = logged.event.run.map(|run| log::unbound(scratch, run)).transpose()?;
+                if let Some(found) = unbound.flatten() {
+                    return Err(broken(Promise::Claims, place(), format!("a PASS, and {found}")));
+                }
             }
             _ => {}
         }
