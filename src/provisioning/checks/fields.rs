@@ -48,8 +48,8 @@ impl<'a> Fields<'a> {
             tbs.tlv_bytes()?;
         }
         let serial = AnyRef::from_der(expect(tbs, Tag::Integer)?)?.value();
-        // X.690 §8.3.2: revocation lists name it byte by byte.
-        if matches!(serial, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]) {
+        // Revocation lists name it byte by byte.
+        if !is_shortest(serial) {
             return Err(ErrorKind::Noncanonical { tag: Tag::Integer }.into());
         }
         expect(tbs, Tag::Sequence)?;
@@ -74,6 +74,11 @@ impl<'a> Fields<'a> {
             spki,
         })
     }
+}
+
+/// An INTEGER's contents with no octet too many (X.690 §8.3.2).
+pub(super) fn is_shortest(integer: &[u8]) -> bool {
+    !matches!(integer, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
 }
 
 /// The next value, whole, when it has this tag.

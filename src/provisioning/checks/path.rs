@@ -38,7 +38,7 @@ pub(super) struct Path {
 /// (RFC 5280 §6.1.1 d).
 pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -> Result<Path, Failure> {
     let pinned = Pinned::parse(trust)?;
-    let lists = Lists::parse(trust, &pinned)?;
+    let lists = Lists::parse(trust, &pinned, now.as_second())?;
     refuse_own(der, fields, &pinned)?;
 
     let leaf_der = CertificateDer::from(der);
