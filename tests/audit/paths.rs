@@ -172,6 +172,28 @@ fn openssl_says_of_every_path_what_we_say() {
             ..bad()
         },
         Case {
+            what: "an intermediate that may sign lists only",
+            intermediate: |it| it.key_usages = vec![KeyUsagePurpose::CrlSign],
+            ..bad()
+        },
+        Case {
+            what: "a root that may sign lists only",
+            root: |it| it.key_usages = vec![KeyUsagePurpose::CrlSign],
+            ..bad()
+        },
+        Case {
+            what: "CAs that do not say what for",
+            root: |it| it.key_usages = vec![],
+            intermediate: |it| it.key_usages = vec![],
+            ..GOOD
+        },
+        Case { what: "a chip that signs", chip: |it| it.key_usages = vec![KeyUsagePurpose::DigitalSignature], ..GOOD },
+        Case {
+            what: "a chip that deciphers keys only",
+            chip: |it| it.key_usages = vec![KeyUsagePurpose::KeyEncipherment],
+            ..bad()
+        },
+        Case {
             what: "no CA below the intermediate, and there is none",
             intermediate: |it| it.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)),
             ..GOOD

@@ -6,6 +6,7 @@
 mod certificate;
 mod crl;
 mod examine;
+mod extensions;
 mod fields;
 mod key;
 mod names;

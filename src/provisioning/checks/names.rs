@@ -8,19 +8,18 @@
 
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use x509_cert::attr::AttributeTypeAndValue;
-use x509_cert::der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use x509_cert::der::asn1::{AnyRef, ObjectIdentifier};
 use x509_cert::der::{self, Decode, Reader, SliceReader, Tag, Tagged};
 use x509_cert::name::{Name, RelativeDistinguishedName};
 
+use super::extensions::{contents, extension, tbs};
 use super::fields::{Fields, expect};
 use crate::audit::x509::ACCEPTED;
 
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 
-/// Context-specific tags: of the extensions in a TBSCertificate, of permittedSubtrees and excludedSubtrees,
-/// and of two forms of a GeneralName.
-const EXTENSIONS: u8 = 0xa3;
+/// Context-specific tags: of permittedSubtrees and excludedSubtrees, and of two forms of a GeneralName.
 const PERMITTED: u8 = 0xa0;
 const EXCLUDED: u8 = 0xa1;
 const DIRECTORY_NAME: u8 = 0xa4;
@@ -159,37 +158,6 @@ fn same_value(one: &AttributeTypeAndValue, other: &AttributeTypeAndValue) -> Opt
 fn folded(text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')))?;
     Some(text.to_ascii_lowercase().split_ascii_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-/// The value of a certificate's extension, as it stands there.
-fn extension(certificate: &[u8], id: ObjectIdentifier) -> der::Result<Option<&[u8]>> {
-    let mut fields = SliceReader::new(contents(tbs(certificate)?)?)?;
-    while !fields.is_finished() {
-        let field = fields.tlv_bytes()?;
-        if field.first() != Some(&EXTENSIONS) {
-            continue;
-        }
-        let mut extensions = SliceReader::new(contents(contents(field)?)?)?;
-        while !extensions.is_finished() {
-            let mut extension = SliceReader::new(contents(expect(&mut extensions, Tag::Sequence)?)?)?;
-            let own: ObjectIdentifier = extension.decode()?;
-            let _critical: Option<bool> = extension.decode()?;
-            let value: &OctetStringRef = extension.decode()?;
-            if own == id {
-                return Ok(Some(value.as_bytes()));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// TBSCertificate.
-fn tbs(certificate: &[u8]) -> der::Result<&[u8]> {
-    expect(&mut SliceReader::new(contents(certificate)?)?, Tag::Sequence)
-}
-
-fn contents(tlv: &[u8]) -> der::Result<&[u8]> {
-    Ok(AnyRef::from_der(tlv)?.value())
 }
 
 /// The accepted algorithms, for certificates that the verifier does not get as they stand.

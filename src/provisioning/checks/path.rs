@@ -10,6 +10,7 @@ use webpki::{
     spki_for_anchor,
 };
 
+use super::extensions::{Usage, usable};
 use super::fields::{Fields, rfc3339};
 use super::key;
 use super::names::{Constrained, Signatures};
@@ -47,6 +48,11 @@ pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -
     let now = now.as_second();
     let candidates = pinned.signers(&leaf, fields, now)?;
     check_validity(fields, now)?;
+    usable(der, Usage::DigitalSignature).map_err(|cause| {
+        Failure::new(ReasonCode::CERTIFICATE_REFUSED, format!("certificate: {cause}"))
+            .with("subject", &fields.subject_text)
+            .with("issuer", &fields.issuer_text)
+    })?;
 
     let (path, as_of) = match candidates.path(&leaf, &lists, now, now) {
         Ok(path) => (path, None),
@@ -191,6 +197,7 @@ impl<'a> Authority<'a> {
         let shown = CertificateDer::from(constrained.as_ref().map_or(&*der, |constrained| &constrained.shown));
         let anchor = webpki::anchor_from_trusted_cert(&shown).map_err(|error| describe(&error))?.to_owned();
         key::may_sign(&spki_for_anchor(&anchor))?;
+        usable(&der, Usage::KeyCertSign)?;
         Ok(Self { anchor, constrained, der })
     }
 

@@ -7,6 +7,7 @@ use webpki::{
 };
 
 use super::crl::Crl;
+use super::extensions::{Usage, usable};
 use super::fields::{Fields, rfc3339};
 use super::names::Signatures;
 use super::path::{AnyUsage, Pinned, describe, unix_time};
@@ -30,21 +31,13 @@ struct Signed<'a> {
 
 impl<'a> Lists<'a> {
     /// # Errors
-    /// `K-705`, naming the file: a list that no CA of the profile has signed decides nothing, and
-    /// nobody would notice.
+    /// `K-705`, naming the file: a list that can't be read, or that no CA of the profile has signed, decides
+    /// nothing, and nobody would notice.
     pub(super) fn parse(trust: &'a Trust, pinned: &Pinned<'_>, now: i64) -> Result<Self, Failure> {
         let mut lists: Vec<Signed<'a>> = Vec::new();
         for given in &trust.crls {
             let crl = Crl::parse(given).map_err(|cause| unusable(&given.file.display(), &cause))?;
-            let key = pinned
-                .all()
-                .filter(|authority| *authority.anchor.subject == *crl.list.issuer())
-                .map(|authority| spki_for_anchor(&authority.anchor).to_vec())
-                .find(|key| crl.is_signed_by(key));
-            let Some(key) = key else {
-                let cause = format!("no CA of the profile has signed this list of {}", crl.issuer_text);
-                return Err(unusable(&crl.file.display(), &cause));
-            };
+            let key = signer(&crl, pinned).map_err(|cause| unusable(&crl.file.display(), &cause))?;
             lists.push(Signed { crl, key });
         }
         lists.sort_by_key(|list| (list.crl.is_not_yet_valid(now), std::cmp::Reverse(list.crl.this_update)));
@@ -156,6 +149,22 @@ impl Signed<'_> {
             && list.issuer() == other.issuer()
             && list.issuing_distribution_point() == other.issuing_distribution_point()
     }
+}
+
+/// SubjectPublicKeyInfo of the CA of the profile that has signed the list, and may. `Err`: there is none.
+fn signer(crl: &Crl<'_>, pinned: &Pinned<'_>) -> Result<Vec<u8>, String> {
+    let mut why = format!("no CA of the profile has signed this list of {}", crl.issuer_text);
+    for authority in pinned.all().filter(|authority| *authority.anchor.subject == *crl.list.issuer()) {
+        let key = spki_for_anchor(&authority.anchor);
+        if !crl.is_signed_by(&key) {
+            continue;
+        }
+        match usable(&authority.der, Usage::CrlSign) {
+            Ok(()) => return Ok(key.to_vec()),
+            Err(cause) => why = format!("the CA that has signed this list of {} may not: {cause}", crl.issuer_text),
+        }
+    }
+    Err(why)
 }
 
 /// The chip's first.

@@ -1,6 +1,6 @@
 //! Revocation lists, and intermediates that have expired.
 
-use super::forge::{Key, List, NULL, Tbs, extension, name, sequence, time, tlv};
+use super::forge::{Key, List, NULL, Tbs, extension, key_usage, name, sequence, time, tlv};
 use super::*;
 use crate::domain::profile::Crl;
 use crate::domain::{Fingerprint, Sha256};
@@ -227,19 +227,19 @@ fn generations_of_one_ca_name_each_have_their_own_list() {
 fn a_ca_that_may_not_sign_lists_has_none() {
     let vendor = Vendor::new();
     let chip = vendor.chip();
-    let ca = |flags: u8| {
-        let usage = extension("2.5.29.15", true, &tlv(0x03, &[0, flags]));
-        Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).with(usage).sign(&vendor.root_key)
+    let ca = |uses: &[u8]| {
+        let issuer = Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).with(key_usage(uses)).sign(&vendor.root_key);
+        let root = Tbs::ca(ROOT, ROOT, &vendor.root_key).with(key_usage(uses)).sign(&vendor.root_key);
+        [super::trust(&[&vendor.root], &[&issuer]), super::trust(&[&root], &[&vendor.issuer])]
     };
-    // keyCertSign alone, and with cRLSign.
-    for (flags, good) in [(0x04, false), (0x06, true)] {
-        let trust = super::trust(&[&vendor.root], &[&ca(flags)]);
-        let own = vendor.list().sign(&vendor.issuer_key);
-        let result = check(&chip, &with_lists(trust, &[&vendor.root_list(), &own]));
-        match good {
-            true => assert!(result.is_ok()),
-            false => drop(refused(result, ReasonCode::CRL_UNUSABLE)),
-        }
+    let own = vendor.list().sign(&vendor.issuer_key);
+    // keyCertSign alone, and with cRLSign: of the intermediate, and of the root.
+    for trust in ca(&[5]) {
+        let failure = refused(check(&chip, &with_lists(trust, &[&vendor.root_list(), &own])), ReasonCode::CRL_UNUSABLE);
+        assert!(failure.cause.contains("cRLSign"), "{failure}");
+    }
+    for trust in ca(&[5, 6]) {
+        passes(&chip, &with_lists(trust, &[&vendor.root_list(), &own]));
     }
 }
 
