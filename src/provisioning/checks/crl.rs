@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use rustls_pki_types::SignatureVerificationAlgorithm as Algorithm;
-use webpki::{BorrowedCertRevocationList, CertRevocationList, Error};
+use webpki::{BorrowedCertRevocationList, CertRevocationList, Error, OwnedCertRevocationList};
 use x509_cert::der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef, UintRef};
 use x509_cert::der::{self, Decode, Reader, SliceReader, Tag};
 use x509_cert::name::Name;
@@ -12,6 +12,7 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use super::fields::{expect, is_shortest, rfc3339, seconds, text};
 use super::path::describe;
+use super::shown::{Shown, Spellings};
 use crate::audit::event::CrlFacts;
 use crate::audit::x509::ACCEPTED;
 use crate::domain::profile;
@@ -34,8 +35,8 @@ pub(super) struct Crl<'a> {
 }
 
 impl<'a> Crl<'a> {
-    /// `Err`: what is wrong with it.
-    pub(super) fn parse(crl: &'a profile::Crl) -> Result<Self, String> {
+    /// And what the verifier gets, where that is not the list as it stands. `Err`: what is wrong with it.
+    pub(super) fn parse(crl: &'a profile::Crl, spellings: &Spellings) -> Result<(Self, Option<Shown>), String> {
         let list = BorrowedCertRevocationList::from_der(&crl.der).map_err(|error| why(&crl.der, &error))?;
         // All of them: later it is read up to the one that is looked for, which is compared byte by byte.
         for (entry, number) in list.into_iter().zip(1..) {
@@ -47,7 +48,13 @@ impl<'a> Crl<'a> {
                 ));
             }
         }
-        Self::read(crl, list.into()).map_err(|error| error.to_string())
+        let shown = Shown::of_list(&crl.der, spellings);
+        let list = match &shown {
+            Some(shown) => OwnedCertRevocationList::from_der(&shown.der).map_err(|error| describe(&error))?.into(),
+            None => list.into(),
+        };
+        let crl = Self::read(crl, list).map_err(|error| error.to_string())?;
+        Ok((crl, shown))
     }
 
     fn read(crl: &'a profile::Crl, list: CertRevocationList<'a>) -> der::Result<Self> {

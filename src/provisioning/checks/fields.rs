@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use x509_cert::der::asn1::AnyRef;
-use x509_cert::der::{self, Decode, ErrorKind, Reader, SliceReader, Tag, Tagged};
+use x509_cert::der::{self, Decode, Encode, ErrorKind, Header, Length, Reader, SliceReader, Tag, Tagged};
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
@@ -86,6 +86,12 @@ pub(super) fn expect<'a>(reader: &mut SliceReader<'a>, tag: Tag) -> der::Result<
     let bytes = reader.tlv_bytes()?;
     AnyRef::from_der(bytes)?.tag().assert_eq(tag)?;
     Ok(bytes)
+}
+
+pub(super) fn tlv(tag: Tag, contents: &[u8]) -> der::Result<Vec<u8>> {
+    let mut whole = Header::new(tag, Length::try_from(contents.len())?).to_der()?;
+    whole.extend_from_slice(contents);
+    Ok(whole)
 }
 
 pub(super) fn seconds(validity: &mut SliceReader<'_>) -> der::Result<i64> {

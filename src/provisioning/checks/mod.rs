@@ -8,10 +8,13 @@ mod crl;
 mod examine;
 mod extensions;
 mod fields;
+mod issuing;
 mod key;
 mod names;
 mod path;
+mod policies;
 mod revocation;
+mod shown;
 mod signature;
 #[cfg(test)]
 pub(super) mod tests;

@@ -9,8 +9,8 @@ use webpki::{
 use super::crl::Crl;
 use super::extensions::{Usage, usable};
 use super::fields::{Fields, rfc3339};
-use super::names::Signatures;
 use super::path::{AnyUsage, Pinned, describe, unix_time};
+use super::shown::Signatures;
 use crate::audit::event::CrlFacts;
 use crate::domain::profile::{CrlCoverage, Trust};
 use crate::domain::{Failure, ReasonCode};
@@ -20,7 +20,6 @@ use crate::domain::{Failure, ReasonCode};
 pub(super) struct Lists<'a> {
     lists: Vec<Signed<'a>>,
     coverage: CrlCoverage,
-    signatures: Signatures,
 }
 
 struct Signed<'a> {
@@ -33,11 +32,13 @@ impl<'a> Lists<'a> {
     /// # Errors
     /// `K-705`, naming the file: a list that can't be read, or that no CA of the profile has signed, decides
     /// nothing, and nobody would notice.
-    pub(super) fn parse(trust: &'a Trust, pinned: &Pinned<'_>, now: i64) -> Result<Self, Failure> {
+    pub(super) fn parse(trust: &'a Trust, pinned: &mut Pinned<'_>, now: i64) -> Result<Self, Failure> {
         let mut lists: Vec<Signed<'a>> = Vec::new();
         for given in &trust.crls {
-            let crl = Crl::parse(given).map_err(|cause| unusable(&given.file.display(), &cause))?;
+            let (crl, shown) =
+                Crl::parse(given, &pinned.spellings).map_err(|cause| unusable(&given.file.display(), &cause))?;
             let key = signer(&crl, pinned).map_err(|cause| unusable(&crl.file.display(), &cause))?;
+            shown.iter().for_each(|shown| pinned.signatures.add(shown));
             lists.push(Signed { crl, key });
         }
         lists.sort_by_key(|list| (list.crl.is_not_yet_valid(now), std::cmp::Reverse(list.crl.this_update)));
@@ -47,7 +48,7 @@ impl<'a> Lists<'a> {
                 newest.push(list);
             }
         }
-        Ok(Self { lists: newest, coverage: trust.crl_coverage, signatures: pinned.signatures.clone() })
+        Ok(Self { lists: newest, coverage: trust.crl_coverage })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Crl<'a>> {
@@ -82,7 +83,13 @@ impl<'a> Lists<'a> {
     /// # Errors
     /// * `C-109` one does;
     /// * `K-705` a list has expired or is of the future, or none says anything about a certificate that one has to be for.
-    pub(super) fn judge(&self, path: &VerifiedPath<'_>, at: i64, now: i64) -> Result<Vec<CrlFacts>, Failure> {
+    pub(super) fn judge(
+        &self,
+        path: &VerifiedPath<'_>,
+        signatures: &Signatures,
+        at: i64,
+        now: i64,
+    ) -> Result<Vec<CrlFacts>, Failure> {
         if self.lists.is_empty() {
             return Ok(Vec::new());
         }
@@ -103,7 +110,7 @@ impl<'a> Lists<'a> {
                     path.intermediate_certificates().map(|certificate| certificate.der()).collect();
                 let usage = AnyUsage;
                 let (chip, at, options) = (path.end_entity(), unix_time(at), Some(options));
-                self.signatures.with(|accepted| {
+                signatures.with(|accepted| {
                     chip.verify_for_usage(accepted, &anchors, &intermediates, at, usage, options, None).map(|_| ())
                 })
             }
