@@ -1,10 +1,13 @@
 //! Who signed a certificate, asked the same way today and years later.
 
+pub(crate) mod name;
+
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use webpki::aws_lc_rs as standard;
 use x509_cert::der::{self, AnyRef, Decode, Reader, SliceReader, Tag, Tagged};
 
-/// Did the key in `issuer` sign `certificate`, and is the one's subject the other's issuer? Both are DER.
+/// Did the key in `issuer` sign `certificate`, and is the one's subject the other's issuer (RFC 5280 §7.1)? Both are
+/// DER.
 /// Whether `issuer` may issue certificates at all, and when, is another question.
 pub fn issued(issuer: &[u8], certificate: &[u8]) -> bool {
     let (Ok(issuer), Ok(certificate)) = (Parts::of(issuer), Parts::of(certificate)) else { return false };
@@ -12,7 +15,7 @@ pub fn issued(issuer: &[u8], certificate: &[u8]) -> bool {
         algorithm.signature_alg_id().as_ref() == certificate.algorithm
             && algorithm.public_key_alg_id().as_ref() == issuer.key_algorithm
     };
-    issuer.subject == certificate.issuer
+    name::same_name(issuer.subject, certificate.issuer)
         && ACCEPTED
             .iter()
             .filter(fits)

@@ -32,6 +32,10 @@ pub use template::{Template, TemplateError, Variables};
 pub use unit::{BoardSerial, Product, Unit};
 pub use wire::{Bytes, certificate_pem};
 
+/// An hour's shift or a night's drift is nobody's fault; a clock that is further off than this is wrong, or
+/// what is dated by it is.
+pub const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
 /// Why a text is not a value of the domain. `what` is the domain word, `rule` says what would be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not a {what}: {rule}")]

@@ -7,9 +7,9 @@ use lineseal::audit::x509::issued;
 use lineseal::domain::profile::{Crl, CrlCoverage, KeyKind, Trust, UidRule};
 use lineseal::provisioning::checks::check_certificate;
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
-    DnValue, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    NameConstraints, RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, CustomExtension,
+    DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, NameConstraints, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
 const NOW: &str = "2026-06-01T12:00:00Z";
@@ -46,6 +46,8 @@ struct Case {
     chip: fn(&mut CertificateParams),
     names: Option<u64>,
     foreign: bool,
+    /// The issuer as the chip writes it.
+    spelled: Option<&'static str>,
 }
 
 const GOOD: Case = Case {
@@ -56,7 +58,22 @@ const GOOD: Case = Case {
     chip: |_| {},
     names: None,
     foreign: false,
+    spelled: None,
 };
+
+/// One policy, critical.
+fn policies() -> CustomExtension {
+    let policy = [0x30, 0x0a, 0x30, 0x08, 0x06, 0x06, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x01];
+    let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 32], policy.to_vec());
+    extension.set_criticality(true);
+    extension
+}
+
+fn printable(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, DnValue::PrintableString(name.try_into().unwrap()));
+    distinguished
+}
 
 /// A constraint on directory names: `O=` this, permitted or excluded.
 fn organization(name: &str, permitted: bool) -> Option<NameConstraints> {
@@ -172,6 +189,41 @@ fn openssl_says_of_every_path_what_we_say() {
             ..bad()
         },
         Case {
+            what: "an intermediate that may sign lists only",
+            intermediate: |it| it.key_usages = vec![KeyUsagePurpose::CrlSign],
+            ..bad()
+        },
+        Case {
+            what: "a root that may sign lists only",
+            root: |it| it.key_usages = vec![KeyUsagePurpose::CrlSign],
+            ..bad()
+        },
+        Case {
+            what: "CAs that do not say what for",
+            root: |it| it.key_usages = vec![],
+            intermediate: |it| it.key_usages = vec![],
+            ..GOOD
+        },
+        Case { what: "a chip that signs", chip: |it| it.key_usages = vec![KeyUsagePurpose::DigitalSignature], ..GOOD },
+        Case {
+            what: "a chip that deciphers keys only",
+            chip: |it| it.key_usages = vec![KeyUsagePurpose::KeyEncipherment],
+            ..bad()
+        },
+        Case {
+            what: "critical policies all the way",
+            intermediate: |it| it.custom_extensions = vec![policies()],
+            chip: |it| it.custom_extensions = vec![policies()],
+            ..GOOD
+        },
+        Case {
+            what: "an issuer that the chip writes in capitals and another type of text",
+            spelled: Some("INTER  mediate"),
+            intermediate: |it| it.distinguished_name = printable("inter mediate"),
+            ..GOOD
+        },
+        Case { what: "an issuer of another name", spelled: Some("intermediates"), ..bad() },
+        Case {
             what: "no CA below the intermediate, and there is none",
             intermediate: |it| it.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)),
             ..GOOD
@@ -197,7 +249,8 @@ fn openssl_says_of_every_path_what_we_say() {
         // What a bundle repeats of it years later: who signed whom.
         let [root, intermediate, chip] = [&made.root, &made.intermediate, &made.chip].map(|it| it.der().to_vec());
         assert!(issued(&root, &intermediate) && !issued(&root, &chip) && !issued(&chip, &chip), "{}", case.what);
-        assert_eq!(issued(&intermediate, &chip), !case.foreign, "{}", case.what);
+        let others = case.foreign || case.what == "an issuer of another name";
+        assert_eq!(issued(&intermediate, &chip), !others, "{}", case.what);
     }
 }
 
@@ -221,6 +274,10 @@ impl Made {
         let mut intermediate = ca("intermediate", 2);
         (case.intermediate)(&mut intermediate);
         let pinned = intermediate.signed_by(&own, &root).unwrap();
+        if let Some(spelled) = case.spelled {
+            intermediate.distinguished_name = DistinguishedName::new();
+            intermediate.distinguished_name.push(DnType::CommonName, spelled);
+        }
         let issuer = Issuer::new(intermediate, if case.foreign { foreign } else { own });
 
         let mut chip_params = chip();

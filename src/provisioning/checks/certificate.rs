@@ -84,10 +84,10 @@ pub(super) fn parsed(der: &[u8]) -> Result<Fields<'_>, Failure> {
 /// * `K-701` with the argument `certificate` (`root 1`, `intermediate 2`: counted from one) when one of
 ///   them can't be parsed, carries what the verifier would refuse in every path, or has a key under which
 ///   no signature is accepted; or when there is no root;
-/// * `K-705` when a revocation list has expired or was signed by no pinned CA, or one is missing.
+/// * `K-705` when a revocation list has expired, is of the future or was signed by no pinned CA, or one is missing.
 pub fn check_trust(trust: &Trust, now: Timestamp) -> Result<Pins, Failure> {
-    let (pinned, now) = (path::Pinned::parse(trust)?, now.as_second());
-    let lists = Lists::parse(trust, &pinned)?;
+    let (mut pinned, now) = (path::Pinned::parse(trust)?, now.as_second());
+    let lists = Lists::parse(trust, &mut pinned, now)?;
     lists.check(&pinned, now)?;
     let pin = |authority: &path::Authority<'_>| {
         let fields = authority.fields();

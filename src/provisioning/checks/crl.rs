@@ -4,18 +4,19 @@
 use std::path::Path;
 
 use rustls_pki_types::SignatureVerificationAlgorithm as Algorithm;
-use webpki::{BorrowedCertRevocationList, CertRevocationList};
+use webpki::{BorrowedCertRevocationList, CertRevocationList, Error, OwnedCertRevocationList};
 use x509_cert::der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef, UintRef};
 use x509_cert::der::{self, Decode, Reader, SliceReader, Tag};
 use x509_cert::name::Name;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
-use super::fields::{expect, rfc3339, seconds, text};
+use super::fields::{expect, is_shortest, rfc3339, seconds, text};
 use super::path::describe;
+use super::shown::{Shown, Spellings};
 use crate::audit::event::CrlFacts;
 use crate::audit::x509::ACCEPTED;
-use crate::domain::Sha256;
 use crate::domain::profile;
+use crate::domain::{CLOCK_TOLERANCE, Sha256};
 
 pub(super) struct Crl<'a> {
     pub file: &'a Path,
@@ -34,10 +35,26 @@ pub(super) struct Crl<'a> {
 }
 
 impl<'a> Crl<'a> {
-    /// `Err`: what is wrong with it.
-    pub(super) fn parse(crl: &'a profile::Crl) -> Result<Self, String> {
-        let list = BorrowedCertRevocationList::from_der(&crl.der).map_err(|error| describe(&error))?;
-        Self::read(crl, list.into()).map_err(|error| error.to_string())
+    /// And what the verifier gets, where that is not the list as it stands. `Err`: what is wrong with it.
+    pub(super) fn parse(crl: &'a profile::Crl, spellings: &Spellings) -> Result<(Self, Option<Shown>), String> {
+        let list = BorrowedCertRevocationList::from_der(&crl.der).map_err(|error| why(&crl.der, &error))?;
+        // All of them: later it is read up to the one that is looked for, which is compared byte by byte.
+        for (entry, number) in list.into_iter().zip(1..) {
+            let entry = entry.map_err(|error| format!("its entry {number} can't be read: {}", describe(&error)))?;
+            if !is_shortest(entry.serial_number) {
+                let serial = hex::encode(entry.serial_number);
+                return Err(format!(
+                    "its entry {number} names the serial number {serial} in a form that no certificate has"
+                ));
+            }
+        }
+        let shown = Shown::of_list(&crl.der, spellings);
+        let list = match &shown {
+            Some(shown) => OwnedCertRevocationList::from_der(&shown.der).map_err(|error| describe(&error))?.into(),
+            None => list.into(),
+        };
+        let crl = Self::read(crl, list).map_err(|error| error.to_string())?;
+        Ok((crl, shown))
     }
 
     fn read(crl: &'a profile::Crl, list: CertRevocationList<'a>) -> der::Result<Self> {
@@ -97,6 +114,11 @@ impl<'a> Crl<'a> {
         now >= self.next_update
     }
 
+    /// Made in the future, as no clock of a station or a CA is off: until then it says nothing.
+    pub(super) fn is_not_yet_valid(&self, now: i64) -> bool {
+        self.this_update > now.saturating_add(CLOCK_TOLERANCE.as_secs())
+    }
+
     pub(super) fn facts(&self) -> CrlFacts {
         CrlFacts {
             issuer: self.issuer_text.clone(),
@@ -106,6 +128,47 @@ impl<'a> Crl<'a> {
             sha256: self.sha256,
         }
     }
+}
+
+/// Why the verifier does not take it, in words.
+fn why(der: &[u8], error: &Error) -> String {
+    let known = match error {
+        Error::UnsupportedDeltaCrl => "it is a delta list, which tells only what has changed since another one",
+        Error::UnsupportedIndirectCrl => "it speaks of other CAs' certificates than its signer's (an indirect list)",
+        Error::UnsupportedRevocationReasonsPartitioning => "it is for some of the reasons of a revocation only",
+        Error::UnsupportedCrlIssuingDistributionPoint => {
+            "it is for a part of the CA's certificates and has no full name of a distribution point"
+        }
+        Error::UnsupportedCriticalExtension => "it has a critical extension that is not known here",
+        _ => return missing(der).ok().flatten().map_or_else(|| describe(error), str::to_owned),
+    };
+    known.to_owned()
+}
+
+/// What RFC 5280 §5.1.2 demands and the list lacks.
+fn missing(der: &[u8]) -> der::Result<Option<&'static str>> {
+    const INTEGER: u8 = 0x02;
+    const SEQUENCE: u8 = 0x30;
+    const UTC_TIME: u8 = 0x17;
+    const GENERALIZED_TIME: u8 = 0x18;
+    const EXTENSIONS: u8 = 0xa0;
+    let tbs = expect(&mut SliceReader::new(AnyRef::from_der(der)?.value())?, Tag::Sequence)?;
+    let mut fields = SliceReader::new(AnyRef::from_der(tbs)?.value())?;
+    if fields.peek_byte() != Some(INTEGER) {
+        return Ok(Some("it is of version 1, and only those of version 2 are taken"));
+    }
+    for _version_algorithm_issuer_this_update in 0..4 {
+        fields.tlv_bytes()?;
+    }
+    if !matches!(fields.peek_byte(), Some(UTC_TIME | GENERALIZED_TIME)) {
+        return Ok(Some("it does not say when the next one is due (nextUpdate), so it would count for ever"));
+    }
+    fields.tlv_bytes()?;
+    if fields.peek_byte() == Some(SEQUENCE) {
+        fields.tlv_bytes()?;
+    }
+    let bare = fields.peek_byte() != Some(EXTENSIONS);
+    Ok(bare.then_some("it has no extensions, and so no list number"))
 }
 
 /// The contents of the AlgorithmIdentifier, as it stands.

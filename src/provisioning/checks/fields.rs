@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use x509_cert::der::asn1::AnyRef;
-use x509_cert::der::{self, Decode, ErrorKind, Reader, SliceReader, Tag, Tagged};
+use x509_cert::der::{self, Decode, Encode, ErrorKind, Header, Length, Reader, SliceReader, Tag, Tagged};
 use x509_cert::name::Name;
 use x509_cert::time::Time;
 
@@ -48,8 +48,8 @@ impl<'a> Fields<'a> {
             tbs.tlv_bytes()?;
         }
         let serial = AnyRef::from_der(expect(tbs, Tag::Integer)?)?.value();
-        // X.690 §8.3.2: revocation lists name it byte by byte.
-        if matches!(serial, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]) {
+        // Revocation lists name it byte by byte.
+        if !is_shortest(serial) {
             return Err(ErrorKind::Noncanonical { tag: Tag::Integer }.into());
         }
         expect(tbs, Tag::Sequence)?;
@@ -76,11 +76,22 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// An INTEGER's contents with no octet too many (X.690 §8.3.2).
+pub(super) fn is_shortest(integer: &[u8]) -> bool {
+    !matches!(integer, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
+}
+
 /// The next value, whole, when it has this tag.
 pub(super) fn expect<'a>(reader: &mut SliceReader<'a>, tag: Tag) -> der::Result<&'a [u8]> {
     let bytes = reader.tlv_bytes()?;
     AnyRef::from_der(bytes)?.tag().assert_eq(tag)?;
     Ok(bytes)
+}
+
+pub(super) fn tlv(tag: Tag, contents: &[u8]) -> der::Result<Vec<u8>> {
+    let mut whole = Header::new(tag, Length::try_from(contents.len())?).to_der()?;
+    whole.extend_from_slice(contents);
+    Ok(whole)
 }
 
 pub(super) fn seconds(validity: &mut SliceReader<'_>) -> der::Result<i64> {

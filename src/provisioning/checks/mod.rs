@@ -6,11 +6,15 @@
 mod certificate;
 mod crl;
 mod examine;
+mod extensions;
 mod fields;
+mod issuing;
 mod key;
 mod names;
 mod path;
+mod policies;
 mod revocation;
+mod shown;
 mod signature;
 #[cfg(test)]
 pub(super) mod tests;

@@ -2,25 +2,23 @@
 //! whatever is below a CA that constrains them; here they are compared, and nothing else of it is done here.
 //!
 //! The verifier gets such a CA's certificate with the tags of these constraints changed to those of a form
-//! that nobody's names have, so that it passes them over, and what it finds there of other forms it decides.
-//! The signature is verified over the certificate as it stands ([`Signatures`]), and a path that holds then
-//! holds only if the names do.
+//! that nobody's names have, so that it passes them over, and what it finds there of other forms it decides
+//! (see [`shown`](super::shown)). A path that holds then holds only if the names do.
 
-use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use x509_cert::attr::AttributeTypeAndValue;
-use x509_cert::der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use x509_cert::der::asn1::{AnyRef, ObjectIdentifier};
 use x509_cert::der::{self, Decode, Reader, SliceReader, Tag, Tagged};
 use x509_cert::name::{Name, RelativeDistinguishedName};
 
+use super::extensions::{contents, extension};
 use super::fields::{Fields, expect};
-use crate::audit::x509::ACCEPTED;
+use super::shown::Change;
+use crate::audit::x509::name::folded;
 
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 
-/// Context-specific tags: of the extensions in a TBSCertificate, of permittedSubtrees and excludedSubtrees,
-/// and of two forms of a GeneralName.
-const EXTENSIONS: u8 = 0xa3;
+/// Context-specific tags: of permittedSubtrees and excludedSubtrees, and of two forms of a GeneralName.
 const PERMITTED: u8 = 0xa0;
 const EXCLUDED: u8 = 0xa1;
 const DIRECTORY_NAME: u8 = 0xa4;
@@ -31,25 +29,17 @@ const EDI_PARTY_NAME: u8 = 0xa5;
 pub(super) struct Constrained {
     permitted: Vec<Name>,
     excluded: Vec<Name>,
-    /// The certificate as the verifier gets it.
-    pub shown: Vec<u8>,
-    /// What is signed: as the verifier gets it, and as it stands.
-    signed: (Vec<u8>, Vec<u8>),
+    /// The tags, as the verifier gets them.
+    pub changes: Vec<Change>,
 }
 
 impl Constrained {
     /// `None`: it constrains no directory name, or not in a way that can be read; then the verifier refuses.
     pub(super) fn parse(certificate: &[u8]) -> Option<Self> {
         let value = extension(certificate, NAME_CONSTRAINTS).ok()??;
-        let mut found =
-            Self { permitted: vec![], excluded: vec![], shown: certificate.to_vec(), signed: <_>::default() };
+        let mut found = Self { permitted: vec![], excluded: vec![], changes: vec![] };
         found.read(certificate, value).ok()?;
-        if found.permitted.is_empty() && found.excluded.is_empty() {
-            return None;
-        }
-        let (own, shown) = (tbs(certificate).ok()?, tbs(&found.shown).ok()?);
-        found.signed = (shown.to_vec(), own.to_vec());
-        Some(found)
+        if found.changes.is_empty() { None } else { Some(found) }
     }
 
     fn read(&mut self, certificate: &[u8], constraints: &[u8]) -> der::Result<()> {
@@ -68,8 +58,7 @@ impl Constrained {
                 if base.first() == Some(&DIRECTORY_NAME) {
                     into.push(Name::from_der(contents(base)?)?);
                     // A part of the certificate: so many bytes from its beginning.
-                    let at = base.as_ptr().addr() - certificate.as_ptr().addr();
-                    self.shown[at] = EDI_PARTY_NAME;
+                    self.changes.push((base.as_ptr().addr() - certificate.as_ptr().addr(), EDI_PARTY_NAME));
                 }
             }
         }
@@ -153,88 +142,4 @@ fn same_value(one: &AttributeTypeAndValue, other: &AttributeTypeAndValue) -> Opt
     }
     let (one, other) = (folded(one.value())?, folded(other.value())?);
     Some(one == other)
-}
-
-/// `None`: not all of it is printable ASCII.
-fn folded(text: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')))?;
-    Some(text.to_ascii_lowercase().split_ascii_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-/// The value of a certificate's extension, as it stands there.
-fn extension(certificate: &[u8], id: ObjectIdentifier) -> der::Result<Option<&[u8]>> {
-    let mut fields = SliceReader::new(contents(tbs(certificate)?)?)?;
-    while !fields.is_finished() {
-        let field = fields.tlv_bytes()?;
-        if field.first() != Some(&EXTENSIONS) {
-            continue;
-        }
-        let mut extensions = SliceReader::new(contents(contents(field)?)?)?;
-        while !extensions.is_finished() {
-            let mut extension = SliceReader::new(contents(expect(&mut extensions, Tag::Sequence)?)?)?;
-            let own: ObjectIdentifier = extension.decode()?;
-            let _critical: Option<bool> = extension.decode()?;
-            let value: &OctetStringRef = extension.decode()?;
-            if own == id {
-                return Ok(Some(value.as_bytes()));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// TBSCertificate.
-fn tbs(certificate: &[u8]) -> der::Result<&[u8]> {
-    expect(&mut SliceReader::new(contents(certificate)?)?, Tag::Sequence)
-}
-
-fn contents(tlv: &[u8]) -> der::Result<&[u8]> {
-    Ok(AnyRef::from_der(tlv)?.value())
-}
-
-/// The accepted algorithms, for certificates that the verifier does not get as they stand.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Signatures {
-    signed: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Signatures {
-    pub(super) fn of<'c>(constrained: impl Iterator<Item = &'c Constrained>) -> Self {
-        Self { signed: constrained.map(|constrained| constrained.signed.clone()).collect() }
-    }
-
-    pub(super) fn with<T>(&self, verify: impl FnOnce(&[&dyn SignatureVerificationAlgorithm]) -> T) -> T {
-        if self.signed.is_empty() {
-            return verify(ACCEPTED);
-        }
-        let own: Vec<AsItStands<'_>> =
-            ACCEPTED.iter().map(|algorithm| AsItStands { algorithm: *algorithm, signed: &self.signed }).collect();
-        let own: Vec<&dyn SignatureVerificationAlgorithm> = own.iter().map(|it| it as _).collect();
-        verify(&own)
-    }
-}
-
-#[derive(Debug)]
-struct AsItStands<'s> {
-    algorithm: &'static dyn SignatureVerificationAlgorithm,
-    signed: &'s [(Vec<u8>, Vec<u8>)],
-}
-
-impl SignatureVerificationAlgorithm for AsItStands<'_> {
-    fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
-        let stands = self.signed.iter().find(|(shown, _)| shown == message).map_or(message, |(_, own)| own);
-        self.algorithm.verify_signature(public_key, stands, signature)
-    }
-
-    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        self.algorithm.public_key_alg_id()
-    }
-
-    fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        self.algorithm.signature_alg_id()
-    }
-
-    fn fips(&self) -> bool {
-        self.algorithm.fips()
-    }
 }

@@ -9,11 +9,14 @@ use webpki::{
     EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, KeyUsage, VerifiedPath,
     spki_for_anchor,
 };
+use x509_cert::der::{self, Reader, SliceReader};
 
+use super::extensions::{Usage, contents, tbs, usable};
 use super::fields::{Fields, rfc3339};
-use super::key;
-use super::names::{Constrained, Signatures};
+use super::names::Constrained;
 use super::revocation::Lists;
+use super::shown::{Shown, Signatures, Spellings};
+use super::{issuing, key, policies};
 use crate::audit::event::CrlFacts;
 use crate::domain::profile::{ExpiredIntermediate, Trust};
 use crate::domain::{Failure, Fingerprint, ReasonCode};
@@ -37,16 +40,21 @@ pub(super) struct Path {
 /// A pinned root is a name and a key that the profile vouches for: its own validity is not looked at
 /// (RFC 5280 §6.1.1 d).
 pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -> Result<Path, Failure> {
-    let pinned = Pinned::parse(trust)?;
-    let lists = Lists::parse(trust, &pinned)?;
+    let mut pinned = Pinned::parse(trust)?;
+    let lists = Lists::parse(trust, &mut pinned, now.as_second())?;
     refuse_own(der, fields, &pinned)?;
 
-    let leaf_der = CertificateDer::from(der);
+    let leaf_der = pinned.show(der);
     let leaf = EndEntityCert::try_from(&leaf_der).map_err(|error| refuse(&error, fields, Stage::Leaf))?;
 
     let now = now.as_second();
     let candidates = pinned.signers(&leaf, fields, now)?;
     check_validity(fields, now)?;
+    may_be_used(der).map_err(|cause| {
+        Failure::new(ReasonCode::CERTIFICATE_REFUSED, format!("certificate: {cause}"))
+            .with("subject", &fields.subject_text)
+            .with("issuer", &fields.issuer_text)
+    })?;
 
     let (path, as_of) = match candidates.path(&leaf, &lists, now, now) {
         Ok(path) => (path, None),
@@ -70,24 +78,33 @@ pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -
     fingerprints.push(candidates.fingerprint_of(path.anchor()).ok_or_else(|| {
         Failure::new(ReasonCode::CERTIFICATE_REFUSED, "the verifier returned a trust anchor that was not given to it")
     })?);
-    let crls = lists.judge(&path, as_of.unwrap_or(now), now)?;
+    let crls = lists.judge(&path, &pinned.signatures, as_of.unwrap_or(now), now)?;
     Ok(Path { fingerprints, as_of, crls })
 }
 
 /// The first question alone.
 pub(super) fn issued(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -> Result<(), Failure> {
-    let pinned = Pinned::parse(trust)?;
+    let mut pinned = Pinned::parse(trust)?;
     refuse_own(der, fields, &pinned)?;
-    let der = CertificateDer::from(der);
+    let der = pinned.show(der);
     let leaf = EndEntityCert::try_from(&der).map_err(|error| refuse(&error, fields, Stage::Leaf))?;
     pinned.signers(&leaf, fields, now.as_second()).map(drop)
 }
+
+/// What the verifier does not look at.
+fn may_be_used(leaf: &[u8]) -> Result<(), String> {
+    usable(leaf, Usage::DigitalSignature)?;
+    if policies::demands_one(leaf) { Err(DEMANDS_POLICY.to_owned()) } else { Ok(()) }
+}
+
+const DEMANDS_POLICY: &str = "it demands an explicit certificate policy (policyConstraints), and none is looked for";
 
 /// The profile's certificates, each known to be usable.
 pub(super) struct Pinned<'a> {
     pub roots: Vec<Authority<'a>>,
     pub intermediates: Vec<Authority<'a>>,
     pub signatures: Signatures,
+    pub spellings: Spellings,
 }
 
 /// A pinned certificate, and the name and key that it stands for.
@@ -96,6 +113,8 @@ pub(super) struct Authority<'a> {
     pub anchor: TrustAnchor<'static>,
     /// It constrains directory names.
     constrained: Option<Constrained>,
+    /// As the verifier gets it, where that is not as it stands.
+    shown: Option<Shown>,
 }
 
 impl<'a> Pinned<'a> {
@@ -106,16 +125,28 @@ impl<'a> Pinned<'a> {
         if trust.roots.is_empty() {
             return Err(Failure::new(ReasonCode::CONFIG_INVALID, "the profile pins no root certificate"));
         }
+        let subject = |der: &'a Vec<u8>| subject(der).ok();
+        let spellings = Spellings::of(trust.roots.iter().chain(&trust.intermediates).filter_map(subject));
         let all = |role: &str, ders: &'a [Vec<u8>]| {
             let read = |(index, der): (usize, &'a Vec<u8>)| {
-                Authority::parse(der, role == "root")
+                Authority::parse(der, role == "root", &spellings)
                     .map_err(|cause| unusable(&format!("{role} {}", index + 1), &cause))
             };
             ders.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()
         };
         let (roots, intermediates) = (all("root", &trust.roots)?, all("intermediate", &trust.intermediates)?);
-        let constrained = intermediates.iter().filter_map(|it: &Authority<'_>| it.constrained.as_ref());
-        Ok(Self { signatures: Signatures::of(constrained), roots, intermediates })
+        let mut signatures = Signatures::default();
+        intermediates.iter().filter_map(|it: &Authority<'_>| it.shown.as_ref()).for_each(|it| signatures.add(it));
+        Ok(Self { roots, intermediates, signatures, spellings })
+    }
+
+    /// The chip's certificate as the verifier gets it.
+    fn show<'l>(&mut self, leaf: &'l [u8]) -> CertificateDer<'l> {
+        let Some(shown) = Shown::of(leaf, &policies::understood(leaf), &self.spellings) else {
+            return CertificateDer::from(leaf);
+        };
+        self.signatures.add(&shown);
+        CertificateDer::from(shown.der)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Authority<'a>> {
@@ -181,22 +212,33 @@ impl<'a> Pinned<'a> {
 
 impl<'a> Authority<'a> {
     /// `Err`: why it can't be used.
-    fn parse(der: &'a [u8], is_root: bool) -> Result<Self, String> {
-        let der = CertificateDer::from(der);
+    fn parse(der: &'a [u8], is_root: bool, spellings: &Spellings) -> Result<Self, String> {
+        let constrained = Constrained::parse(der);
+        let mut changes = policies::understood(der);
+        changes.extend(constrained.iter().flat_map(|constrained| &constrained.changes));
+        let shown = Shown::of(der, &changes, spellings);
+        let given = CertificateDer::from(shown.as_ref().map_or(der, |shown| &shown.der));
         if !is_root {
             // As strictly as in a path, where an unknown critical extension or version 1 is fatal.
-            EndEntityCert::try_from(&der).map_err(|error| describe(&error))?;
+            EndEntityCert::try_from(&given).map_err(|error| describe(&error))?;
         }
-        let constrained = Constrained::parse(&der);
-        let shown = CertificateDer::from(constrained.as_ref().map_or(&*der, |constrained| &constrained.shown));
-        let anchor = webpki::anchor_from_trusted_cert(&shown).map_err(|error| describe(&error))?.to_owned();
+        let anchor = webpki::anchor_from_trusted_cert(&given).map_err(|error| describe(&error))?.to_owned();
         key::may_sign(&spki_for_anchor(&anchor))?;
-        Ok(Self { anchor, constrained, der })
+        usable(der, Usage::KeyCertSign)?;
+        if is_root {
+            issuing::root(&anchor)?;
+        } else {
+            issuing::intermediate(&given)?;
+            if policies::demands_one(der) {
+                return Err(DEMANDS_POLICY.to_owned());
+            }
+        }
+        Ok(Self { anchor, constrained, shown, der: CertificateDer::from(der) })
     }
 
     /// As the verifier gets it.
     fn shown(&self) -> &[u8] {
-        self.constrained.as_ref().map_or(&*self.der, |constrained| &constrained.shown)
+        self.shown.as_ref().map_or(&*self.der, |shown| &shown.der)
     }
 
     pub(super) fn fields(&self) -> Option<Fields<'_>> {
@@ -206,8 +248,22 @@ impl<'a> Authority<'a> {
     /// By the name alone.
     fn is_issued_by(&self, name: &[u8]) -> bool {
         // Of version 1 there are roots only, and nobody asks who issued a root.
-        EndEntityCert::try_from(&self.der).is_ok_and(|certificate| certificate.issuer() == name)
+        EndEntityCert::try_from(&CertificateDer::from(self.shown()))
+            .is_ok_and(|certificate| certificate.issuer() == name)
     }
+}
+
+/// Of a certificate, in DER.
+fn subject(certificate: &[u8]) -> der::Result<&[u8]> {
+    const EXPLICIT_VERSION: u8 = 0xa0;
+    let mut fields = SliceReader::new(contents(tbs(certificate)?)?)?;
+    if fields.peek_byte() == Some(EXPLICIT_VERSION) {
+        fields.tlv_bytes()?;
+    }
+    for _serial_algorithm_issuer_validity in 0..4 {
+        fields.tlv_bytes()?;
+    }
+    fields.tlv_bytes()
 }
 
 /// What a path may be made of.
@@ -238,7 +294,7 @@ impl Candidates<'_> {
         let against: RefCell<Option<Failure>> = RefCell::default();
         let judge = |path: &VerifiedPath<'_>| {
             self.check_names(path)?;
-            lists.judge(path, at, now).map(|_| ()).map_err(|failure| {
+            lists.judge(path, &self.pinned.signatures, at, now).map(|_| ()).map_err(|failure| {
                 let mut against = against.borrow_mut();
                 // Where one path is revoked and another can't be judged, neither can the chip.
                 if against.as_ref().is_none_or(|known| known.code == ReasonCode::CERTIFICATE_REVOKED) {
@@ -343,7 +399,7 @@ impl ExtendedKeyUsageValidator for AnyUsage {
 /// Extended key usage (RFC 5280 §4.2.1.12): absent, or with client authentication or any usage among
 /// its purposes, in the leaf and in every intermediate that has the extension. A chip's certificate that
 /// allows, say, server authentication only may not be used for the mutual TLS that it is registered for.
-struct DeviceUsage;
+pub(super) struct DeviceUsage;
 
 impl ExtendedKeyUsageValidator for DeviceUsage {
     fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {

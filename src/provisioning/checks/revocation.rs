@@ -7,18 +7,19 @@ use webpki::{
 };
 
 use super::crl::Crl;
+use super::extensions::{Usage, usable};
 use super::fields::{Fields, rfc3339};
-use super::names::Signatures;
 use super::path::{AnyUsage, Pinned, describe, unix_time};
+use super::shown::Signatures;
 use crate::audit::event::CrlFacts;
 use crate::domain::profile::{CrlCoverage, Trust};
 use crate::domain::{Failure, ReasonCode};
 
-/// The profile's lists, the newest of each CA and scope; what a newer one has replaced decides nothing.
+/// The profile's lists, the newest of each CA and scope; what a newer one has replaced decides nothing, and one
+/// of the future replaces none.
 pub(super) struct Lists<'a> {
     lists: Vec<Signed<'a>>,
     coverage: CrlCoverage,
-    signatures: Signatures,
 }
 
 struct Signed<'a> {
@@ -29,31 +30,25 @@ struct Signed<'a> {
 
 impl<'a> Lists<'a> {
     /// # Errors
-    /// `K-705`, naming the file: a list that no CA of the profile has signed decides nothing, and
-    /// nobody would notice.
-    pub(super) fn parse(trust: &'a Trust, pinned: &Pinned<'_>) -> Result<Self, Failure> {
+    /// `K-705`, naming the file: a list that can't be read, or that no CA of the profile has signed, decides
+    /// nothing, and nobody would notice.
+    pub(super) fn parse(trust: &'a Trust, pinned: &mut Pinned<'_>, now: i64) -> Result<Self, Failure> {
         let mut lists: Vec<Signed<'a>> = Vec::new();
         for given in &trust.crls {
-            let crl = Crl::parse(given).map_err(|cause| unusable(&given.file.display(), &cause))?;
-            let key = pinned
-                .all()
-                .filter(|authority| *authority.anchor.subject == *crl.list.issuer())
-                .map(|authority| spki_for_anchor(&authority.anchor).to_vec())
-                .find(|key| crl.is_signed_by(key));
-            let Some(key) = key else {
-                let cause = format!("no CA of the profile has signed this list of {}", crl.issuer_text);
-                return Err(unusable(&crl.file.display(), &cause));
-            };
+            let (crl, shown) =
+                Crl::parse(given, &pinned.spellings).map_err(|cause| unusable(&given.file.display(), &cause))?;
+            let key = signer(&crl, pinned).map_err(|cause| unusable(&crl.file.display(), &cause))?;
+            shown.iter().for_each(|shown| pinned.signatures.add(shown));
             lists.push(Signed { crl, key });
         }
-        lists.sort_by_key(|list| std::cmp::Reverse(list.crl.this_update));
+        lists.sort_by_key(|list| (list.crl.is_not_yet_valid(now), std::cmp::Reverse(list.crl.this_update)));
         let mut newest: Vec<Signed<'a>> = Vec::new();
         for list in lists {
             if !newest.iter().any(|newer| newer.replaces(&list)) {
                 newest.push(list);
             }
         }
-        Ok(Self { lists: newest, coverage: trust.crl_coverage, signatures: pinned.signatures.clone() })
+        Ok(Self { lists: newest, coverage: trust.crl_coverage })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Crl<'a>> {
@@ -63,11 +58,9 @@ impl<'a> Lists<'a> {
     /// What can be said before any chip is there.
     ///
     /// # Errors
-    /// `K-705` when a list has expired, or a CA that has to have one has none.
+    /// `K-705` when a list has expired or is of the future, or a CA that has to have one has none.
     pub(super) fn check(&self, pinned: &Pinned<'_>, now: i64) -> Result<(), Failure> {
-        if let Some(expired) = self.iter().find(|crl| crl.has_expired(now)) {
-            return Err(out_of_date(expired, now));
-        }
+        self.iter().try_for_each(|crl| is_of_today(crl, now))?;
         if self.lists.is_empty() || self.coverage == CrlCoverage::Listed {
             return Ok(());
         }
@@ -89,15 +82,19 @@ impl<'a> Lists<'a> {
     ///
     /// # Errors
     /// * `C-109` one does;
-    /// * `K-705` a list has expired, or none says anything about a certificate that one has to be for.
-    pub(super) fn judge(&self, path: &VerifiedPath<'_>, at: i64, now: i64) -> Result<Vec<CrlFacts>, Failure> {
+    /// * `K-705` a list has expired or is of the future, or none says anything about a certificate that one has to be for.
+    pub(super) fn judge(
+        &self,
+        path: &VerifiedPath<'_>,
+        signatures: &Signatures,
+        at: i64,
+        now: i64,
+    ) -> Result<Vec<CrlFacts>, Failure> {
         if self.lists.is_empty() {
             return Ok(Vec::new());
         }
         let asked = self.about(path);
-        if let Some(expired) = asked.iter().find(|crl| crl.has_expired(now)) {
-            return Err(out_of_date(expired, now));
-        }
+        asked.iter().try_for_each(|crl| is_of_today(crl, now))?;
         let lists: Vec<&CertRevocationList<'_>> = asked.iter().map(|crl| &crl.list).collect();
         let verdict = match RevocationOptionsBuilder::new(&lists) {
             Ok(options) => {
@@ -113,7 +110,7 @@ impl<'a> Lists<'a> {
                     path.intermediate_certificates().map(|certificate| certificate.der()).collect();
                 let usage = AnyUsage;
                 let (chip, at, options) = (path.end_entity(), unix_time(at), Some(options));
-                self.signatures.with(|accepted| {
+                signatures.with(|accepted| {
                     chip.verify_for_usage(accepted, &anchors, &intermediates, at, usage, options, None).map(|_| ())
                 })
             }
@@ -161,6 +158,22 @@ impl Signed<'_> {
     }
 }
 
+/// SubjectPublicKeyInfo of the CA of the profile that has signed the list, and may. `Err`: there is none.
+fn signer(crl: &Crl<'_>, pinned: &Pinned<'_>) -> Result<Vec<u8>, String> {
+    let mut why = format!("no CA of the profile has signed this list of {}", crl.issuer_text);
+    for authority in pinned.all().filter(|authority| *authority.anchor.subject == *crl.list.issuer()) {
+        let key = spki_for_anchor(&authority.anchor);
+        if !crl.is_signed_by(&key) {
+            continue;
+        }
+        match usable(&authority.der, Usage::CrlSign) {
+            Ok(()) => return Ok(key.to_vec()),
+            Err(cause) => why = format!("the CA that has signed this list of {} may not: {cause}", crl.issuer_text),
+        }
+    }
+    Err(why)
+}
+
 /// The chip's first.
 fn certificates<'p>(path: &'p VerifiedPath<'p>) -> impl Iterator<Item = &'p Cert<'p>> {
     let leaf: &Cert<'p> = path.end_entity();
@@ -195,10 +208,19 @@ fn revoked(path: &VerifiedPath<'_>, asked: &[&Crl<'_>]) -> Failure {
     Failure::new(ReasonCode::CERTIFICATE_REVOKED, "a revocation list names a certificate of the path")
 }
 
-fn out_of_date(crl: &Crl<'_>, now: i64) -> Failure {
-    let next = rfc3339(crl.next_update);
-    let cause = format!("the list of {} was to be replaced by {next}, and it is {}", crl.issuer_text, rfc3339(now));
-    unusable(&crl.file.display(), &cause).with("next_update", next)
+fn is_of_today(crl: &Crl<'_>, now: i64) -> Result<(), Failure> {
+    let (issuer, today) = (&crl.issuer_text, rfc3339(now));
+    if crl.has_expired(now) {
+        let next = rfc3339(crl.next_update);
+        let cause = format!("the list of {issuer} was to be replaced by {next}, and it is {today}");
+        return Err(unusable(&crl.file.display(), &cause).with("next_update", next));
+    }
+    if crl.is_not_yet_valid(now) {
+        let this = rfc3339(crl.this_update);
+        let cause = format!("the list of {issuer} is of {this}, and it is {today}");
+        return Err(unusable(&crl.file.display(), &cause).with("this_update", this));
+    }
+    Ok(())
 }
 
 fn unusable(file: &impl std::fmt::Display, cause: &str) -> Failure {

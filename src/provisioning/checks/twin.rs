@@ -5,8 +5,9 @@
 //! over the same TBSCertificate. Where a fingerprint is all that is known of a chip, both are asked for.
 
 use x509_cert::der::asn1::{AnyRef, UintRef};
-use x509_cert::der::{self, Decode, Encode, Header, Length, Reader, SliceReader, Tag, Tagged};
+use x509_cert::der::{self, Decode, Encode, Reader, SliceReader, Tag, Tagged};
 
+use super::fields::tlv;
 use crate::domain::Fingerprint;
 
 /// Orders of P-256, P-384 and P-521 (SEC 2 §2.4.2, §2.5.1, §2.6.1), smallest first.
@@ -73,10 +74,4 @@ fn difference(order: &[u8], number: &[u8]) -> Vec<u8> {
     }
     digits.reverse();
     digits
-}
-
-fn tlv(tag: Tag, contents: &[u8]) -> der::Result<Vec<u8>> {
-    let mut whole = Header::new(tag, Length::try_from(contents.len())?).to_der()?;
-    whole.extend_from_slice(contents);
-    Ok(whole)
 }

@@ -17,7 +17,7 @@ use crate::audit::event::LabelStatus;
 use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
 use crate::domain::profile::Profile;
-use crate::domain::{Device, Failure, LaneNumber, ReasonCode, RunId};
+use crate::domain::{CLOCK_TOLERANCE, Device, Failure, LaneNumber, ReasonCode, RunId};
 use crate::ports::{Batch, BoardSource, RunLog};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
@@ -46,9 +46,6 @@ pub struct StationHandle {
 }
 
 const RECENT: usize = 12;
-/// An hour's shift or a night's drift is no reason to stop a line; a clock that fell back to its
-/// factory setting is.
-const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 const LABEL_RETRY: Duration = Duration::from_secs(3);
 /// Finished units that wait for a slow reader before the line does.
 const FINISHED_QUEUE: usize = 256;

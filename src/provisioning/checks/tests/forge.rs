@@ -84,6 +84,12 @@ pub fn extended_key_usage(purposes: &[&str]) -> Vec<u8> {
     extension("2.5.29.37", false, &sequence(&[&purposes]))
 }
 
+/// Of the bits, counted as RFC 5280 §4.2.1.3 does.
+pub fn key_usage(uses: &[u8]) -> Vec<u8> {
+    let flags = uses.iter().fold(0u8, |flags, bit| flags | 0x80 >> bit);
+    extension("2.5.29.15", true, &tlv(0x03, &[flags.trailing_zeros().min(7) as u8, flags]))
+}
+
 /// A private key and its SubjectPublicKeyInfo.
 pub struct Key {
     pub kind: KeyKind,

@@ -1,6 +1,6 @@
 //! Revocation lists, and intermediates that have expired.
 
-use super::forge::{Key, List, NULL, Tbs, extension, sequence, tlv};
+use super::forge::{Key, List, NULL, Tbs, extension, key_usage, name, sequence, time, tlv};
 use super::*;
 use crate::domain::profile::Crl;
 use crate::domain::{Fingerprint, Sha256};
@@ -114,6 +114,52 @@ fn the_newest_list_of_a_ca_decides_in_whatever_order_they_are_given() {
     }
 }
 
+/// The verifier compares serial numbers byte by byte: in such an entry it would never find the chip.
+#[test]
+fn a_list_that_names_a_number_in_a_form_of_its_own_counts_for_nothing() {
+    let vendor = Vendor::new();
+    for serial in [&[0, 0x12, 0x34, 0x56][..], &[0xff, 0xff, 0x12], &[]] {
+        let trust = vendor.listing(vendor.list().naming(&[9]).naming(serial));
+        let failure = refused(check(&vendor.chip(), &trust), ReasonCode::CRL_UNUSABLE);
+        assert_eq!(failure.args["file"], "list-2.crl");
+        assert!(failure.cause.contains("its entry 2"), "{failure}");
+        assert_eq!(check_trust(&trust, at(NOW)), Err(failure));
+    }
+    passes(&vendor.chip(), &vendor.listing(vendor.list().naming(&[0, 0x92, 0x34, 0x56])));
+}
+
+#[test]
+fn a_list_of_the_future_replaces_none_and_alone_stops_the_line() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let today = vendor.list().naming(SERIAL).sign(&vendor.issuer_key);
+    // A day is what clocks may differ by.
+    let (early, late) = ("260602120000Z", "260602120001Z");
+    let made = |this: &str| vendor.list().made(this, "280101000000Z").sign(&vendor.issuer_key);
+    for pair in [[&today, &made(late)], [&made(late), &today]] {
+        let trust = with_lists(vendor.trust(), &[&vendor.root_list(), pair[0], pair[1]]);
+        assert!(check_trust(&trust, at(NOW)).is_ok());
+        refused(check(&chip, &trust), ReasonCode::CERTIFICATE_REVOKED);
+    }
+    passes(&chip, &with_lists(vendor.trust(), &[&vendor.root_list(), &today, &made(early)]));
+    // Once its day has come it is the newest.
+    let both = with_lists(vendor.trust(), &[&vendor.root_list(), &today, &made(late)]);
+    assert!(check_at(&chip, None, &both, at("2026-06-01T12:00:01Z")).is_ok());
+
+    for crl_coverage in [CrlCoverage::Chain, CrlCoverage::Leaf, CrlCoverage::Listed] {
+        let alone = with_lists(vendor.trust(), &[&vendor.root_list(), &made(late)]);
+        let alone = Trust { crl_coverage, ..alone };
+        let failure = refused(check(&chip, &alone), ReasonCode::CRL_UNUSABLE);
+        assert_eq!(failure.args["this_update"], "2026-06-02T12:00:01Z");
+        assert_eq!(check_trust(&alone, at(NOW)), Err(failure));
+    }
+    // Nor does one of the future stand in for one that has expired.
+    let expired = vendor.list().made("260101000000Z", "260601120000Z").sign(&vendor.issuer_key);
+    let trust = with_lists(vendor.trust(), &[&vendor.root_list(), &expired, &made(late)]);
+    let failure = refused(check(&chip, &trust), ReasonCode::CRL_UNUSABLE);
+    assert_eq!(failure.args["next_update"], "2026-06-01T12:00:00Z");
+}
+
 #[test]
 fn a_list_that_no_pinned_ca_has_signed_is_the_profiles_mistake() {
     let vendor = Vendor::new();
@@ -181,19 +227,19 @@ fn generations_of_one_ca_name_each_have_their_own_list() {
 fn a_ca_that_may_not_sign_lists_has_none() {
     let vendor = Vendor::new();
     let chip = vendor.chip();
-    let ca = |flags: u8| {
-        let usage = extension("2.5.29.15", true, &tlv(0x03, &[0, flags]));
-        Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).with(usage).sign(&vendor.root_key)
+    let ca = |uses: &[u8]| {
+        let issuer = Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).with(key_usage(uses)).sign(&vendor.root_key);
+        let root = Tbs::ca(ROOT, ROOT, &vendor.root_key).with(key_usage(uses)).sign(&vendor.root_key);
+        [super::trust(&[&vendor.root], &[&issuer]), super::trust(&[&root], &[&vendor.issuer])]
     };
-    // keyCertSign alone, and with cRLSign.
-    for (flags, good) in [(0x04, false), (0x06, true)] {
-        let trust = super::trust(&[&vendor.root], &[&ca(flags)]);
-        let own = vendor.list().sign(&vendor.issuer_key);
-        let result = check(&chip, &with_lists(trust, &[&vendor.root_list(), &own]));
-        match good {
-            true => assert!(result.is_ok()),
-            false => drop(refused(result, ReasonCode::CRL_UNUSABLE)),
-        }
+    let own = vendor.list().sign(&vendor.issuer_key);
+    // keyCertSign alone, and with cRLSign: of the intermediate, and of the root.
+    for trust in ca(&[5]) {
+        let failure = refused(check(&chip, &with_lists(trust, &[&vendor.root_list(), &own])), ReasonCode::CRL_UNUSABLE);
+        assert!(failure.cause.contains("cRLSign"), "{failure}");
+    }
+    for trust in ca(&[5, 6]) {
+        passes(&chip, &with_lists(trust, &[&vendor.root_list(), &own]));
     }
 }
 
@@ -215,6 +261,34 @@ fn lists_of_kinds_that_can_not_be_judged_are_refused() {
     let (users, cas) = (scope(0x81), scope(0x82));
     passes(&vendor.chip(), &vendor.listing(vendor.list().with(users)));
     refused(check(&vendor.chip(), &vendor.listing(vendor.list().with(cas))), ReasonCode::CRL_UNUSABLE);
+}
+
+#[test]
+fn what_a_list_lacks_is_told_in_words() {
+    let vendor = Vendor::new();
+    let like = Tbs::leaf("", "", &vendor.issuer_key);
+    let (version, algorithm) = (tlv(0x02, &[1]), like.algorithm(KeyKind::EcP256));
+    let (this, next) = (time("260101000000Z"), time("270101000000Z"));
+    let number = tlv(0xa0, &sequence(&[&extension("2.5.29.20", false, &tlv(0x02, &[7]))]));
+    let parts = |parts: &[&[u8]]| like.seal(&sequence(parts), &vendor.issuer_key);
+    let name = name(ISSUER);
+    let scope = |inside: &[u8]| vendor.list().with(extension("2.5.29.28", true, &sequence(&[inside])));
+    let indirect = scope(&tlv(0x84, &[0xff])).sign(&vendor.issuer_key);
+    let nameless = scope(&tlv(0x81, &[0xff])).sign(&vendor.issuer_key);
+    for (list, said) in [
+        (parts(&[&algorithm, &name, &this, &next]), "version 1"),
+        (parts(&[&version, &algorithm, &name, &this, &number]), "nextUpdate"),
+        (parts(&[&version, &algorithm, &name, &this, &next]), "no extensions"),
+        (indirect, "other CAs' certificates"),
+        (nameless, "no full name of a distribution point"),
+    ] {
+        let trust = with_lists(vendor.trust(), &[&vendor.root_list(), &list]);
+        let failure = check_trust(&trust, at(NOW)).unwrap_err();
+        assert_eq!(failure.code, ReasonCode::CRL_UNUSABLE);
+        assert!(failure.cause.contains(said), "{failure}");
+    }
+    let whole = parts(&[&version, &algorithm, &name, &this, &next, &number]);
+    assert!(check_trust(&with_lists(vendor.trust(), &[&vendor.root_list(), &whole]), at(NOW)).is_ok());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What vendors really encode, and what nobody may.
 
 use super::forge::{
-    Encoding, Hash, Key, NULL, Tbs, attribute, basic_constraints, bits, extended_key_usage, extension, octets, oid,
-    rsa_spki, sequence, time, tlv,
+    Encoding, Hash, Key, List, NULL, Tbs, attribute, basic_constraints, bits, extended_key_usage, extension, octets,
+    oid, rsa_spki, sequence, time, tlv,
 };
 use super::*;
+use crate::audit::x509::issued;
 use crate::domain::Fingerprint;
+use crate::domain::profile::Crl;
 use crate::provisioning::checks::check_trust;
 
 #[test]
@@ -126,7 +128,7 @@ fn extended_key_usage_of_an_intermediate_limits_what_is_below_it() {
         Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).with(extended_key_usage(&[purpose])).sign(&vendor.root_key)
     };
     passes(&chip, &trust(&[&vendor.root], &[&issuer("1.3.6.1.5.5.7.3.2")]));
-    refused(check(&chip, &trust(&[&vendor.root], &[&issuer("1.3.6.1.5.5.7.3.1")])), ReasonCode::CERTIFICATE_REFUSED);
+    refused(check(&chip, &trust(&[&vendor.root], &[&issuer("1.3.6.1.5.5.7.3.1")])), ReasonCode::CONFIG_INVALID);
 }
 
 #[test]
@@ -268,6 +270,163 @@ fn a_ca_key_under_which_nothing_is_accepted_is_the_profiles_mistake() {
         assert!(failure.cause.contains(named), "{failure}");
     }
     assert!(check_trust(&pinned(rsa6144), at(NOW)).is_ok());
+}
+
+/// Whatever such a CA has issued would be refused, with words that blame the chip.
+#[test]
+fn a_ca_through_which_no_path_leads_is_the_profiles_mistake() {
+    let vendor = Vendor::new();
+    let chip = vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)));
+    let constraints = |value: &[u8]| extension("2.5.29.19", true, &sequence(&[value]));
+    let length = |octets: &[u8]| constraints(&[&[0x01, 0x01, 0xff], tlv(0x02, octets).as_slice()].concat());
+    let subtree = |more: &[u8]| {
+        let base = [tlv(0x82, b"elsewhere.example").as_slice(), more].concat();
+        extension("2.5.29.30", true, &sequence(&[&tlv(0xa0, &sequence(&[&base]))]))
+    };
+    let maximum = || subtree(&[0x81, 0x01, 0x05]);
+    let bare = || Tbs::leaf(ISSUER, ROOT, &vendor.issuer_key);
+    let sha1 = Some(sequence(&[&oid("1.2.840.10045.4.1")]));
+    let ca = || Tbs::ca(ISSUER, ROOT, &vendor.issuer_key);
+    let cases = [
+        ("no basicConstraints", bare()),
+        ("CA:FALSE", bare().with(constraints(&[]))),
+        ("a path length beyond an octet", bare().with(length(&[0x01, 0x2c]))),
+        ("a path length below zero", bare().with(length(&[0xff]))),
+        ("a subtree with a maximum", ca().with(maximum())),
+        ("for servers only", ca().with(extended_key_usage(&["1.3.6.1.5.5.7.3.1"]))),
+        ("SHA-1", Tbs { inner: sha1.clone(), outer: sha1, ..ca() }),
+        ("over before it begins", ca().valid("300101000000Z", "200101000000Z")),
+    ];
+    for (what, odd) in cases {
+        // Under its own name, too: such a one leads nowhere either.
+        for issuer in [odd.clone(), Tbs { issuer: odd.subject.clone(), ..odd }] {
+            let trust = trust(&[&vendor.root], &[&issuer.sign(&vendor.root_key)]);
+            let failure = refused(check(&chip, &trust), ReasonCode::CONFIG_INVALID);
+            assert_eq!(failure.args["certificate"], "intermediate 1", "{what}");
+            assert_eq!(check_trust(&trust, at(NOW)), Err(failure), "{what}");
+        }
+    }
+    for good in [
+        bare().with(length(&[0x00])),
+        ca().with(subtree(&[])),
+        // Out of date is another question.
+        ca().valid("200101000000Z", "210101000000Z"),
+        ca().valid("400101000000Z", "491231235959Z"),
+    ] {
+        let trust = trust(&[&vendor.root], &[&good.sign(&vendor.root_key)]);
+        assert!(check_trust(&trust, at(NOW)).is_ok());
+    }
+    let root = Tbs::ca(ROOT, ROOT, &vendor.root_key).with(maximum()).sign(&vendor.root_key);
+    let failure = refused(check(&chip, &trust(&[&root], &[&vendor.issuer])), ReasonCode::CONFIG_INVALID);
+    assert_eq!(failure.args["certificate"], "root 1");
+    let v1 = Tbs { version: None, ..Tbs::leaf(ROOT, ROOT, &vendor.root_key) }.sign(&vendor.root_key);
+    assert!(check_trust(&trust(&[&v1], &[&vendor.issuer]), at(NOW)).is_ok());
+}
+
+/// RFC 5280 §6.1 with any policy to begin with: they decide nothing, unless somebody demands one.
+#[test]
+fn critical_policies_hinder_nobody_unless_one_is_demanded() {
+    let vendor = Vendor::new();
+    let qualified = |id: &str| sequence(&[&sequence(&[&oid(id), &tlv(0x16, b"https://vendor.example/cps")])]);
+    let policies = |inside: &[&[u8]]| extension("2.5.29.32", true, &sequence(inside));
+    let policy = sequence(&[&oid("1.3.6.1.4.1.99999.1"), &qualified("1.3.6.1.5.5.7.2.1")]);
+    let any = sequence(&[&oid("2.5.29.32.0")]);
+    let inhibit = |value: &[u8]| extension("2.5.29.54", true, value);
+    let constraints = |tag: u8, critical: bool| extension("2.5.29.36", critical, &sequence(&[&tlv(tag, &[0x00])]));
+    let good = [policies(&[&policy, &any]), inhibit(&[0x02, 0x01, 0x00]), constraints(0x81, true)];
+    let bad = [
+        policies(&[]),
+        policies(&[&policy, &policy]),
+        policies(&[&sequence(&[&oid("1.3.6.1.4.1.99999.1"), &qualified("1.3.6.1.4.1.99999.2")])]),
+        inhibit(&[0x02, 0x01, 0xff]),
+        inhibit(NULL),
+        extension("2.5.29.36", true, NULL),
+        constraints(0x82, true),
+        // It demands one, critical or not.
+        constraints(0x80, true),
+        constraints(0x80, false),
+        // Not to be shown as harmless on that way.
+        extension("2.5.29.33", true, &sequence(&[])),
+    ];
+    let ways = |odd: &Vec<u8>| {
+        let chip = vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)).with(odd.clone()));
+        let issuer = Tbs::ca(ISSUER, ROOT, &vendor.issuer_key).with(odd.clone()).sign(&vendor.root_key);
+        let plain = vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)));
+        (check(&chip, &vendor.trust()), check(&plain, &trust(&[&vendor.root], &[&issuer])), issuer)
+    };
+    for odd in good {
+        let (chip, below, issuer) = ways(&odd);
+        chip.unwrap();
+        assert_eq!(below.unwrap().decision.path[1], Fingerprint::of(&issuer), "as it stands");
+    }
+    for odd in bad {
+        let (chip, below, _) = ways(&odd);
+        refused(chip, ReasonCode::CERTIFICATE_REFUSED);
+        refused(below, ReasonCode::CONFIG_INVALID);
+    }
+    // The signature is that of the certificate as it stands: critical was not made of what was not.
+    let tbs = vendor.leaf(&Key::new(KeyKind::EcP256)).with(policies(&[&any]));
+    let mut bent = vendor.issue(tbs);
+    let flag = bent.windows(3).rposition(|part| part == [0x01, 0x01, 0xff]).unwrap() + 2;
+    bent[flag] = 0;
+    refused(check(&bent, &vendor.trust()), ReasonCode::CERTIFICATE_FOREIGN_CA);
+}
+
+/// RFC 5280 §7.1: vendors' leaves come from templates.
+#[test]
+fn a_name_may_be_spelled_in_another_way_by_whoever_issued_and_by_its_lists() {
+    let vendor = Vendor::new();
+    let (utf8, printable) = (0x0c, 0x13);
+    let named =
+        |tag: u8, name: &str| sequence(&[&attribute("2.5.4.10", tag, "Forge"), &attribute("2.5.4.3", tag, name)]);
+    let key = || Key::new(KeyKind::EcP256);
+    let chip = |issuer: Vec<u8>| Tbs { issuer, ..vendor.leaf(&key()) };
+    let other = named(printable, "test  INTERMEDIATE ");
+    let der = vendor.issue(chip(other.clone()));
+    let checked = passes(&der, &vendor.trust());
+    let path = [Fingerprint::of(&der), Fingerprint::of(&vendor.issuer), Fingerprint::of(&vendor.root)];
+    assert_eq!((checked.decision.path, checked.identity.fingerprint), (path.to_vec(), path[0]));
+    assert!(issued(&vendor.issuer, &der));
+    // An intermediate that spells its root in another way, and its own name, too.
+    let respelled = Tbs {
+        issuer: named(printable, "TEST ROOT"),
+        subject: other.clone(),
+        ..Tbs::ca(ISSUER, ROOT, &vendor.issuer_key)
+    };
+    let respelled = respelled.sign(&vendor.root_key);
+    for pinned in [&[&*respelled][..], &[&respelled, &vendor.issuer], &[&vendor.issuer, &respelled]] {
+        for issuer in [named(utf8, ISSUER), other.clone(), named(printable, ISSUER)] {
+            passes(&vendor.issue(chip(issuer)), &trust(&[&vendor.root], pinned));
+        }
+    }
+    // Its list names it in a third way, and the chip's number.
+    let list =
+        |serial: &[u8]| List { issuer: named(printable, "test intermediate"), ..List::of(ISSUER) }.naming(serial);
+    for (serial, revoked) in [(&[0x12, 0x34, 0x56], true), (&[0x12, 0x34, 0x57], false)] {
+        let crl = Crl { file: "list".into(), der: list(serial).sign(&vendor.issuer_key) };
+        let trust = Trust { crls: vec![crl], crl_coverage: CrlCoverage::Leaf, ..vendor.trust() };
+        assert!(check_trust(&trust, at(NOW)).is_ok());
+        match check(&der, &trust) {
+            Err(failure) => assert_eq!((failure.code, revoked), (ReasonCode::CERTIFICATE_REVOKED, true)),
+            Ok(_) => assert!(!revoked),
+        }
+    }
+
+    // Who signed decides, not the name; and another word, another order, or a letter beyond ASCII is another name.
+    refused(check(&chip(other.clone()).sign(&key()), &vendor.trust()), ReasonCode::CERTIFICATE_FOREIGN_CA);
+    let turned = sequence(&[&attribute("2.5.4.3", utf8, ISSUER), &attribute("2.5.4.10", utf8, "Forge")]);
+    for foreign in
+        [named(printable, "Test Intermediates"), named(0x16, ISSUER), named(utf8, "Test Intermediäte"), turned]
+    {
+        let der = vendor.issue(chip(foreign));
+        refused(check(&der, &vendor.trust()), ReasonCode::CERTIFICATE_FOREIGN_CA);
+        assert!(!issued(&vendor.issuer, &der));
+    }
+    // What is signed is the name as it stands.
+    let mut bent = vendor.issue(chip(named(utf8, "TEST Intermediate")));
+    let at = bent.windows(4).position(|part| part == b"TEST").unwrap();
+    bent[at + 1] = b'e';
+    refused(check(&bent, &vendor.trust()), ReasonCode::CERTIFICATE_FOREIGN_CA);
 }
 
 #[test]
