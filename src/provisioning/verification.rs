@@ -167,7 +167,8 @@ mod tests {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(rcgen::DnType::OrganizationName, "Plant");
         let printable = rcgen::string::PrintableString::try_from("Own CA").unwrap();
-        params.distinguished_name.push(rcgen::DnType::CommonName, printable);
+        let common_name = rcgen::DnValue::PrintableString(printable);
+        params.distinguished_name.push(rcgen::DnType::CommonName, common_name);
         let der = params.self_signed(key).unwrap().der().to_vec();
         SigningCa { name: "plant".parse().unwrap(), fingerprint: Fingerprint::of(&der), certificate: Bytes(der) }
     }
@@ -215,13 +216,13 @@ mod tests {
                 assert_eq!(names.0.unwrap(), names.1.unwrap());
 
                 let (der, root) = (CertificateDer::from(der), CertificateDer::from(ca.certificate.0.clone()));
-                let anchor = webpki::anchor_from_trusted_cert(&root).unwrap();
+                let anchors = [webpki::anchor_from_trusted_cert(&root).unwrap()];
                 let leaf = webpki::EndEntityCert::try_from(&der).unwrap();
                 let at = "2026-12-01T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
                 let at = rustls_pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_secs(at as u64));
                 let path = leaf.verify_for_usage(
                     webpki::ALL_VERIFICATION_ALGS,
-                    &[anchor],
+                    &anchors,
                     &[],
                     at,
                     webpki::KeyUsage::client_auth(),
