@@ -21,7 +21,7 @@ use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::{Reading, SignatureScheme, TargetRecord};
 use lineseal::bootstrap;
 use lineseal::domain::profile::{Dialogue, Prepare};
-use lineseal::domain::{Device, Failure, Fingerprint, LaneNumber, TargetName, Variables, Verdict};
+use lineseal::domain::{Device, Failure, Fingerprint, LaneNumber, SigningCa, TargetName, Variables, Verdict};
 use lineseal::ports::{
     Answer, BoardDialogue, Clock as _, Cloud, Contents, Refusal, Registration, Token, TokenAccess, Tokens,
 };
@@ -322,6 +322,10 @@ impl<T: Cloud + ?Sized> Cloud for Timed<T> {
     // The health check runs beside the units and belongs to none.
     async fn probe(&self, target: &TargetName) -> Result<(), Failure> {
         self.inner.probe(target).await
+    }
+
+    async fn takes_from(&self, target: &TargetName, ca: &SigningCa) -> Result<(), Failure> {
+        self.inner.takes_from(target, ca).await
     }
 }
 

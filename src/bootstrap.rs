@@ -12,6 +12,7 @@ use crate::adapters::boards::{SerialDialogue, StationPorts};
 use crate::adapters::copies::{self, Bucket};
 use crate::adapters::log_key::KeyFile;
 use crate::adapters::mark::MarkFile;
+use crate::adapters::own_ca::{AwsAuthorities, FileCaKey, TokenCaKey};
 use crate::adapters::pkcs11::{TokenSigner, WorkerTokens};
 use crate::adapters::postgres::{self, Connection};
 use crate::adapters::printer;
@@ -19,12 +20,12 @@ use crate::adapters::sqlite::{self, Moved, StationLock};
 use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::audit::{Body, RunEvent};
-use crate::config::{Config, LogKey, Postgres};
+use crate::config::{Ca, CaKey, Config, LogKey, Postgres};
 use crate::domain::profile::Trust;
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
-    Archiving, AuditStore, BoardSource, CheckpointPlace, Checkpoints, Clock, Entropy, History, Imports, LogSigner,
-    Manifests, People,
+    Archiving, AuditStore, Authorities, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Entropy, History,
+    Imports, LogSigner, Manifests, People,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
@@ -137,6 +138,21 @@ async fn equip_with(
         clock_is_right: false,
     };
     Ok((equipment, lock))
+}
+
+/// What the targets know of CAs, with credentials from the default chain.
+pub async fn authorities(config: &Config) -> Result<Arc<dyn Authorities>, Failure> {
+    aws_iot::root_certificates()?;
+    Ok(Arc::new(AwsAuthorities::new(&config.targets).await))
+}
+
+/// The CA's private key, where one is configured.
+pub fn ca_signer(ca: &Ca) -> Option<Arc<dyn CaSigner>> {
+    let name = ca.signing.name.clone();
+    Some(match ca.key.as_ref()? {
+        CaKey::File(path) => Arc::new(FileCaKey::new(name, path.clone())),
+        CaKey::Token(token) => Arc::new(TokenCaKey::new(name, WorkerTokens::of_this_program(), token)),
+    })
 }
 
 /// The life of the PKCS#11 worker process.

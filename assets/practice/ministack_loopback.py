@@ -37,6 +37,7 @@ STATION_ACTIONS = [
     "iot:CreatePolicy",
     "iot:CreateThing",
     "iot:CreateThingType",
+    "iot:DescribeCACertificate",
     "iot:DescribeCertificate",
     "iot:DescribeEndpoint",
     "iot:DescribeThing",
@@ -47,8 +48,18 @@ STATION_ACTIONS = [
     "iot:ListAttachedPolicies",
     "iot:ListPrincipalThings",
     "iot:ListThingPrincipals",
+    "iot:RegisterCertificate",
     "iot:RegisterCertificateWithoutCA",
     "iot:UpdateCertificate",
+]
+
+# What an administrator's `lineseal ca` calls besides: a production station has no need of these.
+CA_ACTIONS = [
+    "iot:DeleteCACertificate",
+    "iot:GetRegistrationCode",
+    "iot:ListCACertificates",
+    "iot:RegisterCACertificate",
+    "iot:UpdateCACertificate",
 ]
 
 
@@ -203,7 +214,7 @@ def make_station_user(endpoint):
     except iam.exceptions.EntityAlreadyExistsException:
         for old in iam.list_access_keys(UserName=USER)["AccessKeyMetadata"]:
             iam.delete_access_key(UserName=USER, AccessKeyId=old["AccessKeyId"])
-    statement = {"Effect": "Allow", "Action": STATION_ACTIONS, "Resource": "*"}
+    statement = {"Effect": "Allow", "Action": STATION_ACTIONS + CA_ACTIONS, "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.put_user_policy(UserName=USER, PolicyName="station", PolicyDocument=document)
     return iam.create_access_key(UserName=USER)["AccessKey"]

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use super::flat;
 use crate::domain::profile::{CertificateStatus, KeyKind};
 use crate::domain::{
-    AccountId, BatchName, BoardSerial, Bytes, ChipUid, Device, EntryPlace, EventId, Failure, Fingerprint, Identity,
-    KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, Product, Region, Role, RunId, Sha256, SpkiHash,
-    StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
+    AccountId, BatchName, BoardSerial, Bytes, CaAct, CaEnd, CaMode, CaName, ChipUid, Device, EntryPlace, EventId,
+    Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, Product, Region,
+    Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -374,6 +374,24 @@ pub enum LineEvent {
         /// SHA-256 of the certificates whose keys signed its entries; none: it was not signed.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         signers: Vec<Fingerprint>,
+    },
+    /// The intent to change what a target knows of an own CA.
+    CaIntended {
+        act: CaAct,
+        ca: CaName,
+        fingerprint: Fingerprint,
+        target: TargetName,
+        /// As the configuration has it.
+        mode: CaMode,
+        auto_registration: bool,
+    },
+    /// What became of it. An intent without an end was cut off: the act is repeated, and finds or does it.
+    CaEnded {
+        act: CaAct,
+        ca: CaName,
+        fingerprint: Fingerprint,
+        target: TargetName,
+        end: CaEnd,
     },
     /// The log was copied here from another store, leaf by leaf.
     LogMigrated {

@@ -227,6 +227,7 @@ mod tests {
             printer: Printer::None,
             log: Log::default(),
             targets: vec![],
+            cas: vec![],
             profiles: vec![],
         }
     }

@@ -3,6 +3,7 @@
 mod audit;
 mod batch;
 pub mod boards;
+mod ca;
 mod check;
 mod exit;
 mod operator;
@@ -89,6 +90,9 @@ enum Command {
     /// The people at the line: technicians, QA, supervisors, administrators.
     #[command(subcommand)]
     Operator(operator::Command),
+    /// Own CAs, as the targets know them.
+    #[command(subcommand)]
+    Ca(ca::Command),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -125,6 +129,7 @@ pub fn main() -> ExitCode {
             Command::Token(command) => token::main(&global, &config, command),
             Command::Batch(command) => batch::main(&global, &config, command),
             Command::Operator(command) => operator::main(&global, &config, command),
+            Command::Ca(command) => ca::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
             Command::Practice(_) | Command::Config(_) | Command::Audit(_) => ExitCode::from(exit::USAGE),
         }),

@@ -8,7 +8,7 @@ use super::problem::Mistake;
 use super::profile::token::pin;
 use super::section::{Entry, Section};
 use super::station::{all, endpoint};
-use super::{Log, LogKey, LogToken, Postgres, S3Copies};
+use super::{Log, LogKey, Postgres, S3Copies, TokenKey};
 
 pub(super) fn read(entry: &Entry<'_>, practice: bool) -> Option<Log> {
     let section = entry.section("[log]")?;
@@ -54,19 +54,24 @@ fn key(entry: &Entry<'_>) -> Option<LogKey> {
     if !token.contains(&true) {
         return Some(LogKey::File(None));
     }
+    token_key(&section, "[log.key]").map(LogKey::Token)
+}
+
+/// A private key in a PKCS#11 token, with all that leads there.
+pub(super) fn token_key(section: &Section<'_>, title: &str) -> Option<TokenKey> {
     let module = section.required("module").and_then(|entry| entry.path());
     let uri = section.required("uri").and_then(|entry| {
         let parsed = pkcs11_uri::parse_in_token(entry.text()?, ObjectType::PrivateKey);
         parsed.map_err(|error| entry.refuse(error.to_string())).ok()
     });
-    let environment = section.optional("environment").map_or(Some(BTreeMap::new()), |entry| environment(&entry));
-    let pin = pin(&section);
+    let environment = section.optional("environment").map_or(Some(BTreeMap::new()), |entry| environment(&entry, title));
+    let pin = pin(section);
     let (slot, key) = uri?;
-    Some(LogKey::Token(LogToken { module: module?, environment: environment?, slot, key, pin: pin? }))
+    Some(TokenKey { module: module?, environment: environment?, slot, key, pin: pin? })
 }
 
-fn environment(entry: &Entry<'_>) -> Option<BTreeMap<String, String>> {
-    let section = entry.section("[log.key.environment]")?;
+fn environment(entry: &Entry<'_>, title: &str) -> Option<BTreeMap<String, String>> {
+    let section = entry.section(format!("{}.environment]", title.trim_end_matches(']')))?;
     let read = |(name, value): &(&str, Entry<'_>)| {
         let text = value.string()?;
         if name.is_empty() || name.contains(['=', '\0']) || text.contains('\0') {

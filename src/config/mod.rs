@@ -5,6 +5,7 @@
 //! over one TOML table that remembers which keys were asked for, so that what is left over is
 //! unknown, and that hands every mistake to one collector instead of stopping at the first.
 
+mod ca;
 mod log;
 mod pem;
 mod pkcs11_uri;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::domain::profile::{ObjectName, Pin, Profile, SlotChoice};
-use crate::domain::{KeyName, LaneNumber, Region, StationName, TargetName};
+use crate::domain::{CaPlan, KeyName, LaneNumber, Region, SigningCa, StationName, TargetName};
 
 pub use problem::{ConfigErrors, Mistake, Problem};
 
@@ -57,6 +58,7 @@ pub struct Config {
     pub printer: Printer,
     pub log: Log,
     pub targets: Vec<Target>,
+    pub cas: Vec<Ca>,
     pub profiles: Vec<Profile>,
 }
 
@@ -143,12 +145,13 @@ impl Default for Log {
 pub enum LogKey {
     /// `None`: `log.key` in the data directory.
     File(Option<PathBuf>),
-    Token(LogToken),
+    /// Ed25519.
+    Token(TokenKey),
 }
 
-/// An Ed25519 key in a PKCS#11 token.
+/// A private key in a PKCS#11 token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogToken {
+pub struct TokenKey {
     pub module: PathBuf,
     pub environment: BTreeMap<String, String>,
     pub slot: SlotChoice,
@@ -184,4 +187,21 @@ pub struct Target {
     pub aws_profile: Option<String>,
     /// Instead of AWS's own; for VPC endpoints and local stand-ins.
     pub endpoint: Option<String>,
+}
+
+/// An own CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ca {
+    pub signing: SigningCa,
+    /// There wherever a target has it in DEFAULT mode.
+    pub key: Option<CaKey>,
+    /// One for each target, in their order.
+    pub plans: Vec<CaPlan>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaKey {
+    /// PKCS#8, SEC 1 or PKCS#1 in PEM, mode 0600.
+    File(PathBuf),
+    Token(TokenKey),
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
-use super::{Config, Detection, Lane, Log, Printer, Station, Target, log, profile};
+use super::{Config, Detection, Lane, Log, Printer, Station, Target, ca, log, profile};
 use crate::domain::LaneNumber;
 use crate::domain::profile::Profile;
 
@@ -39,9 +39,14 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
     };
     let target_entries = top.required("targets").and_then(|entry| entry.some_items()).unwrap_or_default();
     let (targets, names) = targets(&target_entries, practice);
+    let (cas, ca_names) = match top.optional("ca") {
+        Some(entry) => ca::read(&entry, targets.as_deref().unwrap_or_default(), &names),
+        None => (Some(Vec::new()), Vec::new()),
+    };
+    let named = profile::Named { targets: &names, cas: cas.as_deref().unwrap_or_default(), ca_names: &ca_names };
     let without_port = detection.as_ref().is_none_or(|detection| detection.usb);
     let profiles = top.required("profiles").and_then(|entry| match with_profiles {
-        true => profiles(&entry, &names, without_port),
+        true => profiles(&entry, &named, without_port),
         false => Some(Vec::new()),
     });
 
@@ -52,6 +57,7 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
         printer: printer?,
         log: log?,
         targets: targets?,
+        cas: cas?,
         profiles: profiles?,
     })
 }
@@ -234,7 +240,7 @@ pub(super) fn endpoint(entry: &Entry<'_>, practice: bool) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn profiles(entry: &Entry<'_>, targets: &[String], without_port: bool) -> Option<Vec<Profile>> {
+fn profiles(entry: &Entry<'_>, named: &profile::Named<'_>, without_port: bool) -> Option<Vec<Profile>> {
     let mut seen = Seen::default();
     let read = |item: &Entry<'_>| {
         let path = item.path()?;
@@ -242,7 +248,7 @@ fn profiles(entry: &Entry<'_>, targets: &[String], without_port: bool) -> Option
         if !seen.check(item, name) {
             return None;
         }
-        let profile = profile::read(&path, name, targets, item)?;
+        let profile = profile::read(&path, name, named, item)?;
         if profile.matches.serial_port == Some(false) && !without_port {
             item.refuse("its boards have no serial port, so [detection] needs usb = true to see them");
         }

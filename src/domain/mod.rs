@@ -7,6 +7,7 @@
 
 mod aws;
 mod board;
+mod ca;
 mod command;
 mod identity;
 mod log;
@@ -21,6 +22,7 @@ mod wire;
 
 pub use aws::{AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName};
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
+pub use ca::{CaAct, CaEnd, CaMode, CaName, CaPlan, JoinTemplate, SigningCa};
 pub use command::{CommandError, CommandLine, may_be_said};
 pub use identity::{ChipUid, Fingerprint, Identity, KnownIdentity, Sha256, SpkiHash};
 pub use log::{KeyName, RulingReason};

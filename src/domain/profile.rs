@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AttributeName, CommandLine, PolicyName, Product, TargetName, Template, ThingTypeName, UsbIds};
+use super::{
+    AttributeName, CommandLine, Fingerprint, PolicyName, Product, SigningCa, TargetName, Template, ThingTypeName,
+    UsbIds,
+};
 
 /// Variables that every run has once its board is identified; the named groups of the identify
 /// answer come on top. `port` is the serial device's node and absent for boards without one.
@@ -207,6 +210,9 @@ pub struct Trust {
     /// Pinned trust anchors, DER.
     pub roots: Vec<Vec<u8>>,
     pub intermediates: Vec<Vec<u8>>,
+    /// The one of them that must have signed the chip's certificate itself: the method `with-ca` registers it
+    /// in that CA's name.
+    pub issuer: Option<Fingerprint>,
     pub expired_intermediate: ExpiredIntermediate,
     /// Without any, nobody is asked whether a certificate was revoked.
     pub crls: Vec<Crl>,
@@ -298,10 +304,22 @@ pub struct Register {
 }
 
 /// How a device gets into AWS IoT Core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Method {
     /// RegisterCertificateWithoutCA with the chip's factory certificate.
     WithoutCa,
+    /// RegisterCertificate in the name of an own CA, which the target knows already.
+    WithCa(SigningCa),
+}
+
+impl Method {
+    /// The CA that the target must know.
+    pub fn ca(&self) -> Option<&SigningCa> {
+        match self {
+            Method::WithoutCa => None,
+            Method::WithCa(ca) => Some(ca),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

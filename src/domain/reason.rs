@@ -113,6 +113,20 @@ reasons! {
     /// The thing type is being deprecated or differs from the profile's.
     CLOUD_THING_TYPE = "A-326" => Error;
 
+    /// The target does not know the CA in whose name the profile registers.
+    CA_ABSENT = "A-331" => Error;
+    CA_INACTIVE = "A-332" => Error;
+    /// Registered already, and not under the profile's CA.
+    CERTIFICATE_OTHER_CA = "A-333" => Error;
+    /// Another account of the Region has the CA in DEFAULT mode.
+    CA_TAKEN = "A-334" => Error;
+    /// The CA is registered, and otherwise than the configuration has it.
+    CA_DIFFERS = "A-335" => Error;
+    /// The CA's private key can't be used, or is another CA's.
+    CA_KEY = "A-336" => Error;
+    /// AWS takes no further CA of this subject, or in this account.
+    CA_LIMIT = "A-337" => Error;
+
     PRINTER_UNREACHABLE = "P-401" => Pass;
     PRINTER_INTERRUPTED = "P-402" => Pass;
     LABEL_UNRENDERABLE = "P-403" => Pass;

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use crate::audit::event::TargetRecord;
 use crate::domain::profile::{CertificateStatus, Method, PolicyPlan};
-use crate::domain::{AttributeName, AttributeValue, Bytes, Failure, Fingerprint, TargetName, ThingName, ThingTypeName};
+use crate::domain::{
+    AttributeName, AttributeValue, Bytes, Failure, Fingerprint, SigningCa, TargetName, ThingName, ThingTypeName,
+};
 
 /// What one target shall hold for one unit. The unit has claimed the identity already.
 #[derive(Debug, Clone)]
@@ -46,4 +48,8 @@ pub trait Cloud: Send + Sync {
 
     /// Is the target there and are the credentials good? For the header and `doctor`.
     async fn probe(&self, target: &TargetName) -> Result<(), Failure>;
+
+    /// Would the target take certificates in this CA's name? `A-331` it does not know the CA, `A-332` the CA is
+    /// not ACTIVE there.
+    async fn takes_from(&self, target: &TargetName, ca: &SigningCa) -> Result<(), Failure>;
 }

@@ -3,6 +3,7 @@
 //! A refusal is a [`Failure`](crate::domain::Failure): its reason code decides the verdict.
 
 mod archiving;
+mod authorities;
 mod boards;
 mod cloud;
 mod copies;
@@ -19,6 +20,7 @@ mod token;
 mod verification;
 
 pub use archiving::Archiving;
+pub use authorities::{Authorities, CaSigner, HeldCa};
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Refusal, Registration};
 pub use copies::{CheckpointPlace, Wanted};

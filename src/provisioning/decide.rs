@@ -431,7 +431,7 @@ fn registration(
     let plan = &context.profile.register;
     Some(Effect::Register(Box::new(Registration {
         target,
-        method: plan.method,
+        method: plan.method.clone(),
         certificate: run.reading.as_ref()?.certificate.clone(),
         twin: run.twin(),
         fingerprint,

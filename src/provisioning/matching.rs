@@ -86,6 +86,7 @@ mod tests {
             trust: Trust {
                 roots: vec![],
                 intermediates: vec![],
+                issuer: None,
                 expired_intermediate: Default::default(),
                 crls: vec![],
                 crl_coverage: Default::default(),

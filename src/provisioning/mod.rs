@@ -14,6 +14,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod values;
+pub mod verification;
 
 pub use decide::{COLLIDES, Context, Effect, Input, Unexpected, barred, collision, decide, serial_of, unlisted};
 pub use record::UnitRecord;

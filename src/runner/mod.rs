@@ -16,6 +16,7 @@ mod station;
 pub mod view;
 
 pub mod arrivals;
+pub mod authorities;
 pub mod import;
 pub mod lanes;
 pub mod look;

@@ -146,6 +146,13 @@ fn action_of(head: &str) -> &'static str {
     let (method, path) = (words.next().unwrap(), words.next().unwrap());
     match (method, path) {
         ("POST", "/certificate/register-no-ca") => "RegisterCertificateWithoutCA",
+        ("POST", "/certificate/register") => "RegisterCertificate",
+        ("POST", "/cacertificate") => "RegisterCACertificate",
+        ("GET", "/cacertificates") => "ListCACertificates",
+        ("GET", "/registrationcode") => "GetRegistrationCode",
+        ("GET", path) if path.starts_with("/cacertificate/") => "DescribeCACertificate",
+        ("PUT", path) if path.starts_with("/cacertificate/") => "UpdateCACertificate",
+        ("DELETE", path) if path.starts_with("/cacertificate/") => "DeleteCACertificate",
         ("GET", "/endpoint") => "DescribeEndpoint",
         ("GET", "/principals/things") => "ListPrincipalThings",
         ("GET", path) if path.starts_with("/certificates/") => "DescribeCertificate",

@@ -6,7 +6,7 @@ use std::process::Command;
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use lineseal::adapters::log_key::{KeyFile, read_private};
 use lineseal::adapters::pkcs11::TokenSigner;
-use lineseal::config::LogToken;
+use lineseal::config::TokenKey;
 use lineseal::domain::profile::{KeyKind, ObjectName, Pin, SlotChoice};
 use lineseal::domain::{Failure, ReasonCode};
 use lineseal::ports::LogSigner;
@@ -126,8 +126,8 @@ fn token_with_key() -> Bench {
     bench
 }
 
-fn plan(bench: &Bench, label: &str) -> LogToken {
-    LogToken {
+fn plan(bench: &Bench, label: &str) -> TokenKey {
+    TokenKey {
         module: bench.token.module().to_owned(),
         environment: bench.token.environment(),
         slot: SlotChoice::TokenLabel("chip".into()),

@@ -17,6 +17,14 @@ fn the_stations_role_allows_the_calls_it_makes_and_nothing_more() {
 }
 
 #[test]
+fn the_role_for_own_cas_allows_the_calls_that_keep_them_and_nothing_more() {
+    let role = serde_json::from_str(&read(&root().join("assets/packaging/ca-role.json"))).expect("JSON");
+    let called = calls(&sources("src/adapters/own_ca"));
+    assert!(called.contains("iot:DescribeCACertificate"), "{called:?}");
+    assert_eq!(called, allowed(&role));
+}
+
+#[test]
 fn the_role_for_copies_allows_the_calls_that_keep_them_and_nothing_more() {
     let role = serde_json::from_str(&read(&root().join("assets/packaging/copies-role.json"))).expect("JSON");
     let called = calls(&sources("src/adapters/copies"));

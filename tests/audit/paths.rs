@@ -237,6 +237,7 @@ fn openssl_says_of_every_path_what_we_say() {
         let trust = Trust {
             roots: vec![made.root.der().to_vec()],
             intermediates: vec![made.intermediate.der().to_vec()],
+            issuer: None,
             expired_intermediate: Default::default(),
             crls: made.list.iter().map(|der| Crl { file: "list".into(), der: der.clone() }).collect(),
             crl_coverage: CrlCoverage::Leaf,

@@ -17,6 +17,7 @@ pub fn trust() -> Trust {
     Trust {
         roots: vec![corpus::file("certificates", "root.der")],
         intermediates: vec![corpus::file("certificates", "intermediate.der")],
+        issuer: None,
         expired_intermediate: ExpiredIntermediate::Refuse,
         crls: Vec::new(),
         crl_coverage: CrlCoverage::Chain,

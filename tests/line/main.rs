@@ -24,6 +24,7 @@ mod manifests;
 mod office;
 #[path = "../peers/office.rs"]
 mod office_folder;
+mod own_ca;
 mod pairs;
 mod peers;
 mod people;

@@ -233,6 +233,13 @@ cli-proven = { $file }: { $events ->
     [one] 1 event
    *[other] { $events } events
     } of a log of { $size }, { $files } files
+cli-ca-registered = { $target }: the CA { $ca } is registered and ACTIVE
+cli-ca-as-configured = { $target }: the CA { $ca } was there already, as configured
+cli-ca-updated = { $target }: the CA { $ca } is ACTIVE and as configured
+cli-ca-deactivated = { $target }: the CA { $ca } is INACTIVE; certificates that are registered stay as they are
+cli-ca-inactive = { $target }: the CA { $ca } was INACTIVE already
+cli-ca-deleted = { $target }: the CA { $ca } is deleted; certificates that are registered stay as they are
+cli-ca-absent = { $target }: the CA { $ca } was not there
 cli-operator-added = { $name } may sign in as { $role }
 cli-operator-disabled = { $name } may no longer sign in
 cli-operator-reset = { $name } has a new PIN

@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// One target: its client, its rates, and what rarely changes there.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(in crate::adapters) struct Link {
     pub target: TargetName,
     pub region: Region,
     pub client: Client,
@@ -29,7 +29,7 @@ pub(super) struct Link {
 
 /// A call that ended without the answer that was asked for.
 #[derive(Debug)]
-pub(super) struct Refused<E> {
+pub(in crate::adapters) struct Refused<E> {
     pub failure: Failure,
     /// AWS's own error, where it answered; boxed because the SDK's are large.
     pub answer: Option<Box<E>>,
@@ -48,7 +48,7 @@ impl Link {
 
     /// Sends until there is an answer, a refusal that another attempt would not change, or `by`.
     /// Never returns later than `by`.
-    pub(super) async fn call<T, E, F>(
+    pub(in crate::adapters) async fn call<T, E, F>(
         &self,
         action: Action,
         by: Instant,
@@ -102,7 +102,7 @@ impl Link {
 }
 
 /// Exponential with jitter, so that lanes that failed together do not come back together.
-pub(super) fn pause_after(attempts: u32) -> Duration {
+pub(in crate::adapters) fn pause_after(attempts: u32) -> Duration {
     let whole = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
     let mut random = [0; 2];
     // Without random bytes there is no jitter: the pause is as good.

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iot::types::CertificateStatus as AwsStatus;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 
-use super::look::{Seen, SeenCertificate, SeenReplaced, SeenThing, SeenThingType};
+use super::look::{Seen, SeenCa, SeenCertificate, SeenReplaced, SeenThing, SeenThingType, holds};
 use crate::domain::profile::CertificateStatus;
-use crate::domain::{Failure, Fingerprint, ReasonCode};
+use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
 use crate::ports::Registration;
 
 /// What a registration consists of, in the order in which it can be made.
@@ -105,6 +103,7 @@ pub(super) fn judge(
     match &seen.certificate {
         Some(certificate) => missing.extend(judge_certificate(certificate, wanted)?),
         None => {
+            judge_ca(&seen.ca, wanted)?;
             missing.insert(Part::Certificate);
         }
     }
@@ -195,6 +194,14 @@ fn judge_certificate(found: &SeenCertificate, wanted: &Registration) -> Result<O
         let cause = format!("certificate {} is another one in the cloud", found.id);
         return Err(named(ReasonCode::CLOUD_CERTIFICATE, wanted, cause));
     }
+    if let Some(ca) = wanted.method.ca().filter(|ca| found.ca.as_deref() != Some(&ca.fingerprint.to_string())) {
+        let under = found.ca.as_deref().map_or("without a CA".to_owned(), |other| format!("under the CA {other}"));
+        let cause = format!(
+            "certificate {} is registered {under}, the profile asks for CA {} ({})",
+            found.id, ca.name, ca.fingerprint
+        );
+        return Err(named(ReasonCode::CERTIFICATE_OTHER_CA, wanted, cause).with("ca", &ca.name));
+    }
     match (&found.status, wanted.certificate_status) {
         (Some(AwsStatus::Active), CertificateStatus::Active) => Ok(None),
         (Some(AwsStatus::Inactive), CertificateStatus::Inactive) => Ok(None),
@@ -208,10 +215,26 @@ fn judge_certificate(found: &SeenCertificate, wanted: &Registration) -> Result<O
     }
 }
 
-/// Exactly one certificate, and it is this one.
-fn holds(pem: &str, der: &[u8]) -> bool {
-    let mut certificates = CertificateDer::pem_slice_iter(pem.as_bytes());
-    matches!(certificates.next(), Some(Ok(first)) if first.as_ref() == der) && certificates.next().is_none()
+/// No certificate can be registered in the name of a CA that the target does not know, or does not let sign.
+fn judge_ca(seen: &SeenCa, wanted: &Registration) -> Result<(), Failure> {
+    match wanted.method.ca() {
+        Some(ca) => usable(seen, ca, &wanted.target),
+        None => Ok(()),
+    }
+}
+
+/// `A-331`, `A-332`, `A-323`.
+pub(super) fn usable(seen: &SeenCa, ca: &SigningCa, target: &TargetName) -> Result<(), Failure> {
+    let SigningCa { name, fingerprint, .. } = ca;
+    let (code, cause) = match seen {
+        SeenCa::Active | SeenCa::Unasked => return Ok(()),
+        SeenCa::Absent => (ReasonCode::CA_ABSENT, format!("CA {name} ({fingerprint}) is not registered there")),
+        SeenCa::NotActive(status) => (ReasonCode::CA_INACTIVE, format!("CA {name} ({fingerprint}) is {status}")),
+        SeenCa::Other => {
+            (ReasonCode::CLOUD_CERTIFICATE, format!("what AWS holds as {fingerprint} is not the certificate of {name}"))
+        }
+    };
+    Err(Failure::new(code, cause).with("target", target).with("ca", name))
 }
 
 /// Is the principal (an ARN) this certificate? Account and Region are the client's own.

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_sdk_iot::types::CertificateStatus;
+use aws_sdk_iot::types::{CaCertificateStatus, CertificateStatus};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use tokio::time::Instant;
 
 use super::call::{Link, Refused};
 use super::quota::Action;
-use crate::domain::{Failure, Fingerprint, ReasonCode};
+use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa};
 use crate::ports::Registration;
 
 /// What was seen of a policy or thing type is believed for so long: they are shared by thousands of
@@ -20,6 +22,7 @@ const DATA_ENDPOINT: &str = "iot:Data-ATS";
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
     pub certificate: Option<SeenCertificate>,
+    pub ca: SeenCa,
     /// The certificate in its other form; looked for before anything was made.
     pub twin: Option<SeenCertificate>,
     pub thing: Option<SeenThing>,
@@ -44,6 +47,21 @@ pub(super) struct SeenCertificate {
     pub id: String,
     pub status: Option<CertificateStatus>,
     pub pem: String,
+    /// The id of the CA in whose name it was registered.
+    pub ca: Option<String>,
+}
+
+/// The CA of the method `with-ca`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SeenCa {
+    /// The method asks for none.
+    Unasked,
+    Absent,
+    /// As AWS calls its status.
+    NotActive(String),
+    /// Another certificate under the id of ours.
+    Other,
+    Active,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +99,8 @@ pub(super) struct Cache {
     policies: HashMap<String, (String, Instant)>,
     /// Usable thing types.
     thing_types: HashMap<String, Instant>,
+    /// ACTIVE CAs.
+    cas: HashMap<Fingerprint, Instant>,
 }
 
 impl Cache {
@@ -91,6 +111,15 @@ impl Cache {
 
     pub(super) fn forget_policy(&mut self, name: &str) {
         self.policies.remove(name);
+    }
+
+    /// AWS did not take a certificate in its name.
+    pub(super) fn forget_ca(&mut self, ca: &SigningCa) {
+        self.cas.remove(&ca.fingerprint);
+    }
+
+    fn has_ca(&self, ca: &SigningCa, now: Instant) -> bool {
+        self.cas.get(&ca.fingerprint).is_some_and(|seen| now.duration_since(*seen) < BELIEVED_FOR)
     }
 
     fn policy(&self, name: &str, now: Instant) -> Option<String> {
@@ -114,6 +143,12 @@ pub(super) async fn look(
 ) -> Result<Seen, Failure> {
     let thing_name = wanted.thing.as_str();
     let certificate = fetch_certificate(link, &wanted.fingerprint, by);
+    let ca = async {
+        match wanted.method.ca() {
+            Some(ca) => fetch_ca(link, ca, by).await,
+            None => Ok(SeenCa::Unasked),
+        }
+    };
     let thing = fetch_thing(link, thing_name, by);
     let thing_type = fetch_thing_type(link, wanted, by);
     let policy = fetch_policy(link, wanted.policy.name.as_str(), by);
@@ -121,8 +156,9 @@ pub(super) async fn look(
     let replaced = look_at_replaced(link, wanted, by);
 
     if let Some(arn) = certificate_arn {
-        let (certificate, thing, thing_type, policy, endpoint, replaced, principals, things, attached_policies) = tokio::join!(
+        let (certificate, ca, thing, thing_type, policy, endpoint, replaced, principals, things, attached_policies) = tokio::join!(
             certificate,
+            ca,
             thing,
             thing_type,
             policy,
@@ -134,6 +170,7 @@ pub(super) async fn look(
         );
         return Ok(Seen {
             certificate: certificate?,
+            ca: ca?,
             twin: None,
             thing: thing?,
             thing_type: thing_type?,
@@ -152,8 +189,8 @@ pub(super) async fn look(
             None => Ok(None),
         }
     };
-    let (certificate, twin, thing, thing_type, policy, endpoint, replaced) =
-        tokio::join!(certificate, twin, thing, thing_type, policy, endpoint, replaced);
+    let (certificate, ca, twin, thing, thing_type, policy, endpoint, replaced) =
+        tokio::join!(certificate, ca, twin, thing, thing_type, policy, endpoint, replaced);
     let (certificate, thing) = (certificate?, thing?);
     let of_thing = async {
         match &thing {
@@ -174,6 +211,7 @@ pub(super) async fn look(
     let (things, attached_policies) = lists?;
     Ok(Seen {
         certificate,
+        ca: ca?,
         twin: twin?,
         thing,
         thing_type: thing_type?,
@@ -234,9 +272,35 @@ async fn fetch_certificate(
             id: description.certificate_id?,
             status: description.status,
             pem: description.certificate_pem?,
+            ca: description.ca_certificate_id,
         })
     });
     whole.map(Some).ok_or_else(|| incomplete(link, Action::DescribeCertificate))
+}
+
+/// A CA that was ACTIVE a moment ago is believed to be.
+pub(super) async fn fetch_ca(link: &Link, ca: &SigningCa, by: Instant) -> Result<SeenCa, Failure> {
+    if link.cache().has_ca(ca, Instant::now()) {
+        return Ok(SeenCa::Active);
+    }
+    let id = ca.fingerprint.to_string();
+    let send = || link.client.describe_ca_certificate().certificate_id(&id).send();
+    let answer = link.call(Action::DescribeCaCertificate, by, send).await;
+    let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+        return Ok(SeenCa::Absent);
+    };
+    let description = answer.certificate_description;
+    let Some((pem, status)) = description.and_then(|found| Some((found.certificate_pem?, found.status?))) else {
+        return Err(incomplete(link, Action::DescribeCaCertificate));
+    };
+    if !holds(&pem, &ca.certificate) {
+        return Ok(SeenCa::Other);
+    }
+    if status != CaCertificateStatus::Active {
+        return Ok(SeenCa::NotActive(status.as_str().to_owned()));
+    }
+    link.cache().cas.insert(ca.fingerprint, Instant::now());
+    Ok(SeenCa::Active)
 }
 
 async fn fetch_thing(link: &Link, name: &str, by: Instant) -> Result<Option<SeenThing>, Failure> {
@@ -340,9 +404,18 @@ async fn list_policies(link: &Link, certificate_arn: &str, by: Instant) -> Resul
     }
 }
 
+/// Exactly one certificate, and it is this one.
+pub(in crate::adapters) fn holds(pem: &str, der: &[u8]) -> bool {
+    let mut certificates = CertificateDer::pem_slice_iter(pem.as_bytes());
+    matches!(certificates.next(), Some(Ok(first)) if first.as_ref() == der) && certificates.next().is_none()
+}
+
 /// `None` only where AWS itself said so, in the modelled exception: an error of a lookup is never
 /// "not found".
-fn absent_if<T, E>(answer: Result<T, Refused<E>>, not_found: impl FnOnce(&E) -> bool) -> Result<Option<T>, Failure> {
+pub(in crate::adapters) fn absent_if<T, E>(
+    answer: Result<T, Refused<E>>,
+    not_found: impl FnOnce(&E) -> bool,
+) -> Result<Option<T>, Failure> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(refused) if refused.answer.as_deref().is_some_and(not_found) => Ok(None),
@@ -350,7 +423,7 @@ fn absent_if<T, E>(answer: Result<T, Refused<E>>, not_found: impl FnOnce(&E) -> 
     }
 }
 
-pub(super) fn incomplete(link: &Link, action: Action) -> Failure {
+pub(in crate::adapters) fn incomplete(link: &Link, action: Action) -> Failure {
     let cause = format!("{}: the answer lacks what AWS's model promises", action.iam_name());
     Failure::new(ReasonCode::CLOUD_FAILED, cause).with("target", &link.target).with("action", action.iam_name())
 }

@@ -13,11 +13,11 @@
 //! Credentials come from the SDK's default chain when a call needs them; nothing here keeps, logs
 //! or shows them.
 
-mod call;
+pub(super) mod call;
 mod failure;
 mod judge;
-mod look;
-mod quota;
+pub(super) mod look;
+pub(super) mod quota;
 mod register;
 mod write;
 
@@ -33,7 +33,7 @@ use tokio::time::Instant;
 
 use crate::audit::event::TargetRecord;
 use crate::config::Target;
-use crate::domain::{Failure, Fingerprint, ReasonCode, TargetName};
+use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
 use crate::ports::{Cloud, Refusal, Registration};
 use call::Link;
 
@@ -67,41 +67,58 @@ pub struct AwsCloud {
     links: BTreeMap<TargetName, Link>,
 }
 
+/// By name. Makes no AWS call and cannot fail: what is wrong shows at the first call.
+pub(super) async fn links(targets: &[Target]) -> BTreeMap<TargetName, Link> {
+    let mut links = BTreeMap::new();
+    for target in targets {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region(target));
+        if let Some(profile) = &target.aws_profile {
+            loader = loader.profile_name(profile);
+        }
+        let shared = loader.load().await;
+        let link = link(target, aws_sdk_iot::config::Builder::from(&shared));
+        links.insert(target.name.clone(), link);
+    }
+    links
+}
+
+/// The same with credentials of the caller's own.
+pub(super) fn links_with(
+    targets: &[Target],
+    credentials: impl ProvideCredentials + Clone + 'static,
+) -> BTreeMap<TargetName, Link> {
+    let link_of = |target: &Target| {
+        let config = aws_sdk_iot::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(region(target))
+            .credentials_provider(credentials.clone());
+        (target.name.clone(), link(target, config))
+    };
+    targets.iter().map(link_of).collect()
+}
+
+pub(super) fn link_of<'l>(links: &'l BTreeMap<TargetName, Link>, target: &TargetName) -> Result<&'l Link, Failure> {
+    links.get(target).ok_or_else(|| {
+        Failure::new(ReasonCode::CONFIG_INVALID, format!("there is no target {target} in the configuration"))
+            .with("target", target)
+    })
+}
+
 impl AwsCloud {
     /// Credentials from the AWS default chain (environment, profile, SSO, process, instance role).
     /// Makes no AWS call and cannot fail: what is wrong shows at the first call, as `A-311`.
     pub async fn new(targets: &[Target]) -> Self {
-        let mut links = BTreeMap::new();
-        for target in targets {
-            let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region(target));
-            if let Some(profile) = &target.aws_profile {
-                loader = loader.profile_name(profile);
-            }
-            let shared = loader.load().await;
-            let link = link(target, aws_sdk_iot::config::Builder::from(&shared));
-            links.insert(target.name.clone(), link);
-        }
-        Self { links }
+        Self { links: links(targets).await }
     }
 
     /// The same with credentials of the caller's own and nothing from the environment: for local
     /// stand-ins, whose keys must never meet a real account.
     pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + Clone + 'static) -> Self {
-        let link_of = |target: &Target| {
-            let config = aws_sdk_iot::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(region(target))
-                .credentials_provider(credentials.clone());
-            (target.name.clone(), link(target, config))
-        };
-        Self { links: targets.iter().map(link_of).collect() }
+        Self { links: links_with(targets, credentials) }
     }
 
     fn link(&self, target: &TargetName) -> Result<&Link, Failure> {
-        self.links.get(target).ok_or_else(|| {
-            Failure::new(ReasonCode::CONFIG_INVALID, format!("there is no target {target} in the configuration"))
-                .with("target", target)
-        })
+        link_of(&self.links, target)
     }
 }
 
@@ -122,6 +139,12 @@ impl Cloud for AwsCloud {
     async fn probe(&self, target: &TargetName) -> Result<(), Failure> {
         let link = self.link(target)?;
         look::fetch_endpoint(link, Instant::now() + PROBE_WITHIN).await.map(drop)
+    }
+
+    async fn takes_from(&self, target: &TargetName, ca: &SigningCa) -> Result<(), Failure> {
+        let link = self.link(target)?;
+        let seen = look::fetch_ca(link, ca, Instant::now() + PROBE_WITHIN).await?;
+        judge::usable(&seen, ca, target)
     }
 }
 

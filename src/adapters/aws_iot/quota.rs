@@ -8,12 +8,14 @@ use tokio::time::Instant;
 
 /// The API actions that a station calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Action {
+pub(in crate::adapters) enum Action {
     AttachPolicy,
     AttachThingPrincipal,
     CreatePolicy,
     CreateThing,
     CreateThingType,
+    DeleteCaCertificate,
+    DescribeCaCertificate,
     DescribeCertificate,
     DescribeEndpoint,
     DescribeThing,
@@ -21,22 +23,29 @@ pub(super) enum Action {
     DetachPolicy,
     DetachThingPrincipal,
     GetPolicy,
+    GetRegistrationCode,
     ListAttachedPolicies,
+    ListCaCertificates,
     ListPrincipalThings,
     ListThingPrincipals,
+    RegisterCaCertificate,
+    RegisterCertificate,
     RegisterCertificateWithoutCa,
+    UpdateCaCertificate,
     UpdateCertificate,
 }
 
 impl Action {
     /// As an IAM policy names it.
-    pub(super) fn iam_name(self) -> &'static str {
+    pub(in crate::adapters) fn iam_name(self) -> &'static str {
         match self {
             Action::AttachPolicy => "iot:AttachPolicy",
             Action::AttachThingPrincipal => "iot:AttachThingPrincipal",
             Action::CreatePolicy => "iot:CreatePolicy",
             Action::CreateThing => "iot:CreateThing",
             Action::CreateThingType => "iot:CreateThingType",
+            Action::DeleteCaCertificate => "iot:DeleteCACertificate",
+            Action::DescribeCaCertificate => "iot:DescribeCACertificate",
             Action::DescribeCertificate => "iot:DescribeCertificate",
             Action::DescribeEndpoint => "iot:DescribeEndpoint",
             Action::DescribeThing => "iot:DescribeThing",
@@ -44,10 +53,15 @@ impl Action {
             Action::DetachPolicy => "iot:DetachPolicy",
             Action::DetachThingPrincipal => "iot:DetachThingPrincipal",
             Action::GetPolicy => "iot:GetPolicy",
+            Action::GetRegistrationCode => "iot:GetRegistrationCode",
             Action::ListAttachedPolicies => "iot:ListAttachedPolicies",
+            Action::ListCaCertificates => "iot:ListCACertificates",
             Action::ListPrincipalThings => "iot:ListPrincipalThings",
             Action::ListThingPrincipals => "iot:ListThingPrincipals",
+            Action::RegisterCaCertificate => "iot:RegisterCACertificate",
+            Action::RegisterCertificate => "iot:RegisterCertificate",
             Action::RegisterCertificateWithoutCa => "iot:RegisterCertificateWithoutCA",
+            Action::UpdateCaCertificate => "iot:UpdateCACertificate",
             Action::UpdateCertificate => "iot:UpdateCertificate",
         }
     }
@@ -61,14 +75,21 @@ impl Action {
             Action::AttachPolicy | Action::DetachPolicy => 12,
             Action::CreatePolicy
             | Action::CreateThingType
+            | Action::DeleteCaCertificate
+            | Action::DescribeCaCertificate
             | Action::DescribeCertificate
             | Action::DescribeEndpoint
             | Action::DescribeThingType
             | Action::GetPolicy
+            | Action::GetRegistrationCode
             | Action::ListAttachedPolicies
+            | Action::ListCaCertificates
             | Action::ListPrincipalThings
             | Action::ListThingPrincipals
+            | Action::RegisterCaCertificate
+            | Action::RegisterCertificate
             | Action::RegisterCertificateWithoutCa
+            | Action::UpdateCaCertificate
             | Action::UpdateCertificate => 8,
         }
     }

@@ -10,7 +10,6 @@ use super::judge::{Part, judge, parts};
 use super::look::{Seen, look};
 use super::write::{Progress, write};
 use crate::audit::event::TargetRecord;
-use crate::domain::profile::Method;
 use crate::domain::{AccountId, Failure, Fingerprint, ReasonCode};
 use crate::ports::{Refusal, Registration};
 
@@ -24,7 +23,6 @@ pub(super) async fn register(link: &Link, wanted: &Registration) -> Result<Targe
 }
 
 async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) -> Result<TargetRecord, Failure> {
-    let Method::WithoutCa = wanted.method;
     let document = check(wanted)?;
     let by = Instant::now() + wanted.deadline.min(LONGEST_DEADLINE);
     let mut fruitless = 0;

@@ -6,11 +6,11 @@ use aws_sdk_iot::types::{AttributePayload, CertificateStatus as AwsStatus};
 use tokio::time::Instant;
 
 use super::call::{Link, Refused, pause_after};
-use super::judge::Part;
-use super::look::{SeenReplaced, incomplete};
+use super::judge::{Part, usable};
+use super::look::{SeenReplaced, fetch_ca, incomplete};
 use super::quota::Action;
-use crate::domain::profile::CertificateStatus;
-use crate::domain::{Failure, Fingerprint, ReasonCode, certificate_pem};
+use crate::domain::profile::{CertificateStatus, Method};
+use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, certificate_pem};
 use crate::ports::Registration;
 
 /// What this registration has written so far.
@@ -158,13 +158,53 @@ async fn register_certificate(link: &Link, wanted: &Registration, by: Instant) -
         CertificateStatus::Active => AwsStatus::Active,
         CertificateStatus::Inactive => AwsStatus::Inactive,
     };
-    let send = || link.client.register_certificate_without_ca().certificate_pem(&pem).status(status.clone()).send();
-    let failed = |failure, left| Registered { wrote: Err(failure), arn: None, left };
-    match link.call(Action::RegisterCertificateWithoutCa, by, send).await {
-        Ok(answer) => {
-            let (Some(arn), Some(id)) = (answer.certificate_arn, answer.certificate_id) else {
-                return failed(incomplete(link, Action::RegisterCertificateWithoutCa), true);
+    match &wanted.method {
+        Method::WithoutCa => {
+            let send =
+                || link.client.register_certificate_without_ca().certificate_pem(&pem).status(status.clone()).send();
+            let action = Action::RegisterCertificateWithoutCa;
+            let answer = link.call(action, by, send).await;
+            let made = answer.map(|answer| (answer.certificate_arn, answer.certificate_id));
+            registered(link, wanted, action, made, |error| error.is_resource_already_exists_exception())
+        }
+        Method::WithCa(ca) => {
+            let ca_pem = certificate_pem(&ca.certificate);
+            let request = || {
+                let request = link.client.register_certificate().certificate_pem(&pem);
+                request.ca_certificate_pem(&ca_pem).status(status.clone()).send()
             };
+            let action = Action::RegisterCertificate;
+            let answer = link.call(action, by, request).await;
+            let refused = matches!(&answer, Err(Refused { answer: Some(error), .. })
+                if error.is_certificate_state_exception());
+            let made = answer.map(|answer| (answer.certificate_arn, answer.certificate_id));
+            let end = registered(link, wanted, action, made, |error| error.is_resource_already_exists_exception());
+            if refused { because_of_ca(link, ca, end, by).await } else { end }
+        }
+    }
+}
+
+/// AWS says the same of a CA that is gone, of one that is not ACTIVE, and of a certificate that it can't take.
+async fn because_of_ca(link: &Link, ca: &SigningCa, end: Registered, by: Instant) -> Registered {
+    link.cache().forget_ca(ca);
+    let seen = fetch_ca(link, ca, by).await;
+    match seen.and_then(|seen| usable(&seen, ca, &link.target)) {
+        Ok(()) => end,
+        Err(failure) => Registered { wrote: Err(failure), ..end },
+    }
+}
+
+/// What AWS's answer (ARN and id of the certificate) comes to.
+fn registered<E>(
+    link: &Link,
+    wanted: &Registration,
+    action: Action,
+    answer: Result<(Option<String>, Option<String>), Refused<E>>,
+    exists: impl FnOnce(&E) -> bool,
+) -> Registered {
+    let failed = |failure, left| Registered { wrote: Err(failure), arn: None, left };
+    match answer {
+        Ok((Some(arn), Some(id))) => {
             if id != wanted.fingerprint.to_string() {
                 let cause = format!("AWS calls the certificate {id}, its DER hashes to {}", wanted.fingerprint);
                 let failure = Failure::new(ReasonCode::CLOUD_CERTIFICATE, cause).with("target", &link.target);
@@ -172,8 +212,9 @@ async fn register_certificate(link: &Link, wanted: &Registration, by: Instant) -
             }
             Registered { wrote: Ok(Wrote::Made), arn: Some(arn), left: true }
         }
+        Ok(_) => failed(incomplete(link, action), true),
         Err(Refused { failure, answer, lost }) => match answer {
-            Some(error) if error.is_resource_already_exists_exception() => {
+            Some(error) if exists(&error) => {
                 // After an attempt of ours that nobody answered, it is that attempt's.
                 let wrote = if lost { Wrote::Made } else { Wrote::Exists };
                 Registered { wrote: Ok(wrote), arn: None, left: lost }

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use super::WorkerTokens;
 use super::parent::LogKeyWorker;
-use crate::config::LogToken;
+use crate::config::TokenKey;
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{LogSigner, TokenAccess};
 
@@ -29,7 +29,7 @@ struct Open {
 }
 
 impl TokenSigner {
-    pub fn new(tokens: WorkerTokens, token: &LogToken) -> Self {
+    pub fn new(tokens: WorkerTokens, token: &TokenKey) -> Self {
         let access = TokenAccess {
             module: token.module.clone(),
             environment: token.environment.clone(),

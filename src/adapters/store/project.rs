@@ -320,6 +320,8 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::CrlPinned { .. }
         | LineEvent::BoardRefused { .. }
         | LineEvent::ImportEnded { .. }
+        | LineEvent::CaIntended { .. }
+        | LineEvent::CaEnded { .. }
         | LineEvent::LogMigrated { .. }
         | LineEvent::BackedUp { .. }
         | LineEvent::Restored { .. } => {}

@@ -9,15 +9,24 @@ mod trust;
 
 use std::path::Path;
 
+use super::Ca;
 use super::problem::Mistake;
 use super::section::{Entry, Known, Section};
 use super::source::Source;
 use crate::domain::Product;
 use crate::domain::profile::{Profile, RUN_VARIABLES};
 
-/// Reads the profile at `path`, which the station's file names by `named_by`. `targets` are the names
-/// it may refer to.
-pub(super) fn read(path: &Path, name: &str, targets: &[String], named_by: &Entry<'_>) -> Option<Profile> {
+/// What the station's file names, and a profile may refer to.
+pub(super) struct Named<'a> {
+    pub targets: &'a [String],
+    /// Those that could be read.
+    pub cas: &'a [Ca],
+    /// All of them.
+    pub ca_names: &'a [String],
+}
+
+/// Reads the profile at `path`, which the station's file names by `named_by`.
+pub(super) fn read(path: &Path, name: &str, known_names: &Named<'_>, named_by: &Entry<'_>) -> Option<Profile> {
     if let Err(error) = std::fs::metadata(path) {
         let because = format!("cannot be read: {error}");
         named_by.report(Mistake::BadFile { key: named_by.name.clone(), path: path.to_owned(), because });
@@ -48,12 +57,16 @@ pub(super) fn read(path: &Path, name: &str, targets: &[String], named_by: &Entry
         Some(entry) => board::read_prepare(&entry, serial_port, &known),
         None => Some(Vec::new()),
     };
-    let (trust, uid) = match top.required("trust") {
+    let (mut trust, uid) = match top.required("trust") {
         Some(entry) => trust::read(&entry),
         None => (None, None),
     };
     let token = top.required("token").and_then(|entry| token::read(&entry, &known, uid));
-    let register = top.required("register").and_then(|entry| register::read(&entry, &known, targets));
+    let register =
+        top.required("register").and_then(|entry| register::read(&entry, &known, known_names, trust.as_ref()));
+    if let (Some(trust), Some(register)) = (&mut trust, &register) {
+        trust.issuer = register.method.ca().map(|ca| ca.fingerprint);
+    }
     let label = top.optional("label").map(|entry| label::read(&entry, &known));
 
     let manifest = top.optional("manifest").map(|entry| manifest::read(&entry, uid));

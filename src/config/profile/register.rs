@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Named;
 use super::board::millis;
 use crate::config::problem::{Mistake, nearest};
-use crate::config::section::{Entry, Known};
-use crate::domain::profile::{CertificateStatus, DEVICE_VARIABLES, Method, PolicyPlan, Register};
-use crate::domain::{AttributeName, AttributeValue, TargetName, Template, ThingName, Variables};
+use crate::config::section::{Entry, Known, Section};
+use crate::domain::profile::{CertificateStatus, DEVICE_VARIABLES, Method, PolicyPlan, Register, Trust};
+use crate::domain::{AttributeName, AttributeValue, SigningCa, TargetName, Template, ThingName, Variables};
 
 const DEADLINE: Duration = Duration::from_millis(30_000);
 /// AWS IoT Core's quota for one policy document, white space not counted.
@@ -18,11 +19,10 @@ const POLICY_VERSION: &str = "2012-10-17";
 const ATTRIBUTES_WITHOUT_TYPE: usize = 3;
 const ATTRIBUTES_WITH_TYPE: usize = 50;
 
-pub(super) fn read(entry: &Entry<'_>, known: &Known, targets: &[String]) -> Option<Register> {
+pub(super) fn read(entry: &Entry<'_>, known: &Known, named: &Named<'_>, trust: Option<&Trust>) -> Option<Register> {
     let section = entry.section("[register]")?;
-    let method = section.optional("method");
-    let method = method.map_or(Some(Method::WithoutCa), |entry| entry.choice(&[("without-ca", Method::WithoutCa)]));
-    let targets = section.required("targets").and_then(|entry| target_names(&entry, targets));
+    let method = method(&section, named, trust);
+    let targets = section.required("targets").and_then(|entry| target_names(&entry, named.targets));
     let thing_name = section.required("thing_name").and_then(|entry| thing_name(&entry, known));
     let thing_type = section.optional("thing_type").map(|entry| entry.parsed());
     let attributes = match section.optional("attributes") {
@@ -44,6 +44,54 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, targets: &[String]) -> Opti
         policy: policy?,
         deadline: deadline?,
     })
+}
+
+fn method(section: &Section<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Option<Method> {
+    #[derive(Clone, Copy)]
+    enum Kind {
+        WithoutCa,
+        WithCa,
+    }
+    let kinds = [("without-ca", Kind::WithoutCa), ("with-ca", Kind::WithCa)];
+    let kind = section.optional("method").map_or(Some(Kind::WithoutCa), |entry| entry.choice(&kinds));
+    match kind {
+        Some(Kind::WithoutCa) => {
+            section.meaningless(&["ca"], "method = \"without-ca\" asks for none");
+            Some(Method::WithoutCa)
+        }
+        Some(Kind::WithCa) => section.required("ca").and_then(|entry| ca(&entry, named, trust)).map(Method::WithCa),
+        None => {
+            let _ = section.optional("ca");
+            None
+        }
+    }
+}
+
+/// A CA of the station's file, which the profile has to trust as the one that signed the chips' certificates.
+fn ca(entry: &Entry<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Option<SigningCa> {
+    let text = entry.string()?;
+    if !named.ca_names.iter().any(|name| name == text) {
+        entry.report(Mistake::Dangling {
+            key: entry.name.clone(),
+            what: "CA",
+            name: text.to_owned(),
+            nearest: nearest(text, named.ca_names.iter().map(String::as_str)),
+            known: named.ca_names.to_vec(),
+        });
+        return None;
+    }
+    // What is wrong with it has been reported where it stands.
+    let ca = named.cas.iter().map(|ca| &ca.signing).find(|ca| ca.name.as_str() == text)?;
+    let mut pinned = trust?.roots.iter().chain(&trust?.intermediates);
+    if !pinned.any(|der| *der == ca.certificate.0) {
+        entry.refuse(format!(
+            "{text} ({}) is neither among the roots nor the intermediates of [trust], and has to be what signs the \
+             chips' certificates",
+            ca.fingerprint
+        ));
+        return None;
+    }
+    Some(ca.clone())
 }
 
 fn target_names(entry: &Entry<'_>, targets: &[String]) -> Option<Vec<TargetName>> {

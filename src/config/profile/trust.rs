@@ -60,6 +60,7 @@ pub(super) fn read(entry: &Entry<'_>) -> (Option<Trust>, Option<UidRule>) {
         Some(Trust {
             roots: roots?,
             intermediates: intermediates?,
+            issuer: None,
             expired_intermediate: expired_intermediate?,
             crls: crls?,
             crl_coverage: crl_coverage?,

@@ -1,5 +1,6 @@
 //! Every mistake with its message, word for word.
 
+mod ca;
 mod fixture;
 mod log;
 mod manifest;

@@ -51,8 +51,10 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
     );
     assert_eq!(
         profile_mistakes("[label]", "connect = \"required\"\n[label]"),
-        ["profiles/gateway.toml:59: unknown key \"connect\" in [register]; there are \"method\", \"targets\", \
-          \"thing_name\", \"thing_type\", \"attributes\", \"certificate_status\", \"policy\", \"deadline_ms\""]
+        [
+            "profiles/gateway.toml:59: unknown key \"connect\" in [register]; there are \"method\", \"ca\", \"targets\", \
+          \"thing_name\", \"thing_type\", \"attributes\", \"certificate_status\", \"policy\", \"deadline_ms\""
+        ]
     );
     assert_eq!(
         profile_mistakes(
@@ -332,8 +334,8 @@ fn targets_and_thing_names_have_to_be_possible() {
         ]
     );
     assert_eq!(
-        profile_mistakes("method = \"without-ca\"", "method = \"with-ca\""),
-        [r#"profiles/gateway.toml:50: "method" in [register] is "with-ca"; did you mean "without-ca"?"#]
+        profile_mistakes("method = \"without-ca\"", "method = \"without-a\""),
+        [r#"profiles/gateway.toml:50: "method" in [register] is "without-a"; did you mean "without-ca"?"#]
     );
 }
 

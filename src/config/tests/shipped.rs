@@ -22,6 +22,8 @@ fn assets() -> tempfile::TempDir {
     ] {
         std::fs::write(vendor.join(name), root_pem()).unwrap();
     }
+    std::fs::create_dir(dir.path().join("ca")).unwrap();
+    std::fs::write(dir.path().join("ca/plant.pem"), root_pem()).unwrap();
     dir
 }
 
@@ -73,7 +75,11 @@ fn every_shipped_profile_has_no_mistake() {
         std::fs::write(&path, text).unwrap();
         let station = dir.path().join("station.toml");
         let targets = ["production", "practice"].map(|name| format!("{{ name = '{name}', region = 'eu-west-1' }}"));
-        let text = format!("profiles = [{path:?}]\nstation.name = 'a'\ntargets = [{}]", targets.join(", "));
+        let text = format!(
+            "profiles = [{path:?}]\nstation.name = 'a'\ntargets = [{}]\n\
+             ca.plant.certificate = 'ca/plant.pem'",
+            targets.join(", ")
+        );
         std::fs::write(&station, text).unwrap();
         let config = load(&station).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(config.profiles.len(), 1);

@@ -17,6 +17,7 @@ fn check(der: &[u8], ca: &VendorCa) -> Result<Checked, Failure> {
         keys: KeyKind::ALL.to_vec(),
         uid: UidRule::Required,
         uid_from_cn: Some(regex::Regex::new("^Lineseal PRACTICE (?<uid>[0-9A-F]{36})$").unwrap()),
+        issuer: None,
         expired_intermediate: Default::default(),
         crls: Vec::new(),
         crl_coverage: Default::default(),

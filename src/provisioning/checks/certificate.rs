@@ -31,7 +31,8 @@ pub struct Checked {
 /// # Errors
 /// * `C-101` not exactly one certificate in DER;
 /// * `C-106` a CA's certificate, or one of the pinned CAs' own keys;
-/// * `C-102` no pinned CA signed it, or the one that did leads to no pinned root;
+/// * `C-102` no pinned CA signed it, or the one that did leads to no pinned root, or is not the one that the
+///   method `with-ca` registers it with;
 /// * `C-103`, `C-104` outside of its validity;
 /// * `C-109` a revocation list of the profile names it, or a CA above it;
 /// * `C-105` not one of the profile's kinds of key;

@@ -78,8 +78,22 @@ pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -
     fingerprints.push(candidates.fingerprint_of(path.anchor()).ok_or_else(|| {
         Failure::new(ReasonCode::CERTIFICATE_REFUSED, "the verifier returned a trust anchor that was not given to it")
     })?);
+    signed_by(trust, &fingerprints, fields)?;
     let crls = lists.judge(&path, &pinned.signatures, as_of.unwrap_or(now), now)?;
     Ok(Path { fingerprints, as_of, crls })
+}
+
+/// Where the profile says which of its CAs signs the chips' certificates, another one's chip is foreign.
+fn signed_by(trust: &Trust, path: &[Fingerprint], fields: &Fields) -> Result<(), Failure> {
+    match (&trust.issuer, path.get(1)) {
+        (Some(asked), signer) if signer != Some(asked) => {
+            let signer = signer.map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            let cause = format!("CA certificate {signer} signed it, the profile's method with-ca asks for {asked}");
+            let failure = Failure::new(ReasonCode::CERTIFICATE_FOREIGN_CA, cause);
+            Err(failure.with("subject", &fields.subject_text).with("issuer", &fields.issuer_text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The first question alone.

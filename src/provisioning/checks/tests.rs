@@ -60,6 +60,7 @@ fn trust(roots: &[&[u8]], intermediates: &[&[u8]]) -> Trust {
         keys: KeyKind::ALL.to_vec(),
         uid: UidRule::None,
         uid_from_cn: None,
+        issuer: None,
         expired_intermediate: ExpiredIntermediate::Refuse,
         crls: Vec::new(),
         crl_coverage: CrlCoverage::Chain,

@@ -423,6 +423,7 @@ pub fn profile(targets: &[&str]) -> Profile {
             keys: vec![KeyKind::EcP256],
             uid: UidRule::Required,
             uid_from_cn: Some(regex::Regex::new("^chip-(?P<uid>[0-9a-f]+)$").unwrap()),
+            issuer: None,
             expired_intermediate: Default::default(),
             crls: Vec::new(),
             crl_coverage: Default::default(),

@@ -1,19 +1,28 @@
 //! Cloud and printer, looked at from time to time for the header.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::config::Config;
-use crate::domain::Failure;
+use crate::domain::{Failure, ReasonCode};
 use crate::runner::driver::Shared;
 use crate::runner::view::Health;
 
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Sends (cloud, printer) until nobody listens.
-pub(super) async fn watch(shared: Shared, config: Arc<Config>, out: mpsc::Sender<(Health, Health)>) {
+/// What was seen.
+pub(super) struct Seen {
+    pub cloud: Health,
+    pub printer: Health,
+    /// Profiles whose CA a target does not take certificates from, and why: their boards need not be begun.
+    pub barred: BTreeMap<String, Failure>,
+}
+
+/// Sends it until nobody listens.
+pub(super) async fn watch(shared: Shared, config: Arc<Config>, out: mpsc::Sender<Seen>) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -25,11 +34,15 @@ pub(super) async fn watch(shared: Shared, config: Arc<Config>, out: mpsc::Sender
                 break;
             }
         }
+        let barred = if cloud == Health::Good { barred(&shared, &config).await } else { BTreeMap::new() };
+        if let Some(failure) = barred.values().next() {
+            cloud = Health::Bad(failure.clone());
+        }
         let printer = match &shared.printer {
             Some(printer) => health(printer.ready().await),
             None => Health::Unknown,
         };
-        if out.send((cloud, printer)).await.is_err() {
+        if out.send(Seen { cloud, printer, barred }).await.is_err() {
             return;
         }
     }
@@ -37,4 +50,22 @@ pub(super) async fn watch(shared: Shared, config: Arc<Config>, out: mpsc::Sender
 
 fn health(result: Result<(), Failure>) -> Health {
     result.map_or_else(Health::Bad, |()| Health::Good)
+}
+
+/// Only what a target says for certain bars a profile; whatever else is wrong is the run's own affair.
+async fn barred(shared: &Shared, config: &Config) -> BTreeMap<String, Failure> {
+    let mut barred = BTreeMap::new();
+    for profile in &config.profiles {
+        let Some(ca) = profile.register.method.ca() else { continue };
+        for target in &profile.register.targets {
+            match shared.cloud.takes_from(target, ca).await {
+                Err(failure) if [ReasonCode::CA_ABSENT, ReasonCode::CA_INACTIVE].contains(&failure.code) => {
+                    barred.insert(profile.name.clone(), failure);
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
+    barred
 }

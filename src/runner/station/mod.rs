@@ -122,6 +122,8 @@ struct Station {
     driven: HashSet<RunId>,
     /// HELD runs that are being finished, and whose slip was scanned meanwhile.
     slips: HashSet<RunId>,
+    /// Profiles that no board can be registered by, as far as the latest look shows.
+    barred: BTreeMap<String, Failure>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -170,6 +172,7 @@ impl Station {
             keeper: None,
             driven: HashSet::new(),
             slips: HashSet::new(),
+            barred: BTreeMap::new(),
         }
     }
 
@@ -258,9 +261,10 @@ impl Station {
                     News::Copies(copies) => self.view.copies = copies,
                     News::Doubt(failure) => self.block(failure),
                 },
-                Some((cloud, printer)) = health.recv() => {
+                Some(health::Seen { cloud, printer, barred }) = health.recv() => {
                     self.view.cloud = cloud;
                     self.view.printer = printer;
+                    self.barred = barred;
                 }
                 _ = retry.tick(), if self.spool.waiting() && self.blocked.is_none() && !stopping => self.print_next(),
             }
@@ -364,7 +368,8 @@ impl Station {
     /// Starts a run for the board of `arrival`.
     async fn begin(&mut self, arrival: u64, lane: LaneNumber, profile: &str) {
         let Some(profile) = self.profiles.get(profile).cloned() else { return };
-        if let Some(failure) = self.blocked.clone().or_else(|| self.clock_is_behind()) {
+        let barred = self.barred.get(&profile.name).cloned();
+        if let Some(failure) = self.blocked.clone().or_else(|| self.clock_is_behind()).or(barred) {
             return self.refuse(arrival, failure).await;
         }
         let batch = match self.shared.log.store.open_batch(&self.shared.log.station).await {

@@ -35,8 +35,10 @@ fn whole() -> Seen {
             arn: arn(),
             id: Fingerprint::of(DER).to_string(),
             status: Some(AwsStatus::Active),
+            ca: None,
             pem: format!("-----BEGIN CERTIFICATE-----\r\n{text}\r\n-----END CERTIFICATE-----"),
         }),
+        ca: SeenCa::Unasked,
         twin: None,
         thing: Some(SeenThing {
             arn: "arn:aws:iot:eu-west-1:123456789012:thing/gw-1".into(),
@@ -77,6 +79,7 @@ fn nothing_is_missing_from_the_whole() {
 fn what_is_missing_is_named_in_the_order_in_which_it_can_be_made() {
     let nothing = Seen {
         certificate: None,
+        ca: SeenCa::Unasked,
         twin: None,
         thing: None,
         thing_type: SeenThingType::Absent,
@@ -95,7 +98,7 @@ fn what_is_missing_is_named_in_the_order_in_which_it_can_be_made() {
 fn another_form_of_the_certificate_is_foreign_unless_a_ruling_took_it_from_the_unit() {
     let other = Fingerprint::of(b"the other form");
     let arn = format!("arn:aws:iot:eu-west-1:123456789012:cert/{other}");
-    let twin = SeenCertificate { arn, id: other.to_string(), status: None, pem: String::new() };
+    let twin = SeenCertificate { arn, id: other.to_string(), status: None, pem: String::new(), ca: None };
     let seen = Seen { twin: Some(twin), ..whole() };
     let document = serde_json::from_str(&wanted().policy.document).unwrap();
     assert_eq!(judge(&seen, &wanted(), &document).unwrap_err().code, ReasonCode::CERTIFICATE_FOREIGN);
@@ -265,4 +268,45 @@ fn only_exactly_the_certificates_that_rulings_took_are_taken_off() {
     let past = Fingerprint::of(PAST);
     let unruled = changed(|seen| seen.principals.push(format!("arn:aws:iot:eu-west-1:123456789012:cert/{past}")));
     assert_eq!(unruled, Err(ReasonCode::THING_FOREIGN));
+}
+
+/// As [`changed`], of a unit that is registered in the name of an own CA.
+fn with_ca(change: impl FnOnce(&mut Seen, &str)) -> Result<Vec<&'static str>, ReasonCode> {
+    let ca =
+        SigningCa { name: "own".parse().unwrap(), certificate: Bytes(vec![1]), fingerprint: Fingerprint::of(&[1]) };
+    let id = ca.fingerprint.to_string();
+    let wanted = Registration { method: Method::WithCa(ca), ..wanted() };
+    let mut seen = whole();
+    seen.ca = SeenCa::Active;
+    seen.certificate.as_mut().unwrap().ca = Some(id.clone());
+    change(&mut seen, &id);
+    let document = serde_json::from_str(&wanted.policy.document).unwrap();
+    judge(&seen, &wanted, &document)
+        .map(|missing| missing.into_iter().map(Part::as_str).collect())
+        .map_err(|failure| failure.code)
+}
+
+#[test]
+fn a_certificate_that_is_registered_under_another_ca_or_none_is_not_adopted() {
+    assert_eq!(with_ca(|_, _| {}), Ok(vec![]));
+    let under =
+        |other: Option<&str>| with_ca(|seen, _| seen.certificate.as_mut().unwrap().ca = other.map(str::to_owned));
+    assert_eq!(under(None), Err(ReasonCode::CERTIFICATE_OTHER_CA));
+    assert_eq!(under(Some(&"0".repeat(64))), Err(ReasonCode::CERTIFICATE_OTHER_CA));
+}
+
+#[test]
+fn nothing_is_registered_in_the_name_of_a_ca_that_may_not_sign_there() {
+    let asked = |ca: SeenCa| {
+        with_ca(|seen, _| {
+            seen.ca = ca;
+            seen.certificate = None;
+        })
+    };
+    assert_eq!(asked(SeenCa::Active), Ok(vec!["certificate"]));
+    assert_eq!(asked(SeenCa::Absent), Err(ReasonCode::CA_ABSENT));
+    assert_eq!(asked(SeenCa::NotActive("INACTIVE".into())), Err(ReasonCode::CA_INACTIVE));
+    assert_eq!(asked(SeenCa::Other), Err(ReasonCode::CLOUD_CERTIFICATE));
+    // What is registered stays so when its CA is switched off later.
+    assert_eq!(with_ca(|seen, _| seen.ca = SeenCa::NotActive("INACTIVE".into())), Ok(vec![]));
 }
