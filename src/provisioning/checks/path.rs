@@ -96,6 +96,12 @@ fn signed_by(trust: &Trust, path: &[Fingerprint], fields: &Fields) -> Result<(),
     }
 }
 
+/// The profile's certificates and revocation lists, before any chip is there.
+pub(super) fn can_be_read(trust: &Trust, now: Timestamp) -> Result<(), Failure> {
+    let mut pinned = Pinned::parse(trust)?;
+    Lists::parse(trust, &mut pinned, now.as_second()).map(drop)
+}
+
 /// The first question alone.
 pub(super) fn issued(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -> Result<(), Failure> {
     let mut pinned = Pinned::parse(trust)?;

@@ -94,6 +94,24 @@ fn an_expired_list_stops_the_line_and_fails_no_chip() {
     refused(check(&Vendor::new().chip(), &trust), ReasonCode::CERTIFICATE_FOREIGN_CA);
 }
 
+/// Expired in the middle of a shift: the station goes on with the boards that have nothing to do with it, and a
+/// person who asks about one is told the same ([`check_at`](super::check_at)).
+#[test]
+fn a_list_of_another_ca_that_expires_changes_nothing_for_this_chip() {
+    let (ours, theirs) = (Vendor::new(), Vendor::new());
+    let other = Tbs::ca("Other", "Other Root", &theirs.issuer_key).sign(&theirs.root_key);
+    let other_root = Tbs::ca("Other Root", "Other Root", &theirs.root_key).sign(&theirs.root_key);
+    let both = super::trust(&[&ours.root, &other_root], &[&ours.issuer, &other]);
+    let expired = List::of("Other").made("260101000000Z", "260601120000Z").sign(&theirs.issuer_key);
+    let own = ours.list().sign(&ours.issuer_key);
+    let trust = with_lists(both, &[&ours.root_list(), &own, &expired]);
+    passes(&ours.chip(), &trust);
+    let chip = Tbs::leaf(CHIP, "Other", &Key::new(KeyKind::EcP256)).sign(&theirs.issuer_key);
+    refused(check(&chip, &trust), ReasonCode::CRL_UNUSABLE);
+    // None starts with it.
+    assert_eq!(check_trust(&trust, at(NOW)).unwrap_err().args["file"], "list-3.crl");
+}
+
 #[test]
 fn the_newest_list_of_a_ca_decides_in_whatever_order_they_are_given() {
     let vendor = Vendor::new();
