@@ -332,12 +332,28 @@ def check_disclosure(disclosure, events):
         need(sha256(salt, disclosure["text"].encode()).hex() == hash_, what)
 
 
-def names_unit(value, unit):
-    if isinstance(value, dict):
-        if value.get("product") == unit["product"] and value.get("serial") == unit["serial"]:
-            return True
-        return any(names_unit(each, unit) for each in value.values())
-    return isinstance(value, list) and any(names_unit(each, unit) for each in value)
+def check_runs(events, unit):
+    """The unit's runs in their order, each with how it ended. No other unit's event is among these."""
+    runs, mine = {}, 0
+    for seq, event in events:
+        what = f"nothing here says that event {seq} is of the unit {unit['product']} {unit['serial']}"
+        kind, run, named = event.get("event"), event.get("run"), event.get("unit")
+        ours = named is not None and (named["product"], named["serial"]) == (unit["product"], unit["serial"])
+        if run is None:
+            need(ours or kind not in ("ruled", "imported"), what)
+            mine += kind in ("ruled", "imported")
+            continue
+        shown = runs.setdefault(run, {"what": what, "identified": False, "ended": "no verdict in this bundle"})
+        need(ours or kind not in ("identified", "claimed"), what)
+        if kind == "identified":
+            shown["identified"] = True
+        elif kind == "sealed":
+            reason = event.get("reason")
+            shown["ended"] = event["verdict"] + (f" {reason['code']}" if reason else "")
+    for shown in runs.values():
+        need(shown["identified"], shown["what"])
+    need(runs or mine, "no event is of the unit that bundle.json names")
+    return {run: shown["ended"] for run, shown in runs.items()}
 
 
 def check(folder, pinned):
@@ -395,9 +411,11 @@ def check(folder, pinned):
     for disclosure in manifest.get("disclosures", []):
         check_disclosure(disclosure, [event for _, event, _ in events])
     unit = manifest["unit"]
-    need(any(names_unit(event, unit) for _, _, event in events), "no event is of the unit that bundle.json names")
+    runs = check_runs(sorted((seq, event) for seq, _, event in events), unit)
 
     say(f"unit: {unit['product']} {unit['serial']}")
+    for run, ended in runs.items():
+        say(f"run {run}: {ended}")
     say(f"log: {origin}, {size} events, root {root.hex()}")
     say(f"proven events: {', '.join(str(seq) for seq, _, _ in events)}")
     whole = sum(1 for answer in answers if answer["issuers"])

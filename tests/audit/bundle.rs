@@ -2,8 +2,11 @@
 
 use lineseal::audit::bundle::{BundleError, Disclosure, File, Signers, verify, write};
 use lineseal::audit::note::{Checkpoint, SignatureError, SignedCheckpoint};
+use lineseal::domain::Verdict;
 
-use crate::sample::{Chip, contents, contents_where, files, first_key, key, qa_key, sha256, station_key, unit};
+use crate::sample::{
+    Chip, bundles_of_two, contents, contents_where, files, first_key, key, qa_key, sha256, station_key, unit,
+};
 
 #[test]
 fn a_bundle_holds_and_says_whose_word_that_is() {
@@ -105,6 +108,9 @@ fn what_does_not_hold_is_not_packed() {
 
     let mut wrong = contents();
     wrong.unit.serial = "F0000112".parse().unwrap();
+    assert!(matches!(write(&wrong), Err(BundleError::Foreign { .. })));
+    wrong.events.truncate(3);
+    wrong.disclosures.clear();
     assert_eq!(write(&wrong), Err(BundleError::NotOfUnit(wrong.unit)));
 
     let mut wrong = contents();
@@ -175,6 +181,75 @@ fn proofs_of_two_checkpoints_do_not_mix() {
     let place = at(&mixed);
     mixed[place] = other[at(&other)].clone();
     assert_eq!(verify(&resummed(mixed), None), Err(BundleError::OtherCheckpoint { name: name.to_owned() }));
+}
+
+/// A unit that failed is not to be certified with the run of one that passed.
+#[test]
+fn a_bundle_that_is_filled_with_another_units_run_is_refused() {
+    let [passed, failed] = bundles_of_two();
+    let ended = |files| verify(files, None).unwrap().runs.into_iter().map(|run| (run.verdict, run.reason)).collect();
+    let ends: [Vec<_>; 2] = [ended(&passed), ended(&failed)];
+    assert_eq!(ends[0], [(Some(Verdict::Pass), None)]);
+    assert_eq!(ends[1], [(Some(Verdict::Fail), Some("S-105".to_owned()))]);
+    for (whole, taken) in [(true, "identified"), (false, "identified"), (false, "run-started")] {
+        let error = verify(&filled(&passed, &failed, whole, taken), None).unwrap_err();
+        // A run whose board is not told has no challenge that is its own.
+        let told = matches!(error, BundleError::Challenge { .. }) && !whole;
+        assert!(told || matches!(error, BundleError::Foreign { .. }), "{taken}: {error}");
+    }
+}
+
+/// A ruling's and an imported row's unit is looked at, too, and no other that such a row happens to name.
+#[test]
+fn a_row_of_another_unit_is_refused_though_it_names_this_one() {
+    let mut wrong = contents();
+    let row = wrong.events.last().unwrap().bytes.clone();
+    wrong.disclosures.clear();
+    wrong.events.retain(|event| event.bytes == row || !String::from_utf8_lossy(&event.bytes).contains("\"run\":"));
+    write(&wrong).unwrap();
+    wrong.unit.serial = "F0000112".parse().unwrap();
+    assert!(matches!(write(&wrong), Err(BundleError::Foreign { .. })));
+}
+
+/// The bundle of `passed` told as `failed`'s: with the event of this kind out of the other's run, and without
+/// most of its own run, or with the `whole` of it.
+pub fn filled(passed: &[File], failed: &[File], whole: bool, taken: &str) -> Vec<File> {
+    let event = |files: &[File]| {
+        let is = |file: &&File| {
+            let text = String::from_utf8_lossy(&file.bytes);
+            file.name.starts_with("events/") && text.contains(&format!("\"event\":\"{taken}\""))
+        };
+        files.iter().find(is).unwrap().clone()
+    };
+    let number = |file: &File| number_of(file).unwrap().to_owned();
+    let mut files = passed.to_vec();
+    if !whole {
+        let gone = number(&event(passed));
+        files.retain(|file| number_of(file) != Some(gone.as_str()));
+    }
+    let event = event(failed);
+    let proof = format!("proofs/{}.tlog-proof", number(&event));
+    files.extend(failed.iter().filter(|file| file.name == proof).cloned());
+    files.push(event);
+    let mut seqs: Vec<u64> = files
+        .iter()
+        .filter(|file| file.name.starts_with("events/"))
+        .map(|file| number(file).parse().unwrap())
+        .collect();
+    seqs.sort_unstable();
+    let lines: Vec<String> = seqs.iter().map(|seq| format!("    {seq}")).collect();
+    let manifest = files.iter_mut().find(|file| file.name == "bundle.json").unwrap();
+    let text = String::from_utf8(manifest.bytes.clone()).unwrap().replace("F0000111", "F0000222");
+    let (before, rest) = text.split_once("\"events\": [\n").unwrap();
+    let (_, after) = rest.split_once("\n  ]").unwrap();
+    manifest.bytes = format!("{before}\"events\": [\n{}\n  ]{after}", lines.join(",\n")).into_bytes();
+    resummed(files)
+}
+
+/// Of an event or its proof.
+fn number_of(file: &File) -> Option<&str> {
+    let numbered = file.name.starts_with("events/") || file.name.starts_with("proofs/");
+    file.name.split(['/', '.']).nth(1).filter(|_| numbered)
 }
 
 /// As a forger would: every file fits the list of sums again.

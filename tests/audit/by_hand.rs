@@ -7,10 +7,11 @@ use lineseal::adapters::bundles;
 use lineseal::audit::bundle::{File, verify};
 use lineseal::audit::note::{NoteKey, NoteKeyError, SignedCheckpoint};
 use secrecy::ExposeSecret;
+use serde_json::Value;
 
-use crate::bundle::resummed;
+use crate::bundle::{filled, resummed};
 use crate::independent::venv;
-use crate::sample::{ORIGIN, contents, few_files, files, first_key, key, qa_key, station_key};
+use crate::sample::{ORIGIN, bundles_of_two, contents, few_files, files, first_key, key, qa_key, station_key};
 
 #[test]
 fn verify_py_and_the_readme_accept_what_is_honest() {
@@ -32,6 +33,35 @@ fn verify_py_and_the_readme_accept_what_is_honest() {
     assert_eq!(said.matches("is in the log").count(), 36, "{said}");
     assert_eq!(said.matches("Signature Verified Successfully").count(), 3, "{said}");
     assert_eq!(said.matches("Verified OK").count(), 8, "{said}");
+}
+
+/// Each of the three tells the verdict, and none tells one board's as another's.
+#[test]
+fn a_bundle_that_is_filled_with_another_units_run_is_refused_by_verify_py_and_by_hand() {
+    let [passed, failed] = bundles_of_two();
+    for (files, verdict) in [(&passed, "PASS"), (&failed, "FAIL S-105")] {
+        let folder = folder(files);
+        let told = format!("run 0190a000-0000-7000-8000-00000000000{}: {verdict}\n", u8::from(verdict != "PASS"));
+        for output in [verify_py(files, folder.path(), &[]), readme(files, folder.path())] {
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains(&told), "{said}{output:?}");
+        }
+    }
+    let files = filled(&passed, &failed, true, "identified");
+    refused_by_verify_py(&passed, &files, "bundle.json");
+    // As the forger's own README would have it.
+    let seqs = |files: &[File]| {
+        let manifest: Value = serde_json::from_slice(content(files, "bundle.json")).unwrap();
+        manifest["events"].as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let mut led = passed.clone();
+    let at = led.iter().position(|file| file.name == "README.md").unwrap();
+    let text = String::from_utf8(led[at].bytes.clone()).unwrap();
+    led[at].bytes = text.replace(&seqs(&passed), &seqs(&files)).into_bytes();
+    let folder = folder(&files);
+    let output = readme(&led, folder.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("nothing here says that event"), "{said}");
 }
 
 /// Whoever hands it on may have packed it again: into a pipe, stored or deflated.
@@ -215,6 +245,6 @@ pub fn verify_py(honest: &[File], folder: &Path, arguments: &[&str]) -> Output {
 fn readme(honest: &[File], folder: &Path) -> Output {
     let text = std::str::from_utf8(content(honest, "README.md")).unwrap();
     let blocks: Vec<&str> = text.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert_eq!(blocks.len(), 7, "{text}");
+    assert_eq!(blocks.len(), 8, "{text}");
     Command::new("sh").arg("-c").arg(blocks.concat()).current_dir(folder).output().expect("sh")
 }

@@ -51,7 +51,11 @@ async fn what_is_proven_holds_for_a_stranger_and_for_his_own_tools() {
 
     for bundle in [&zip, &dir] {
         let verified = stranger(&["audit", "verify-bundle", bundle], 0);
-        assert!(verified.out.contains("events of gateway A1 are in the log lineseal/PRACTICE"), "{}", verified.out);
+        assert!(
+            verified.out.contains("events of gateway A1 and of the log itself are in the log lineseal/PRACTICE"),
+            "{}",
+            verified.out
+        );
         assert!(verified.out.contains("2 signatures of chips verify") && verified.out.contains("compare them"));
     }
     let files = bundles::read(dir.as_ref()).unwrap();

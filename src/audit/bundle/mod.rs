@@ -16,11 +16,13 @@
 mod evidence;
 mod manifest;
 mod readme;
+mod runs;
 mod succession;
 mod verify;
 mod write;
 
 pub use manifest::Disclosure;
+pub use runs::RunShown;
 pub use verify::{BundleError, BundleReport, Signers, verify};
 pub use write::{Contents, ProvenEvent, write};
 

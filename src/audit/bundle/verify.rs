@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::manifest::{FORMAT, Head, Manifest, VERSION};
+use super::runs::{RunShown, runs_of};
 use super::succession::{Rotation, successors, verified_rotations};
 use super::write::key_files;
 use super::{CHECKPOINT, File, MANIFEST, README, SCRIPT, SUMS, event_name, evidence, proof_name, sums};
@@ -19,6 +20,8 @@ pub struct BundleReport {
     /// The state of the log that the events are proven in.
     pub head: TreeHead,
     pub events: Vec<u64>,
+    /// All of these events are of one of them, the unit's rulings, or about the log.
+    pub runs: Vec<RunShown>,
     pub signers: Signers,
     /// So many signatures of chips verify under the certificates shown.
     pub chip_answers: usize,
@@ -79,6 +82,8 @@ pub enum BundleError {
     Path { seq: u64 },
     #[error("what is said to be behind {sha256} is not, or no event has it")]
     Disclosure { sha256: Sha256 },
+    #[error("nothing here says that event {seq} is of the unit {unit}")]
+    Foreign { seq: u64, unit: Unit },
     #[error("no event is of the unit {0}")]
     NotOfUnit(Unit),
 }
@@ -148,14 +153,13 @@ pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleR
     if let Some(wrong) = manifest.disclosures.iter().find(|it| !it.holds() || !said(it.sha256())) {
         return Err(BundleError::Disclosure { sha256: wrong.sha256() });
     }
-    if !events.values().any(|bytes| names(bytes, &manifest.unit)) {
-        return Err(BundleError::NotOfUnit(manifest.unit));
-    }
+    let runs = runs_of(&manifest.unit, events.iter().map(|(seq, bytes)| (*seq, *bytes)))?;
     Ok(BundleReport {
         unit: manifest.unit,
         origin: manifest.checkpoint.origin,
         head: checkpoint.checkpoint().head(),
         events: events.into_keys().collect(),
+        runs,
         signers,
         chip_answers: evidence.answers.len(),
         paths: evidence.answers.iter().filter(|answer| answer.has_its_path()).count(),
@@ -205,22 +209,6 @@ fn check_event(files: &Files, seq: u64, bytes: &[u8], checkpoint: &SignedCheckpo
         return Err(BundleError::Derived(name));
     }
     proof.verify_inclusion(bytes).map_err(|source| BundleError::Proof { name, source: source.into() })
-}
-
-/// Does the event name the unit? Any event may, in any place: also one of a later version.
-fn names(event: &[u8], unit: &Unit) -> bool {
-    fn anywhere(value: &serde_json::Value, unit: &Unit) -> bool {
-        match value {
-            serde_json::Value::Object(fields) => {
-                let is = |field: &str, text: &str| fields.get(field).and_then(|value| value.as_str()) == Some(text);
-                (is("product", unit.product.as_str()) && is("serial", unit.serial.as_str()))
-                    || fields.values().any(|value| anywhere(value, unit))
-            }
-            serde_json::Value::Array(values) => values.iter().any(|value| anywhere(value, unit)),
-            _ => false,
-        }
-    }
-    serde_json::from_slice(event).is_ok_and(|value| anywhere(&value, unit))
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
