@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Checks a Lineseal proof bundle offline: python3 verify.py [--key VKEY]... [FOLDER]
+"""Checks a Lineseal proof bundle offline: python3 verify.py [--key KEY|FILE]... [FOLDER]
+
+A KEY is a line of `lineseal audit key show`, a FILE holds such lines.
 
 Python's standard library and the program openssl (3.0 or later), no network. Status 0: everything
 holds; 1: something does not, and the last line says what.
@@ -356,6 +358,27 @@ def check_runs(events, unit):
     return {run: shown["ended"] for run, shown in runs.items()}
 
 
+def replaces_a_key(event):
+    return event.get("event") == "log-key-added" and event["role"] == "station" and "replaces" in event
+
+
+def given_keys(texts):
+    """(verifier key, size of the largest checkpoint that it vouches for, or None) of each that was given."""
+    lines = []
+    for text_ in texts:
+        if os.path.isfile(text_):
+            with open(text_, encoding="utf-8") as file:
+                lines += [line.strip() for line in file if line.strip()]
+        else:
+            lines.append(text_)
+    need(lines or not texts, "--key: no key in it")
+    keys = [line.partition(" until ") for line in lines]
+    for vkey, until, size in keys:
+        parse_key(vkey)
+        need(bool(until) == bool(size), f"{vkey}: not a verifier key")
+    return [(vkey, number(size, vkey) if until else None) for vkey, until, size in keys]
+
+
 def check(folder, pinned):
     files = read(folder)
     check_sums(files)
@@ -383,7 +406,12 @@ def check(folder, pinned):
         events.append((seq, *check_event(files, seq, (note, size, root))))
         expected[f"events/{seq}.json"] = files[f"events/{seq}.json"]
         expected[f"proofs/{seq}.tlog-proof"] = files[f"proofs/{seq}.tlog-proof"]
-    trusted, rotations = list(pinned), []
+    # A key that was replaced vouches for no more than it could see, and has no say in what came after.
+    until = {told["replaces"]: seq + 1 for seq, _, told in reversed(events) if replaces_a_key(told)}
+    for vkey, size_ in pinned:
+        if size_ is not None:
+            until[vkey] = min(size_, until.get(vkey, size_))
+    trusted, rotations = [vkey for vkey, size_ in pinned if size_ is None], []
     for seq in sorted(manifest.get("rotations", [])):
         event = [(bytes_, told) for other, bytes_, told in events if other == seq]
         need(event, f"rotations/{seq}.tlog-proof: events/{seq}.json is missing")
@@ -392,10 +420,27 @@ def check(folder, pinned):
         if old in trusted:
             trusted.append(new)
             rotations.append(seq)
-    given = [vkey for vkey in pinned if signed(body, signatures, parse_key(vkey))]
-    counted = given or [vkey for vkey in trusted if signed(body, signatures, parse_key(vkey))]
-    replaced = [told for _, _, told in events if told.get("event") == "log-key-added" and told.get("replaces") in trusted]
+
+    def counting(vkeys):
+        """Those that signed, if a key of the log's own is among them: a cosigner says nothing alone."""
+        signers = [vkey for vkey in vkeys if signed(body, signatures, parse_key(vkey))]
+        counts = [vkey for vkey in signers if size <= until.get(vkey, size)]
+        if any(parse_key(vkey)[0] == origin for vkey in counts):
+            return counts, None
+        late = [vkey for vkey in signers if vkey not in counts]
+        if late:
+            return [], f"{late[0]} was replaced: it vouches for the first {until[late[0]]} events, and there are {size}"
+        alone = f"{signers[0]} alone signed, a cosigner: no key of the log did that is known here" if signers else None
+        return [], alone
+
+    given, refused = counting([vkey for vkey, _ in pinned])
+    counted = given or counting(trusted)[0]
+    if not pinned:
+        refused = counting(manifest["keys"])[1]
+        need(refused is None, f"checkpoint.txt: {refused}")
+    replaced = [told for _, _, told in events if replaces_a_key(told) and told["replaces"] in trusted]
     hint = f" (replaced by {replaced[-1]['key']}: have that confirmed on another way)" if replaced else ""
+    need(counted or not pinned or not refused or hint, f"checkpoint.txt: {refused}")
     need(counted or not pinned, f"none of the keys given with --key signed checkpoint.txt{hint}")
     made, answers = evidence(sorted((seq, event) for seq, _, event in events))
     expected.update(made)
@@ -436,11 +481,11 @@ def check(folder, pinned):
 
 def main():
     arguments = argparse.ArgumentParser(description="Checks a Lineseal proof bundle offline.")
-    arguments.add_argument("--key", action="append", default=[], help="a verifier key that you had before")
+    arguments.add_argument("--key", action="append", default=[], help="a key that you had before, or a file of them")
     arguments.add_argument("folder", nargs="?", default=os.path.dirname(os.path.abspath(__file__)))
     given = arguments.parse_args()
     try:
-        check(given.folder, given.key)
+        check(given.folder, given_keys(given.key))
     except Wrong as wrong:
         say(f"WRONG: {wrong}")
         return 1

@@ -1,7 +1,7 @@
 //! Bundles, checked by the library that made them.
 
-use lineseal::audit::bundle::{BundleError, Disclosure, File, Signers, verify, write};
-use lineseal::audit::note::{Checkpoint, SignatureError, SignedCheckpoint};
+use lineseal::audit::bundle::{BundleError, Contents, Disclosure, File, GivenKey, Signers, verify, write};
+use lineseal::audit::note::{Checkpoint, SignatureError, SignedCheckpoint, VerifierKey};
 use lineseal::domain::Verdict;
 
 use crate::sample::{
@@ -18,15 +18,95 @@ fn a_bundle_holds_and_says_whose_word_that_is() {
     let keys = [station_key(), qa_key()].map(|key| key.verifier().clone());
     assert_eq!(report.signers, Signers::FromBundle(keys.to_vec()));
 
-    let report = verify(&files, Some(&keys[1..])).unwrap();
-    assert_eq!(report.signers, Signers::Pinned(vec![keys[1].clone()]));
+    let report = verify(&files, Some(&given(&keys))).unwrap();
+    assert_eq!(report.signers, Signers::Pinned(keys.to_vec()));
     let by = vec![contents().rotations[0].index];
-    let report = verify(&files, Some(&[first_key().verifier().clone()])).unwrap();
+    let report = verify(&files, Some(&given(&[first_key().verifier().clone()]))).unwrap();
     assert_eq!(report.signers, Signers::Successors { keys: vec![keys[0].clone()], by });
     let stranger = [key("plant.example/lineseal", 9).verifier().clone()];
-    let refused = verify(&files, Some(&stranger));
+    let refused = verify(&files, Some(&given(&stranger)));
     assert_eq!(refused, Err(BundleError::Signature(SignatureError::NoKnownKey)));
     assert_eq!(verify(&files, Some(&[])), Err(BundleError::Signature(SignatureError::NoKnownKey)));
+}
+
+/// QA adds its word to a station's and sees nothing of what is appended: with QA's key anybody could have
+/// written a log of his own.
+#[test]
+fn a_cosigner_alone_vouches_for_nothing() {
+    let keys = [station_key(), qa_key()].map(|key| key.verifier().clone());
+    let alone = BundleError::CosignerAlone(keys[1].name().clone());
+    assert_eq!(verify(&files(), Some(&given(&keys[1..]))), Err(alone.clone()));
+    // Signed by a key that nobody knows, and by QA's.
+    let mut forged = contents();
+    let text = forged.checkpoint.checkpoint().clone();
+    let stranger = key("plant.example/lineseal", 9);
+    forged.checkpoint = SignedCheckpoint::sign(text, &stranger).unwrap();
+    forged.checkpoint.cosign(&qa_key()).unwrap();
+    forged.keys = vec![keys[1].clone()];
+    assert_eq!(write(&forged), Err(alone.clone()));
+    forged.keys.push(stranger.verifier().clone());
+    assert_eq!(verify(&write(&forged).unwrap(), Some(&given(&keys))), Err(alone));
+}
+
+/// Whoever stole a key goes on signing when it has been replaced: with the list that `key show` prints, its
+/// word ends where it was.
+#[test]
+fn a_key_that_was_replaced_vouches_for_nothing_after_that() {
+    let (old, new) = (first_key().verifier().clone(), station_key().verifier().clone());
+    let stolen = stolen();
+    let (size, replaced) = (stolen.checkpoint.checkpoint().head().size, contents().rotations[0].index + 1);
+    let files = write(&stolen).unwrap();
+    let list = |until| [GivenKey { key: old.clone(), until: Some(until) }, new.clone().into()];
+    let outlived = |until| BundleError::Outlived { id: old.id(), until, size };
+    for until in [replaced, size - 1] {
+        assert_eq!(verify(&files, Some(&list(until))).unwrap_err(), outlived(until));
+    }
+    verify(&files, Some(&list(size))).unwrap();
+    // Where the event that replaced it is in the bundle, nobody has to be told.
+    let mut told = contents();
+    told.checkpoint = SignedCheckpoint::sign(told.checkpoint.checkpoint().clone(), &first_key()).unwrap();
+    told.keys = vec![old.clone()];
+    assert_eq!(write(&told).unwrap_err(), outlived(replaced));
+
+    // Nor does it say which key came after it, where that is known: the thief's own would.
+    let honest = crate::sample::files();
+    let only_old = [GivenKey { key: old.clone(), until: Some(replaced) }];
+    assert!(verify(&honest, Some(&only_old)).is_err());
+    verify(&honest, Some(&list(replaced))).unwrap();
+}
+
+/// What the thief of the first key makes: a log in which it was never replaced.
+pub fn stolen() -> Contents {
+    let mut stolen = contents();
+    let replaced = stolen.rotations.remove(0).index;
+    stolen.events.retain(|event| event.seq != replaced);
+    stolen.checkpoint = SignedCheckpoint::sign(stolen.checkpoint.checkpoint().clone(), &first_key()).unwrap();
+    stolen.keys = vec![first_key().verifier().clone()];
+    stolen
+}
+
+#[test]
+fn a_key_is_given_as_it_is_shown() {
+    let key = station_key().verifier().to_string();
+    for line in [key.clone(), format!("{key} until 17")] {
+        assert_eq!(line.parse::<GivenKey>().unwrap().to_string(), line);
+    }
+    for line in ["until 17", " until 17", "x until 17"] {
+        line.parse::<GivenKey>().unwrap_err();
+    }
+    for line in [
+        format!("{key} until"),
+        format!("{key} until 017"),
+        format!("{key} until +17"),
+        format!("{key} until 1 7"),
+        format!("{key}  until 17"),
+    ] {
+        line.parse::<GivenKey>().unwrap_err();
+    }
+}
+
+fn given(keys: &[VerifierKey]) -> Vec<GivenKey> {
+    keys.iter().cloned().map(GivenKey::from).collect()
 }
 
 #[test]

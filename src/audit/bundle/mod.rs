@@ -14,6 +14,7 @@
 //! | `SHA256SUMS` | all of the above, against accidents; nobody signs it |
 
 mod evidence;
+mod given;
 mod manifest;
 mod readme;
 mod runs;
@@ -21,6 +22,7 @@ mod succession;
 mod verify;
 mod write;
 
+pub use given::{GivenKey, GivenKeyError};
 pub use manifest::Disclosure;
 pub use runs::RunShown;
 pub use verify::{BundleError, BundleReport, Signers, verify};

@@ -41,12 +41,14 @@ pub(super) fn text(
     let chips: String = answers.collect();
     let rotations: String = rotations.iter().filter_map(rotation).collect();
     let keys = manifest.keys.iter().map(|key| format!("    {key}\n"));
+    let ids: Vec<String> = manifest.keys.iter().map(|key| format!("{:08x}", key.id())).collect();
     let seqs: Vec<String> = manifest.events.iter().map(u64::to_string).collect();
     // What people named goes in last: nothing in it is taken for a place to fill.
     include_str!("../../../assets/bundle/README.md")
         .replace("{text_lines}", &checkpoint.checkpoint().to_string().lines().count().to_string())
         .replace("{signatures}", &signatures.collect::<String>())
         .replace("{seqs}", &seqs.join(" "))
+        .replace("{ids}", &ids.join(" "))
         .replace("{chips}", if chips.is_empty() { "# no chip signed anything in these events\n" } else { &chips })
         .replace("{rotations}", if rotations.is_empty() { "# no key was replaced\n" } else { &rotations })
         .replace("{paths}", if paths.is_empty() { "# no issuer's certificate is here\n" } else { &paths })

@@ -8,8 +8,7 @@ use serde_json::json;
 use super::super::output::{self, data, say};
 use super::super::{Global, exit};
 use super::ended;
-use crate::audit::bundle::{self, BundleReport, RunShown, Signers};
-use crate::audit::note::VerifierKey;
+use crate::audit::bundle::{self, BundleReport, GivenKey, RunShown, Signers};
 use crate::bootstrap;
 use crate::domain::{Failure, ReasonCode};
 use crate::texts::{Texts, fl};
@@ -19,7 +18,8 @@ pub struct Options {
     /// What `lineseal audit prove` wrote.
     #[arg(value_name = "FILE.zip|DIR")]
     bundle: PathBuf,
-    /// A verifier key that you had before, or a file with some, one a line: only these count.
+    /// A verifier key that you had before, or a file with some, one a line: only these count, and one with `until
+    /// SIZE` behind it only so far.
     #[arg(long, value_name = "FILE|KEY")]
     key: Vec<String>,
 }
@@ -49,7 +49,7 @@ fn perform(global: &Global, options: &Options) -> Result<ExitCode, Failure> {
 }
 
 /// A key, or a file of them: what `audit key show` prints, or a bundle's `keys/….vkey`.
-fn read_keys(given: &str) -> Result<Vec<VerifierKey>, Failure> {
+fn read_keys(given: &str) -> Result<Vec<GivenKey>, Failure> {
     if let Ok(key) = given.parse() {
         return Ok(vec![key]);
     }
@@ -57,7 +57,7 @@ fn read_keys(given: &str) -> Result<Vec<VerifierKey>, Failure> {
     let text = std::fs::read_to_string(given)
         .map_err(|error| bad(format!("neither a verifier key nor a file of them: {error}")))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let keys: Vec<VerifierKey> =
+    let keys: Vec<GivenKey> =
         lines.map(|line| line.parse().map_err(|error| bad(format!("{error}")))).collect::<Result<_, _>>()?;
     if keys.is_empty() { Err(bad("no verifier key in it".to_owned())) } else { Ok(keys) }
 }
