@@ -1,6 +1,6 @@
 //! A small log with one unit's history among other events, and the bundle of that unit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::LazyLock;
 
@@ -80,7 +80,7 @@ pub fn contents() -> Contents {
     contents_of(vec![Chip::p256(), Chip::p384(), Chip::p521(), Chip::rsa()])
 }
 
-fn contents_of(chips: Vec<Chip>) -> Contents {
+pub fn contents_of(chips: Vec<Chip>) -> Contents {
     contents_where(chips, |_| ())
 }
 
@@ -122,7 +122,11 @@ fn written(boards: impl IntoIterator<Item = (Chip, Unit)>, change: impl Fn(&mut 
     let mut log = Log::default();
     let mut own = Vec::new();
     log.push(encode(json!({ "event": "station-started", "version": "0.1.0" })));
-    for pinned in pinned() {
+    let boards: Vec<(Chip, Unit)> = boards.into_iter().collect();
+    let vendor = [VENDOR.intermediate().to_vec(), VENDOR.root().to_vec()];
+    let others: BTreeSet<_> =
+        boards.iter().flat_map(|(chip, _)| &chip.issuers).filter(|it| !vendor.contains(it)).collect();
+    for pinned in pinned().into_iter().chain(others.into_iter().map(|der| pin(der))) {
         own.push(log.events.len() as u64);
         log.push(encode(pinned));
     }
@@ -239,8 +243,11 @@ static VENDOR: LazyLock<VendorCa> = LazyLock::new(|| VendorCa::create_foreign().
 
 /// The vendor's certificates, as the log pins them.
 pub fn pinned() -> [Value; 2] {
-    [VENDOR.root(), VENDOR.intermediate()]
-        .map(|der| json!({ "event": "certificate-pinned", "certificate": Bytes(der.to_vec()) }))
+    [VENDOR.root(), VENDOR.intermediate()].map(pin)
+}
+
+fn pin(der: &[u8]) -> Value {
+    json!({ "event": "certificate-pinned", "certificate": Bytes(der.to_vec()) })
 }
 
 /// Where the boards are plugged in.
@@ -254,7 +261,7 @@ pub fn run(chip: &Chip, run: RunId, unit: &Unit) -> Vec<Value> {
         "read_ms": 1
     });
     let reading = json!({ "certificate": Bytes(chip.certificate.clone()), "token": token });
-    let path = [&chip.certificate[..], VENDOR.intermediate(), VENDOR.root()].map(sha256);
+    let path: Vec<_> = std::iter::once(&chip.certificate).chain(&chip.issuers).map(|der| sha256(der)).collect();
     let mut bodies = vec![
         json!({
             "event": "run-started", "lane": 1, "device": { "path": PORT, "instance": "1" }, "profile": "gateway",
@@ -284,7 +291,9 @@ pub fn run(chip: &Chip, run: RunId, unit: &Unit) -> Vec<Value> {
 type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
 pub struct Chip {
-    certificate: Vec<u8>,
+    pub certificate: Vec<u8>,
+    /// Whose certificates are above its own, nearest first.
+    pub issuers: Vec<Vec<u8>>,
     spki: Vec<u8>,
     scheme: &'static str,
     sign: Sign,
@@ -309,7 +318,8 @@ impl Chip {
     fn ecdsa(key: &rcgen::KeyPair, algorithm: &'static EcdsaSigningAlgorithm, scheme: &'static str) -> Self {
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, &key.serialize_der()).unwrap();
         let sign = move |message: &[u8]| pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec();
-        Self { certificate: certificate(key), spki: key.subject_public_key_info(), scheme, sign: Box::new(sign) }
+        let (certificate, issuers) = (certificate(key), vec![VENDOR.intermediate().to_vec(), VENDOR.root().to_vec()]);
+        Self { certificate, issuers, spki: key.subject_public_key_info(), scheme, sign: Box::new(sign) }
     }
 
     fn rsa() -> Self {
@@ -321,7 +331,15 @@ impl Chip {
             signature
         };
         let (certificate, spki) = (certificate(&key), key.subject_public_key_info());
-        Self { certificate, spki, scheme: "rsa_pkcs1_sha256", sign: Box::new(sign) }
+        let issuers = vec![VENDOR.intermediate().to_vec(), VENDOR.root().to_vec()];
+        Self { certificate, issuers, spki, scheme: "rsa_pkcs1_sha256", sign: Box::new(sign) }
+    }
+
+    /// With a certificate of another vendor, made by `issue` for this key.
+    pub fn of(issue: impl FnOnce(&rcgen::KeyPair) -> (Vec<u8>, Vec<Vec<u8>>)) -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let (certificate, issuers) = issue(&key);
+        Self { certificate, issuers, ..Self::ecdsa(&key, &ECDSA_P256_SHA256_FIXED_SIGNING, "ecdsa_secp256r1_sha256") }
     }
 }
 
