@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Checks a Lineseal proof bundle offline: python3 verify.py [--key VKEY]... [FOLDER]
+"""Checks a Lineseal proof bundle offline: python3 verify.py [--key KEY|FILE]... [FOLDER]
+
+A KEY is a line of `lineseal audit key show`, a FILE holds such lines.
 
 Python's standard library and the program openssl (3.0 or later), no network. Status 0: everything
 holds; 1: something does not, and the last line says what.
@@ -292,19 +294,89 @@ def check_challenge(answer):
     need(rest[:4] == rest[36:40] == (32).to_bytes(4, "big"), what)
 
 
+def element(data, at, end, what):
+    """(tag, where its contents begin, where it ends) of the DER element at `at`, which has to end by `end`."""
+    need(at + 2 <= end, what)
+    tag, length, begin = data[at], data[at + 1], at + 2
+    need(tag & 31 != 31, what)
+    if length & 128:
+        begin += length & 127
+        need(length & 127 and begin <= end, what)
+        length = int.from_bytes(data[at + 2 : begin], "big")
+    need(begin + length <= end, what)
+    return tag, begin, begin + length
+
+
+def elements(data, what):
+    """The elements within the SEQUENCE that `data` is, each as its very bytes."""
+    tag, at, end = element(data, 0, len(data), what)
+    need(tag == 0x30 and end == len(data), what)
+    found = []
+    while at < end:
+        after = element(data, at, end, what)[2]
+        found.append(data[at:after])
+        at = after
+    return found
+
+
+def bits(data, what):
+    """Of a BIT STRING of whole bytes."""
+    tag, begin, end = element(data, 0, len(data), what)
+    need(tag == 3 and end > begin and data[begin] == 0, what)
+    return data[begin + 1 : end]
+
+
+def parts(certificate, what):
+    """What a signature on a certificate is checked by (RFC 5280 section 4.1), each cut out as it stands."""
+    signed_, algorithm, signature = elements(certificate, what)
+    fields = elements(signed_, what)
+    fields = fields[fields[0][0] == 0xA0 :]
+    spki = fields[5]
+    key_algorithm = elements(elements(spki, what)[0], what)[0]
+    return {
+        "signed": signed_,
+        "algorithm": b"".join(elements(algorithm, what)),
+        "signature": bits(signature, what),
+        "spki": spki,
+        "key": key_algorithm,
+    }
+
+
+def algorithms():
+    """An AlgorithmIdentifier's contents, the key that it is for, and how openssl is told of it."""
+    known, ec, rsa = {}, bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06092a864886f70d010101")
+    null = b"\5\0"
+    for at, name, length in ((0, "sha256", 32), (1, "sha384", 48), (2, "sha512", 64)):
+        ecdsa = bytes.fromhex("06082a8648ce3d0403") + bytes([2 + at])
+        pkcs1 = bytes.fromhex("06092a864886f70d0101") + bytes([11 + at])
+        for parameters in (b"", null):
+            known[ecdsa + parameters] = (ec, [f"-{name}"])
+            known[pkcs1 + parameters] = (rsa, [f"-{name}"])
+        hash_ = bytes.fromhex("300d0609608648016503040200")[:-1] + bytes([1 + at]) + null
+        pss = b"\xa0\x0f" + hash_ + bytes.fromhex("a11c301a06092a864886f70d010108") + hash_
+        pss += bytes([0xA2, 3, 2, 1, length])
+        options = [f"-{name}", "-sigopt", "rsa_padding_mode:pss", "-sigopt", f"rsa_pss_saltlen:{length}"]
+        known[bytes.fromhex("06092a864886f70d01010a30") + bytes([len(pss)]) + pss] = (rsa, options)
+    return known
+
+
+def pem_of(spki):
+    return b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(spki) + b"-----END PUBLIC KEY-----\n"
+
+
 def check_path(answer):
+    """Who signed whom, as the factory says. What else of a certificate openssl can read, or likes, is no matter."""
     what = f"event {answer['seq']}: the certificates that it was decided by did not sign each other as it says"
     certificate, decision = answer["certificate"], answer["decision"]
     need(decision["path"][0] == sha256(certificate).hex(), what)
-    spki = openssl("x509", "-inform", "DER", "-in", "{certificate}", "-noout", "-pubkey", certificate=certificate)
-    need(spki.returncode == 0, what)
-    lines = spki.stdout.decode().split("-----")[2]
-    need(sha256(base64.b64decode(lines)).hex() == decision["spki"], what)
-    path = [certificate] + answer["issuers"]
+    path = [parts(each, what) for each in [certificate] + answer["issuers"]]
+    need(sha256(path[0]["spki"]).hex() == decision["spki"], what)
     for one, issuer in zip(path, path[1:]):
+        key, options = algorithms().get(one["algorithm"], (None, []))
+        need(key == issuer["key"], what)
         done = openssl(
-            "verify", "-no_check_time", "-partial_chain", "-trusted", "{issuer}", "{certificate}",
-            issuer=issuer, certificate=one,
+            "dgst", *options, "-verify", "{key}", "-signature", "{signature}", "{signed}",
+            key=pem_of(issuer["spki"]), signature=one["signature"], signed=one["signed"],
         )
         need(done.returncode == 0, what)
 
@@ -312,11 +384,9 @@ def check_path(answer):
 def check_chip(seq, certificate, challenge, signature, scheme):
     what = f"event {seq}: the chip's signature does not verify"
     need(scheme in DIGESTS, what)
-    public = openssl("x509", "-inform", "DER", "-in", "{certificate}", "-noout", "-pubkey", certificate=certificate)
-    need(public.returncode == 0, what)
     done = openssl(
         "dgst", f"-{DIGESTS[scheme]}", "-verify", "{public}", "-signature", "{signature}", "{challenge}",
-        public=public.stdout, signature=signature, challenge=challenge,
+        public=pem_of(parts(certificate, what)["spki"]), signature=signature, challenge=challenge,
     )
     need(done.returncode == 0, what)
 
@@ -332,12 +402,49 @@ def check_disclosure(disclosure, events):
         need(sha256(salt, disclosure["text"].encode()).hex() == hash_, what)
 
 
-def names_unit(value, unit):
-    if isinstance(value, dict):
-        if value.get("product") == unit["product"] and value.get("serial") == unit["serial"]:
-            return True
-        return any(names_unit(each, unit) for each in value.values())
-    return isinstance(value, list) and any(names_unit(each, unit) for each in value)
+def check_runs(events, unit):
+    """The unit's runs in their order, each with how it ended. No other unit's event is among these."""
+    runs, mine = {}, 0
+    for seq, event in events:
+        what = f"nothing here says that event {seq} is of the unit {unit['product']} {unit['serial']}"
+        kind, run, named = event.get("event"), event.get("run"), event.get("unit")
+        ours = named is not None and (named["product"], named["serial"]) == (unit["product"], unit["serial"])
+        if run is None:
+            need(ours or kind not in ("ruled", "imported"), what)
+            mine += kind in ("ruled", "imported")
+            continue
+        shown = runs.setdefault(run, {"what": what, "identified": False, "ended": "no verdict in this bundle"})
+        need(ours or kind not in ("identified", "claimed"), what)
+        if kind == "identified":
+            shown["identified"] = True
+        elif kind == "sealed":
+            reason = event.get("reason")
+            shown["ended"] = event["verdict"] + (f" {reason['code']}" if reason else "")
+    for shown in runs.values():
+        need(shown["identified"], shown["what"])
+    need(runs or mine, "no event is of the unit that bundle.json names")
+    return {run: shown["ended"] for run, shown in runs.items()}
+
+
+def replaces_a_key(event):
+    return event.get("event") == "log-key-added" and event["role"] == "station" and "replaces" in event
+
+
+def given_keys(texts):
+    """(verifier key, size of the largest checkpoint that it vouches for, or None) of each that was given."""
+    lines = []
+    for text_ in texts:
+        if os.path.isfile(text_):
+            with open(text_, encoding="utf-8") as file:
+                lines += [line.strip() for line in file if line.strip()]
+        else:
+            lines.append(text_)
+    need(lines or not texts, "--key: no key in it")
+    keys = [line.partition(" until ") for line in lines]
+    for vkey, until, size in keys:
+        parse_key(vkey)
+        need(bool(until) == bool(size), f"{vkey}: not a verifier key")
+    return [(vkey, number(size, vkey) if until else None) for vkey, until, size in keys]
 
 
 def check(folder, pinned):
@@ -367,7 +474,12 @@ def check(folder, pinned):
         events.append((seq, *check_event(files, seq, (note, size, root))))
         expected[f"events/{seq}.json"] = files[f"events/{seq}.json"]
         expected[f"proofs/{seq}.tlog-proof"] = files[f"proofs/{seq}.tlog-proof"]
-    trusted, rotations = list(pinned), []
+    # A key that was replaced vouches for no more than it could see, and has no say in what came after.
+    until = {told["replaces"]: seq + 1 for seq, _, told in reversed(events) if replaces_a_key(told)}
+    for vkey, size_ in pinned:
+        if size_ is not None:
+            until[vkey] = min(size_, until.get(vkey, size_))
+    trusted, rotations = [vkey for vkey, size_ in pinned if size_ is None], []
     for seq in sorted(manifest.get("rotations", [])):
         event = [(bytes_, told) for other, bytes_, told in events if other == seq]
         need(event, f"rotations/{seq}.tlog-proof: events/{seq}.json is missing")
@@ -376,10 +488,27 @@ def check(folder, pinned):
         if old in trusted:
             trusted.append(new)
             rotations.append(seq)
-    given = [vkey for vkey in pinned if signed(body, signatures, parse_key(vkey))]
-    counted = given or [vkey for vkey in trusted if signed(body, signatures, parse_key(vkey))]
-    replaced = [told for _, _, told in events if told.get("event") == "log-key-added" and told.get("replaces") in trusted]
+
+    def counting(vkeys):
+        """Those that signed, if a key of the log's own is among them: a cosigner says nothing alone."""
+        signers = [vkey for vkey in vkeys if signed(body, signatures, parse_key(vkey))]
+        counts = [vkey for vkey in signers if size <= until.get(vkey, size)]
+        if any(parse_key(vkey)[0] == origin for vkey in counts):
+            return counts, None
+        late = [vkey for vkey in signers if vkey not in counts]
+        if late:
+            return [], f"{late[0]} was replaced: it vouches for the first {until[late[0]]} events, and there are {size}"
+        alone = f"{signers[0]} alone signed, a cosigner: no key of the log did that is known here" if signers else None
+        return [], alone
+
+    given, refused = counting([vkey for vkey, _ in pinned])
+    counted = given or counting(trusted)[0]
+    if not pinned:
+        refused = counting(manifest["keys"])[1]
+        need(refused is None, f"checkpoint.txt: {refused}")
+    replaced = [told for _, _, told in events if replaces_a_key(told) and told["replaces"] in trusted]
     hint = f" (replaced by {replaced[-1]['key']}: have that confirmed on another way)" if replaced else ""
+    need(counted or not pinned or not refused or hint, f"checkpoint.txt: {refused}")
     need(counted or not pinned, f"none of the keys given with --key signed checkpoint.txt{hint}")
     made, answers = evidence(sorted((seq, event) for seq, _, event in events))
     expected.update(made)
@@ -395,9 +524,11 @@ def check(folder, pinned):
     for disclosure in manifest.get("disclosures", []):
         check_disclosure(disclosure, [event for _, event, _ in events])
     unit = manifest["unit"]
-    need(any(names_unit(event, unit) for _, _, event in events), "no event is of the unit that bundle.json names")
+    runs = check_runs(sorted((seq, event) for seq, _, event in events), unit)
 
     say(f"unit: {unit['product']} {unit['serial']}")
+    for run, ended in runs.items():
+        say(f"run {run}: {ended}")
     say(f"log: {origin}, {size} events, root {root.hex()}")
     say(f"proven events: {', '.join(str(seq) for seq, _, _ in events)}")
     whole = sum(1 for answer in answers if answer["issuers"])
@@ -418,11 +549,11 @@ def check(folder, pinned):
 
 def main():
     arguments = argparse.ArgumentParser(description="Checks a Lineseal proof bundle offline.")
-    arguments.add_argument("--key", action="append", default=[], help="a verifier key that you had before")
+    arguments.add_argument("--key", action="append", default=[], help="a key that you had before, or a file of them")
     arguments.add_argument("folder", nargs="?", default=os.path.dirname(os.path.abspath(__file__)))
     given = arguments.parse_args()
     try:
-        check(given.folder, given.key)
+        check(given.folder, given_keys(given.key))
     except Wrong as wrong:
         say(f"WRONG: {wrong}")
         return 1

@@ -27,6 +27,58 @@ pub fn spki(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
     Parts::of(certificate).ok().map(|parts| (parts.spki, parts.key))
 }
 
+/// The DER of issuer and subject.
+pub fn names(certificate: &[u8]) -> Option<[&[u8]; 2]> {
+    Parts::of(certificate).ok().map(|parts| [parts.issuer, parts.subject])
+}
+
+/// Where the parts stand that a signature is checked by: bytes from the certificate's beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// TBSCertificate.
+    pub signed: usize,
+    /// The BIT STRING.
+    pub signature: usize,
+    pub spki: usize,
+    /// The certificate's own signature, as `openssl dgst` is told of it; `None`: not one that is accepted.
+    pub digest: Option<&'static str>,
+}
+
+/// `None`: it is no certificate.
+pub fn places(certificate: &[u8]) -> Option<Places> {
+    let parts = Parts::of(certificate).ok()?;
+    // Each is a part of the certificate.
+    let at = |part: &[u8]| part.as_ptr().addr() - certificate.as_ptr().addr();
+    Some(Places {
+        signed: at(parts.signed),
+        signature: at(parts.signature_bits),
+        spki: at(parts.spki),
+        digest: digest(parts.algorithm),
+    })
+}
+
+fn digest(algorithm: &[u8]) -> Option<&'static str> {
+    const ECDSA_WITH: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03];
+    const PKCS1: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+    let is = |known: &dyn SignatureVerificationAlgorithm| known.signature_alg_id().as_ref() == algorithm;
+    if !ACCEPTED.iter().any(|known| is(*known)) {
+        return None;
+    }
+    let after = |prefix| algorithm.strip_prefix(prefix).and_then(|rest| rest.first());
+    Some(match (after(ECDSA_WITH), after(PKCS1)) {
+        (Some(2), _) | (_, Some(11)) => "-sha256",
+        (Some(3), _) | (_, Some(12)) => "-sha384",
+        (Some(4), _) | (_, Some(13)) => "-sha512",
+        _ if is(standard::RSA_PSS_2048_8192_SHA256_LEGACY_KEY) => {
+            "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32"
+        }
+        _ if is(standard::RSA_PSS_2048_8192_SHA384_LEGACY_KEY) => {
+            "-sha384 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:48"
+        }
+        _ => "-sha512 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:64",
+    })
+}
+
 /// Of a Certificate (RFC 5280 §4.1), each as its very bytes.
 struct Parts<'a> {
     /// TBSCertificate.
@@ -34,6 +86,8 @@ struct Parts<'a> {
     /// The contents of the signature's AlgorithmIdentifier.
     algorithm: &'a [u8],
     signature: &'a [u8],
+    /// The BIT STRING that it is in.
+    signature_bits: &'a [u8],
     issuer: &'a [u8],
     subject: &'a [u8],
     spki: &'a [u8],
@@ -46,13 +100,10 @@ impl<'a> Parts<'a> {
     fn of(der: &'a [u8]) -> der::Result<Self> {
         const EXPLICIT_VERSION: u8 = 0xa0;
         let mut reader = SliceReader::new(der)?;
-        let (signed, algorithm, signature) = reader.sequence(|whole| {
-            Ok::<_, der::Error>((
-                whole.tlv_bytes()?,
-                contents(whole.tlv_bytes()?, Tag::Sequence)?,
-                bits(whole.tlv_bytes()?)?,
-            ))
+        let (signed, algorithm, signature_bits) = reader.sequence(|whole| {
+            Ok::<_, der::Error>((whole.tlv_bytes()?, contents(whole.tlv_bytes()?, Tag::Sequence)?, whole.tlv_bytes()?))
         })?;
+        let signature = bits(signature_bits)?;
         reader.finish()?;
         let mut tbs = SliceReader::new(contents(signed, Tag::Sequence)?)?;
         if tbs.peek_byte() == Some(EXPLICIT_VERSION) {
@@ -63,7 +114,7 @@ impl<'a> Parts<'a> {
         let spki = tbs.tlv_bytes()?;
         let mut key = SliceReader::new(contents(spki, Tag::Sequence)?)?;
         let (key_algorithm, key) = (contents(key.tlv_bytes()?, Tag::Sequence)?, bits(key.tlv_bytes()?)?);
-        Ok(Self { signed, algorithm, signature, issuer, subject, spki, key_algorithm, key })
+        Ok(Self { signed, algorithm, signature, signature_bits, issuer, subject, spki, key_algorithm, key })
     }
 }
 

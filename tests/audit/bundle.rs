@@ -1,9 +1,12 @@
 //! Bundles, checked by the library that made them.
 
-use lineseal::audit::bundle::{BundleError, Disclosure, File, Signers, verify, write};
-use lineseal::audit::note::{Checkpoint, SignatureError, SignedCheckpoint};
+use lineseal::audit::bundle::{BundleError, Contents, Disclosure, File, GivenKey, Signers, verify, write};
+use lineseal::audit::note::{Checkpoint, SignatureError, SignedCheckpoint, VerifierKey};
+use lineseal::domain::Verdict;
 
-use crate::sample::{Chip, contents, contents_where, files, first_key, key, qa_key, sha256, station_key, unit};
+use crate::sample::{
+    Chip, bundles_of_two, contents, contents_where, files, first_key, key, qa_key, sha256, station_key, unit,
+};
 
 #[test]
 fn a_bundle_holds_and_says_whose_word_that_is() {
@@ -15,15 +18,95 @@ fn a_bundle_holds_and_says_whose_word_that_is() {
     let keys = [station_key(), qa_key()].map(|key| key.verifier().clone());
     assert_eq!(report.signers, Signers::FromBundle(keys.to_vec()));
 
-    let report = verify(&files, Some(&keys[1..])).unwrap();
-    assert_eq!(report.signers, Signers::Pinned(vec![keys[1].clone()]));
+    let report = verify(&files, Some(&given(&keys))).unwrap();
+    assert_eq!(report.signers, Signers::Pinned(keys.to_vec()));
     let by = vec![contents().rotations[0].index];
-    let report = verify(&files, Some(&[first_key().verifier().clone()])).unwrap();
+    let report = verify(&files, Some(&given(&[first_key().verifier().clone()]))).unwrap();
     assert_eq!(report.signers, Signers::Successors { keys: vec![keys[0].clone()], by });
     let stranger = [key("plant.example/lineseal", 9).verifier().clone()];
-    let refused = verify(&files, Some(&stranger));
+    let refused = verify(&files, Some(&given(&stranger)));
     assert_eq!(refused, Err(BundleError::Signature(SignatureError::NoKnownKey)));
     assert_eq!(verify(&files, Some(&[])), Err(BundleError::Signature(SignatureError::NoKnownKey)));
+}
+
+/// QA adds its word to a station's and sees nothing of what is appended: with QA's key anybody could have
+/// written a log of his own.
+#[test]
+fn a_cosigner_alone_vouches_for_nothing() {
+    let keys = [station_key(), qa_key()].map(|key| key.verifier().clone());
+    let alone = BundleError::CosignerAlone(keys[1].name().clone());
+    assert_eq!(verify(&files(), Some(&given(&keys[1..]))), Err(alone.clone()));
+    // Signed by a key that nobody knows, and by QA's.
+    let mut forged = contents();
+    let text = forged.checkpoint.checkpoint().clone();
+    let stranger = key("plant.example/lineseal", 9);
+    forged.checkpoint = SignedCheckpoint::sign(text, &stranger).unwrap();
+    forged.checkpoint.cosign(&qa_key()).unwrap();
+    forged.keys = vec![keys[1].clone()];
+    assert_eq!(write(&forged), Err(alone.clone()));
+    forged.keys.push(stranger.verifier().clone());
+    assert_eq!(verify(&write(&forged).unwrap(), Some(&given(&keys))), Err(alone));
+}
+
+/// Whoever stole a key goes on signing when it has been replaced: with the list that `key show` prints, its
+/// word ends where it was.
+#[test]
+fn a_key_that_was_replaced_vouches_for_nothing_after_that() {
+    let (old, new) = (first_key().verifier().clone(), station_key().verifier().clone());
+    let stolen = stolen();
+    let (size, replaced) = (stolen.checkpoint.checkpoint().head().size, contents().rotations[0].index + 1);
+    let files = write(&stolen).unwrap();
+    let list = |until| [GivenKey { key: old.clone(), until: Some(until) }, new.clone().into()];
+    let outlived = |until| BundleError::Outlived { id: old.id(), until, size };
+    for until in [replaced, size - 1] {
+        assert_eq!(verify(&files, Some(&list(until))).unwrap_err(), outlived(until));
+    }
+    verify(&files, Some(&list(size))).unwrap();
+    // Where the event that replaced it is in the bundle, nobody has to be told.
+    let mut told = contents();
+    told.checkpoint = SignedCheckpoint::sign(told.checkpoint.checkpoint().clone(), &first_key()).unwrap();
+    told.keys = vec![old.clone()];
+    assert_eq!(write(&told).unwrap_err(), outlived(replaced));
+
+    // Nor does it say which key came after it, where that is known: the thief's own would.
+    let honest = crate::sample::files();
+    let only_old = [GivenKey { key: old.clone(), until: Some(replaced) }];
+    assert!(verify(&honest, Some(&only_old)).is_err());
+    verify(&honest, Some(&list(replaced))).unwrap();
+}
+
+/// What the thief of the first key makes: a log in which it was never replaced.
+pub fn stolen() -> Contents {
+    let mut stolen = contents();
+    let replaced = stolen.rotations.remove(0).index;
+    stolen.events.retain(|event| event.seq != replaced);
+    stolen.checkpoint = SignedCheckpoint::sign(stolen.checkpoint.checkpoint().clone(), &first_key()).unwrap();
+    stolen.keys = vec![first_key().verifier().clone()];
+    stolen
+}
+
+#[test]
+fn a_key_is_given_as_it_is_shown() {
+    let key = station_key().verifier().to_string();
+    for line in [key.clone(), format!("{key} until 17")] {
+        assert_eq!(line.parse::<GivenKey>().unwrap().to_string(), line);
+    }
+    for line in ["until 17", " until 17", "x until 17"] {
+        line.parse::<GivenKey>().unwrap_err();
+    }
+    for line in [
+        format!("{key} until"),
+        format!("{key} until 017"),
+        format!("{key} until +17"),
+        format!("{key} until 1 7"),
+        format!("{key}  until 17"),
+    ] {
+        line.parse::<GivenKey>().unwrap_err();
+    }
+}
+
+fn given(keys: &[VerifierKey]) -> Vec<GivenKey> {
+    keys.iter().cloned().map(GivenKey::from).collect()
 }
 
 #[test]
@@ -105,6 +188,9 @@ fn what_does_not_hold_is_not_packed() {
 
     let mut wrong = contents();
     wrong.unit.serial = "F0000112".parse().unwrap();
+    assert!(matches!(write(&wrong), Err(BundleError::Foreign { .. })));
+    wrong.events.truncate(3);
+    wrong.disclosures.clear();
     assert_eq!(write(&wrong), Err(BundleError::NotOfUnit(wrong.unit)));
 
     let mut wrong = contents();
@@ -175,6 +261,75 @@ fn proofs_of_two_checkpoints_do_not_mix() {
     let place = at(&mixed);
     mixed[place] = other[at(&other)].clone();
     assert_eq!(verify(&resummed(mixed), None), Err(BundleError::OtherCheckpoint { name: name.to_owned() }));
+}
+
+/// A unit that failed is not to be certified with the run of one that passed.
+#[test]
+fn a_bundle_that_is_filled_with_another_units_run_is_refused() {
+    let [passed, failed] = bundles_of_two();
+    let ended = |files| verify(files, None).unwrap().runs.into_iter().map(|run| (run.verdict, run.reason)).collect();
+    let ends: [Vec<_>; 2] = [ended(&passed), ended(&failed)];
+    assert_eq!(ends[0], [(Some(Verdict::Pass), None)]);
+    assert_eq!(ends[1], [(Some(Verdict::Fail), Some("S-105".to_owned()))]);
+    for (whole, taken) in [(true, "identified"), (false, "identified"), (false, "run-started")] {
+        let error = verify(&filled(&passed, &failed, whole, taken), None).unwrap_err();
+        // A run whose board is not told has no challenge that is its own.
+        let told = matches!(error, BundleError::Challenge { .. }) && !whole;
+        assert!(told || matches!(error, BundleError::Foreign { .. }), "{taken}: {error}");
+    }
+}
+
+/// A ruling's and an imported row's unit is looked at, too, and no other that such a row happens to name.
+#[test]
+fn a_row_of_another_unit_is_refused_though_it_names_this_one() {
+    let mut wrong = contents();
+    let row = wrong.events.last().unwrap().bytes.clone();
+    wrong.disclosures.clear();
+    wrong.events.retain(|event| event.bytes == row || !String::from_utf8_lossy(&event.bytes).contains("\"run\":"));
+    write(&wrong).unwrap();
+    wrong.unit.serial = "F0000112".parse().unwrap();
+    assert!(matches!(write(&wrong), Err(BundleError::Foreign { .. })));
+}
+
+/// The bundle of `passed` told as `failed`'s: with the event of this kind out of the other's run, and without
+/// most of its own run, or with the `whole` of it.
+pub fn filled(passed: &[File], failed: &[File], whole: bool, taken: &str) -> Vec<File> {
+    let event = |files: &[File]| {
+        let is = |file: &&File| {
+            let text = String::from_utf8_lossy(&file.bytes);
+            file.name.starts_with("events/") && text.contains(&format!("\"event\":\"{taken}\""))
+        };
+        files.iter().find(is).unwrap().clone()
+    };
+    let number = |file: &File| number_of(file).unwrap().to_owned();
+    let mut files = passed.to_vec();
+    if !whole {
+        let gone = number(&event(passed));
+        files.retain(|file| number_of(file) != Some(gone.as_str()));
+    }
+    let event = event(failed);
+    let proof = format!("proofs/{}.tlog-proof", number(&event));
+    files.extend(failed.iter().filter(|file| file.name == proof).cloned());
+    files.push(event);
+    let mut seqs: Vec<u64> = files
+        .iter()
+        .filter(|file| file.name.starts_with("events/"))
+        .map(|file| number(file).parse().unwrap())
+        .collect();
+    seqs.sort_unstable();
+    let lines: Vec<String> = seqs.iter().map(|seq| format!("    {seq}")).collect();
+    let manifest = files.iter_mut().find(|file| file.name == "bundle.json").unwrap();
+    let text = String::from_utf8(manifest.bytes.clone()).unwrap().replace("F0000111", "F0000222");
+    let (before, rest) = text.split_once("\"events\": [\n").unwrap();
+    let (_, after) = rest.split_once("\n  ]").unwrap();
+    manifest.bytes = format!("{before}\"events\": [\n{}\n  ]{after}", lines.join(",\n")).into_bytes();
+    resummed(files)
+}
+
+/// Of an event or its proof.
+fn number_of(file: &File) -> Option<&str> {
+    let numbered = file.name.starts_with("events/") || file.name.starts_with("proofs/");
+    file.name.split(['/', '.']).nth(1).filter(|_| numbered)
 }
 
 /// As a forger would: every file fits the list of sums again.

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use lineseal::adapters::bundles;
-use lineseal::audit::bundle::{File, verify};
+use lineseal::audit::bundle::{File, verify, write};
 use lineseal::audit::note::{NoteKey, NoteKeyError, SignedCheckpoint};
 use secrecy::ExposeSecret;
+use serde_json::Value;
 
-use crate::bundle::resummed;
+use crate::bundle::{filled, resummed, stolen};
 use crate::independent::venv;
-use crate::sample::{ORIGIN, contents, few_files, files, first_key, key, qa_key, station_key};
+use crate::sample::{ORIGIN, bundles_of_two, contents, few_files, files, first_key, key, qa_key, station_key};
 
 #[test]
 fn verify_py_and_the_readme_accept_what_is_honest() {
@@ -31,7 +32,36 @@ fn verify_py_and_the_readme_accept_what_is_honest() {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(said.matches("is in the log").count(), 36, "{said}");
     assert_eq!(said.matches("Signature Verified Successfully").count(), 3, "{said}");
-    assert_eq!(said.matches("Verified OK").count(), 8, "{said}");
+    assert_eq!(said.matches("Verified OK").count(), 8 + 4 + 1, "of 8 answers, 4 chips and an intermediate: {said}");
+}
+
+/// Each of the three tells the verdict, and none tells one board's as another's.
+#[test]
+fn a_bundle_that_is_filled_with_another_units_run_is_refused_by_verify_py_and_by_hand() {
+    let [passed, failed] = bundles_of_two();
+    for (files, verdict) in [(&passed, "PASS"), (&failed, "FAIL S-105")] {
+        let folder = folder(files);
+        let told = format!("run 0190a000-0000-7000-8000-00000000000{}: {verdict}\n", u8::from(verdict != "PASS"));
+        for output in [verify_py(files, folder.path(), &[]), readme(files, folder.path())] {
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && said.contains(&told), "{said}{output:?}");
+        }
+    }
+    let files = filled(&passed, &failed, true, "identified");
+    refused_by_verify_py(&passed, &files, "bundle.json");
+    // As the forger's own README would have it.
+    let seqs = |files: &[File]| {
+        let manifest: Value = serde_json::from_slice(content(files, "bundle.json")).unwrap();
+        manifest["events"].as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let mut led = passed.clone();
+    let at = led.iter().position(|file| file.name == "README.md").unwrap();
+    let text = String::from_utf8(led[at].bytes.clone()).unwrap();
+    led[at].bytes = text.replace(&seqs(&passed), &seqs(&files)).into_bytes();
+    let folder = folder(&files);
+    let output = readme(&led, folder.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("nothing here says that event"), "{said}");
 }
 
 /// Whoever hands it on may have packed it again: into a pipe, stored or deflated.
@@ -69,14 +99,77 @@ fn verify_py_counts_only_the_key_that_it_was_given() {
     let files = few_files();
     let folder = folder(&files);
     let run = |key: &str| verify_py(&files, folder.path(), &["--key", key]);
-    let output = run(&qa_key().verifier().to_string());
+    let output = run(&station_key().verifier().to_string());
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains("under a key that you gave"));
+    let output = run(&qa_key().verifier().to_string());
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stdout).contains("a cosigner"));
     let output = run(&first_key().verifier().to_string());
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains("under a successor of a key that you gave"));
     let output = run(&key("plant.example/lineseal", 9).verifier().to_string());
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// A thief's bundle under the list of `audit key show`, which says up to where the stolen key counts.
+#[test]
+fn a_key_that_was_replaced_vouches_for_nothing_after_that_in_verify_py_and_by_hand() {
+    let stolen = stolen();
+    let size = stolen.checkpoint.checkpoint().head().size;
+    let files = write(&stolen).unwrap();
+    let thiefs = folder(&files);
+    let list = tempfile::NamedTempFile::new().unwrap();
+    let path = list.path().to_str().unwrap();
+    for (until, holds) in [(size - 1, false), (size, true)] {
+        let (old, new) = (first_key().verifier().clone(), station_key().verifier().clone());
+        std::fs::write(path, format!("{old} until {until}\n{new}\n")).unwrap();
+        let output = verify_py(&files, thiefs.path(), &["--key", path]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!((output.status.success(), said.contains("was replaced")), (holds, !holds), "{said}");
+        let old = format!("{old} until {until}");
+        assert_eq!(verify_py(&files, thiefs.path(), &["--key", &old]).status.success(), holds);
+    }
+    // By hand the event that replaced it says so, where it is here.
+    let honest = few_files();
+    let (old, new) = (first_key().verifier().to_string(), station_key().verifier().to_string());
+    let folder = folder(&honest);
+    let event = std::fs::read_dir(folder.path().join("events")).unwrap().map(|entry| entry.unwrap().path());
+    let replaces = format!("\"replaces\":\"{old}\"");
+    let event = event.into_iter().find(|path| std::fs::read_to_string(path).unwrap().contains(&replaces)).unwrap();
+    let told = std::fs::read_to_string(&event).unwrap().replace(&replaces, &format!("\"replaces\":\"{new}\""));
+    std::fs::write(&event, told).unwrap();
+    let output = readme_without_sums(&honest, folder.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("no key of the log's own signed this"), "{said}");
+}
+
+/// `bundle.json` and the keys are not signed; what they say is what the signed files say.
+#[test]
+fn what_a_forger_writes_into_the_list_or_a_key_is_refused_by_hand() {
+    let honest = few_files();
+    let (key, other) = (station_key().verifier().to_string(), key(ORIGIN, 9).verifier().to_string());
+    let size = format!("\"size\": {}", contents_size(&honest));
+    for (name, from, to) in [
+        ("bundle.json", size.as_str(), "\"size\": 9"),
+        ("bundle.json", "\"root\": \"", "\"root\": \"00"),
+        ("bundle.json", "    1,\n", ""),
+        ("bundle.json", &key, &other),
+        ("bundle.json", "F0000111", "F0000112"),
+        ("keys/", &key, &other),
+        ("keys/", &key, &key.to_uppercase()),
+    ] {
+        let mut forged = honest.clone();
+        let is = |file: &&mut File| file.name.starts_with(name) && String::from_utf8_lossy(&file.bytes).contains(from);
+        let file = forged.iter_mut().find(is).unwrap_or_else(|| panic!("{from:?} in {name}"));
+        file.bytes = String::from_utf8(file.bytes.clone()).unwrap().replacen(from, to, 1).into_bytes();
+        let folder = folder(&resummed(forged));
+        assert!(!readme(&honest, folder.path()).status.success(), "{from:?} in {name}");
+    }
+}
+
+fn contents_size(files: &[File]) -> u64 {
+    let manifest: Value = serde_json::from_slice(content(files, "bundle.json")).unwrap();
+    manifest["checkpoint"]["size"].as_u64().unwrap()
 }
 
 #[test]
@@ -105,11 +198,8 @@ fn a_forgers_bit_is_refused_by_verify_py_and_by_hand() {
         let name = &files[at].name;
         let flipped = resummed(flipped);
         refused_by_verify_py(&files, &flipped, name);
-        // A `.vkey` and a raw signature are for other tools than the commands by hand.
-        if !name.ends_with(".vkey") {
-            let folder = folder(&flipped);
-            assert!(!readme(&files, folder.path()).status.success(), "{name}");
-        }
+        let folder = folder(&flipped);
+        assert!(!readme(&files, folder.path()).status.success(), "{name}");
     }
 }
 
@@ -212,9 +302,18 @@ pub fn verify_py(honest: &[File], folder: &Path, arguments: &[&str]) -> Output {
 }
 
 /// The commands of the honest README, in their order.
-fn readme(honest: &[File], folder: &Path) -> Output {
+pub fn readme(honest: &[File], folder: &Path) -> Output {
+    commands(honest, folder, |_| true)
+}
+
+fn readme_without_sums(honest: &[File], folder: &Path) -> Output {
+    commands(honest, folder, |line| !line.starts_with("sha256sum"))
+}
+
+fn commands(honest: &[File], folder: &Path, wanted: fn(&str) -> bool) -> Output {
     let text = std::str::from_utf8(content(honest, "README.md")).unwrap();
     let blocks: Vec<&str> = text.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert_eq!(blocks.len(), 7, "{text}");
-    Command::new("sh").arg("-c").arg(blocks.concat()).current_dir(folder).output().expect("sh")
+    assert_eq!(blocks.len(), 9, "{text}");
+    let lines: Vec<&str> = blocks.iter().flat_map(|block| block.lines()).filter(|line| wanted(line)).collect();
+    Command::new("sh").arg("-c").arg(lines.join("\n")).current_dir(folder).output().expect("sh")
 }

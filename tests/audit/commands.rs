@@ -51,7 +51,11 @@ async fn what_is_proven_holds_for_a_stranger_and_for_his_own_tools() {
 
     for bundle in [&zip, &dir] {
         let verified = stranger(&["audit", "verify-bundle", bundle], 0);
-        assert!(verified.out.contains("events of gateway A1 are in the log lineseal/PRACTICE"), "{}", verified.out);
+        assert!(
+            verified.out.contains("events of gateway A1 and of the log itself are in the log lineseal/PRACTICE"),
+            "{}",
+            verified.out
+        );
         assert!(verified.out.contains("2 signatures of chips verify") && verified.out.contains("compare them"));
     }
     let files = bundles::read(dir.as_ref()).unwrap();
@@ -280,7 +284,10 @@ async fn another_key_signs_after_a_rotation_and_what_was_signed_stays() {
     let second = office.run_as("Root", &["audit", "key", "rotate"], 0).out;
     assert_ne!(first, second);
     let shown = office.run(&["audit", "key", "show"], 0);
-    assert_eq!(shown.out, format!("{first}{second}"));
+    let told = office.run(&["audit", "key", "show", "--json"], 0).json();
+    let until = told[0]["until"].as_u64().unwrap();
+    assert_eq!(told[0]["replaced_seq"].as_u64(), Some(until - 1));
+    assert_eq!(shown.out, format!("{} until {until}\n{second}", first.trim()));
     assert!(shown.err.contains("replaced by event"), "{}", shown.err);
 
     let made: SignedCheckpoint = office.run(&["audit", "checkpoint"], 0).out.parse().unwrap();
@@ -293,6 +300,14 @@ async fn another_key_signs_after_a_rotation_and_what_was_signed_stays() {
     let new = office.path("new.zip");
     office.run(&["audit", "prove", "A1", "--out", &new], 0);
     stranger(&["audit", "verify-bundle", &new, "--key", second.trim()], 0);
+
+    // The list leads to both, and the old key no further than it could see.
+    let list = office.file("list", &shown.out);
+    stranger(&["audit", "verify-bundle", &old, "--key", &list], 0);
+    let held = stranger(&["audit", "verify-bundle", &new, "--key", &list], 0);
+    assert!(held.out.contains("under a key that you gave"), "{}", held.out);
+    let short = format!("{} until 1", first.trim());
+    assert!(stranger(&["audit", "verify-bundle", &old, "--key", &short], 1).err.contains("was replaced"));
 
     // Whoever pinned the first key comes to the second one by the first one's own word.
     let led = stranger(&["audit", "verify-bundle", &new, "--key", first.trim()], 0);

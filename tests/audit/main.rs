@@ -17,3 +17,4 @@ mod sample;
 #[allow(dead_code, unused_macros, reason = "its stories belong to the stores; its words are used here")]
 mod store_contract;
 mod tampering;
+mod vendors;

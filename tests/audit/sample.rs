@@ -1,6 +1,6 @@
 //! A small log with one unit's history among other events, and the bundle of that unit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::LazyLock;
 
@@ -80,43 +80,86 @@ pub fn contents() -> Contents {
     contents_of(vec![Chip::p256(), Chip::p384(), Chip::p521(), Chip::rsa()])
 }
 
-fn contents_of(chips: Vec<Chip>) -> Contents {
+pub fn contents_of(chips: Vec<Chip>) -> Contents {
     contents_where(chips, |_| ())
 }
 
 /// … with each event of a run as `change` leaves it.
 pub fn contents_where(chips: Vec<Chip>, change: impl Fn(&mut Value)) -> Contents {
+    let Written { log, beside, runs, imported, rotation } = written(chips.into_iter().map(|it| (it, unit())), change);
+    let own = [beside, runs.concat(), vec![imported]].concat();
+    contents_in(&log, rotation, unit(), own)
+}
+
+/// Two bundles out of one log: of the unit, which passed, and of another one, which did not.
+pub fn bundles_of_two() -> [Vec<File>; 2] {
+    let other = Unit { serial: "F0000222".parse().unwrap(), ..unit() };
+    let sealed = std::cell::Cell::new(0);
+    let boards = [(Chip::p256(), unit()), (Chip::p256(), other.clone())];
+    let Written { log, beside, runs, rotation, .. } = written(boards, |body| {
+        if body["event"] == "sealed" && sealed.replace(sealed.get() + 1) == 1 {
+            let reason = json!({ "code": "S-105", "args": {}, "cause": "the chip is another unit's" });
+            *body = json!({ "event": "sealed", "verdict": "FAIL", "reason": reason });
+        }
+    });
+    let bundle = |unit, run: &Vec<u64>| {
+        write(&contents_in(&log, rotation.clone(), unit, [beside.clone(), run.clone()].concat())).unwrap()
+    };
+    [bundle(unit(), &runs[0]), bundle(other, &runs[1])]
+}
+
+/// A log, and where in it what stands that bundles are made of.
+struct Written {
+    log: Log,
+    /// Pinned certificates, and the change of the key.
+    beside: Vec<u64>,
+    runs: Vec<Vec<u64>>,
+    imported: u64,
+    rotation: TlogProof,
+}
+
+fn written(boards: impl IntoIterator<Item = (Chip, Unit)>, change: impl Fn(&mut Value)) -> Written {
     let mut log = Log::default();
     let mut own = Vec::new();
-    log.push(encode(9, json!({ "event": "station-started", "version": "0.1.0" })));
-    for pinned in pinned() {
+    log.push(encode(json!({ "event": "station-started", "version": "0.1.0" })));
+    let boards: Vec<(Chip, Unit)> = boards.into_iter().collect();
+    let vendor = [VENDOR.intermediate().to_vec(), VENDOR.root().to_vec()];
+    let others: BTreeSet<_> =
+        boards.iter().flat_map(|(chip, _)| &chip.issuers).filter(|it| !vendor.contains(it)).collect();
+    for pinned in pinned().into_iter().chain(others.into_iter().map(|der| pin(der))) {
         own.push(log.events.len() as u64);
-        log.push(encode(9, pinned));
+        log.push(encode(pinned));
     }
     let replaced = log.events.len() as u64;
     own.push(replaced);
     let (key, replaces) = (station_key().verifier().to_string(), first_key().verifier().to_string());
-    log.push(encode(9, json!({ "event": "log-key-added", "key": key, "role": "station", "replaces": replaces })));
+    log.push(encode(json!({ "event": "log-key-added", "key": key, "role": "station", "replaces": replaces })));
     let rotation = TlogProof {
         extra: None,
         index: replaced,
         hashes: prove_inclusion(replaced, replaced + 1, log.read()).unwrap(),
         checkpoint: SignedCheckpoint::sign(log.checkpoint(), &first_key()).unwrap(),
     };
-    for (number, chip) in chips.into_iter().enumerate() {
-        for mut body in run(&chip, run_of(number).parse().unwrap(), &unit()) {
+    let mut runs = Vec::new();
+    for (number, (chip, unit)) in boards.into_iter().enumerate() {
+        let mut events = Vec::new();
+        for mut body in run(&chip, run_of(number).parse().unwrap(), &unit) {
             change(&mut body);
-            log.push(encode(9, json!({ "event": "station-started", "version": "0.1.0" })));
-            own.push(log.events.len() as u64);
+            log.push(encode(json!({ "event": "station-started", "version": "0.1.0" })));
+            events.push(log.events.len() as u64);
             // Another operator is at the station when a run ends.
             let operator = if body["event"] == "sealed" { FORGOTTEN } else { 0 };
-            log.push(encode_by(operator, number, body));
+            log.push(encode_by(operator, Some(number), body));
         }
+        runs.push(events);
     }
-    own.push(log.events.len() as u64);
-    log.push(encode(9, imported()));
-    log.push(encode(9, json!({ "event": "station-stopped" })));
+    let at = log.events.len() as u64;
+    log.push(encode(imported()));
+    log.push(encode(json!({ "event": "station-stopped" })));
+    Written { log, beside: own, runs, imported: at, rotation }
+}
 
+fn contents_in(log: &Log, rotation: TlogProof, unit: Unit, own: Vec<u64>) -> Contents {
     let mut checkpoint = SignedCheckpoint::sign(log.checkpoint(), &station_key()).unwrap();
     checkpoint.cosign(&qa_key()).unwrap();
     let size = log.events.len() as u64;
@@ -127,7 +170,7 @@ pub fn contents_where(chips: Vec<Chip>, change: impl Fn(&mut Value)) -> Contents
     };
     Contents {
         made_by: "lineseal 0.1.0".to_owned(),
-        unit: unit(),
+        unit,
         events: own.into_iter().map(proven).collect(),
         checkpoint,
         keys: [station_key(), qa_key()].map(|key| key.verifier().clone()).into(),
@@ -161,19 +204,22 @@ fn name_hash(number: usize) -> String {
     sha256(&[&salt[..], b"Grace \"O'Malley\" $(x)"].concat())
 }
 
-fn encode(number: usize, body: Value) -> Vec<u8> {
-    encode_by(0, number, body)
+fn encode(body: Value) -> Vec<u8> {
+    encode_by(0, None, body)
 }
 
-fn encode_by(operator: usize, number: usize, body: Value) -> Vec<u8> {
+/// `run`: the number of the run that it happened in.
+fn encode_by(operator: usize, run: Option<usize>, body: Value) -> Vec<u8> {
     let mut event = json!({
         "v": 1,
         "id": format!("0190a000-0000-7000-8000-{:012x}", rand::random::<u32>()),
         "at": "2026-11-24T09:00:00Z",
         "station": "line-1",
         "operator": { "id": "7c1f9c3e-3c26-4b52-8a2d-0d0a4a4f5c11", "name_sha256": name_hash(operator) },
-        "run": run_of(number),
     });
+    if let Some(number) = run {
+        event["run"] = run_of(number).into();
+    }
     event.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
     let event = Event::decode(&serde_json::to_vec(&event).unwrap()).unwrap();
     event.encode().unwrap()
@@ -197,8 +243,11 @@ static VENDOR: LazyLock<VendorCa> = LazyLock::new(|| VendorCa::create_foreign().
 
 /// The vendor's certificates, as the log pins them.
 pub fn pinned() -> [Value; 2] {
-    [VENDOR.root(), VENDOR.intermediate()]
-        .map(|der| json!({ "event": "certificate-pinned", "certificate": Bytes(der.to_vec()) }))
+    [VENDOR.root(), VENDOR.intermediate()].map(pin)
+}
+
+fn pin(der: &[u8]) -> Value {
+    json!({ "event": "certificate-pinned", "certificate": Bytes(der.to_vec()) })
 }
 
 /// Where the boards are plugged in.
@@ -212,7 +261,7 @@ pub fn run(chip: &Chip, run: RunId, unit: &Unit) -> Vec<Value> {
         "read_ms": 1
     });
     let reading = json!({ "certificate": Bytes(chip.certificate.clone()), "token": token });
-    let path = [&chip.certificate[..], VENDOR.intermediate(), VENDOR.root()].map(sha256);
+    let path: Vec<_> = std::iter::once(&chip.certificate).chain(&chip.issuers).map(|der| sha256(der)).collect();
     let mut bodies = vec![
         json!({
             "event": "run-started", "lane": 1, "device": { "path": PORT, "instance": "1" }, "profile": "gateway",
@@ -242,7 +291,9 @@ pub fn run(chip: &Chip, run: RunId, unit: &Unit) -> Vec<Value> {
 type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
 pub struct Chip {
-    certificate: Vec<u8>,
+    pub certificate: Vec<u8>,
+    /// Whose certificates are above its own, nearest first.
+    pub issuers: Vec<Vec<u8>>,
     spki: Vec<u8>,
     scheme: &'static str,
     sign: Sign,
@@ -267,7 +318,8 @@ impl Chip {
     fn ecdsa(key: &rcgen::KeyPair, algorithm: &'static EcdsaSigningAlgorithm, scheme: &'static str) -> Self {
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, &key.serialize_der()).unwrap();
         let sign = move |message: &[u8]| pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec();
-        Self { certificate: certificate(key), spki: key.subject_public_key_info(), scheme, sign: Box::new(sign) }
+        let (certificate, issuers) = (certificate(key), vec![VENDOR.intermediate().to_vec(), VENDOR.root().to_vec()]);
+        Self { certificate, issuers, spki: key.subject_public_key_info(), scheme, sign: Box::new(sign) }
     }
 
     fn rsa() -> Self {
@@ -279,7 +331,15 @@ impl Chip {
             signature
         };
         let (certificate, spki) = (certificate(&key), key.subject_public_key_info());
-        Self { certificate, spki, scheme: "rsa_pkcs1_sha256", sign: Box::new(sign) }
+        let issuers = vec![VENDOR.intermediate().to_vec(), VENDOR.root().to_vec()];
+        Self { certificate, issuers, spki, scheme: "rsa_pkcs1_sha256", sign: Box::new(sign) }
+    }
+
+    /// With a certificate of another vendor, made by `issue` for this key.
+    pub fn of(issue: impl FnOnce(&rcgen::KeyPair) -> (Vec<u8>, Vec<Vec<u8>>)) -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let (certificate, issuers) = issue(&key);
+        Self { certificate, issuers, ..Self::ecdsa(&key, &ECDSA_P256_SHA256_FIXED_SIGNING, "ecdsa_secp256r1_sha256") }
     }
 }
 

@@ -240,6 +240,26 @@ cli-ca-deactivated = { $target }: the CA { $ca } is INACTIVE; certificates that 
 cli-ca-inactive = { $target }: the CA { $ca } was INACTIVE already
 cli-ca-deleted = { $target }: the CA { $ca } is deleted; certificates that are registered stay as they are
 cli-ca-absent = { $target }: the CA { $ca } was not there
+cli-bundle-refused = this bundle proves nothing: { $cause }
+cli-bundle-events = { $events ->
+    [one] 1 event of { $unit } and of the log itself is
+   *[other] { $events } events of { $unit } and of the log itself are
+    } in the log { $origin }, as it was with { $size } events
+cli-bundle-run = run { $run }: { $verdict }
+cli-bundle-run-open = run { $run }: no verdict in this bundle
+cli-bundle-answers = { $count ->
+    [one] 1 signature of a chip verifies under the certificate shown
+   *[other] { $count } signatures of chips verify under the certificates shown
+    }
+cli-bundle-paths = { $count } of them with the whole path to a certificate that the factory pinned, and it holds
+cli-bundle-forgotten = { $count ->
+    [one] 1 name or text is forgotten
+   *[other] { $count } names and texts are forgotten
+    }
+cli-bundle-signed = signed by { $key }
+cli-bundle-successor = under a successor of a key that you gave, which signed for it itself (event { $events })
+cli-bundle-pinned = under a key that you gave
+cli-bundle-unpinned = the keys came with the bundle: compare them with some that you have from elsewhere, and give them with --key
 cli-operator-added = { $name } may sign in as { $role }
 cli-operator-disabled = { $name } may no longer sign in
 cli-operator-reset = { $name } has a new PIN

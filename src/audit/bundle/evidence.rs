@@ -136,13 +136,14 @@ impl Answer {
         !self.issuers.is_empty()
     }
 
-    /// Its certificate, then each issuer's.
-    pub(super) fn path_files(&self) -> impl Iterator<Item = String> {
-        std::iter::once(self.certificate.0).chain(self.issuers.iter().map(|(seq, _)| *seq)).map(certificate_name)
+    /// Its certificate, then each issuer's, with their files.
+    pub(super) fn path(&self) -> impl Iterator<Item = (String, &Bytes)> {
+        std::iter::once(&self.certificate).chain(&self.issuers).map(|(seq, der)| (certificate_name(*seq), der))
     }
 
-    pub(super) fn certificate_file(&self) -> String {
-        certificate_name(self.certificate.0)
+    /// Its file, and where the key stands in it.
+    pub(super) fn certificate(&self) -> (String, usize) {
+        (certificate_name(self.certificate.0), x509::places(&self.certificate.1).map_or(0, |places| places.spki))
     }
 
     pub(super) fn challenge_file(&self) -> String {

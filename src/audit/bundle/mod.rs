@@ -14,13 +14,17 @@
 //! | `SHA256SUMS` | all of the above, against accidents; nobody signs it |
 
 mod evidence;
+mod given;
 mod manifest;
 mod readme;
+mod runs;
 mod succession;
 mod verify;
 mod write;
 
+pub use given::{GivenKey, GivenKeyError};
 pub use manifest::Disclosure;
+pub use runs::RunShown;
 pub use verify::{BundleError, BundleReport, Signers, verify};
 pub use write::{Contents, ProvenEvent, write};
 

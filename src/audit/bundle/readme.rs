@@ -5,6 +5,8 @@ use super::evidence::Evidence;
 use super::manifest::Manifest;
 use super::succession::Rotation;
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
+use crate::audit::x509::{self, Places};
+use crate::domain::Bytes;
 
 pub(super) fn text(
     manifest: &Manifest,
@@ -20,33 +22,32 @@ pub(super) fn text(
         .answers
         .iter()
         .flat_map(|answer| {
-            let files: Vec<String> = answer.path_files().collect();
-            let links = files
-                .windows(2)
-                .map(|pair| format!("openssl verify -no_check_time -partial_chain -trusted {} {}\n", pair[1], pair[0]));
-            links.collect::<Vec<_>>()
+            let path: Vec<_> = answer.path().collect();
+            path.windows(2).filter_map(|pair| link(&pair[0], &pair[1])).collect::<Vec<_>>()
         })
         .collect::<std::collections::BTreeSet<_>>()
         .into_iter()
         .collect();
     let answers = evidence.answers.iter().map(|answer| {
-        let (certificate, challenge) = (answer.certificate_file(), answer.challenge_file());
+        let ((certificate, key), challenge) = (answer.certificate(), answer.challenge_file());
         let (signature, digest) = (answer.signature_file(), answer.digest());
         format!(
-            "openssl x509 -inform DER -in {certificate} -noout -subject -issuer -serial -dates\n\
-             openssl x509 -inform DER -in {certificate} -noout -pubkey > \"$work/chip.pem\"\n\
-             openssl dgst -{digest} -verify \"$work/chip.pem\" -signature {signature} {challenge}\n"
+            "shown {certificate}\n\
+             key {certificate} {key}\n\
+             openssl dgst -{digest} -verify \"$work/key.pem\" -signature {signature} {challenge}\n"
         )
     });
     let chips: String = answers.collect();
     let rotations: String = rotations.iter().filter_map(rotation).collect();
     let keys = manifest.keys.iter().map(|key| format!("    {key}\n"));
+    let ids: Vec<String> = manifest.keys.iter().map(|key| format!("{:08x}", key.id())).collect();
     let seqs: Vec<String> = manifest.events.iter().map(u64::to_string).collect();
     // What people named goes in last: nothing in it is taken for a place to fill.
     include_str!("../../../assets/bundle/README.md")
         .replace("{text_lines}", &checkpoint.checkpoint().to_string().lines().count().to_string())
         .replace("{signatures}", &signatures.collect::<String>())
         .replace("{seqs}", &seqs.join(" "))
+        .replace("{ids}", &ids.join(" "))
         .replace("{chips}", if chips.is_empty() { "# no chip signed anything in these events\n" } else { &chips })
         .replace("{rotations}", if rotations.is_empty() { "# no key was replaced\n" } else { &rotations })
         .replace("{paths}", if paths.is_empty() { "# no issuer's certificate is here\n" } else { &paths })
@@ -56,6 +57,13 @@ pub(super) fn text(
         .replace("{made_by}", &manifest.made_by)
         .replace("{origin}", manifest.checkpoint.origin.as_str())
         .replace("{unit}", &manifest.unit.to_string())
+}
+
+/// That the second certificate's key signed the first.
+fn link((file, der): &(String, &Bytes), (issuer_file, issuer_der): &(String, &Bytes)) -> Option<String> {
+    let Places { signed, signature, digest, .. } = x509::places(der)?;
+    let Places { spki, .. } = x509::places(issuer_der)?;
+    Some(format!("issued {file} {signed} {signature} {issuer_file} {spki} {}\n", digest?))
 }
 
 /// The old key's signature under the event's own proof; its public half as openssl reads it.

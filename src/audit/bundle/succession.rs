@@ -69,6 +69,11 @@ fn rotation(seq: u64, bytes: &[u8]) -> Option<Rotation> {
     Some(Rotation { seq, old: old.parse().ok()?, new: key.parse().ok()?, proof: None })
 }
 
+/// The size of the largest checkpoint that `key` vouches for: the one with the event that replaced it.
+pub(super) fn replaced(rotations: &[Rotation], key: &VerifierKey) -> Option<u64> {
+    rotations.iter().filter(|rotation| rotation.old == *key).map(|rotation| rotation.seq + 1).min()
+}
+
 /// Keys that `trusted` ones signed for, through others where it is so, and the events that say it.
 pub(super) fn successors(trusted: &[VerifierKey], rotations: &[Rotation]) -> (Vec<VerifierKey>, Vec<u64>) {
     let (mut keys, mut by) = (Vec::new(), Vec::new());

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::given::GivenKey;
 use super::manifest::{FORMAT, Head, Manifest, VERSION};
-use super::succession::{Rotation, successors, verified_rotations};
+use super::runs::{RunShown, runs_of};
+use super::succession::{Rotation, replaced, successors, verified_rotations};
 use super::write::key_files;
 use super::{CHECKPOINT, File, MANIFEST, README, SCRIPT, SUMS, event_name, evidence, proof_name, sums};
 use crate::audit::note::{CheckpointError, SignatureError, SignedCheckpoint, VerifierKey};
@@ -19,6 +21,8 @@ pub struct BundleReport {
     /// The state of the log that the events are proven in.
     pub head: TreeHead,
     pub events: Vec<u64>,
+    /// All of these events are of one of them, the unit's rulings, or about the log.
+    pub runs: Vec<RunShown>,
     pub signers: Signers,
     /// So many signatures of chips verify under the certificates shown.
     pub chip_answers: usize,
@@ -63,6 +67,13 @@ pub enum BundleError {
          Have {new} confirmed on another way, and give that with --key"
     )]
     Replaced { seq: u64, old: u32, new: VerifierKey },
+    #[error(
+        "key {id:08x} was replaced: it vouches for the first {until} events of the log, and {CHECKPOINT} is of {size}, \
+         which no key in force signed"
+    )]
+    Outlived { id: u32, until: u64, size: u64 },
+    #[error("{0} alone signed the checkpoint, a cosigner: no key of the log did that is known here")]
+    CosignerAlone(KeyName),
     #[error("{name}")]
     Proof { name: String, source: TlogProofError },
     #[error("{name} does not belong to {CHECKPOINT}")]
@@ -79,6 +90,8 @@ pub enum BundleError {
     Path { seq: u64 },
     #[error("what is said to be behind {sha256} is not, or no event has it")]
     Disclosure { sha256: Sha256 },
+    #[error("nothing here says that event {seq} is of the unit {unit}")]
+    Foreign { seq: u64, unit: Unit },
     #[error("no event is of the unit {0}")]
     NotOfUnit(Unit),
 }
@@ -92,7 +105,7 @@ impl BundleError {
 }
 
 /// Checks a bundle's files, all of them. `trusted` are keys that the caller has from elsewhere.
-pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleReport, BundleError> {
+pub fn verify(files: &[File], trusted: Option<&[GivenKey]>) -> Result<BundleReport, BundleError> {
     let files = Files::of(files)?;
     files.check_sums()?;
     let manifest: Manifest = serde_json::from_str(files.text(MANIFEST)?)
@@ -129,7 +142,7 @@ pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleR
     rotations.iter().filter_map(Rotation::file).try_for_each(&mut derived)?;
     let signers = match trusted {
         Some(keys) => vouched(&checkpoint, keys, &rotations)?,
-        None => Signers::FromBundle(own),
+        None => Signers::FromBundle(counting(&checkpoint, own, |key| replaced(&rotations, key))?),
     };
     let evidence = evidence::extract(events.iter().map(|(seq, bytes)| (*seq, *bytes)));
     evidence.files.into_iter().try_for_each(&mut derived)?;
@@ -148,14 +161,13 @@ pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleR
     if let Some(wrong) = manifest.disclosures.iter().find(|it| !it.holds() || !said(it.sha256())) {
         return Err(BundleError::Disclosure { sha256: wrong.sha256() });
     }
-    if !events.values().any(|bytes| names(bytes, &manifest.unit)) {
-        return Err(BundleError::NotOfUnit(manifest.unit));
-    }
+    let runs = runs_of(&manifest.unit, events.iter().map(|(seq, bytes)| (*seq, *bytes)))?;
     Ok(BundleReport {
         unit: manifest.unit,
         origin: manifest.checkpoint.origin,
         head: checkpoint.checkpoint().head(),
         events: events.into_keys().collect(),
+        runs,
         signers,
         chip_answers: evidence.answers.len(),
         paths: evidence.answers.iter().filter(|answer| answer.has_its_path()).count(),
@@ -163,23 +175,21 @@ pub fn verify(files: &[File], trusted: Option<&[VerifierKey]>) -> Result<BundleR
     })
 }
 
-/// Whoever trusts a key trusts it to say which one came after it.
-fn vouched(
-    checkpoint: &SignedCheckpoint,
-    trusted: &[VerifierKey],
-    rotations: &[Rotation],
-) -> Result<Signers, BundleError> {
-    let signed = |keys: &[VerifierKey]| match checkpoint.verify(keys) {
-        Err(SignatureError::NoKnownKey) => Ok(Vec::new()),
-        signers => signers.map(|signers| signers.into_iter().cloned().collect::<Vec<_>>()),
+/// Whoever trusts a key trusts it to say which one came after it. With one that was replaced he was told
+/// what came after, and it says nothing more: that may be whoever stole it.
+fn vouched(checkpoint: &SignedCheckpoint, given: &[GivenKey], rotations: &[Rotation]) -> Result<Signers, BundleError> {
+    let trusted: Vec<VerifierKey> = given.iter().map(|given| given.key.clone()).collect();
+    let in_force = given.iter().filter(|given| given.until.is_none()).map(|given| given.key.clone());
+    let (successors, by) = successors(&in_force.collect::<Vec<_>>(), rotations);
+    let limit = |key: &VerifierKey| {
+        let told = given.iter().filter(|given| given.key == *key).filter_map(|given| given.until);
+        told.chain(replaced(rotations, key)).min()
     };
-    let keys = signed(trusted)?;
-    if !keys.is_empty() {
-        return Ok(Signers::Pinned(keys));
-    }
-    let (successors, by) = successors(trusted, rotations);
-    let keys = signed(&successors)?;
-    if !keys.is_empty() {
+    let refused = match counting(checkpoint, signers(checkpoint, &trusted)?, limit) {
+        Ok(keys) => return Ok(Signers::Pinned(keys)),
+        Err(refused) => refused,
+    };
+    if let Ok(keys) = counting(checkpoint, signers(checkpoint, &successors)?, limit) {
         return Ok(Signers::Successors { keys, by });
     }
     let known = |key| trusted.contains(key) || successors.contains(key);
@@ -187,8 +197,38 @@ fn vouched(
         Some(Rotation { seq, old, new, .. }) => {
             Err(BundleError::Replaced { seq: *seq, old: old.id(), new: new.clone() })
         }
-        None => Err(SignatureError::NoKnownKey.into()),
+        None => Err(refused),
     }
+}
+
+/// Those of the keys that signed it.
+fn signers(checkpoint: &SignedCheckpoint, keys: &[VerifierKey]) -> Result<Vec<VerifierKey>, BundleError> {
+    match checkpoint.verify(keys) {
+        Err(SignatureError::NoKnownKey) => Ok(Vec::new()),
+        signers => Ok(signers?.into_iter().cloned().collect()),
+    }
+}
+
+/// Those of the signers that vouch for a checkpoint of this size. One of them has to be a key of the log, which
+/// has its name: a cosigner does not see what is appended.
+fn counting(
+    checkpoint: &SignedCheckpoint,
+    mut signers: Vec<VerifierKey>,
+    limit: impl Fn(&VerifierKey) -> Option<u64>,
+) -> Result<Vec<VerifierKey>, BundleError> {
+    let size = checkpoint.checkpoint().head().size;
+    let outlived =
+        signers.iter().find_map(|key| limit(key).filter(|until| size > *until).map(|until| (key.id(), until)));
+    let any = signers.first().map(|key| key.name().clone());
+    signers.retain(|key| limit(key).is_none_or(|until| size <= until));
+    if signers.iter().any(|key| key.name() == checkpoint.checkpoint().origin()) {
+        return Ok(signers);
+    }
+    Err(match (outlived, any) {
+        (Some((id, until)), _) => BundleError::Outlived { id, until, size },
+        (None, Some(name)) => BundleError::CosignerAlone(name),
+        (None, None) => SignatureError::NoKnownKey.into(),
+    })
 }
 
 fn check_event(files: &Files, seq: u64, bytes: &[u8], checkpoint: &SignedCheckpoint) -> Result<(), BundleError> {
@@ -205,22 +245,6 @@ fn check_event(files: &Files, seq: u64, bytes: &[u8], checkpoint: &SignedCheckpo
         return Err(BundleError::Derived(name));
     }
     proof.verify_inclusion(bytes).map_err(|source| BundleError::Proof { name, source: source.into() })
-}
-
-/// Does the event name the unit? Any event may, in any place: also one of a later version.
-fn names(event: &[u8], unit: &Unit) -> bool {
-    fn anywhere(value: &serde_json::Value, unit: &Unit) -> bool {
-        match value {
-            serde_json::Value::Object(fields) => {
-                let is = |field: &str, text: &str| fields.get(field).and_then(|value| value.as_str()) == Some(text);
-                (is("product", unit.product.as_str()) && is("serial", unit.serial.as_str()))
-                    || fields.values().any(|value| anywhere(value, unit))
-            }
-            serde_json::Value::Array(values) => values.iter().any(|value| anywhere(value, unit)),
-            _ => false,
-        }
-    }
-    serde_json::from_slice(event).is_ok_and(|value| anywhere(&value, unit))
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

@@ -18,7 +18,8 @@ use crate::runner::{self, prove};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Every key that ever signed for the log: hand these to whoever is to check it.
+    /// Every key that ever signed for the log: hand these to whoever is to check it. One that was replaced
+    /// counts `until` a size of the log, and not at all where you leave its line out.
     Show,
     /// Puts a new key in the place of this station's. Takes an administrator (--as).
     Rotate {
@@ -64,10 +65,12 @@ async fn show(global: &Global, config: &Config) -> Result<ExitCode, Failure> {
     for known in records.history.keys().await? {
         let signed = prove::rotation(&*records.history, &known).await?.is_some();
         let LogKey { key, role, station, added_seq, replaced_seq } = known;
+        // The largest checkpoint that has its word: whoever has the key now may be anybody.
+        let until = replaced_seq.map(|seq| seq + 1);
         if global.json {
             let shown = output::json(&json!({
                 "key": key, "role": role, "station": station, "added_seq": added_seq, "replaced_seq": replaced_seq,
-                "signed_for_successor": signed,
+                "until": until, "signed_for_successor": signed,
             }));
             // Whoever stopped reading the list has seen enough of it.
             shown.unwrap_or_default();
@@ -87,7 +90,7 @@ async fn show(global: &Global, config: &Config) -> Result<ExitCode, Failure> {
             }
         };
         say(&format!("{role}, made known by {station} in event {added_seq}{replaced}:"));
-        data(&key);
+        data(&until.map_or_else(|| key.clone(), |size| format!("{key} until {size}")));
     }
     Ok(ExitCode::SUCCESS)
 }

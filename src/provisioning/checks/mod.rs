@@ -18,6 +18,7 @@ mod shown;
 mod signature;
 #[cfg(test)]
 pub(super) mod tests;
+mod texts;
 mod twin;
 mod uid;
 
