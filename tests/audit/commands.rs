@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use lineseal::adapters::{bundles, sqlite};
 use lineseal::audit::bundle::File;
-use lineseal::audit::event::Ruling;
+use lineseal::audit::event::{Purpose, Ruling};
 use lineseal::audit::note::{Checkpoint, SignedCheckpoint};
 use lineseal::audit::{Body, Event, LineEvent, RunEvent, TreeHead};
-use lineseal::domain::{RunId, Verdict};
-use lineseal::ports::{AuditStore as _, ClaimAnswer, History as _, Imports as _};
+use lineseal::domain::{Fingerprint, Identity, RunId, Verdict};
+use lineseal::ports::{AuditStore as _, Claim, ClaimAnswer, History as _, Imports as _};
 use serde_json::json;
 
 use crate::bundle::resummed;
@@ -29,11 +29,24 @@ async fn office_with_run(serial: &str) -> (Office, RunId) {
     store.append(started(run_id(), "Z1", None)).await.unwrap();
     let run = run_id();
     store.append(started(run, serial, None)).await.unwrap();
+    let mut read = None;
     for body in sample::run(&Chip::p256(), run, &unit(serial)).into_iter().skip(2) {
         // In an envelope of its own, as the log has it.
         let mut told = event(run, RunEvent::Resumed {}).to_json().unwrap();
         told.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
-        store.append(vec![Event::decode(told.to_string().as_bytes()).unwrap()]).await.unwrap();
+        let event = Event::decode(told.to_string().as_bytes()).unwrap();
+        store.append(vec![event.clone()]).await.unwrap();
+        match event.body {
+            Body::Run(RunEvent::ChipRead { reading }) => read = Some(reading),
+            Body::Run(RunEvent::ChallengeAnswered { purpose: Purpose::First, decision, .. }) => {
+                // A PASS is of a chip that the unit holds.
+                let reading = read.take().unwrap();
+                let fingerprint = Fingerprint::of(&reading.certificate);
+                let identity = Identity { fingerprint, spki: decision.spki, uid: reading.uid };
+                bound(store.claim(Claim { run, ..claim(serial, identity) }).await);
+            }
+            _ => {}
+        }
     }
     store.append(started(run_id(), "Z2", None)).await.unwrap();
     (office, run)
