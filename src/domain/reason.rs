@@ -94,6 +94,8 @@ reasons! {
     CHIP_SHIPPED_OTHERWISE = "S-117" => Fail;
     /// The chip's entry in the manifest was used by another unit.
     ENTRY_CONSUMED = "S-118" => Fail;
+    /// What the unit had registered was taken back, and nobody has released it.
+    UNIT_WITHDRAWN = "S-119" => Fail;
 
     CLOUD_UNREACHABLE = "A-301" => Held;
     CLOUD_THROTTLED = "A-302" => Held;

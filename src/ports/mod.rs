@@ -20,7 +20,7 @@ mod verification;
 
 pub use archiving::Archiving;
 pub use boards::BoardSource;
-pub use cloud::{Cloud, Refusal, Registration};
+pub use cloud::{Cloud, Refusal, Registration, TakenBack};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
 pub use history::{

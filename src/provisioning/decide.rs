@@ -364,6 +364,7 @@ fn locked(unit: Option<&Unit>, lock: &Lock) -> Failure {
         LockKind::Failed => ReasonCode::UNIT_LOCKED,
         LockKind::Scrapped => ReasonCode::UNIT_SCRAPPED,
         LockKind::Conflict => ReasonCode::IMPORT_CONFLICT,
+        LockKind::Withdrawn => ReasonCode::UNIT_WITHDRAWN,
     };
     let cause = match (lock.run, lock.reason) {
         (Some(run), Some(reason)) => {

@@ -54,4 +54,5 @@ mod tokens;
 mod tpm;
 #[path = "../peers/tpm.rs"]
 mod tpm_peer;
+mod undo;
 mod whole_path;

@@ -217,7 +217,7 @@ async fn look_at_replaced(link: &Link, wanted: &Registration, by: Instant) -> Re
     Ok(replaced)
 }
 
-async fn fetch_certificate(
+pub(super) async fn fetch_certificate(
     link: &Link,
     fingerprint: &Fingerprint,
     by: Instant,
@@ -239,7 +239,7 @@ async fn fetch_certificate(
     whole.map(Some).ok_or_else(|| incomplete(link, Action::DescribeCertificate))
 }
 
-async fn fetch_thing(link: &Link, name: &str, by: Instant) -> Result<Option<SeenThing>, Failure> {
+pub(super) async fn fetch_thing(link: &Link, name: &str, by: Instant) -> Result<Option<SeenThing>, Failure> {
     let send = || link.client.describe_thing().thing_name(name).send();
     let answer = link.call(Action::DescribeThing, by, send).await;
     let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
@@ -288,7 +288,7 @@ async fn fetch_policy(link: &Link, name: &str, by: Instant) -> Result<Option<Str
     answer.policy_document.map(Some).ok_or_else(|| incomplete(link, Action::GetPolicy))
 }
 
-async fn list_principals(link: &Link, thing: &str, by: Instant) -> Result<Vec<String>, Failure> {
+pub(super) async fn list_principals(link: &Link, thing: &str, by: Instant) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
     let mut page = None;
     loop {
@@ -305,7 +305,7 @@ async fn list_principals(link: &Link, thing: &str, by: Instant) -> Result<Vec<St
     }
 }
 
-async fn list_things(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
+pub(super) async fn list_things(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
     let mut page = None;
     loop {
@@ -323,7 +323,7 @@ async fn list_things(link: &Link, certificate_arn: &str, by: Instant) -> Result<
     }
 }
 
-async fn list_policies(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
+pub(super) async fn list_policies(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
     let mut page = None;
     loop {

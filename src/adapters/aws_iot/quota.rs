@@ -14,6 +14,8 @@ pub(super) enum Action {
     CreatePolicy,
     CreateThing,
     CreateThingType,
+    DeleteCertificate,
+    DeleteThing,
     DescribeCertificate,
     DescribeEndpoint,
     DescribeThing,
@@ -37,6 +39,8 @@ impl Action {
             Action::CreatePolicy => "iot:CreatePolicy",
             Action::CreateThing => "iot:CreateThing",
             Action::CreateThingType => "iot:CreateThingType",
+            Action::DeleteCertificate => "iot:DeleteCertificate",
+            Action::DeleteThing => "iot:DeleteThing",
             Action::DescribeCertificate => "iot:DescribeCertificate",
             Action::DescribeEndpoint => "iot:DescribeEndpoint",
             Action::DescribeThing => "iot:DescribeThing",
@@ -57,10 +61,13 @@ impl Action {
     fn rate(self) -> u32 {
         match self {
             Action::DescribeThing => 280,
-            Action::CreateThing | Action::AttachThingPrincipal | Action::DetachThingPrincipal => 80,
+            Action::CreateThing | Action::DeleteThing | Action::AttachThingPrincipal | Action::DetachThingPrincipal => {
+                80
+            }
             Action::AttachPolicy | Action::DetachPolicy => 12,
             Action::CreatePolicy
             | Action::CreateThingType
+            | Action::DeleteCertificate
             | Action::DescribeCertificate
             | Action::DescribeEndpoint
             | Action::DescribeThingType
