@@ -24,6 +24,8 @@ pub struct Registration {
     pub replaces: Vec<Fingerprint>,
     /// For all of it, retries and read-back included.
     pub deadline: Duration,
+    /// No board waits for it: others go first where calls are rationed.
+    pub patient: bool,
 }
 
 /// A registration that did not come about.

@@ -15,6 +15,7 @@ mod custody;
 mod elsewhere;
 mod faults;
 mod gate;
+mod held;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 mod hostile_tokens;

@@ -112,6 +112,7 @@ impl AwsCloud {
 impl Cloud for AwsCloud {
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal> {
         match self.link(&registration.target) {
+            Ok(link) if registration.patient => register::register(&link.patient(), registration).await,
             Ok(link) => register::register(link, registration).await,
             Err(failure) => Err(Refusal { failure, certificate_left: false }),
         }
