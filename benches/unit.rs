@@ -18,12 +18,12 @@ use jiff::Timestamp;
 use lineseal::adapters::pkcs11::{WORKER_ARGUMENT, WorkerTokens};
 use lineseal::adapters::sqlite::StationLock;
 use lineseal::adapters::system::SystemClock;
-use lineseal::audit::event::{Reading, SignatureScheme, TargetRecord};
+use lineseal::audit::event::{Holding, Reading, SignatureScheme, TargetRecord, Withdrawal};
 use lineseal::bootstrap;
 use lineseal::domain::profile::{Dialogue, Prepare};
 use lineseal::domain::{Device, Failure, Fingerprint, LaneNumber, SigningCa, TargetName, Variables, Verdict};
 use lineseal::ports::{
-    Answer, BoardDialogue, Clock as _, Cloud, Contents, Refusal, Registration, Token, TokenAccess, Tokens,
+    Answer, BoardDialogue, Clock as _, Cloud, Contents, Refusal, Registration, TakenBack, Token, TokenAccess, Tokens,
 };
 use lineseal::practice::line::{PracticeLine, PracticePlan};
 use lineseal::provisioning::UnitRecord;
@@ -317,6 +317,10 @@ impl<T: Cloud + ?Sized> Cloud for Timed<T> {
 
     async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure> {
         self.meter.cloud.during(self.inner.deactivate(target, certificate)).await
+    }
+
+    async fn withdraw(&self, holding: &Holding, act: Withdrawal) -> TakenBack {
+        self.inner.withdraw(holding, act).await
     }
 
     // The health check runs beside the units and belongs to none.

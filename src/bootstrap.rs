@@ -24,8 +24,8 @@ use crate::config::{Ca, CaKey, Config, LogKey, Postgres};
 use crate::domain::profile::Trust;
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
-    Archiving, AuditStore, Authorities, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Entropy, History,
-    Imports, LogSigner, Manifests, People,
+    Archiving, AuditStore, Authorities, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud, Entropy,
+    History, Imports, LogSigner, Manifests, People,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
@@ -95,6 +95,12 @@ pub async fn equip(
         None => None,
     };
     equip_with(config, data_dir, operator, cloud, bucket).await
+}
+
+/// The configured targets, for commands that touch no board.
+pub async fn cloud(config: &Config) -> Result<Arc<dyn Cloud>, Failure> {
+    aws_iot::root_certificates()?;
+    Ok(Arc::new(AwsCloud::new(&config.targets).await))
 }
 
 /// As [`equip`], with credentials of the caller's own: the practice line never touches a person's.

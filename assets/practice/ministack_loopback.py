@@ -43,6 +43,8 @@ STATION_ACTIONS = [
     "iot:DescribeThing",
     "iot:DescribeThingType",
     "iot:DetachPolicy",
+    "iot:DeleteCertificate",
+    "iot:DeleteThing",
     "iot:DetachThingPrincipal",
     "iot:GetPolicy",
     "iot:ListAttachedPolicies",

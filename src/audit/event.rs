@@ -13,8 +13,8 @@ use super::flat;
 use crate::domain::profile::{CertificateStatus, KeyKind};
 use crate::domain::{
     AccountId, BatchName, BoardSerial, Bytes, CaAct, CaEnd, CaMode, CaName, ChipUid, Device, EntryPlace, EventId,
-    Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, Product, Region,
-    Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
+    Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, PolicyName,
+    Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -319,6 +319,19 @@ pub enum LineEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         references: Vec<FreeText>,
     },
+    /// What became of a withdrawal in one of its targets: the intent is the ruling.
+    Withdrawn {
+        /// The ruling that withdraws the unit.
+        by: EventId,
+        unit: Unit,
+        target: TargetName,
+        /// `inactive`, `detached`, `certificate-deleted`, `thing-deleted`: what was made so; what was so already is not named.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<String>,
+        /// Something is left, and why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
     /// One row of a history made elsewhere.
     Imported {
         source: ImportSource,
@@ -454,6 +467,14 @@ pub enum Ruling {
         #[serde(rename = "proven_by")]
         run: RunId,
     },
+    /// What the unit registered is taken back. It is refused from here on, until a release opens one run that
+    /// may register it again; its claim stays.
+    Withdraw {
+        unit: Unit,
+        act: Withdrawal,
+        /// What the log knows of it, target by target.
+        targets: Vec<Holding>,
+    },
     /// The log is known to be behind these checkpoints, or could not be compared with their copies;
     /// the station may claim again.
     Rollback {
@@ -470,7 +491,10 @@ impl Ruling {
     /// The unit that it is about.
     pub fn unit(&self) -> Option<&Unit> {
         match self {
-            Ruling::Release { unit } | Ruling::Scrap { unit } | Ruling::Rebind { unit, .. } => Some(unit),
+            Ruling::Release { unit }
+            | Ruling::Scrap { unit }
+            | Ruling::Rebind { unit, .. }
+            | Ruling::Withdraw { unit, .. } => Some(unit),
             Ruling::Rollback { .. } => None,
         }
     }
@@ -480,6 +504,7 @@ impl Ruling {
             Ruling::Release { .. } => "release",
             Ruling::Scrap { .. } => "scrap",
             Ruling::Rebind { .. } => "rebind",
+            Ruling::Withdraw { .. } => "withdraw",
             Ruling::Rollback { .. } => "rollback",
         }
     }
@@ -488,6 +513,7 @@ impl Ruling {
     pub fn roles(&self) -> &'static [Role] {
         match self {
             Ruling::Rollback { .. } => &RULE_ON_THE_LOG,
+            Ruling::Withdraw { .. } => &WITHDRAW_UNITS,
             Ruling::Release { .. } | Ruling::Scrap { .. } | Ruling::Rebind { .. } => &RULE_ON_UNITS,
         }
     }
@@ -500,6 +526,31 @@ pub const RULE_ON_THE_LOG: [Role; 2] = [Role::Supervisor, Role::Administrator];
 
 /// Who says which chips a vendor has shipped.
 pub const TAKE_IN_LISTS: [Role; 2] = [Role::Supervisor, Role::Qa];
+/// Who may take back what a unit registered.
+pub const WITHDRAW_UNITS: [Role; 2] = [Role::Supervisor, Role::Administrator];
+
+/// How what a unit registered is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Withdrawal {
+    /// Its certificates are set INACTIVE; everything stays where it is.
+    Deactivate,
+    /// Its certificates come off thing and policy and are deleted, its thing with them; the policy stays.
+    Delete,
+}
+
+/// What a unit registered, or meant to, in one target.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Holding {
+    pub target: TargetName,
+    pub certificates: Vec<Fingerprint>,
+    /// Things that were read back with one of these on them.
+    pub things: Vec<ThingName>,
+    /// Things that were meant and never read back: who made them is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intended: Vec<ThingName>,
+    pub policies: Vec<PolicyName>,
+}
 
 /// A text that a person typed: committed here, kept apart from the log with its salt, so that it can
 /// be forgotten without rewriting anything.
@@ -744,6 +795,17 @@ mod tests {
             Ruling::Scrap { unit: unit() },
             Ruling::Rebind { unit: unit(), old: imported, new: new(b"new"), run },
             Ruling::Rebind { unit: unit(), old: known, new: new(b"new"), run },
+            Ruling::Withdraw {
+                unit: unit(),
+                act: Withdrawal::Delete,
+                targets: vec![Holding {
+                    target: "main".parse().unwrap(),
+                    certificates: vec![Fingerprint::of(b"old")],
+                    things: vec!["gw-A1".parse().unwrap()],
+                    intended: vec!["gw-A2".parse().unwrap()],
+                    policies: vec!["device".parse().unwrap()],
+                }],
+            },
             Ruling::Rollback { size: 1, root: Sha256::of(b""), known: vec![note] },
         ] {
             let person = |id: u128| OperatorRef { id: uuid::Uuid::from_u128(id), name_sha256: "0".repeat(64) };

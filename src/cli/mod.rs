@@ -14,6 +14,7 @@ mod resume;
 mod run;
 pub mod sign_in;
 mod token;
+mod undo;
 mod window;
 
 use std::path::PathBuf;
@@ -87,6 +88,8 @@ enum Command {
     Audit(audit::Command),
     /// Finishes HELD units in the cloud, without their boards, and answers for labels.
     Resume(resume::Options),
+    /// Takes back what a unit registered, in every target: by two supervisors, who did not operate its runs.
+    Undo(Box<undo::Options>),
     /// The people at the line: technicians, QA, supervisors, administrators.
     #[command(subcommand)]
     Operator(operator::Command),
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
             Command::Operator(command) => operator::main(&global, &config, command),
             Command::Ca(command) => ca::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
+            Command::Undo(options) => undo::main(&global, &config, &options),
             Command::Practice(_) | Command::Config(_) | Command::Audit(_) => ExitCode::from(exit::USAGE),
         }),
         None => with_config(&global, |config| window::main(&global, config)),

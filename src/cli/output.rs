@@ -38,6 +38,9 @@ pub fn json(value: &impl serde::Serialize) -> io::Result<()> {
 /// A finished unit: for the script, and for the person beside it. Error: stdout takes no more.
 pub fn unit(record: &UnitRecord, as_json: bool, language: &Language) -> io::Result<()> {
     say(&unit_line(record, language));
+    if let Some(pulled) = record.pulled_out() {
+        failure(&pulled, language);
+    }
     if as_json { json(record) } else { Ok(()) }
 }
 

@@ -56,7 +56,7 @@ async fn perform(
     language: &Language,
 ) -> Result<Worst, Failure> {
     let (equipment, lock) = bootstrap::equip(&config, &places.data_dir, operator).await?;
-    let Errands { records, left } = runner::run_errand(config, equipment, errand).await?;
+    let Errands { records, left, waiting } = runner::run_errand(config, equipment, errand).await?;
     drop(lock);
     let mut worst = Worst::default();
     for failure in &left {
@@ -71,6 +71,9 @@ async fn perform(
             Failure::new(ReasonCode::STATION_STOPPED, cause)
         })?;
         worst.note(record);
+    }
+    if waiting > 0 {
+        say(&format!("{waiting} more units wait for the same"));
     }
     Ok(worst)
 }

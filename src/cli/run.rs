@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::bootstrap;
 use crate::config::Config;
-use crate::domain::{Failure, ReasonCode};
+use crate::domain::{Failure, ReasonCode, Verdict};
 use crate::runner::view::{Command, Health};
 use crate::runner::{StationHandle, rollback};
 use crate::texts::{Language, fl};
@@ -89,7 +89,10 @@ async fn follow(
                     }
                     worst.note(&record);
                     // What a crash left open is closed and told, but it is no unit of this shift.
-                    count += u64::from(record.reason.as_deref() != Some(ReasonCode::STATION_STOPPED.as_str()));
+                    let cut_off = record.reason.as_deref() == Some(ReasonCode::STATION_STOPPED.as_str());
+                    // Nor is one that was HELD and is finished now: it was counted.
+                    let finished = record.slip.is_some() && record.verdict != Verdict::Held;
+                    count += u64::from(!cut_off && !finished);
                     if units.is_some_and(|units| count >= units) {
                         let _ = handle.commands.send(Command::Stop).await;
                     }

@@ -301,6 +301,16 @@ pub struct Register {
     pub policy: PolicyPlan,
     /// For all calls of one unit to one target, retries and read-back included.
     pub deadline: Duration,
+    pub offline: Offline,
+}
+
+/// What becomes of a unit whose chip is proven when the cloud cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offline {
+    /// It is HELD and finished later; the line goes on.
+    Hold,
+    /// ERROR: its board stays until the cloud is back.
+    Stop,
 }
 
 /// How a device gets into AWS IoT Core.

@@ -94,11 +94,15 @@ reasons! {
     CHIP_SHIPPED_OTHERWISE = "S-117" => Fail;
     /// The chip's entry in the manifest was used by another unit.
     ENTRY_CONSUMED = "S-118" => Fail;
+    /// What the unit had registered was taken back, and nobody has released it.
+    UNIT_WITHDRAWN = "S-119" => Fail;
 
     CLOUD_UNREACHABLE = "A-301" => Held;
     CLOUD_THROTTLED = "A-302" => Held;
     CLOUD_FAILED = "A-303" => Held;
     CLOUD_NOT_YET = "A-304" => Held;
+    /// The cloud can't be reached, and the profile says that its units don't wait.
+    CLOUD_STOPS_LINE = "A-306" => Error;
     CLOUD_CREDENTIALS = "A-311" => Error;
     CLOUD_PERMISSION = "A-312" => Error;
     CLOUD_CLOCK = "A-313" => Error;
@@ -185,6 +189,8 @@ reasons! {
     ARGUMENT_REFUSED = "O-615" => Error;
     /// The unit, run, event or person that a command names is not in the log.
     NOT_IN_LOG = "O-616" => Error;
+    /// A unit that was HELD failed when it was finished.
+    HELD_FAILED = "O-617" => Error;
     /// The slip's unit still waits for the cloud.
     SLIP_NOT_READY = "O-604" => Error;
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::audit::event::TargetRecord;
+use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::domain::profile::{CertificateStatus, Method, PolicyPlan};
 use crate::domain::{
     AttributeName, AttributeValue, Bytes, Failure, Fingerprint, SigningCa, TargetName, ThingName, ThingTypeName,
@@ -26,6 +26,8 @@ pub struct Registration {
     pub replaces: Vec<Fingerprint>,
     /// For all of it, retries and read-back included.
     pub deadline: Duration,
+    /// No board waits for it: others go first where calls are rationed.
+    pub patient: bool,
 }
 
 /// A registration that did not come about.
@@ -37,6 +39,14 @@ pub struct Refusal {
     pub certificate_left: bool,
 }
 
+/// How far a target came in giving back what a unit had registered there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TakenBack {
+    /// As in [`LineEvent::Withdrawn`](crate::audit::LineEvent::Withdrawn), whatever became of the rest.
+    pub changed: Vec<String>,
+    pub failure: Option<Failure>,
+}
+
 #[async_trait::async_trait]
 pub trait Cloud: Send + Sync {
     /// Looks up, writes what is missing, attaches, reads back. What exists is adopted only when it is
@@ -45,6 +55,10 @@ pub trait Cloud: Send + Sync {
 
     /// Sets the certificate INACTIVE.
     async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure>;
+
+    /// Takes back what a unit registered. Where somebody else's thing, certificate or policy is attached to it,
+    /// nothing is written at all (S-111, S-112, A-325). Calling it again goes on where it was.
+    async fn withdraw(&self, holding: &Holding, act: Withdrawal) -> TakenBack;
 
     /// Is the target there and are the credentials good? For the header and `doctor`.
     async fn probe(&self, target: &TargetName) -> Result<(), Failure>;

@@ -71,7 +71,7 @@ pub struct RunSummary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulingSummary {
     pub seq: u64,
-    /// `release`, `scrap`, `rebind` or `rollback`.
+    /// `release`, `scrap`, `rebind`, `withdraw` or `rollback`.
     pub ruling: String,
     pub unit: Option<Unit>,
     pub at: Timestamp,
@@ -127,6 +127,8 @@ pub enum LockKind {
     Failed,
     /// The imported history contradicts itself.
     Conflict,
+    /// What it had registered was taken back.
+    Withdrawn,
     /// For good.
     Scrapped,
 }
@@ -139,6 +141,8 @@ pub struct UnitHistory {
     pub runs: Vec<RunLog>,
     pub rulings: Vec<Logged>,
     pub imported: Vec<Logged>,
+    /// What became of withdrawals, target by target.
+    pub withdrawn: Vec<Logged>,
     /// What keeps it from being claimed now.
     pub locks: Vec<Lock>,
 }
@@ -194,6 +198,9 @@ pub trait History: Send + Sync {
         identity: &Identity,
         twin: Option<Fingerprint>,
     ) -> Result<Vec<Collision>, Failure>;
+
+    /// What became of the unit's withdrawals, target by target, oldest first.
+    async fn withdrawn(&self, unit: &Unit) -> Result<Vec<Logged>, Failure>;
 
     /// Who operated runs of the unit.
     async fn operators_of(&self, unit: &Unit) -> Result<Vec<uuid::Uuid>, Failure>;

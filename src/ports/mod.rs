@@ -22,7 +22,7 @@ mod verification;
 pub use archiving::Archiving;
 pub use authorities::{Authorities, CaSigner, HeldCa};
 pub use boards::BoardSource;
-pub use cloud::{Cloud, Refusal, Registration};
+pub use cloud::{Cloud, Refusal, Registration, TakenBack};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
 pub use history::{

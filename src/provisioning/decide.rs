@@ -8,7 +8,7 @@ use super::values::{RegisterValues, label_variables, register_values, variables_
 use crate::audit::RunEvent;
 use crate::audit::challenge::{ChallengeFacts, challenge as challenge_message};
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord};
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Offline, Profile};
 use crate::domain::{
     BoardSerial, Bytes, EntryPlace, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Verdict,
 };
@@ -370,6 +370,7 @@ fn locked(unit: Option<&Unit>, lock: &Lock) -> Failure {
         LockKind::Failed => ReasonCode::UNIT_LOCKED,
         LockKind::Scrapped => ReasonCode::UNIT_SCRAPPED,
         LockKind::Conflict => ReasonCode::IMPORT_CONFLICT,
+        LockKind::Withdrawn => ReasonCode::UNIT_WITHDRAWN,
     };
     let cause = match (lock.run, lock.reason) {
         (Some(run), Some(reason)) => {
@@ -442,6 +443,7 @@ fn registration(
         policy: plan.policy.clone(),
         replaces: run.replaces.clone(),
         deadline: plan.deadline,
+        patient: run.slip.is_some(),
     })))
 }
 
@@ -479,9 +481,20 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
             }
         }
         Err(Refusal { failure, certificate_left }) => {
+            let failure = may_wait(run, failure, context);
             fail_with(run, Step::Register, failure, certificate_left.then_some(target), context)
         }
     }
+}
+
+/// A product that may not wait for the cloud is never HELD. What waits already goes on waiting.
+fn may_wait(run: &Run, failure: Failure, context: &Context) -> Failure {
+    let stops = context.profile.register.offline == Offline::Stop && run.slip.is_none();
+    if !stops || failure.code.verdict() != Verdict::Held {
+        return failure;
+    }
+    let cause = format!("{}: {}", failure.code, failure.cause);
+    Failure { code: ReasonCode::CLOUD_STOPS_LINE, cause, ..failure }
 }
 
 /// Every target holds the unit; `last` is what shows it.

@@ -102,6 +102,7 @@ mod tests {
                 attributes: Default::default(),
                 certificate_status: CertificateStatus::Active,
                 policy: PolicyPlan { name: "p".parse().unwrap(), document: String::new() },
+                offline: crate::domain::profile::Offline::Hold,
                 deadline: Duration::from_secs(1),
             },
             label: None,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::run::{Run, StepRecord};
 use crate::audit::event::{LabelStatus, TargetRecord};
-use crate::domain::{Verdict, profile::CertificateStatus};
+use crate::domain::{Failure, ReasonCode, Verdict, profile::CertificateStatus};
 
 /// Scripts rely on these names.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -88,6 +88,17 @@ pub struct LogRecord {
 }
 
 impl UnitRecord {
+    /// O-617 for a unit that waited for the cloud and failed: somebody has to take it out of its tray.
+    pub fn pulled_out(&self) -> Option<Failure> {
+        let (slip, code) = (self.slip?, self.reason.as_deref()?);
+        if self.verdict != Verdict::Fail {
+            return None;
+        }
+        let unit = self.board.serial.as_deref().unwrap_or("-");
+        let failure = Failure::new(ReasonCode::HELD_FAILED, format!("run {} ended FAIL {code}", self.run));
+        Some(failure.with("slip", slip).with("unit", unit).with("code", code))
+    }
+
     /// `None` for a run without a verdict.
     pub fn of(run: &Run) -> Option<UnitRecord> {
         let sealed = run.sealed.as_ref()?;

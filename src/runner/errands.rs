@@ -36,6 +36,8 @@ pub struct Errands {
     pub records: Vec<UnitRecord>,
     /// L-531: what was left to whoever goes on with it.
     pub left: Vec<Failure>,
+    /// Units that were not tried, since what keeps one waiting keeps all.
+    pub waiting: usize,
 }
 
 /// Does the errand.
@@ -71,7 +73,7 @@ async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Err
         Errand::Slip(slip) => vec![(run_of_slip(log, slip).await?, Input::PrintLabel)],
         Errand::LabelPrinted(run) => {
             let settled = settle(log, &questioned(log, run).await?, true).await?;
-            return Ok(Errands { records: UnitRecord::of(&settled).into_iter().collect(), left: Vec::new() });
+            return Ok(Errands { records: UnitRecord::of(&settled).into_iter().collect(), ..Errands::default() });
         }
         Errand::PrintLabel(run) => {
             let settled = settle(log, &questioned(log, run).await?, false).await?;
@@ -79,7 +81,8 @@ async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Err
         }
     };
     let mut done = Errands::default();
-    for (run, input) in work {
+    let waiting = work.len();
+    for (at, (run, input)) in work.into_iter().enumerate() {
         let Some(profile) = config.profiles.iter().find(|profile| profile.name == run.profile) else {
             let cause = format!("run {} was made with profile {:?}, which is not configured", run.id, run.profile);
             return Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
@@ -98,8 +101,32 @@ async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Err
             }
         }
         work.await.map_err(|error| Failure::new(ReasonCode::STATION_STOPPED, error.to_string()))?;
+        if errand == Errand::Held && done.records.last().is_some_and(is_kept_by_the_line) {
+            // The others would only wait for the same.
+            done.waiting = waiting - at - 1;
+            break;
+        }
     }
     Ok(done)
+}
+
+fn is_kept_by_the_line(record: &UnitRecord) -> bool {
+    let code = record.reason.as_deref().and_then(|code| code.parse().ok());
+    record.verdict == Verdict::Held && code.is_some_and(keeps_every_unit)
+}
+
+/// Does every other unit wait for the same?
+pub fn keeps_every_unit(code: ReasonCode) -> bool {
+    use ReasonCode as Code;
+    let of_the_line = [
+        Code::CLOUD_UNREACHABLE,
+        Code::CLOUD_THROTTLED,
+        Code::CLOUD_CREDENTIALS,
+        Code::CLOUD_PERMISSION,
+        Code::CLOUD_CLOCK,
+        Code::CLOUD_ROOTS,
+    ];
+    of_the_line.contains(&code)
 }
 
 /// The unit that a slip names, once it may have its label.
@@ -108,6 +135,9 @@ pub async fn run_of_slip(log: &LogWriter, slip: u64) -> Result<Run, Failure> {
     let run = fold(&log.store.run_of_slip(slip).await?.ok_or_else(unknown)?)?;
     if run.slip != Some(slip) {
         return Err(unknown());
+    }
+    if let Some(pulled) = UnitRecord::of(&run).and_then(|record| record.pulled_out()) {
+        return Err(pulled);
     }
     if run.verdict() != Some(Verdict::Pass) {
         return Err(Failure::new(ReasonCode::SLIP_NOT_READY, "the unit is not registered yet").with("slip", slip));

@@ -25,6 +25,7 @@ pub mod people;
 pub mod prove;
 mod reach;
 pub mod rulings;
+pub mod undo;
 
 pub use batches::{Told, add_manifest, close_batch, open_batch, open_batch_with};
 pub use custody::{Custody, open_log, rotate_key};

@@ -84,7 +84,7 @@ async fn events_of(history: &dyn History, wanted: &Wanted) -> Result<Vec<Logged>
         }
         None => {
             let runs = known.runs.into_iter().flat_map(|log| log.events);
-            Ok(runs.chain(known.rulings).chain(known.imported).collect())
+            Ok(runs.chain(known.rulings).chain(known.imported).chain(known.withdrawn).collect())
         }
     }
 }

@@ -11,8 +11,8 @@ use super::{Custody, LogWriter, rollback};
 use crate::audit::LineEvent;
 use crate::audit::event::{Evidence, RULE_ON_THE_LOG, RULE_ON_UNITS, Ruling};
 use crate::domain::{
-    Failure, Fingerprint, Identity, KnownIdentity, OperatorRef, Persons, ReasonCode, Role, RulingReason, RunId, Unit,
-    Verdict,
+    EventId, Failure, Fingerprint, Identity, KnownIdentity, OperatorRef, Persons, ReasonCode, Role, RulingReason,
+    RunId, Unit, Verdict,
 };
 use crate::ports::{CollisionRule, History, Lock, LockKind, People};
 use crate::provisioning::Run;
@@ -38,6 +38,7 @@ pub struct Grounds {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ruled {
     pub seq: u64,
+    pub id: EventId,
     pub ruling: Ruling,
     pub first: OperatorRef,
     pub second: Option<OperatorRef>,
@@ -91,11 +92,15 @@ impl Rulings<'_> {
         self.rule(signatories, ruling).await
     }
 
-    /// Whoever operated a run of the unit, or did anything in one, does not rule on it.
     async fn signatories(&self, unit: &Unit) -> Result<Signatories, Failure> {
         if self.grounds.evidence.is_empty() && self.grounds.references.is_empty() {
             return Err(refused(unit, "a ruling on a unit names its evidence".to_owned()));
         }
+        self.uninvolved(unit, &RULE_ON_UNITS).await
+    }
+
+    /// Whoever operated a run of the unit, or did anything in one, does not rule on it.
+    pub(super) async fn uninvolved(&self, unit: &Unit, roles: &[Role]) -> Result<Signatories, Failure> {
         if !self.history.units(unit.serial.as_str()).await?.contains(unit) {
             return Err(refused(unit, format!("the log knows no {unit}")));
         }
@@ -109,7 +114,7 @@ impl Rulings<'_> {
             Err(failure) if failure.code == ReasonCode::LOG_ARCHIVED => {}
             Err(failure) => return Err(failure),
         }
-        self.sign(&RULE_ON_UNITS, &operated)
+        self.sign(roles, &operated)
     }
 
     fn sign(&self, roles: &[Role], operated: &BTreeSet<Uuid>) -> Result<Signatories, Failure> {
@@ -173,7 +178,7 @@ impl Rulings<'_> {
         old.ok_or_else(|| refused(unit, format!("{unit} is bound to no other chip now")))
     }
 
-    async fn rule(self, signatories: Signatories, ruling: Ruling) -> Result<Ruled, Failure> {
+    pub(super) async fn rule(self, signatories: Signatories, ruling: Ruling) -> Result<Ruled, Failure> {
         let Grounds { reason, evidence, references } = self.grounds;
         let reason = commit_text(self.log, self.people, reason.as_str()).await?;
         let mut committed = Vec::with_capacity(references.len());
@@ -189,11 +194,14 @@ impl Rulings<'_> {
             evidence,
             references: committed,
         };
-        let receipt = self.log.by(signatories.first()).line(event).await?;
-        Ok(Ruled { seq: receipt.seq, ruling, first: signatories.first().operator().clone(), second })
+        let log = self.log.by(signatories.first());
+        let id = log.new_event()?;
+        let written = log.append(vec![log.line_event_as(id, event)]).await?;
+        let seq = written.first().map_or(0, |logged| logged.receipt.seq);
+        Ok(Ruled { seq, id, ruling, first: signatories.first().operator().clone(), second })
     }
 }
 
-fn refused(unit: &Unit, cause: String) -> Failure {
+pub(super) fn refused(unit: &Unit, cause: String) -> Failure {
     Failure::new(ReasonCode::RULING_REFUSED, cause).with("unit", &unit.serial)
 }

@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub profiles: Vec<String>,
     /// Why the last command was refused.
     pub notice: Option<Failure>,
+    /// Units that waited for the cloud and failed (O-617), until their slips are scanned.
+    pub pulled: Vec<Failure>,
     /// Boards that no lane could take.
     pub refused: Vec<(Device, Failure)>,
 }

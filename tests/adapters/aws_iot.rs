@@ -144,6 +144,7 @@ fn unit(key: Key) -> Registration {
         attributes: BTreeMap::from([("serial".parse().unwrap(), name.parse().unwrap())]),
         policy: PolicyPlan { name: format!("policy-{name}").parse().unwrap(), document: POLICY.to_owned() },
         replaces: Vec::new(),
+        patient: false,
         deadline: Duration::from_secs(20),
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::{
-    ConflictRule, Decision, FreeText, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose, Reading, Ruling,
-    SignatureScheme, Standing, TokenFacts, VERSION,
+    ConflictRule, Decision, FreeText, Holding, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose, Reading,
+    Ruling, SignatureScheme, Standing, TokenFacts, VERSION, Withdrawal,
 };
 use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeState};
 use lineseal::domain::profile::KeyKind;
@@ -79,6 +79,7 @@ macro_rules! store_contract {
             a_failure_before_the_proof_locks_nobody
             a_board_that_fails_under_anothers_serial_locks_nobody_out
             a_scrapped_unit_stays_scrapped_whatever_is_ruled
+            a_withdrawn_unit_is_claimed_by_nobody_until_it_is_released
             a_rebind_moves_the_binding_once_and_burns_the_old_chip
             a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile
             a_run_whose_chip_a_ruling_took_does_not_pass_any_more
@@ -1063,6 +1064,56 @@ pub async fn a_scrapped_unit_stays_scrapped_whatever_is_ruled(peer: &dyn Peer) {
     }
 }
 
+pub async fn a_withdrawn_unit_is_claimed_by_nobody_until_it_is_released(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    // A run that is at work, and one that waits for the cloud.
+    let (open, held) = (claim("A1", identity(1)), claim("A1", identity(1)));
+    for (claim, verdict) in [(&open, None), (&held, Some(Verdict::Held))] {
+        store.append(proven(claim.run, "A1", 1)).await.unwrap();
+        assert!(matches!(store.claim(claim.clone()).await.unwrap(), ClaimAnswer::Bound(_)));
+        let seal = verdict.map(|verdict| sealed(claim.run, verdict, None));
+        store.append(seal.into_iter().collect()).await.unwrap();
+    }
+    // Ruled before the unit was withdrawn: it opens nothing.
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
+    let withdrawal = withdrawal("A1");
+    store.append(vec![withdrawal.clone()]).await.unwrap();
+    for waiting in [&open, &held] {
+        let obstacle = store.obstacle(&waiting.unit, &waiting.identity, None).await.unwrap();
+        assert!(matches!(obstacle, Some(Obstacle::Locked(Lock { kind: LockKind::Withdrawn, .. }))), "{obstacle:?}");
+        store.append(vec![sealed(waiting.run, Verdict::Pass, None)]).await.unwrap_err();
+    }
+    // Refused, it is no more locked than it was.
+    for _ in 0..2 {
+        let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
+        assert_eq!((lock.kind, lock.run), (LockKind::Withdrawn, None));
+        assert_eq!(store.locks(&unit("A1")).await.unwrap(), [lock]);
+    }
+    // Its chip is nobody else's for all that.
+    assert_eq!(rules(&collides(store.claim(claim("A2", identity(1))).await))[0], CollisionRule::Certificate);
+
+    let failure = Failure::new(ReasonCode::CLOUD_UNREACHABLE, "away");
+    let results = [withdrawn(&withdrawal, "A1", Some(failure)), withdrawn(&withdrawal, "A1", None)];
+    for result in &results {
+        store.append(vec![result.clone()]).await.unwrap();
+    }
+    let known: Vec<Event> = store.withdrawn(&unit("A1")).await.unwrap().into_iter().map(|it| it.event).collect();
+    assert_eq!(known, results);
+    // By no ruling, by another unit's, or by one that is no withdrawal.
+    let release = ruled(Ruling::Release { unit: unit("A1") });
+    store.append(vec![release.clone()]).await.unwrap();
+    for (ruling, serial) in
+        [(&ruled(Ruling::Release { unit: unit("A1") }), "A1"), (&withdrawal, "A2"), (&release, "A1")]
+    {
+        store.append(vec![withdrawn(ruling, serial, None)]).await.unwrap_err();
+    }
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let history = store.unit(&unit("A1")).await.unwrap().unwrap();
+    assert_eq!((history.rulings.len(), history.withdrawn.len(), history.locks.len()), (3, 2, 0));
+}
+
 pub async fn a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile(peer: &dyn Peer) {
     let store = peer.open().await;
     let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
@@ -1887,6 +1938,24 @@ fn by_officials(ruling: Ruling, reason: FreeText) -> Event {
     event
 }
 
+/// Of what `chip`'s unit has in one target.
+pub fn withdrawal(serial: &str) -> Event {
+    let holding = Holding {
+        target: "main".parse().unwrap(),
+        certificates: vec![identity(1).fingerprint],
+        things: vec![format!("gw-{serial}").parse().unwrap()],
+        intended: Vec::new(),
+        policies: vec!["device".parse().unwrap()],
+    };
+    ruled(Ruling::Withdraw { unit: unit(serial), act: Withdrawal::Deactivate, targets: vec![holding] })
+}
+
+pub fn withdrawn(by: &Event, serial: &str, failure: Option<Failure>) -> Event {
+    let changed = failure.is_none().then(|| "inactive".to_owned());
+    let (unit, target, changed) = (unit(serial), "main".parse().unwrap(), changed.into_iter().collect());
+    line(LineEvent::Withdrawn { by: by.id, unit, target, changed, failure })
+}
+
 /// Makes the log know those who rule here.
 pub async fn officials(store: &dyn Store) {
     for (n, (name, id)) in OFFICIALS.into_iter().enumerate() {
@@ -1900,12 +1969,19 @@ pub async fn officials(store: &dyn Store) {
 
 /// A ruling whose reason is kept.
 pub async fn typed(store: &dyn Store, words: &str, ruling: Ruling) -> Event {
+    committed(store, words, ruled(ruling)).await
+}
+
+/// With a reason that is kept.
+pub async fn committed(store: &dyn Store, words: &str, mut event: Event) -> Event {
     let salt: [u8; 32] = rand::random();
     let salted = [&salt[..], words.as_bytes()].concat();
     let id = uuid::Uuid::from_u128(rand::random());
     let reason = FreeText { id, text_sha256: Sha256::of(&salted).to_string() };
     store.keep_text(&reason, salt, words).await.unwrap();
-    by_officials(ruling, reason)
+    let Body::Line(LineEvent::Ruled { reason: unkept, .. }) = &mut event.body else { panic!("{event:?}") };
+    *unkept = reason;
+    event
 }
 
 pub fn imported(line_number: u64, serial: &str, chip: u32) -> Event {

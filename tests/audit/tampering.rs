@@ -59,6 +59,11 @@ impl Log {
         for n in 800..803 {
             run(&store, n).await;
         }
+        let withdrawal = store_contract::withdrawal("A802");
+        let withdrawal = store_contract::committed(&store, "lost in transit", withdrawal).await;
+        let left = lineseal::domain::Failure::new(ReasonCode::CLOUD_UNREACHABLE, "away");
+        let results = [Some(left), None].map(|failure| store_contract::withdrawn(&withdrawal, "A802", failure));
+        store.append([vec![withdrawal], results.to_vec()].concat()).await.unwrap();
         Self { folder, kept: [first, second] }
     }
 
@@ -183,6 +188,9 @@ async fn every_single_change_is_found() {
         ("UPDATE bindings SET open = 0 WHERE serial = 'A1'", Promise::Projection),
         ("DELETE FROM bindings WHERE serial = 'A1'", Promise::Projection),
         ("DELETE FROM locks", Promise::Projection),
+        ("DELETE FROM locks WHERE kind = 'withdrawn'", Promise::Projection),
+        ("UPDATE withdrawals SET reason = NULL", Promise::Projection),
+        ("DELETE FROM withdrawals", Promise::Projection),
         ("DELETE FROM labels WHERE kind = 'slip'", Promise::Projection),
         ("UPDATE records SET serial = 'A2' WHERE serial = 'A1'", Promise::Projection),
         ("UPDATE rulings SET used_seq = 1", Promise::Projection),

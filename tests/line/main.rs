@@ -15,6 +15,7 @@ mod custody;
 mod elsewhere;
 mod faults;
 mod gate;
+mod held;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 mod hostile_tokens;
@@ -55,4 +56,5 @@ mod tokens;
 mod tpm;
 #[path = "../peers/tpm.rs"]
 mod tpm_peer;
+mod undo;
 mod whole_path;

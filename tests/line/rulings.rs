@@ -20,14 +20,14 @@ use crate::station::{Station, assert_outcome};
 const REASON: &str = "foreign thing removed by IT, ticket 4711";
 
 /// A line, its people with their PINs, and root's hand in the cloud.
-struct Line<'a> {
-    bench: Bench<'a>,
-    cloud: Client,
+pub struct Line<'a> {
+    pub bench: Bench<'a>,
+    pub cloud: Client,
 }
 
 impl<'a> Line<'a> {
     /// `Aiko` and `Ben` of QA, and `Tomo`, who is of QA, too, and operates the line.
-    async fn new(cloud: &'a Cloud) -> Line<'a> {
+    pub async fn new(cloud: &'a Cloud) -> Line<'a> {
         let line = Line { bench: Bench::new(1, cloud).await, cloud: root(cloud) };
         line.operator("Root", "administrator", &[]).await;
         for name in ["Aiko", "Ben", "Tomo"] {
@@ -37,14 +37,14 @@ impl<'a> Line<'a> {
         line
     }
 
-    async fn operator(&self, name: &str, role: &str, by: &[&str]) {
+    pub async fn operator(&self, name: &str, role: &str, by: &[&str]) {
         let pin = self.pin(name);
         let args = [&["operator", "add", name, "--role", role, "--new-pin-file", &pin], by].concat();
         Program::on(&self.bench, args).run().await.expect(0);
     }
 
     /// The file with the person's PIN.
-    fn pin(&self, name: &str) -> String {
+    pub fn pin(&self, name: &str) -> String {
         self.file(&format!("pin-{name}"), &format!("{name}'s own pin\n"))
     }
 
@@ -56,7 +56,7 @@ impl<'a> Line<'a> {
     }
 
     /// What the real program makes of this board, operated by Tomo.
-    async fn run(&mut self, name: &str, chip: &Chip) -> (String, Value, Ended) {
+    pub async fn run(&mut self, name: &str, chip: &Chip) -> (String, Value, Ended) {
         self.bench.plug(1, name, chip);
         let args = ["run", "--json", "--units", "1", "--as", "Tomo"];
         let ended = Program::on(&self.bench, args).run().await;
@@ -84,7 +84,7 @@ impl<'a> Line<'a> {
         Program::on(&self.bench, args).run().await
     }
 
-    async fn ruled(&self, what: &[&str]) -> Value {
+    pub async fn ruled(&self, what: &[&str]) -> Value {
         self.rule(what, "Aiko", Some("Ben")).await.expect(0).json().remove(0)
     }
 
@@ -94,24 +94,24 @@ impl<'a> Line<'a> {
     }
 
     /// Puts a certificate on the unit's thing that is nobody's here; the ARN.
-    async fn foreign_principal(&self, name: &str) -> String {
+    pub async fn foreign_principal(&self, name: &str) -> String {
         let made = self.cloud.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
         let arn = made.certificate_arn.unwrap();
         self.attach(name, &arn).await;
         arn
     }
 
-    async fn attach(&self, name: &str, arn: &str) {
+    pub async fn attach(&self, name: &str, arn: &str) {
         let thing = self.bench.thing(name);
         self.cloud.attach_thing_principal().thing_name(thing).principal(arn).send().await.unwrap();
     }
 
-    async fn detach(&self, name: &str, arn: &str) {
+    pub async fn detach(&self, name: &str, arn: &str) {
         let thing = self.bench.thing(name);
         self.cloud.detach_thing_principal().thing_name(thing).principal(arn).send().await.unwrap();
     }
 
-    fn log(&self) -> Vec<log::Logged> {
+    pub fn log(&self) -> Vec<log::Logged> {
         log::read(&self.bench.data_dir())
     }
 }

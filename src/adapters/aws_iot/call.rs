@@ -1,7 +1,7 @@
 //! One API call: its turn, its attempts, its end.
 
 use std::error::Error;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_iot::Client;
@@ -11,20 +11,21 @@ use tokio::time::Instant;
 
 use super::failure::{Again, Trouble, classify};
 use super::look::Cache;
-use super::quota::{Action, Quota};
+use super::quota::{Action, Pace, Quota};
 use crate::domain::{Failure, ReasonCode, Region, TargetName};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// One target: its client, its rates, and what rarely changes there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::adapters) struct Link {
     pub target: TargetName,
     pub region: Region,
     pub client: Client,
-    quota: Quota,
-    cache: Mutex<Cache>,
+    quota: Arc<Quota>,
+    cache: Arc<Mutex<Cache>>,
+    pace: Pace,
 }
 
 /// A call that ended without the answer that was asked for.
@@ -39,7 +40,12 @@ pub(in crate::adapters) struct Refused<E> {
 
 impl Link {
     pub(super) fn new(target: TargetName, region: Region, client: Client) -> Self {
-        Self { target, region, client, quota: Quota::default(), cache: Mutex::default() }
+        Self { target, region, client, quota: Arc::default(), cache: Arc::default(), pace: Pace::Prompt }
+    }
+
+    /// The same for what no board waits for.
+    pub(super) fn patient(&self) -> Self {
+        Self { pace: Pace::Patient, ..self.clone() }
     }
 
     pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -63,7 +69,7 @@ impl Link {
         let mut attempts = 0;
         let mut last: Option<Failure> = None;
         loop {
-            if !self.quota.take(action, by).await {
+            if !self.quota.take(action, self.pace, by).await {
                 let failure =
                     last.unwrap_or_else(|| Failure::new(ReasonCode::CLOUD_THROTTLED, "this station's own rate limit"));
                 return Err(self.refused(action, failure, None, lost));

@@ -238,7 +238,7 @@ pub(super) fn usable(seen: &SeenCa, ca: &SigningCa, target: &TargetName) -> Resu
 }
 
 /// Is the principal (an ARN) this certificate? Account and Region are the client's own.
-fn is_certificate(principal: &str, certificate: &Fingerprint) -> bool {
+pub(super) fn is_certificate(principal: &str, certificate: &Fingerprint) -> bool {
     principal.rsplit_once(":cert/").is_some_and(|(_, id)| id == certificate.to_string())
 }
 

@@ -255,7 +255,7 @@ async fn look_at_replaced(link: &Link, wanted: &Registration, by: Instant) -> Re
     Ok(replaced)
 }
 
-async fn fetch_certificate(
+pub(super) async fn fetch_certificate(
     link: &Link,
     fingerprint: &Fingerprint,
     by: Instant,
@@ -303,7 +303,7 @@ pub(super) async fn fetch_ca(link: &Link, ca: &SigningCa, by: Instant) -> Result
     Ok(SeenCa::Active)
 }
 
-async fn fetch_thing(link: &Link, name: &str, by: Instant) -> Result<Option<SeenThing>, Failure> {
+pub(super) async fn fetch_thing(link: &Link, name: &str, by: Instant) -> Result<Option<SeenThing>, Failure> {
     let send = || link.client.describe_thing().thing_name(name).send();
     let answer = link.call(Action::DescribeThing, by, send).await;
     let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
@@ -352,7 +352,7 @@ async fn fetch_policy(link: &Link, name: &str, by: Instant) -> Result<Option<Str
     answer.policy_document.map(Some).ok_or_else(|| incomplete(link, Action::GetPolicy))
 }
 
-async fn list_principals(link: &Link, thing: &str, by: Instant) -> Result<Vec<String>, Failure> {
+pub(super) async fn list_principals(link: &Link, thing: &str, by: Instant) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
     let mut page = None;
     loop {
@@ -369,7 +369,7 @@ async fn list_principals(link: &Link, thing: &str, by: Instant) -> Result<Vec<St
     }
 }
 
-async fn list_things(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
+pub(super) async fn list_things(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
     let mut page = None;
     loop {
@@ -387,7 +387,7 @@ async fn list_things(link: &Link, certificate_arn: &str, by: Instant) -> Result<
     }
 }
 
-async fn list_policies(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
+pub(super) async fn list_policies(link: &Link, certificate_arn: &str, by: Instant) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
     let mut page = None;
     loop {

@@ -19,6 +19,7 @@ mod judge;
 pub(super) mod look;
 pub(super) mod quota;
 mod register;
+mod withdraw;
 mod write;
 
 use std::collections::BTreeMap;
@@ -31,10 +32,10 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_iot::Client;
 use tokio::time::Instant;
 
-use crate::audit::event::TargetRecord;
+use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Refusal, Registration};
+use crate::ports::{Cloud, Refusal, Registration, TakenBack};
 use call::Link;
 
 /// A TCP connection that does not come about is given up after this: a dead proxy cannot hang a unit.
@@ -43,6 +44,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For setting a certificate INACTIVE, retries included.
 const DEACTIVATE_WITHIN: Duration = Duration::from_secs(15);
+/// For taking back what a unit registered, propagation included.
+const WITHDRAW_WITHIN: Duration = Duration::from_secs(60);
 /// For the header's and `doctor`'s look at a target.
 const PROBE_WITHIN: Duration = Duration::from_secs(3);
 /// No registration is given more time than this, whatever the profile says.
@@ -126,6 +129,7 @@ impl AwsCloud {
 impl Cloud for AwsCloud {
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal> {
         match self.link(&registration.target) {
+            Ok(link) if registration.patient => register::register(&link.patient(), registration).await,
             Ok(link) => register::register(link, registration).await,
             Err(failure) => Err(Refusal { failure, certificate_left: false }),
         }
@@ -134,6 +138,13 @@ impl Cloud for AwsCloud {
     async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure> {
         let link = self.link(target)?;
         write::deactivate(link, certificate, Instant::now() + DEACTIVATE_WITHIN).await
+    }
+
+    async fn withdraw(&self, holding: &Holding, act: Withdrawal) -> TakenBack {
+        match self.link(&holding.target) {
+            Ok(link) => withdraw::withdraw(link, holding, act, Instant::now() + WITHDRAW_WITHIN).await,
+            Err(failure) => TakenBack { changed: Vec::new(), failure: Some(failure) },
+        }
     }
 
     async fn probe(&self, target: &TargetName) -> Result<(), Failure> {

@@ -15,6 +15,8 @@ pub(in crate::adapters) enum Action {
     CreateThing,
     CreateThingType,
     DeleteCaCertificate,
+    DeleteCertificate,
+    DeleteThing,
     DescribeCaCertificate,
     DescribeCertificate,
     DescribeEndpoint,
@@ -46,6 +48,8 @@ impl Action {
             Action::CreateThingType => "iot:CreateThingType",
             Action::DeleteCaCertificate => "iot:DeleteCACertificate",
             Action::DescribeCaCertificate => "iot:DescribeCACertificate",
+            Action::DeleteCertificate => "iot:DeleteCertificate",
+            Action::DeleteThing => "iot:DeleteThing",
             Action::DescribeCertificate => "iot:DescribeCertificate",
             Action::DescribeEndpoint => "iot:DescribeEndpoint",
             Action::DescribeThing => "iot:DescribeThing",
@@ -71,12 +75,15 @@ impl Action {
     fn rate(self) -> u32 {
         match self {
             Action::DescribeThing => 280,
-            Action::CreateThing | Action::AttachThingPrincipal | Action::DetachThingPrincipal => 80,
+            Action::CreateThing | Action::DeleteThing | Action::AttachThingPrincipal | Action::DetachThingPrincipal => {
+                80
+            }
             Action::AttachPolicy | Action::DetachPolicy => 12,
             Action::CreatePolicy
             | Action::CreateThingType
             | Action::DeleteCaCertificate
             | Action::DescribeCaCertificate
+            | Action::DeleteCertificate
             | Action::DescribeCertificate
             | Action::DescribeEndpoint
             | Action::DescribeThingType
@@ -95,6 +102,14 @@ impl Action {
     }
 }
 
+/// Whether a board waits for the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    Prompt,
+    /// Takes from a bucket only what leaves half of it to those that a board waits for.
+    Patient,
+}
+
 /// The buckets of one target. A bucket holds one second's worth of calls.
 #[derive(Debug, Default)]
 pub(super) struct Quota {
@@ -105,12 +120,40 @@ pub(super) struct Quota {
 impl Quota {
     /// Waits for the next call's turn. `false`, at once, if that would be after `by`; then nothing
     /// was taken.
-    pub(super) async fn take(&self, action: Action, by: Instant) -> bool {
+    pub(super) async fn take(&self, action: Action, pace: Pace, by: Instant) -> bool {
+        if pace == Pace::Patient {
+            return self.take_patiently(action, by).await;
+        }
         let Some(turn) = self.reserve(action, Instant::now(), by) else {
             return false;
         };
         tokio::time::sleep_until(turn).await;
         true
+    }
+
+    /// Nothing is taken before its turn: whoever comes meanwhile goes first.
+    async fn take_patiently(&self, action: Action, by: Instant) -> bool {
+        loop {
+            let Err(again) = self.take_spare(action, Instant::now()) else { return true };
+            if again > by {
+                return false;
+            }
+            tokio::time::sleep_until(again).await;
+        }
+    }
+
+    /// Or when to ask again.
+    fn take_spare(&self, action: Action, now: Instant) -> Result<(), Instant> {
+        let a_call = Duration::from_secs(1) / action.rate();
+        let half = Duration::from_millis(500);
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = full_at.get(&action).copied().unwrap_or(now).max(now) + a_call;
+        if full.duration_since(now) > half {
+            // Never at once, however the durations are rounded.
+            return Err((full - half).max(now + Duration::from_millis(1)));
+        }
+        full_at.insert(action, full);
+        Ok(())
     }
 
     fn reserve(&self, action: Action, now: Instant, by: Instant) -> Option<Instant> {
@@ -142,6 +185,37 @@ mod tests {
         assert!(turns[..8].iter().all(Duration::is_zero));
         assert_eq!(turns[8], Duration::from_millis(125));
         assert_eq!(turns[23], Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_no_board_waits_for_leaves_half_of_the_bucket_and_yields_to_those_that_one_waits_for() {
+        let quota = Quota::default();
+        let now = Instant::now();
+        let by = now + Duration::from_secs(60);
+        let action = Action::RegisterCertificateWithoutCa;
+        let taken = (0..24).filter(|_| quota.take_spare(action, now).is_ok()).count();
+        assert_eq!(taken, 4);
+        // A board that comes now waits for nobody; and while boards take all there is, nothing is spare.
+        for _ in 0..4 {
+            assert_eq!(quota.reserve(action, now, by), Some(now));
+        }
+        let mut at = now;
+        for _ in 0..16 {
+            at += Duration::from_millis(125);
+            assert!(quota.take_spare(action, at).is_err());
+            assert_eq!(quota.reserve(action, at, by), Some(at));
+        }
+        // Alone, it goes on at the action's own rate.
+        let mut taken = 0;
+        let until = at + Duration::from_secs(4);
+        at += Duration::from_secs(1);
+        while at < until {
+            match quota.take_spare(action, at) {
+                Ok(()) => taken += 1,
+                Err(again) => at = again,
+            }
+        }
+        assert!((24..=28).contains(&taken), "{taken}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) struct Progress {
 
 /// The end of one write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wrote {
+pub(super) enum Wrote {
     Made,
     /// Somebody was faster. Whose it is, the next look tells.
     Exists,
@@ -50,8 +50,8 @@ pub(super) async fn write(
         let all = [Part::ReplacedOnThing, Part::ReplacedPolicy, Part::ReplacedStatus].map(|part| part(fingerprint));
         let [thing, policy, status] = all.map(|part| parts.contains(&part));
         let (off_thing, off_policy, inactive) = tokio::join!(
-            when(thing, detach_thing(link, wanted, &old.arn, by)),
-            when(policy, detach_policy(link, wanted, &old.arn, by)),
+            when(thing, detach_thing(link, wanted.thing.as_str(), &old.arn, by)),
+            when(policy, detach_policy(link, wanted.policy.name.as_str(), &old.arn, by)),
             when(status, retire(link, &fingerprint, by)),
         );
         let [thing, policy, status] = all;
@@ -294,14 +294,14 @@ async fn attach_thing(link: &Link, wanted: &Registration, arn: &str, by: Instant
     wrote(answer, |_| false, |error| error.is_resource_not_found_exception())
 }
 
-async fn detach_policy(link: &Link, wanted: &Registration, arn: &str, by: Instant) -> Result<Wrote, Failure> {
-    let send = || link.client.detach_policy().policy_name(wanted.policy.name.as_str()).target(arn).send();
+pub(super) async fn detach_policy(link: &Link, policy: &str, arn: &str, by: Instant) -> Result<Wrote, Failure> {
+    let send = || link.client.detach_policy().policy_name(policy).target(arn).send();
     let answer = link.call(Action::DetachPolicy, by, send).await;
     wrote(answer, |_| false, |_| false)
 }
 
-async fn detach_thing(link: &Link, wanted: &Registration, arn: &str, by: Instant) -> Result<Wrote, Failure> {
-    let send = || link.client.detach_thing_principal().thing_name(wanted.thing.as_str()).principal(arn).send();
+pub(super) async fn detach_thing(link: &Link, thing: &str, arn: &str, by: Instant) -> Result<Wrote, Failure> {
+    let send = || link.client.detach_thing_principal().thing_name(thing).principal(arn).send();
     let answer = link.call(Action::DetachThingPrincipal, by, send).await;
     // Not found: somebody was faster.
     wrote(answer, |error| error.is_resource_not_found_exception(), |_| false)
@@ -310,6 +310,24 @@ async fn detach_thing(link: &Link, wanted: &Registration, arn: &str, by: Instant
 async fn retire(link: &Link, certificate: &Fingerprint, by: Instant) -> Result<Wrote, Failure> {
     let answer = update_status(link, certificate, AwsStatus::Inactive, by).await;
     answer.map(|()| Wrote::Made).map_err(|refused| refused.failure)
+}
+
+/// What AWS refuses as long as anything is attached to it, or seems to be: a detachment takes its time.
+pub(super) async fn delete_certificate(link: &Link, certificate: &Fingerprint, by: Instant) -> Result<Wrote, Failure> {
+    let id = certificate.to_string();
+    let answer =
+        link.call(Action::DeleteCertificate, by, || link.client.delete_certificate().certificate_id(&id).send());
+    wrote(
+        answer.await,
+        |error| error.is_resource_not_found_exception(),
+        |error| error.is_delete_conflict_exception() || error.is_certificate_state_exception(),
+    )
+}
+
+/// Likewise.
+pub(super) async fn delete_thing(link: &Link, thing: &str, by: Instant) -> Result<Wrote, Failure> {
+    let answer = link.call(Action::DeleteThing, by, || link.client.delete_thing().thing_name(thing).send());
+    wrote(answer.await, |error| error.is_resource_not_found_exception(), |error| error.is_invalid_request_exception())
 }
 
 fn wrote<T, E>(

@@ -398,6 +398,7 @@ pub fn lock_of(row: &dyn Row) -> Result<Lock, StoreError> {
         "failed" => LockKind::Failed,
         "scrapped" => LockKind::Scrapped,
         "conflict" => LockKind::Conflict,
+        "withdrawn" => LockKind::Withdrawn,
         other => return Err(StoreError::Corrupt(format!("{other:?} is no kind of lock"))),
     };
     Ok(Lock {

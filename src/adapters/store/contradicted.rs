@@ -31,6 +31,7 @@ pub fn burn_and_lock(session: &mut dyn Session, seq: i64, event: &Event) -> Resu
             units.extend(burn(session, seq, &Named { unit, fingerprint, spki: spki.as_ref() }, None, None)?);
         }
         Body::Line(LineEvent::Ruled { ruling, .. }) => units.extend(ruling.unit().cloned()),
+        Body::Line(LineEvent::Withdrawn { unit, .. }) => units.push(unit.clone()),
         // A list that is not whole, or not the batch's: the batch has one all the same, and who is not in it
         // was not shipped.
         Body::Line(LineEvent::ManifestImported { batch, list, file, entries, .. }) => {

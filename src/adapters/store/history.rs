@@ -341,11 +341,16 @@ pub fn unit(session: &mut dyn Session, unit: &Unit) -> Result<Option<UnitHistory
     let runs = run_logs(session, sql::RUNS_OF_UNIT, key)?;
     let rulings = session.rows(sql::RULINGS_OF_UNIT, key, log::logged)?;
     let imported = session.rows(sql::IMPORTED_OF_UNIT, key, log::logged)?;
+    let withdrawn = withdrawn(session, unit)?;
     let locks = locks(session, unit)?;
     if runs.is_empty() && rulings.is_empty() && imported.is_empty() {
         return Ok(None);
     }
-    Ok(Some(UnitHistory { unit: unit.clone(), runs, rulings, imported, locks }))
+    Ok(Some(UnitHistory { unit: unit.clone(), runs, rulings, imported, withdrawn, locks }))
+}
+
+pub fn withdrawn(session: &mut dyn Session, unit: &Unit) -> Result<Vec<Logged>, StoreError> {
+    session.rows(sql::WITHDRAWN_OF_UNIT, values![unit.product.as_str(), unit.serial.as_str()], log::logged)
 }
 
 pub fn locks(session: &mut dyn Session, unit: &Unit) -> Result<Vec<Lock>, StoreError> {

@@ -287,6 +287,11 @@ impl History for LogStore {
         self.in_time(self.read(move |session| history::locks(session, &unit))).await
     }
 
+    async fn withdrawn(&self, unit: &Unit) -> Result<Vec<Logged>, Failure> {
+        let unit = unit.clone();
+        self.in_time(self.read(move |session| history::withdrawn(session, &unit))).await
+    }
+
     async fn binding(&self, unit: &Unit) -> Result<Option<KnownIdentity>, Failure> {
         let unit = unit.clone();
         self.in_time(self.read(move |session| claim::held(session, &unit))).await

@@ -13,7 +13,7 @@ use crate::ports::Logged;
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 6;
+pub const PROJECTION: i64 = 7;
 
 /// What a transaction finds of the schema and of the projections, held against what this program knows:
 /// another one may have changed both since this connection was made.
@@ -249,7 +249,8 @@ fn clear_contradicted(
 
 /// A unit that is refused because it is locked stays locked for what it failed with first.
 fn refuses_a_locked_unit(code: ReasonCode) -> bool {
-    [ReasonCode::UNIT_LOCKED, ReasonCode::UNIT_SCRAPPED, ReasonCode::IMPORT_CONFLICT].contains(&code)
+    use ReasonCode as Code;
+    [Code::UNIT_LOCKED, Code::UNIT_SCRAPPED, Code::IMPORT_CONFLICT, Code::UNIT_WITHDRAWN].contains(&code)
 }
 
 /// An identity that is another's says nothing about the unit whose serial number it came with.
@@ -303,6 +304,16 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
             session.execute(sql::PROJECT_ARCHIVED, values![first, end, file.as_bytes(), seq])?;
         }
         LineEvent::Ruled { ruling, reason, .. } => ruled(session, seq, event, ruling, reason.id.as_bytes())?,
+        LineEvent::Withdrawn { by, unit, target, failure, .. } => {
+            let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
+            let ruling =
+                session.row(sql::WITHDRAWING, values![by.as_uuid().as_bytes(), product, serial], |row| row.i64(0))?;
+            let Some(ruling) = ruling else {
+                return Err(StoreError::Illegal(format!("{unit} was withdrawn from {target} by no ruling")));
+            };
+            let reason = failure.as_ref().map(|failure| failure.code.as_str());
+            session.execute(sql::PROJECT_WITHDRAWN, values![seq, ruling, product, serial, target.as_str(), reason])?;
+        }
         LineEvent::Imported { .. } => imported(session, seq, event, happened)?,
         LineEvent::ManifestListed { list, entries, .. } => manifest::listed(session, seq, *list, entries)?,
         LineEvent::ManifestImported { batch, list, file, entries, .. } => {
@@ -359,8 +370,13 @@ fn ruled(
     if let Some(unit) = unit {
         let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
         session.execute(sql::PROJECT_RULINGS_REPLACED, values![product, serial, seq])?;
-        if matches!(ruling, Ruling::Scrap { .. }) {
-            session.execute(sql::PROJECT_LOCK, values![product, serial, "scrapped", &[] as &[u8], seq])?;
+        let lock = match ruling {
+            Ruling::Scrap { .. } => Some("scrapped"),
+            Ruling::Withdraw { .. } => Some("withdrawn"),
+            Ruling::Release { .. } | Ruling::Rebind { .. } | Ruling::Rollback { .. } => None,
+        };
+        if let Some(lock) = lock {
+            session.execute(sql::PROJECT_LOCK, values![product, serial, lock, &[] as &[u8], seq])?;
         }
     }
     let typed = session.row(sql::TEXT, values![reason], |row| Ok(row.str(1)?.to_owned()))?;

@@ -214,6 +214,9 @@ statements! {
         WHERE i.product = ?1 AND i.serial = ?2 ORDER BY i.seq";
     IMPORTED_OTHERWISE = "SELECT seq, fingerprint FROM imported_rows
         WHERE product = ?1 AND serial = ?2 AND fingerprint <> ?3 AND conflicts > 0 ORDER BY seq LIMIT 1";
+    WITHDRAWN_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM withdrawals w JOIN events e ON e.seq = w.seq
+        WHERE w.product = ?1 AND w.serial = ?2 ORDER BY w.seq";
+    WITHDRAWING = "SELECT seq FROM rulings WHERE id = ?1 AND ruling = 'withdraw' AND product = ?2 AND serial = ?3";
     CONFLICTS = "SELECT e.seq, e.bytes, e.leaf_hash FROM imported_rows i JOIN events e ON e.seq = i.seq
         WHERE i.conflicts > 0 AND i.seq < ?1 ORDER BY i.seq DESC LIMIT ?2";
     /// The unit's newest label that another run owed before `?4`.
@@ -396,6 +399,8 @@ statements! {
         WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND seq < ?3";
     PROJECT_IMPORTED = "INSERT INTO imported_rows (seq, product, serial, fingerprint, conflicts)
         VALUES (?1, ?2, ?3, ?4, ?5)";
+    PROJECT_WITHDRAWN = "INSERT INTO withdrawals (seq, ruling_seq, product, serial, target, reason)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     PROJECT_OPERATOR = "INSERT INTO operators (id, role, disabled, added_seq, pin_sha256) VALUES (?1, ?2, 0, ?3, ?4)
         ON CONFLICT (id) DO UPDATE SET role = excluded.role, disabled = 0, pin_sha256 = excluded.pin_sha256";
     PROJECT_PIN = "UPDATE operators SET pin_sha256 = ?2 WHERE id = ?1";
@@ -455,6 +460,7 @@ pub const PROJECTIONS: &[Projection] = &[
     },
     Projection { table: "rulings", order: &[("seq", false)] },
     Projection { table: "imported_rows", order: &[("seq", false)] },
+    Projection { table: "withdrawals", order: &[("seq", false)] },
     Projection { table: "operators", order: &[("id", false)] },
     Projection { table: "origins", order: &[("seq", false)] },
     Projection { table: "log_keys", order: &[("added_seq", false)] },

@@ -90,6 +90,7 @@ pub fn lock_json(unit: &Unit, lock: &Lock, language: &Language) -> serde_json::V
         LockKind::Failed => "failed",
         LockKind::Scrapped => "scrapped",
         LockKind::Conflict => "conflict",
+        LockKind::Withdrawn => "withdrawn",
     };
     json!({
         "kind": "lock", "seq": lock.seq, "product": unit.product, "serial": unit.serial, "lock": kind,
@@ -104,6 +105,7 @@ pub fn why(lock: &Lock, language: &Language) -> String {
         (LockKind::Failed, None) => "FAIL".to_owned(),
         (LockKind::Scrapped, _) => titled(ReasonCode::UNIT_SCRAPPED),
         (LockKind::Conflict, _) => titled(ReasonCode::IMPORT_CONFLICT),
+        (LockKind::Withdrawn, _) => titled(ReasonCode::UNIT_WITHDRAWN),
     }
 }
 
@@ -254,7 +256,7 @@ fn about(logged: &Logged) -> (String, String) {
     let name = logged.event.to_json().map_or_else(|_| String::new(), |written| word(&written["event"]));
     let unit = match &logged.event.body {
         Body::Run(RunEvent::Identified { unit, .. } | RunEvent::Claimed { unit, .. }) => Some(unit),
-        Body::Line(LineEvent::Imported { unit, .. }) => Some(unit),
+        Body::Line(LineEvent::Imported { unit, .. } | LineEvent::Withdrawn { unit, .. }) => Some(unit),
         Body::Line(LineEvent::Ruled { ruling, .. }) => ruling.unit(),
         _ => None,
     };

@@ -18,7 +18,7 @@ mod rule;
 mod search;
 mod show;
 pub mod table;
-mod unit;
+pub mod unit;
 mod verify;
 mod verify_bundle;
 

@@ -207,7 +207,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn show(ruled: &Ruled, as_json: bool) -> Result<(), Failure> {
-    let Ruled { seq, ruling, first, second } = ruled;
+    let Ruled { seq, ruling, first, second, .. } = ruled;
     let unit = ruling.unit().map(Unit::to_string).unwrap_or_default();
     say(&match ruling {
         Ruling::Release { .. } => format!("{unit} may be tried once more (event {seq})"),
@@ -216,6 +216,8 @@ fn show(ruled: &Ruled, as_json: bool) -> Result<(), Failure> {
             let (old, new) = (old.fingerprint, new.fingerprint);
             format!("{unit} moves from certificate {old} to {new} with its next run (event {seq})")
         }
+        // Another command's.
+        Ruling::Withdraw { .. } => format!("{unit} is withdrawn (event {seq})"),
         Ruling::Rollback { .. } => format!("the station may claim again (event {seq})"),
     });
     if as_json {

@@ -7,7 +7,7 @@ use super::Named;
 use super::board::millis;
 use crate::config::problem::{Mistake, nearest};
 use crate::config::section::{Entry, Known, Section};
-use crate::domain::profile::{CertificateStatus, DEVICE_VARIABLES, Method, PolicyPlan, Register, Trust};
+use crate::domain::profile::{CertificateStatus, DEVICE_VARIABLES, Method, Offline, PolicyPlan, Register, Trust};
 use crate::domain::{AttributeName, AttributeValue, SigningCa, TargetName, Template, ThingName, Variables};
 
 const DEADLINE: Duration = Duration::from_millis(30_000);
@@ -34,6 +34,9 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, named: &Named<'_>, trust: O
         section.optional("certificate_status").map_or(Some(CertificateStatus::Active), |entry| entry.choice(&statuses));
     let policy = section.required("policy").and_then(|entry| policy(&entry));
     let deadline = millis(&section, "deadline_ms", DEADLINE, 1_000, 600_000);
+    let offline = section.optional("offline");
+    let offline =
+        offline.map_or(Some(Offline::Hold), |entry| entry.choice(&[("hold", Offline::Hold), ("stop", Offline::Stop)]));
     Some(Register {
         method: method?,
         targets: targets?,
@@ -43,6 +46,7 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, named: &Named<'_>, trust: O
         certificate_status: certificate_status?,
         policy: policy?,
         deadline: deadline?,
+        offline: offline?,
     })
 }
 

@@ -314,6 +314,7 @@ fn a_unit_that_failed_before_fails_until_somebody_rules() {
         (LockKind::Failed, ReasonCode::UNIT_LOCKED),
         (LockKind::Scrapped, ReasonCode::UNIT_SCRAPPED),
         (LockKind::Conflict, ReasonCode::IMPORT_CONFLICT),
+        (LockKind::Withdrawn, ReasonCode::UNIT_WITHDRAWN),
     ];
     for (kind, code) in kinds {
         let lock = Lock { kind, run: Some(run_id()), reason: Some(ReasonCode::THING_FOREIGN), seq: 3 };

@@ -263,7 +263,7 @@ fn any_reading() -> impl Strategy<Value = Reading> {
 }
 
 fn any_lock() -> impl Strategy<Value = Lock> {
-    let kinds = vec![LockKind::Failed, LockKind::Scrapped, LockKind::Conflict];
+    let kinds = vec![LockKind::Failed, LockKind::Scrapped, LockKind::Conflict, LockKind::Withdrawn];
     let run = prop::option::of(Just(super::world::run_id()));
     (prop::sample::select(kinds), run).prop_map(|(kind, run)| Lock { kind, run, reason: None, seq: 3 })
 }

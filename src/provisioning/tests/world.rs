@@ -436,6 +436,7 @@ pub fn profile(targets: &[&str]) -> Profile {
             attributes: BTreeMap::from([("product".parse().unwrap(), template("{product}"))]),
             certificate_status: CertificateStatus::Active,
             policy: PolicyPlan { name: "device".parse().unwrap(), document: "{}".into() },
+            offline: crate::domain::profile::Offline::Hold,
             deadline: Duration::from_secs(1),
         },
         label: Some(LabelPlan { template: template("^XA{thing}^XZ"), slip: template("^XASLIP-{slip}^XZ") }),

@@ -1,6 +1,7 @@
 //! The station: one task that owns the lanes. Everything reaches it as a message; what it knows
 //! leaves it as snapshots and finished units.
 
+mod finishing;
 mod health;
 mod orders;
 mod outage;
@@ -17,7 +18,7 @@ use crate::audit::event::LabelStatus;
 use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
 use crate::domain::profile::Profile;
-use crate::domain::{CLOCK_TOLERANCE, Device, Failure, LaneNumber, ReasonCode, RunId};
+use crate::domain::{CLOCK_TOLERANCE, Device, Failure, LaneNumber, ReasonCode, RunId, Verdict};
 use crate::ports::{Batch, BoardSource, RunLog};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
@@ -33,6 +34,7 @@ use crate::runner::scan::{BoardEvent, Looks, Scanner};
 use crate::runner::spool::Spool;
 use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
 
+use finishing::Finishing;
 use outage::{Look, Outage};
 
 /// A running station.
@@ -124,6 +126,7 @@ struct Station {
     slips: HashSet<RunId>,
     /// Profiles that no board can be registered by, as far as the latest look shows.
     barred: BTreeMap<String, Failure>,
+    finishing: Finishing,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -173,6 +176,7 @@ impl Station {
             driven: HashSet::new(),
             slips: HashSet::new(),
             barred: BTreeMap::new(),
+            finishing: Finishing::new(),
         }
     }
 
@@ -251,6 +255,7 @@ impl Station {
                 command = commands.recv(), if !stopping => match command {
                     Some(Command::Stop) | None => {
                         stopping = true;
+                        self.finishing.give_up();
                         self.stop_runs().await;
                     }
                     Some(command) => self.command(command).await,
@@ -262,9 +267,13 @@ impl Station {
                     News::Doubt(failure) => self.block(failure),
                 },
                 Some(health::Seen { cloud, printer, barred }) = health.recv() => {
+                    let came_back = matches!(self.view.cloud, Health::Bad(_)) && cloud == Health::Good;
                     self.view.cloud = cloud;
                     self.view.printer = printer;
                     self.barred = barred;
+                    if !stopping {
+                        self.finish_by_itself(came_back).await;
+                    }
                 }
                 _ = retry.tick(), if self.spool.waiting() && self.blocked.is_none() && !stopping => self.print_next(),
             }
@@ -449,6 +458,7 @@ impl Station {
         match outcome {
             Outcome::Progress(run) => {
                 self.driven.insert(run.id);
+                self.note_begun(&run);
             }
             Outcome::Unrecorded(_, failure) => {
                 if let Some(run) = run {
@@ -463,6 +473,7 @@ impl Station {
                         // Its label, or the question about it, is owed all the same.
                         self.spool.note(&run);
                     }
+                    self.finish_next();
                 }
                 self.note_log(Err(failure));
             }
@@ -490,6 +501,7 @@ impl Station {
         self.see_time(run);
         self.spool.note(run);
         let errand = self.end_errand(run.id);
+        self.note_held(run, errand);
         if errand == Some(Errand::Label) {
             return self.view.printer = match run.label.status() {
                 LabelStatus::Printed => Health::Good,
@@ -502,7 +514,8 @@ impl Station {
             self.view.recent.truncate(RECENT);
         }
         self.count().await;
-        if let Some(record) = UnitRecord::of(run) {
+        let waits_on = errand == Some(Errand::Held) && run.verdict() == Some(Verdict::Held);
+        if let Some(record) = UnitRecord::of(run).filter(|_| !waits_on) {
             // A reader that is slow stops the line rather than lose a record; without a reader (a window
             // has dropped its end) nothing waits.
             let _ = self.finished.send(record).await;

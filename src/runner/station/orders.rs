@@ -1,12 +1,11 @@
 //! What people ask of the station: the window's and the scanner's commands.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Errand, LaneNow, Station};
 use crate::domain::{Failure, ReasonCode, RunId, Verdict};
+use crate::provisioning::Run;
 use crate::provisioning::matching::match_profile;
-use crate::provisioning::{Input, Run};
 use crate::runner::driver::{Order, prints_by_itself, waits_for_scan};
 use crate::runner::view::Command;
 use crate::runner::{batches, errands};
@@ -56,7 +55,7 @@ impl Station {
                 Ok(())
             }
             Command::SettleLabel { run, printed } => self.settle(run, printed).await,
-            Command::ResumeHeld => self.resume_held().await,
+            Command::ResumeHeld => self.finish_all().await,
         };
         self.view.notice = result.err();
     }
@@ -119,6 +118,8 @@ impl Station {
     }
 
     async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
+        // Whoever scans it has it in their hands.
+        self.view.pulled.retain(|pulled| pulled.args.get("slip") != Some(&slip.to_string()));
         let run = errands::run_of_slip(&self.shared.log, slip).await?;
         if self.errands.get(&run.id) == Some(&Errand::Held) {
             // Its PASS is in the log, and not yet told: the label follows once it is.
@@ -145,18 +146,6 @@ impl Station {
             self.print(Run::clone(&settled));
         } else {
             self.print_next();
-        }
-        Ok(())
-    }
-
-    async fn resume_held(&mut self) -> Result<(), Failure> {
-        // One run of a unit at a time: the later one must see what became of the earlier one's label.
-        let mut units = HashSet::new();
-        for held in self.shared.log.store.held().await? {
-            let unit = errands::fold(&held).ok().and_then(|run| run.unit);
-            if !self.is_driven(held.run) && unit.is_none_or(|unit| units.insert(unit)) {
-                self.errand(&held, Errand::Held, Input::Resume);
-            }
         }
         Ok(())
     }

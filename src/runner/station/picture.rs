@@ -28,6 +28,7 @@ pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
         questions: Vec::new(),
         profiles: Vec::new(),
         notice: None,
+        pulled: Vec::new(),
         refused: Vec::new(),
     }
 }

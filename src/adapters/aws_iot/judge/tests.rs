@@ -19,6 +19,7 @@ fn wanted() -> Registration {
         attributes: BTreeMap::from([("serial".parse().unwrap(), "1".parse().unwrap())]),
         policy: PolicyPlan { name: "device".parse().unwrap(), document: r#"{"a":1,"b":[2]}"#.into() },
         replaces: Vec::new(),
+        patient: false,
         deadline: Duration::from_secs(1),
     }
 }

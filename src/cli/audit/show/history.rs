@@ -41,9 +41,13 @@ pub async fn show(reader: &mut Reader, unit: &Unit, telling: &Telling<'_>) -> Re
         return Ok(print_certificates(&claimed, &read).max(code));
     }
     let locks = reader.history.locks(unit).await?;
+    let withdrawn = reader.history.withdrawn(unit).await?;
     if telling.json {
         for item in &items {
             output::json(&item_json(reader, item).await?).unwrap_or_default();
+        }
+        for logged in &withdrawn {
+            output::json(&withdrawn_json(unit, logged)).unwrap_or_default();
         }
         for lock in &locks {
             output::json(&lock_json(unit, lock, telling.language)).unwrap_or_default();
@@ -59,7 +63,10 @@ pub async fn show(reader: &mut Reader, unit: &Unit, telling: &Telling<'_>) -> Re
         match item {
             Item::Run(log) => run::tell(reader, log, telling.language).await?,
             Item::Archived(run) => tell_archived(reader, run).await?,
-            Item::Ruling(ruling, logged) => tell_ruling(reader, ruling, logged).await?,
+            Item::Ruling(ruling, logged) => {
+                tell_ruling(reader, ruling, logged).await?;
+                tell_withdrawn(logged, &withdrawn);
+            }
             Item::Imported(row, _) => tell_imported(row),
         }
     }
@@ -238,6 +245,47 @@ async fn tell_ruling(reader: &mut Reader, summary: &RulingSummary, logged: &Logg
         field("used up", summary.used_seq.map_or_else(|| "not yet".to_owned(), |seq| format!("by event {seq}")));
     }
     Ok(())
+}
+
+/// Target by target, what became of a withdrawal.
+fn tell_withdrawn(ruling: &Logged, withdrawn: &[Logged]) {
+    let Body::Line(LineEvent::Ruled { ruling: Ruling::Withdraw { act, targets, .. }, .. }) = &ruling.event.body else {
+        return;
+    };
+    field("act", word(act));
+    for holding in targets {
+        field("target", &holding.target);
+        let mut done = false;
+        for logged in withdrawn {
+            let Body::Line(LineEvent::Withdrawn { by, target, changed, failure, .. }) = &logged.event.body else {
+                continue;
+            };
+            if *by != ruling.event.id || *target != holding.target {
+                continue;
+            }
+            done |= failure.is_none();
+            let what = match failure {
+                Some(failure) => format!("something is left: {failure}"),
+                None if changed.is_empty() => "nothing was left".to_owned(),
+                None => changed.join(", "),
+            };
+            field("  then", format!("{what} (event {})", logged.receipt.seq));
+        }
+        if !done {
+            field("  left", "not finished: the same undo goes on with it");
+        }
+    }
+}
+
+fn withdrawn_json(unit: &Unit, logged: &Logged) -> Value {
+    let mut object = json!({
+        "kind": "withdrawn", "seq": logged.receipt.seq, "product": unit.product, "serial": unit.serial,
+        "at": logged.event.at,
+    });
+    if let (Value::Object(object), Value::Object(more)) = (&mut object, as_logged(logged)) {
+        object.extend(more);
+    }
+    object
 }
 
 fn identity(label: &str, KnownIdentity { fingerprint, spki, uid }: &KnownIdentity) {

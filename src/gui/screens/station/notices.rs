@@ -31,6 +31,7 @@ enum Notice<'a> {
     Gone,
     Passing(&'a PassingText),
     Question(&'a LabelQuestion),
+    Pulled(&'a Failure),
     Refused(&'a Device, &'a Failure),
 }
 
@@ -84,6 +85,7 @@ fn notices<'a>(view: &'a View, passing: Option<&'a Passing>) -> Vec<Notice<'a>> 
     }
     notices.extend(passing.map(|passing| Notice::Passing(&passing.text)));
     notices.extend(view.snapshot.questions.iter().map(Notice::Question));
+    notices.extend(view.snapshot.pulled.iter().map(Notice::Pulled));
     notices.extend(view.snapshot.refused.iter().map(|(device, failure)| Notice::Refused(device, failure)));
     notices
 }
@@ -104,6 +106,7 @@ fn text(view: &View, notice: &Notice) -> String {
                 _ => say!(view, "question-label", unit = unit),
             }
         }
+        Notice::Pulled(failure) => reasons().text(view.texts.language(), failure).technician,
         Notice::Refused(device, failure) => {
             let text = reasons().text(view.texts.language(), failure).technician;
             say!(view, "notice-refused", port = device.path.as_str(), text = format!("{text} ({})", failure.code))

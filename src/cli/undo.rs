@@ -1,0 +1,135 @@
+//! `lineseal undo`: what a unit registered is taken back, by two persons who answer for it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::audit::unit;
+use super::output::{self, say};
+use super::sign_in::Acting;
+use super::{Global, checkpoint, exit, pin, places};
+use crate::audit::event::{WITHDRAW_UNITS, Withdrawal};
+use crate::bootstrap::{self, Records};
+use crate::config::Config;
+use crate::domain::{Failure, Persons, Product, ReasonCode, RulingReason, RunId, TargetName};
+use crate::ports::TakenBack;
+use crate::runner::people::{self, SignedIn};
+use crate::runner::rulings::{Grounds, Panel, Rulings};
+use crate::runner::undo::{self, Undo, Undone};
+use crate::texts::Language;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// A board's serial number, or a run's id: then only what that run registered.
+    #[arg(value_name = "UNIT|RUN")]
+    what: String,
+    /// The board's product, where several products have this serial number.
+    #[arg(long)]
+    product: Option<Product>,
+    #[command(flatten)]
+    act: Act,
+    /// Only in this target.
+    #[arg(long)]
+    target: Option<TargetName>,
+    /// Why, in plain words.
+    #[arg(long, value_name = "TEXT")]
+    reason: RulingReason,
+    #[command(flatten)]
+    acting: Acting,
+    /// The second person.
+    #[arg(long, value_name = "OPERATOR")]
+    with: Option<String>,
+    /// Holds the second person's PIN; without it, the PIN is asked for.
+    #[arg(long, value_name = "FILE", requires = "with")]
+    second_pin_file: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Act {
+    /// Sets its certificates INACTIVE.
+    #[arg(long)]
+    deactivate: bool,
+    /// Deletes its certificates and its thing; the policy stays.
+    #[arg(long)]
+    delete: bool,
+}
+
+pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
+    let language = output::language(global.language.as_deref(), config.station.language.as_deref());
+    match bootstrap::block_on(perform(global, config, options, &language)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            output::failure(&failure, &language);
+            ExitCode::from(exit::of_failure(&failure))
+        }
+    }
+}
+
+async fn perform(global: &Global, config: &Config, options: &Options, language: &Language) -> Result<u8, Failure> {
+    if let Some(target) = options.target.as_ref().filter(|name| !config.targets.iter().any(|it| it.name == **name)) {
+        let cause = format!("there is no target {target} in the configuration");
+        return Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause));
+    }
+    let cloud = bootstrap::cloud(config).await?;
+    let records = bootstrap::open_records(config, &places(global).data_dir).await?;
+    let undo = options.undo(&records).await?;
+    let first = options.acting.sign_in(global, &records, &WITHDRAW_UNITS).await?;
+    let second = options.second(&records).await?;
+    let needed = if config.log.persons == 1 { Persons::One } else { Persons::Two };
+    let Records { log, people, history, custody, .. } = &records;
+    let panel = Panel { first, second, needed };
+    let grounds = Grounds { reason: options.reason.clone(), evidence: Vec::new(), references: Vec::new() };
+    let rulings = Rulings { log, people: &**people, history: &**history, panel, grounds };
+    let undone = rulings.withdraw(&undo, &config.profiles, &*cloud).await;
+    checkpoint(log, custody, language).await;
+    show(&undo, &undone?, global.json, language)
+}
+
+impl Options {
+    async fn undo(&self, records: &Records) -> Result<Undo, Failure> {
+        let (target, act) =
+            (self.target.clone(), if self.act.delete { Withdrawal::Delete } else { Withdrawal::Deactivate });
+        // A serial number may look like a run's id; the run comes first.
+        if let Ok(run) = self.what.parse::<RunId>()
+            && let Some(log) = records.log.store.run(run).await?
+        {
+            return Ok(Undo { unit: undo::unit_of(&log)?, run: Some(run), target, act });
+        }
+        let unit = unit::find(&*records.history, &self.what, self.product.as_ref()).await?;
+        Ok(Undo { unit, run: None, target, act })
+    }
+
+    async fn second(&self, records: &Records) -> Result<Option<SignedIn>, Failure> {
+        let Some(name) = &self.with else { return Ok(None) };
+        let pin = pin::known(name, self.second_pin_file.as_deref())?;
+        people::sign_in(&records.log, &*records.people, name, &pin, &WITHDRAW_UNITS).await.map(Some)
+    }
+}
+
+fn show(undo: &Undo, undone: &Undone, as_json: bool, language: &Language) -> Result<u8, Failure> {
+    let Undo { unit, act, .. } = undo;
+    say(&format!("{unit} is withdrawn (event {})", undone.seq));
+    for (target, TakenBack { changed, failure }) in &undone.targets {
+        match failure {
+            None if changed.is_empty() => say(&format!("{target}: nothing was left of it")),
+            None => say(&format!("{target}: {}", changed.join(", "))),
+            Some(failure) => {
+                say(&format!("{target}: something is left; the same command goes on with it"));
+                output::failure(failure, language);
+            }
+        }
+    }
+    if as_json {
+        let targets = undone.targets.iter();
+        let targets =
+            targets.map(|(name, taken)| json!({ "target": name, "changed": taken.changed, "failure": taken.failure }));
+        let shown = json!({ "seq": undone.seq, "unit": unit, "act": act, "targets": targets.collect::<Vec<_>>() });
+        output::json(&shown).map_err(|error| {
+            Failure::new(ReasonCode::STATION_STOPPED, format!("standard output takes no more: {error}"))
+        })?;
+    }
+    let all = undone.targets.iter().all(|(_, taken)| taken.failure.is_none());
+    Ok(if all { exit::DONE } else { exit::NOTHING_DONE })
+}

@@ -1,0 +1,178 @@
+//! Taking back what a unit registered: a ruling of two persons first, which locks the unit, then target after
+//! target, each with an event of its own. Whatever cuts that off, the unit is withdrawn, what is left is in
+//! the log, and the same command finishes it.
+
+use std::collections::BTreeMap;
+
+use super::rulings::{Rulings, refused};
+use crate::audit::event::{Holding, Ruling, WITHDRAW_UNITS, Withdrawal};
+use crate::audit::{Body, LineEvent, RunEvent};
+use crate::domain::profile::Profile;
+use crate::domain::{EventId, Failure, Fingerprint, PolicyName, ReasonCode, RunId, TargetName, ThingName, Unit};
+use crate::ports::{Cloud, LockKind, Logged, RunLog, TakenBack, UnitHistory};
+
+/// What is to be taken back.
+#[derive(Debug, Clone)]
+pub struct Undo {
+    pub unit: Unit,
+    /// Only what this run registered.
+    pub run: Option<RunId>,
+    /// Only there.
+    pub target: Option<TargetName>,
+    pub act: Withdrawal,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Undone {
+    /// The ruling: this command's own, or one that it went on with.
+    pub seq: u64,
+    pub targets: Vec<(TargetName, TakenBack)>,
+}
+
+impl Rulings<'_> {
+    /// O-612 where the log knows of nothing that the unit registered; O-610 and O-611 as for every ruling. What a
+    /// target refuses is in the answer: the unit is withdrawn all the same.
+    pub async fn withdraw(self, undo: &Undo, profiles: &[Profile], cloud: &dyn Cloud) -> Result<Undone, Failure> {
+        let unit = &undo.unit;
+        let signatories = self.uninvolved(unit, &WITHDRAW_UNITS).await?;
+        let history = self.history.unit(unit).await?;
+        let history = history.ok_or_else(|| refused(unit, format!("the log knows no {unit}")))?;
+        let wanted = holdings(&history, undo, profiles);
+        if wanted.is_empty() {
+            return Err(refused(unit, format!("the log knows of nothing that {unit} registered")));
+        }
+        let log = self.log.by(signatories.first());
+        let (seq, by, left) = match unfinished(&history, undo.act, &wanted) {
+            Some(unfinished) => unfinished,
+            None => {
+                let ruling = Ruling::Withdraw { unit: unit.clone(), act: undo.act, targets: wanted.clone() };
+                let ruled = self.rule(signatories, ruling).await?;
+                (ruled.seq, ruled.id, wanted)
+            }
+        };
+        let mut targets = Vec::with_capacity(left.len());
+        for holding in left {
+            let taken = cloud.withdraw(&holding, undo.act).await;
+            let TakenBack { changed, failure } = taken.clone();
+            let (unit, target) = (unit.clone(), holding.target.clone());
+            log.line(LineEvent::Withdrawn { by, unit, target, changed, failure }).await?;
+            targets.push((holding.target, taken));
+        }
+        Ok(Undone { seq, targets })
+    }
+}
+
+/// Targets where a withdrawal has left something, by what the log knows.
+pub fn left(history: &UnitHistory) -> Vec<TargetName> {
+    let Some((_, by, _, targets)) = withdrawal(history) else { return Vec::new() };
+    let targets = targets.iter().map(|holding| &holding.target);
+    targets.filter(|target| !is_done(&history.withdrawn, by, target)).cloned().collect()
+}
+
+/// The newest withdrawal of a unit that is withdrawn.
+fn withdrawal(history: &UnitHistory) -> Option<(u64, EventId, Withdrawal, &[Holding])> {
+    if !history.locks.iter().any(|lock| lock.kind == LockKind::Withdrawn) {
+        return None;
+    }
+    history.rulings.iter().rev().find_map(|logged| match &logged.event.body {
+        Body::Line(LineEvent::Ruled { ruling: Ruling::Withdraw { act, targets, .. }, .. }) => {
+            Some((logged.receipt.seq, logged.event.id, *act, targets.as_slice()))
+        }
+        _ => None,
+    })
+}
+
+/// A withdrawal that has all of `wanted` and did not come to its end: what is left of it.
+fn unfinished(history: &UnitHistory, act: Withdrawal, wanted: &[Holding]) -> Option<(u64, EventId, Vec<Holding>)> {
+    let (seq, by, ruled, targets) = withdrawal(history)?;
+    let left = wanted.iter().filter(|holding| !is_done(&history.withdrawn, by, &holding.target));
+    let left: Vec<Holding> = left.cloned().collect();
+    let covered = wanted.iter().all(|holding| targets.contains(holding));
+    (ruled == act && covered && !left.is_empty()).then_some((seq, by, left))
+}
+
+fn is_done(withdrawn: &[Logged], ruling: EventId, at: &TargetName) -> bool {
+    withdrawn.iter().any(|logged| {
+        matches!(&logged.event.body, Body::Line(LineEvent::Withdrawn { by, target, failure: None, .. })
+            if *by == ruling && target == at)
+    })
+}
+
+/// What the unit's runs registered, or began to, in the order of the targets' names.
+fn holdings(history: &UnitHistory, undo: &Undo, profiles: &[Profile]) -> Vec<Holding> {
+    let mut held = BTreeMap::new();
+    for run in history.runs.iter().filter(|log| undo.run.is_none_or(|run| log.run == run)) {
+        note(run, profiles, &mut held);
+    }
+    let asked = |target: &TargetName| undo.target.as_ref().is_none_or(|only| only == target);
+    held.into_values().filter(|holding: &Holding| asked(&holding.target)).collect()
+}
+
+fn note(run: &RunLog, profiles: &[Profile], held: &mut BTreeMap<TargetName, Holding>) {
+    let mut policy = None;
+    for logged in &run.events {
+        match &logged.event.body {
+            Body::Run(RunEvent::RunStarted { profile, .. }) => {
+                let known = profiles.iter().find(|known| known.name == *profile);
+                policy = known.map(|known| known.register.policy.name.clone());
+            }
+            Body::Run(RunEvent::RegisterIntended { fingerprint, thing, targets }) => {
+                for target in targets {
+                    let holding = of(held, target);
+                    add(&mut holding.certificates, *fingerprint);
+                    holding.policies.extend(policy.clone().filter(|policy| !holding.policies.contains(policy)));
+                    if !holding.things.contains(thing) {
+                        add(&mut holding.intended, thing.clone());
+                    }
+                }
+            }
+            Body::Run(RunEvent::Registered { target: record }) => {
+                let holding = of(held, &record.target);
+                if let Some(certificate) = last::<Fingerprint>(&record.certificate_arn, ":cert/") {
+                    add(&mut holding.certificates, certificate);
+                }
+                if let Some(thing) = last::<ThingName>(&record.thing_arn, ":thing/") {
+                    holding.intended.retain(|intended| *intended != thing);
+                    add(&mut holding.things, thing);
+                }
+                if let Ok(policy) = record.policy.parse::<PolicyName>() {
+                    add(&mut holding.policies, policy);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn of<'h>(held: &'h mut BTreeMap<TargetName, Holding>, target: &TargetName) -> &'h mut Holding {
+    held.entry(target.clone()).or_insert_with(|| Holding {
+        target: target.clone(),
+        certificates: Vec::new(),
+        things: Vec::new(),
+        intended: Vec::new(),
+        policies: Vec::new(),
+    })
+}
+
+fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
+    if !all.contains(&one) {
+        all.push(one);
+    }
+}
+
+/// What an ARN ends with.
+fn last<T: std::str::FromStr>(arn: &str, kind: &str) -> Option<T> {
+    arn.rsplit_once(kind)?.1.parse().ok()
+}
+
+/// The unit that a run was of. O-616 where the log has no such run, or its board told no serial number.
+pub fn unit_of(log: &RunLog) -> Result<Unit, Failure> {
+    let unit = log.events.iter().find_map(|logged| match &logged.event.body {
+        Body::Run(RunEvent::Identified { unit, .. }) => Some(unit.clone()),
+        _ => None,
+    });
+    let unknown =
+        || Failure::new(ReasonCode::NOT_IN_LOG, format!("the board of run {} told no serial number", log.run));
+    unit.ok_or_else(unknown)
+}

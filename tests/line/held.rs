@@ -1,0 +1,129 @@
+//! Units that wait for the cloud: finished by the station itself, in order; pulled out where one fails; and
+//! products that may not wait.
+
+use lineseal::domain::profile::KeyKind;
+use lineseal::runner::view::Command;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, Chip};
+use crate::log::{Logged, all};
+use crate::peers::Cloud;
+use crate::program::Program;
+use crate::rulings::root;
+use crate::station::{Station, assert_outcome};
+
+async fn bench(change: fn(String) -> String) -> Bench<'static> {
+    let quick = |text: String| change(text.replace("deadline_ms = 10000", "deadline_ms = 2000"));
+    Bench::with_profile(1, Cloud::shared().await, quick).await
+}
+
+/// Held by a station that works, one after the other; their slips, in this order.
+async fn hold(bench: &mut Bench<'_>, station: &mut Station, names: &[&str]) -> Vec<(u64, Chip)> {
+    let mut held = Vec::new();
+    for name in names {
+        let chip = bench.chip(KeyKind::EcP256);
+        bench.plug(1, name, &chip);
+        let record = station.unit().await;
+        assert_outcome(&record, "HELD A-301");
+        held.push((record.slip.unwrap(), chip));
+        bench.unplug(1);
+        station.until_gone(&[1]).await;
+    }
+    held
+}
+
+fn of_kind<'l>(log: &'l [Logged], kind: &str) -> Vec<&'l Value> {
+    log.iter().filter(|logged| logged.kind() == kind).map(|logged| &logged.event["run"]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_station_finishes_held_units_by_itself_in_their_order_when_the_cloud_is_back() {
+    let mut bench = bench(|text| text).await;
+    bench.proxy.down().await;
+    let mut station = Station::start(&bench).await;
+    let names = ["A", "B", "C", "D", "E", "F"];
+    let held = hold(&mut bench, &mut station, &names).await;
+    station.until("an absent cloud", |shown| format!("{:?}", shown.cloud).contains("A-301")).await;
+    bench.proxy.up().await.unwrap();
+    // Nobody asks for it, and no board is plugged in.
+    let passed = station.units(names.len()).await;
+    assert!(passed.iter().all(|record| record.verdict == lineseal::domain::Verdict::Pass), "{passed:#?}");
+    station.until("nothing held", |shown| shown.held == 0).await;
+    let log = station.stop().await;
+    assert_eq!(of_kind(&log, "resumed"), of_kind(&log, "run-started"), "the oldest first");
+    let seen = bench.cloud.witness();
+    for (name, (_, chip)) in names.iter().zip(&held) {
+        assert_eq!(seen.certificates[&chip.fingerprint()].things, [bench.thing(name)]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_unit_that_fails_is_pulled_out_by_name_and_the_others_are_finished() {
+    let mut bench = bench(|text| text).await;
+    bench.proxy.down().await;
+    let mut station = Station::start(&bench).await;
+    let held = hold(&mut bench, &mut station, &["A", "B", "C"]).await;
+    // Meanwhile somebody takes the second one's name.
+    let cloud = root(bench.cloud);
+    cloud.create_thing().thing_name(bench.thing("B")).send().await.unwrap();
+    bench.proxy.up().await.unwrap();
+    station.command(Command::ResumeHeld).await;
+    let mut outcomes: Vec<String> = station.units(3).await.iter().map(crate::station::outcome).collect();
+    outcomes.sort();
+    assert_eq!(outcomes, ["FAIL S-111", "PASS", "PASS"]);
+
+    let (slip, serial) = (held[1].0.to_string(), bench.serial("B"));
+    let shown = station.until("the one to pull out", |shown| !shown.pulled.is_empty()).await;
+    let [pulled] = &shown.pulled[..] else { panic!("{:?}", shown.pulled) };
+    let told = ["slip", "unit", "code"].map(|arg| pulled.args[arg].as_str());
+    assert_eq!((pulled.code.as_str(), told), ("O-617", [slip.as_str(), &serial, "S-111"]));
+    // Whoever has it in their hands scans its slip: no label, and it is not said any more.
+    station.command(Command::Scan(format!("SLIP-{slip}"))).await;
+    let answered = |shown: &std::sync::Arc<lineseal::runner::view::Snapshot>| {
+        shown.pulled.is_empty() && shown.notice.as_ref().is_some_and(|notice| notice.code.as_str() == "O-617")
+    };
+    station.until("the answer to the slip", answered).await;
+    station.stop().await;
+    let early = Program::on(&bench, ["resume", "--slip", &slip]).run().await.expect(3);
+    assert!(early.err.contains("O-617") && early.err.contains(&serial), "{}", early.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resume_says_which_unit_to_pull_out_and_stops_where_the_cloud_is_still_away() {
+    let mut bench = bench(|text| text).await;
+    bench.proxy.down().await;
+    let mut station = Station::start(&bench).await;
+    let held = hold(&mut bench, &mut station, &["A", "B"]).await;
+    station.stop().await;
+    let waiting = Program::on(&bench, ["resume", "--json"]).run().await.expect(4);
+    assert_eq!(waiting.json().len(), 1, "{}", waiting.err);
+    assert!(waiting.err.contains("1 more units wait"), "{}", waiting.err);
+
+    root(bench.cloud).create_thing().thing_name(bench.thing("A")).send().await.unwrap();
+    bench.proxy.up().await.unwrap();
+    let ended = Program::on(&bench, ["resume", "--json"]).run().await.expect(1);
+    let verdicts: Vec<_> = ended.json().iter().map(|record| record["verdict"].clone()).collect();
+    assert_eq!(verdicts, [json!("FAIL"), json!("PASS")]);
+    let told = ["O-617", "S-111", &bench.serial("A"), &format!("Slip {}:", held[0].0)];
+    assert!(told.iter().all(|part| ended.err.contains(part)), "{}", ended.err);
+    assert!(!ended.err.contains(&format!("Slip {}:", held[1].0)), "{}", ended.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_that_may_not_wait_is_never_held_and_its_board_is_tried_again() {
+    let stop = |text: String| text.replace("deadline_ms = 2000", "deadline_ms = 2000\noffline = \"stop\"");
+    let mut bench = bench(stop).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.proxy.down().await;
+    bench.plug(1, "A", &chip);
+    let run = async || Program::on(&bench, ["run", "--json", "--units", "1"]).run().await;
+    let stopped = run().await.expect(3).json().remove(0);
+    assert_eq!((&stopped["verdict"], &stopped["reason"]), (&json!("ERROR"), &json!("A-306")));
+    assert_eq!(stopped["slip"], Value::Null);
+    let nothing = Program::on(&bench, ["resume"]).run().await.expect(0);
+    assert!(nothing.err.contains("nothing waits"), "{}", nothing.err);
+    bench.proxy.up().await.unwrap();
+    assert_eq!(run().await.expect(0).json().remove(0)["verdict"], "PASS");
+    let log = crate::log::read(&bench.data_dir());
+    assert_eq!(all(&log, "claimed").len(), 2);
+}

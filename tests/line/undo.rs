@@ -1,0 +1,263 @@
+//! What a unit registered is taken back by two supervisors: through the whole line, in every target, and
+//! whatever happens in the middle.
+
+use std::time::{Duration, Instant};
+
+use lineseal::domain::profile::KeyKind;
+use serde_json::{Value, json};
+
+use crate::log::all;
+use crate::peers::Cloud;
+use crate::program::{Ended, Program};
+use crate::rulings::Line;
+
+/// With `Sora` and `Saki`, who are supervisors.
+async fn line(cloud: &'static Cloud) -> Line<'static> {
+    let line = Line::new(cloud).await;
+    for name in ["Sora", "Saki"] {
+        line.operator(name, "supervisor", &["--as", "Root", "--pin-file", &line.pin("Root")]).await;
+    }
+    line
+}
+
+fn undo(line: &Line<'_>, what: &[&str], first: &str, second: Option<&str>) -> Program {
+    let mut args = [&["undo"], what].concat();
+    let first_pin = line.pin(first);
+    args.extend(["--json", "--reason", "stolen in transit", "--as", first, "--pin-file", &first_pin]);
+    let second_pin = second.map(|second| line.pin(second));
+    if let (Some(second), Some(pin)) = (second, &second_pin) {
+        args.extend(["--with", second, "--second-pin-file", pin]);
+    }
+    Program::on(&line.bench, args)
+}
+
+async fn undone(line: &Line<'_>, what: &[&str], status: i32) -> Ended {
+    undo(line, what, "Sora", Some("Saki")).run().await.expect(status)
+}
+
+/// What came of each target: its changes, or the code of what kept it.
+fn targets(ended: &Ended) -> Vec<(String, Value)> {
+    let [shown] = ended.json().try_into().unwrap_or_else(|_| panic!("{ended:?}"));
+    let of = |target: &Value| {
+        let code = target["failure"]["code"].clone();
+        (target["target"].as_str().unwrap().to_owned(), if code.is_null() { target["changed"].clone() } else { code })
+    };
+    shown["targets"].as_array().unwrap().iter().map(of).collect()
+}
+
+fn practice(what: Value) -> Vec<(String, Value)> {
+    vec![("practice".to_owned(), what)]
+}
+
+fn status(cloud: &Cloud, fingerprint: &str) -> Option<String> {
+    cloud.witness().certificates.get(fingerprint).map(|seen| seen.status.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_unit_registered_is_switched_off_by_two_supervisors_and_only_a_release_lets_it_back() {
+    let cloud = Cloud::shared().await;
+    let mut line = line(cloud).await;
+    let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
+    assert_eq!(line.run("A", &chip).await.0, "PASS");
+    let what = [serial.as_str(), "--deactivate"];
+
+    let refused = async |first: &str, second: Option<&str>, code: &str| {
+        let ended = undo(&line, &what, first, second).run().await.expect(3);
+        assert!(ended.err.contains(code), "{first} {second:?}: {}", ended.err);
+    };
+    refused("Sora", None, "O-611").await;
+    refused("Sora", Some("Sora"), "O-611").await;
+    refused("Aiko", Some("Sora"), "O-610").await;
+    refused("Sora", Some("Tess"), "O-610").await;
+    // Neither of them may have operated it.
+    line.operator("Olga", "supervisor", &["--as", "Root", "--pin-file", &line.pin("Root")]).await;
+    line.bench.plug(1, "A", &chip);
+    Program::on(&line.bench, ["run", "--units", "1", "--as", "Olga"]).run().await.expect(0);
+    line.bench.unplug(1);
+    let refused = async |first: &str, second: Option<&str>, code: &str| {
+        let ended = undo(&line, &what, first, second).run().await.expect(3);
+        assert!(ended.err.contains(code), "{first} {second:?}: {}", ended.err);
+    };
+    refused("Sora", Some("Olga"), "O-611").await;
+    refused("Olga", Some("Sora"), "O-611").await;
+    // Nor is anything taken back that nobody knows.
+    for (what, code) in [(["NEVER-SEEN", "--delete"], "O-616"), ([serial.as_str(), "--target=mars"], "required")] {
+        assert!(undone(&line, &what, 2).await.err.contains(code));
+    }
+    let elsewhere = [serial.as_str(), "--delete", "--target", "mars"];
+    assert!(undone(&line, &elsewhere, 2).await.err.contains("O-615"));
+    assert_eq!(all(&line.log(), "ruled").len(), 0);
+    assert_eq!(status(cloud, &chip.fingerprint()).as_deref(), Some("ACTIVE"));
+
+    assert_eq!(targets(&undone(&line, &what, 0).await), practice(json!(["inactive"])));
+    let seen = cloud.witness();
+    let certificate = &seen.certificates[&chip.fingerprint()];
+    assert_eq!((certificate.status.as_str(), &certificate.things), ("INACTIVE", &vec![line.bench.thing("A")]));
+    let log = line.log();
+    let [ruling] = all(&log, "ruled").try_into().unwrap();
+    assert_eq!((&ruling["ruling"], &ruling["act"]), (&json!("withdraw"), &json!("deactivate")));
+    assert_ne!(ruling["operator"]["id"], ruling["second"]["id"]);
+    let [result] = all(&log, "withdrawn").try_into().unwrap();
+    assert_eq!((&result["by"], &result["changed"]), (&ruling["id"], &json!(["inactive"])));
+
+    // Whoever looks, sees it.
+    for (args, said) in [
+        (["show", serial.as_str()], "S-119"),
+        (["show", serial.as_str()], "inactive (event "),
+        (["list", "--locked"], "S-119"),
+        (["search", "withdraw"], "withdraw"),
+    ] {
+        let told = Program::on(&line.bench, [&["audit"], args.as_slice()].concat()).run().await.expect(0);
+        assert!(told.out.contains(&serial) && told.out.contains(said), "{args:?} {said}: {}", told.out);
+    }
+    let (outcome, _, ended) = line.run("A", &chip).await;
+    assert_eq!(outcome, "FAIL S-119");
+    assert!(ended.err.contains(&format!("{serial} was withdrawn")), "{}", ended.err);
+    assert_eq!(status(cloud, &chip.fingerprint()).as_deref(), Some("INACTIVE"));
+    // Once more changes nothing.
+    assert_eq!(targets(&undone(&line, &what, 0).await), practice(json!([])));
+    assert_eq!(line.run("A", &chip).await.0, "FAIL S-119");
+
+    line.ruled(&["release", &serial]).await;
+    assert_eq!(line.run("A", &chip).await.0, "PASS");
+    assert_eq!(status(cloud, &chip.fingerprint()).as_deref(), Some("ACTIVE"));
+    assert_eq!(line.run("A", &chip).await.0, "PASS");
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
+    let bundle = line.bench.dir.path().join("unit.zip").display().to_string();
+    Program::on(&line.bench, ["audit", "prove", &serial, "--out", &bundle]).run().await.expect(0);
+    Program::new(["audit", "verify-bundle", &bundle]).run().await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_is_deleted_with_its_thing_and_what_is_somebody_elses_is_never_touched() {
+    let cloud = Cloud::shared().await;
+    let mut line = line(cloud).await;
+    let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
+    assert_eq!(line.run("A", &chip).await.0, "PASS");
+    let what = [serial.as_str(), "--delete"];
+    let (id, thing) = (chip.fingerprint(), line.bench.thing("A"));
+    let arn = cloud.witness().certificates[&id].arn.clone();
+    let ours = |seen: &crate::peers::Witness| {
+        let SeenPair { status, things, policies } = SeenPair::of(seen, &id);
+        (status, things, policies, seen.things[&thing].attributes.clone())
+    };
+
+    // Somebody's certificate is on the unit's thing.
+    let before = ours(&cloud.witness());
+    let foreign = line.foreign_principal("A").await;
+    assert_eq!(targets(&undone(&line, &what, 3).await), practice(json!("S-111")));
+    assert_eq!(ours(&cloud.witness()), before);
+    line.detach("A", &foreign).await;
+    // The unit's certificate is on somebody's thing; then it is not even switched off.
+    let theirs = line.bench.thing("THEIRS");
+    line.cloud.create_thing().thing_name(&theirs).send().await.unwrap();
+    line.attach("THEIRS", &arn).await;
+    for act in ["--delete", "--deactivate"] {
+        assert_eq!(targets(&undone(&line, &[&serial, act], 3).await), practice(json!("S-112")));
+    }
+    assert_eq!(status(cloud, &id).as_deref(), Some("ACTIVE"));
+    line.detach("THEIRS", &arn).await;
+    // It has a policy that the station did not give it.
+    let document = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    let policy = format!("theirs-{serial}");
+    line.cloud.create_policy().policy_name(&policy).policy_document(document).send().await.unwrap();
+    line.cloud.attach_policy().policy_name(&policy).target(&arn).send().await.unwrap();
+    assert_eq!(targets(&undone(&line, &what, 3).await), practice(json!("A-325")));
+    assert_eq!(status(cloud, &id).as_deref(), Some("ACTIVE"));
+    line.cloud.detach_policy().policy_name(&policy).target(&arn).send().await.unwrap();
+    // It stays withdrawn, and visibly so, until it is.
+    assert_eq!(line.run("A", &chip).await.0, "FAIL S-119");
+    let told = Program::on(&line.bench, ["audit", "show", &serial]).run().await.expect(0);
+    assert!(told.out.contains("not finished") && told.out.contains("A-325"), "{}", told.out);
+
+    let done = json!(["certificate-deleted", "detached", "inactive", "thing-deleted"]);
+    assert_eq!(targets(&undone(&line, &what, 0).await), practice(done));
+    let seen = cloud.witness();
+    assert!(!seen.certificates.contains_key(&id) && !seen.things.contains_key(&thing));
+    assert!(seen.things.contains_key(&theirs) && seen.policies.contains_key("practice-device"));
+    // What was left was gone on with: nobody ruled on that again, save where the other act was asked for.
+    let acts: Vec<Value> = all(&line.log(), "ruled").iter().map(|event| event["act"].clone()).collect();
+    assert_eq!(acts, [json!("delete"), json!("deactivate"), json!("delete")]);
+
+    line.ruled(&["release", &serial]).await;
+    assert_eq!(line.run("A", &chip).await.0, "PASS");
+    assert_eq!(cloud.witness().certificates[&id].things, [thing]);
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
+}
+
+#[derive(Debug, PartialEq)]
+struct SeenPair {
+    status: String,
+    things: Vec<String>,
+    policies: Vec<String>,
+}
+
+impl SeenPair {
+    fn of(seen: &crate::peers::Witness, id: &str) -> Self {
+        let seen = &seen.certificates[id];
+        Self { status: seen.status.clone(), things: seen.things.clone(), policies: seen.policies.clone() }
+    }
+}
+
+/// Two targets; one is away when it is asked, and the program is killed over it. The next one finishes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_that_was_cut_off_leaves_the_unit_withdrawn_and_is_finished_by_the_same_command() {
+    let (cloud, other) = (Cloud::shared().await, Cloud::moto().await);
+    let mut line = line(cloud).await;
+    let (region, endpoint) = (other.region.as_str(), other.endpoint());
+    // Before `practice` by name.
+    let target = format!("\n[[targets]]\nname = \"other\"\nregion = \"{region}\"\nendpoint = \"{endpoint}\"\n");
+    for (file, change) in [
+        (line.bench.config_file.clone(), &(|text: String| text + &target) as &dyn Fn(String) -> String),
+        (line.bench.dir.path().join("assets/practice.toml"), &|text: String| {
+            text.replace("targets = [\"practice\"]", "targets = [\"practice\", \"other\"]")
+        }),
+    ] {
+        std::fs::write(&file, change(std::fs::read_to_string(&file).unwrap())).unwrap();
+    }
+    let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
+    assert_eq!(line.run("A", &chip).await.0, "PASS");
+    let both = || [status(&other, &chip.fingerprint()), status(cloud, &chip.fingerprint())].map(Option::unwrap);
+    let what = [serial.as_str(), "--deactivate"];
+
+    line.bench.proxy.down().await;
+    let running = undo(&line, &what, "Sora", Some("Saki")).start();
+    let by = Instant::now() + Duration::from_secs(60);
+    while all(&line.log(), "withdrawn").is_empty() {
+        assert!(Instant::now() < by, "no target within a minute");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.kill();
+    line.bench.proxy.up().await.unwrap();
+    assert_eq!(both(), ["INACTIVE", "ACTIVE"]);
+    assert_eq!(line.run("A", &chip).await.0, "FAIL S-119");
+    let told = Program::on(&line.bench, ["audit", "show", &serial]).run().await.expect(0);
+    assert_eq!(told.out.matches("not finished").count(), 1, "{}", told.out);
+
+    assert_eq!(targets(&undone(&line, &what, 0).await), practice(json!(["inactive"])));
+    assert_eq!(both(), ["INACTIVE", "INACTIVE"]);
+    assert_eq!(all(&line.log(), "ruled").len(), 1);
+    line.ruled(&["release", &serial]).await;
+    assert_eq!(line.run("A", &chip).await.0, "PASS");
+    assert_eq!(both(), ["ACTIVE", "ACTIVE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_unit_that_was_withdrawn_is_registered_by_no_resume() {
+    let cloud = Cloud::shared().await;
+    let mut line = line(cloud).await;
+    let profile = line.bench.dir.path().join("assets/practice.toml");
+    let quick = std::fs::read_to_string(&profile).unwrap().replace("deadline_ms = 10000", "deadline_ms = 2000");
+    std::fs::write(&profile, quick).unwrap();
+    let chip = line.bench.chip(KeyKind::EcP256);
+    line.bench.proxy.down().await;
+    let (outcome, held, _) = line.run("A", &chip).await;
+    assert_eq!(outcome, "HELD A-301");
+    line.bench.proxy.up().await.unwrap();
+    // By its run.
+    let run = held["run"].as_str().unwrap();
+    assert_eq!(targets(&undone(&line, &[run, "--delete"], 0).await), practice(json!([])));
+    let resumed = Program::on(&line.bench, ["resume", "--json"]).run().await.expect(1).json().remove(0);
+    assert_eq!((&resumed["verdict"], &resumed["reason"]), (&json!("FAIL"), &json!("S-119")));
+    assert_eq!(status(cloud, &chip.fingerprint()), None);
+}
