@@ -37,7 +37,6 @@ use lineseal::practice::cloud::{MiniStack, MiniStackPlan, PythonServer};
 use lineseal::practice::proxy::Proxy;
 use tokio::sync::OnceCell;
 
-use ca::a_unit_is_registered_in_its_cas_name_and_a_second_time_nothing_is_made;
 use replaced::{
     a_certificate_of_a_units_past_that_another_thing_uses_is_foreign, a_unit_repaired_twice_loses_both_certificates,
     after_a_crash_while_a_certificate_comes_off_the_rest_is_done, any_other_certificate_on_the_thing_stays_foreign,
@@ -593,7 +592,6 @@ macro_rules! on_each_peer {
 }
 
 on_each_peer! {
-    a_unit_is_registered_in_its_cas_name_and_a_second_time_nothing_is_made,
     a_new_unit_gets_everything_and_the_record_says_so,
     a_second_time_everything_is_adopted_and_nothing_made_twice,
     after_a_crash_between_any_two_steps_the_rest_is_made,

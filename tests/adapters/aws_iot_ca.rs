@@ -1,5 +1,5 @@
-//! The method `with-ca`, and the CAs themselves. moto knows neither modes, verification nor ListCACertificates, and
-//! takes a certificate in the name of any CA whose text it has: only that a unit gets its CA is asked of it.
+//! The method `with-ca`, and the CAs themselves. moto knows neither modes, verification nor ListCACertificates, and its
+//! DescribeCertificate tells no CA: only whether it takes a certificate in a CA's name is asked of it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -93,7 +93,23 @@ async fn ca_of(peer: &Peer, unit: &Registration) -> Option<String> {
     seen.certificate_description.unwrap().ca_certificate_id
 }
 
-pub(super) async fn a_unit_is_registered_in_its_cas_name_and_a_second_time_nothing_is_made(peer: &Peer) {
+/// What moto can't show counts as not so: nothing passes that was not read back.
+#[tokio::test]
+async fn moto_takes_a_certificate_in_its_cas_name_and_as_it_can_not_tell_so_afterwards_it_is_an_error() {
+    let peer = moto().await;
+    let own = Own::new();
+    own.by_hand(peer).await;
+    let unit = own.unit();
+    let refusal = peer.cloud().register(&unit).await.unwrap_err();
+    assert_eq!((code(&refusal), refusal.certificate_left), (ReasonCode::CERTIFICATE_OTHER_CA, true));
+    let listed = peer.raw().list_certificates_by_ca().ca_certificate_id(own.id()).send().await.unwrap();
+    let ids: Vec<_> = listed.certificates().iter().map(|found| found.certificate_id().unwrap().to_owned()).collect();
+    assert_eq!(ids, [unit.fingerprint.to_string()]);
+}
+
+#[tokio::test]
+async fn a_unit_is_registered_in_its_cas_name_and_a_second_time_nothing_is_made() {
+    let peer = ministack().await;
     let own = Own::new();
     own.by_hand(peer).await;
     let unit = own.unit();
