@@ -7,6 +7,7 @@ use webpki::spki_for_anchor;
 
 use super::fields::{Fields, rfc3339};
 use super::revocation::Lists;
+use super::texts::check_texts;
 use super::{key, path, uid};
 use crate::audit::event::{CrlFacts, Decision};
 use crate::domain::profile::Trust;
@@ -29,7 +30,7 @@ pub struct Checked {
 /// well is `C-102`, not `C-103`.
 ///
 /// # Errors
-/// * `C-101` not exactly one certificate in DER;
+/// * `C-101` not exactly one certificate in DER, or a name in it that is no text of its type;
 /// * `C-106` a CA's certificate, or one of the pinned CAs' own keys;
 /// * `C-102` no pinned CA signed it, or the one that did leads to no pinned root;
 /// * `C-103`, `C-104` outside of its validity;
@@ -43,6 +44,7 @@ pub struct Checked {
 ///   [`check_trust`]).
 pub fn check_certificate(der: &[u8], uid: Option<&ChipUid>, trust: &Trust, now: Timestamp) -> Result<Checked, Failure> {
     let fields = parsed(der)?;
+    check_texts(der)?;
     let path = path::find(der, &fields, trust, now)?;
     let key = key::kind_within(fields.spki, &trust.keys)?;
     let uids = uid::settle(&fields.subject, uid, trust)?;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::certificate::{check_trust, parsed};
 use super::fields::{Fields, rfc3339};
+use super::texts::check_texts;
 use super::{key, path, uid};
 use crate::domain::profile::{KeyKind, Trust};
 use crate::domain::{ChipUid, Failure, Fingerprint, ReasonCode, SpkiHash};
@@ -122,7 +123,7 @@ pub struct Examined {
 pub fn examine(der: &[u8], chip: Option<&ChipUid>, trust: &Trust, now: Timestamp) -> Examined {
     const LATER: [Check; 7] =
         [Check::Pins, Check::Issuer, Check::Validity, Check::Path, Check::Revocation, Check::Key, Check::Uid];
-    let fields = match parsed(der) {
+    let fields = match parsed(der).and_then(|fields| check_texts(der).map(|()| fields)) {
         Ok(fields) => fields,
         Err(failure) => {
             let unread = Finding::of(Check::Certificate, Err(failure));

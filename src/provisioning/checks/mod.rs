@@ -14,6 +14,7 @@ mod revocation;
 mod signature;
 #[cfg(test)]
 pub(super) mod tests;
+mod texts;
 mod twin;
 mod uid;
 

@@ -7,6 +7,7 @@ pub(in crate::provisioning) mod forge;
 mod mutations;
 mod names;
 mod revocation;
+mod texts;
 mod twins;
 mod uids;
 mod vendors;
