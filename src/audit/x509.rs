@@ -29,7 +29,8 @@ pub fn spki(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The DER of issuer and subject.
 pub fn names(certificate: &[u8]) -> Option<[&[u8]; 2]> {
-    Parts::of(certificate).ok().map(|parts| [parts.issuer, parts.subject])
+    let signed = SliceReader::new(contents(certificate, Tag::Sequence).ok()?).ok()?.tlv_bytes().ok()?;
+    before_the_key(signed).ok().map(|(issuer, subject, _)| [issuer, subject])
 }
 
 /// Where the parts stand that a signature is checked by: bytes from the certificate's beginning.
@@ -98,24 +99,29 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(der: &'a [u8]) -> der::Result<Self> {
-        const EXPLICIT_VERSION: u8 = 0xa0;
         let mut reader = SliceReader::new(der)?;
         let (signed, algorithm, signature_bits) = reader.sequence(|whole| {
             Ok::<_, der::Error>((whole.tlv_bytes()?, contents(whole.tlv_bytes()?, Tag::Sequence)?, whole.tlv_bytes()?))
         })?;
         let signature = bits(signature_bits)?;
         reader.finish()?;
-        let mut tbs = SliceReader::new(contents(signed, Tag::Sequence)?)?;
-        if tbs.peek_byte() == Some(EXPLICIT_VERSION) {
-            tbs.tlv_bytes()?;
-        }
-        let [_serial, _algorithm, issuer, _validity, subject] = [(); 5].map(|()| tbs.tlv_bytes());
-        let (issuer, subject) = (issuer?, subject?);
+        let (issuer, subject, mut tbs) = before_the_key(signed)?;
         let spki = tbs.tlv_bytes()?;
         let mut key = SliceReader::new(contents(spki, Tag::Sequence)?)?;
         let (key_algorithm, key) = (contents(key.tlv_bytes()?, Tag::Sequence)?, bits(key.tlv_bytes()?)?);
         Ok(Self { signed, algorithm, signature, signature_bits, issuer, subject, spki, key_algorithm, key })
     }
+}
+
+/// Issuer and subject of a TBSCertificate, and the reader at what follows them.
+fn before_the_key(signed: &[u8]) -> der::Result<(&[u8], &[u8], SliceReader<'_>)> {
+    const EXPLICIT_VERSION: u8 = 0xa0;
+    let mut tbs = SliceReader::new(contents(signed, Tag::Sequence)?)?;
+    if tbs.peek_byte() == Some(EXPLICIT_VERSION) {
+        tbs.tlv_bytes()?;
+    }
+    let [_serial, _algorithm, issuer, _validity, subject] = [(); 5].map(|()| tbs.tlv_bytes());
+    Ok((issuer?, subject?, tbs))
 }
 
 fn contents(tlv: &[u8], tag: Tag) -> der::Result<&[u8]> {

@@ -54,7 +54,7 @@ async fn office_with_run(serial: &str) -> (Office, RunId) {
 
 #[tokio::test]
 async fn what_is_proven_holds_for_a_stranger_and_for_his_own_tools() {
-    let (office, _) = office_with_run("A1").await;
+    let (office, run) = office_with_run("A1").await;
     let store = office.store();
     store.import(vec![imported(2, "A1", 5)]).await.unwrap();
     let (zip, dir) = (office.path("a1.zip"), office.path("a1"));
@@ -71,6 +71,13 @@ async fn what_is_proven_holds_for_a_stranger_and_for_his_own_tools() {
         );
         assert!(verified.out.contains("2 signatures of chips verify") && verified.out.contains("compare them"));
     }
+    // How the run ended is told in every language, to programs, too.
+    for (language, told) in [("en", format!("run {run}: PASS\n")), ("ja", format!("実行 {run}: PASS\n"))] {
+        let verified = stranger(&["audit", "verify-bundle", &dir, "--language", language], 0);
+        assert!(verified.out.contains(&told), "{}", verified.out);
+    }
+    let told = stranger(&["audit", "verify-bundle", &dir, "--json"], 0).json();
+    assert_eq!(told[0]["runs"], json!([{ "run": run, "verdict": "PASS", "reason": null }]));
     let files = bundles::read(dir.as_ref()).unwrap();
     let output = verify_py(&files, dir.as_ref(), &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
