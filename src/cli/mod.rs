@@ -5,6 +5,7 @@ mod batch;
 pub mod boards;
 mod check;
 mod exit;
+mod held;
 mod operator;
 mod output;
 mod pin;
@@ -87,6 +88,10 @@ enum Command {
     Audit(audit::Command),
     /// Finishes HELD units in the cloud, without their boards, and answers for labels.
     Resume(resume::Options),
+    /// Makes a file of what an air-gapped station holds.
+    ExportHeld(held::ExportOptions),
+    /// Registers what an air-gapped station held.
+    ImportHeld(held::ImportOptions),
     /// Takes back what a unit registered, in every target: by two supervisors, who did not operate its runs.
     Undo(Box<undo::Options>),
     /// The people at the line: technicians, QA, supervisors, administrators.
@@ -129,6 +134,8 @@ pub fn main() -> ExitCode {
             Command::Batch(command) => batch::main(&global, &config, command),
             Command::Operator(command) => operator::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
+            Command::ExportHeld(options) => held::export(&global, &config, &options),
+            Command::ImportHeld(options) => held::import(&global, config, &options),
             Command::Undo(options) => undo::main(&global, &config, &options),
             Command::Practice(_) | Command::Config(_) | Command::Audit(_) => ExitCode::from(exit::USAGE),
         }),
