@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 
+use crate::adapters::air_gap::AirGap;
 use crate::adapters::aws_iot::{self, AwsCloud};
 use crate::adapters::boards::{SerialDialogue, StationPorts};
 use crate::adapters::copies::{self, Bucket};
@@ -88,8 +89,7 @@ pub async fn equip(
     data_dir: &Path,
     operator: Option<&str>,
 ) -> Result<(Equipment, StationLock), Failure> {
-    aws_iot::root_certificates()?;
-    let cloud = AwsCloud::new(&config.targets).await;
+    let cloud = cloud(config).await?;
     let bucket = match &config.log.s3 {
         Some(plan) => Some(Bucket::new(plan).await),
         None => None,
@@ -99,6 +99,9 @@ pub async fn equip(
 
 /// The configured targets, for commands that touch no board.
 pub async fn cloud(config: &Config) -> Result<Arc<dyn Cloud>, Failure> {
+    if config.station.air_gapped {
+        return Ok(Arc::new(AirGap));
+    }
     aws_iot::root_certificates()?;
     Ok(Arc::new(AwsCloud::new(&config.targets).await))
 }
@@ -111,7 +114,10 @@ pub async fn equip_with_credentials(
     credentials: SharedCredentialsProvider,
 ) -> Result<(Equipment, StationLock), Failure> {
     aws_iot::root_certificates()?;
-    let cloud = AwsCloud::with_credentials(&config.targets, credentials.clone());
+    let cloud: Arc<dyn Cloud> = match config.station.air_gapped {
+        true => Arc::new(AirGap),
+        false => Arc::new(AwsCloud::with_credentials(&config.targets, credentials.clone())),
+    };
     let bucket = config.log.s3.as_ref().map(|plan| Bucket::with_credentials(plan, credentials));
     equip_with(config, data_dir, operator, cloud, bucket).await
 }
@@ -121,7 +127,7 @@ async fn equip_with(
     config: &Config,
     data_dir: &Path,
     operator: Option<&str>,
-    cloud: AwsCloud,
+    cloud: Arc<dyn Cloud>,
     bucket: Option<Bucket>,
 ) -> Result<(Equipment, StationLock), Failure> {
     refuse_practice_roots(config)?;
@@ -136,7 +142,7 @@ async fn equip_with(
         boards: boards(config),
         dialogue: Arc::new(SerialDialogue),
         tokens: Arc::new(WorkerTokens::of_this_program()),
-        cloud: Arc::new(cloud),
+        cloud,
         printer: printer::from_config(&config.printer),
         log,
         custody,

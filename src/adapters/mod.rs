@@ -1,5 +1,6 @@
 //! The world behind the ports: one folder a kind, each with its own errors.
 
+pub mod air_gap;
 pub mod aws_iot;
 pub mod boards;
 pub mod bundles;

@@ -121,6 +121,11 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         batch: Option<BatchName>,
     },
+    /// The run was made by an air-gapped station, whose log has its events first: they were proven to be
+    /// there, and are told here once more.
+    Captured {
+        capture: Capture,
+    },
     /// The intent: committed before the effect.
     StepBegan {
         step: Step,
@@ -332,6 +337,21 @@ pub enum LineEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
     },
+    /// These HELD runs left for a station that has a cloud.
+    HeldExported {
+        runs: Vec<HeldRun>,
+    },
+    /// All runs of such a file were taken in.
+    HeldImported {
+        /// SHA-256 of the file.
+        file: Sha256,
+        /// The log that its runs are of, and the event by which that log let them go.
+        origin: String,
+        exported: u64,
+        /// The verifier key that vouched for it.
+        key: String,
+        runs: u64,
+    },
     /// One row of a history made elsewhere.
     Imported {
         source: ImportSource,
@@ -438,6 +458,27 @@ impl LineEvent {
     pub fn pinned_as(sha256: &[u8; 32]) -> EventId {
         EventId::from_random(std::array::from_fn(|at| sha256[at]))
     }
+}
+
+/// Where a run was made.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Capture {
+    /// The name of that log.
+    pub origin: String,
+    pub station: StationName,
+    /// The number on the unit's slip there.
+    pub slip: u64,
+    /// The run's last event there.
+    pub last: u64,
+}
+
+/// A HELD run as it leaves its station.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HeldRun {
+    pub run: RunId,
+    pub slip: u64,
+    /// Its last event: a file in which anything is missing is not this one.
+    pub last: u64,
 }
 
 /// What a key vouches for.

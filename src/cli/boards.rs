@@ -221,7 +221,7 @@ mod tests {
     fn config() -> Config {
         let debounce = Duration::ZERO;
         Config {
-            station: Station { name: "ST1".parse().unwrap(), practice: false, language: None },
+            station: Station { name: "ST1".parse().unwrap(), practice: false, air_gapped: false, language: None },
             detection: Detection { links: vec![], serial_ports: false, usb: false, debounce },
             lanes: vec![],
             printer: Printer::None,

@@ -26,7 +26,7 @@ pub fn of_failure(failure: &Failure) -> u8 {
         | ReasonCode::NOT_IN_LOG
         | ReasonCode::NOT_NOW
         | ReasonCode::IMPORT_REFUSED => USAGE,
-        ReasonCode::LOG_BROKEN => BROKEN,
+        ReasonCode::LOG_BROKEN | ReasonCode::HELD_FILE_BROKEN | ReasonCode::HELD_FILE_UNKNOWN => BROKEN,
         _ => NOTHING_DONE,
     }
 }

@@ -6,6 +6,7 @@ pub mod boards;
 mod ca;
 mod check;
 mod exit;
+mod held;
 mod operator;
 mod output;
 mod pin;
@@ -88,6 +89,10 @@ enum Command {
     Audit(audit::Command),
     /// Finishes HELD units in the cloud, without their boards, and answers for labels.
     Resume(resume::Options),
+    /// Makes a file of what an air-gapped station holds.
+    ExportHeld(held::ExportOptions),
+    /// Registers what an air-gapped station held.
+    ImportHeld(held::ImportOptions),
     /// Takes back what a unit registered, in every target: by two supervisors, who did not operate its runs.
     Undo(Box<undo::Options>),
     /// The people at the line: technicians, QA, supervisors, administrators.
@@ -134,6 +139,8 @@ pub fn main() -> ExitCode {
             Command::Operator(command) => operator::main(&global, &config, command),
             Command::Ca(command) => ca::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
+            Command::ExportHeld(options) => held::export(&global, &config, &options),
+            Command::ImportHeld(options) => held::import(&global, config, &options),
             Command::Undo(options) => undo::main(&global, &config, &options),
             Command::Practice(_) | Command::Config(_) | Command::Audit(_) => ExitCode::from(exit::USAGE),
         }),

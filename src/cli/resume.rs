@@ -8,15 +8,15 @@ use super::output::{self, say};
 use super::{Global, places};
 use crate::bootstrap;
 use crate::config::Config;
-use crate::domain::{Failure, ReasonCode, RunId};
+use crate::domain::{Failure, ReasonCode, RunId, Slip};
 use crate::runner::{self, Errand, Errands};
 use crate::texts::Language;
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Print the label of the unit with this slip, once it is PASS.
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["label_printed", "print_label"])]
-    slip: Option<u64>,
+    /// Print the label of the unit with this slip (`12`; of an air-gapped station `12@STATION`), once it is PASS.
+    #[arg(long, value_name = "SLIP", conflicts_with_all = ["label_printed", "print_label"])]
+    slip: Option<Slip>,
     /// The label of this run is there: nothing more is printed.
     #[arg(long, value_name = "RUN", conflicts_with = "print_label")]
     label_printed: Option<RunId>,

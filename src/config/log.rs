@@ -28,6 +28,10 @@ pub(super) fn read(entry: &Entry<'_>, practice: bool) -> Option<Log> {
         Some(entry) => entry.integer(1..=2).and_then(|count| u8::try_from(count).ok()),
         None => Some(default.persons),
     };
+    let air_gapped_keys = match section.optional("air_gapped_keys") {
+        Some(entry) => entry.items().and_then(|items| all(&items, |item| item.text().map(str::to_owned))),
+        None => Some(Vec::new()),
+    };
     let postgres = postgres(&section);
     Some(Log {
         origin: origin.map_or(Some(None), |origin| origin.map(Some))?,
@@ -36,6 +40,7 @@ pub(super) fn read(entry: &Entry<'_>, practice: bool) -> Option<Log> {
         s3: s3.map_or(Some(None), |s3| s3.map(Some))?,
         checkpoint_every: checkpoint_every?,
         persons: persons?,
+        air_gapped_keys: air_gapped_keys?,
         postgres: postgres?,
     })
 }

@@ -67,6 +67,8 @@ pub struct Station {
     pub name: StationName,
     /// `practice = true` only in the practice line's own configuration.
     pub practice: bool,
+    /// It has no cloud: it proves and claims, and its units are registered where its file is taken in.
+    pub air_gapped: bool,
     /// `en` or `ja`; `None`: the environment says.
     pub language: Option<String>,
 }
@@ -123,6 +125,8 @@ pub struct Log {
     pub checkpoint_every: Duration,
     /// How many persons a ruling takes: 1 or 2.
     pub persons: u8,
+    /// Verifier keys of air-gapped stations whose files are taken in here.
+    pub air_gapped_keys: Vec<String>,
     /// The plant's database; `None`: this station's own file.
     pub postgres: Option<Postgres>,
 }
@@ -136,6 +140,7 @@ impl Default for Log {
             s3: None,
             checkpoint_every: Duration::from_secs(60),
             persons: 2,
+            air_gapped_keys: Vec::new(),
             postgres: None,
         }
     }

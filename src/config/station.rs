@@ -8,7 +8,7 @@ use super::section::{Entry, Section};
 use super::source::Source;
 use super::{Config, Detection, Lane, Log, Printer, Station, Target, ca, log, profile};
 use crate::domain::LaneNumber;
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Offline, Profile};
 
 /// Reads it and, where they are asked for, the profiles it names. `None`: something that a [`Config`] cannot be without is wrong,
 /// and has been reported.
@@ -33,6 +33,7 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
         None => Some(Printer::None),
     };
     let practice = station.as_ref().is_some_and(|station| station.practice);
+    let air_gapped = station.as_ref().is_some_and(|station| station.air_gapped);
     let log = match top.optional("log") {
         Some(entry) => log::read(&entry, practice),
         None => Some(Log::default()),
@@ -46,7 +47,7 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
     let named = profile::Named { targets: &names, cas: cas.as_deref().unwrap_or_default(), ca_names: &ca_names };
     let without_port = detection.as_ref().is_none_or(|detection| detection.usb);
     let profiles = top.required("profiles").and_then(|entry| match with_profiles {
-        true => profiles(&entry, &named, without_port),
+        true => profiles(&entry, &named, without_port, air_gapped),
         false => Some(Vec::new()),
     });
 
@@ -75,7 +76,8 @@ fn station(entry: &Entry<'_>) -> Option<Station> {
         Some(entry) => entry.choice(&[("en", "en"), ("ja", "ja")]).map(|language| Some(language.to_owned())),
         None => Some(None),
     };
-    Some(Station { name: name?, practice: practice?, language: language? })
+    let air_gapped = section.optional("air_gapped").map_or(Some(false), |entry| entry.boolean());
+    Some(Station { name: name?, practice: practice?, air_gapped: air_gapped?, language: language? })
 }
 
 fn detection(entry: &Entry<'_>) -> Option<Detection> {
@@ -240,7 +242,7 @@ pub(super) fn endpoint(entry: &Entry<'_>, practice: bool) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn profiles(entry: &Entry<'_>, named: &profile::Named<'_>, without_port: bool) -> Option<Vec<Profile>> {
+fn profiles(entry: &Entry<'_>, named: &profile::Named<'_>, without_port: bool, air_gapped: bool) -> Option<Vec<Profile>> {
     let mut seen = Seen::default();
     let read = |item: &Entry<'_>| {
         let path = item.path()?;
@@ -249,6 +251,11 @@ fn profiles(entry: &Entry<'_>, named: &profile::Named<'_>, without_port: bool) -
             return None;
         }
         let profile = profile::read(&path, name, named, item)?;
+        if air_gapped && profile.register.offline == Offline::Stop {
+            item.refuse(
+                "its units may not wait for the cloud (offline = \"stop\"), and an air-gapped station has none",
+            );
+        }
         if profile.matches.serial_port == Some(false) && !without_port {
             item.refuse("its boards have no serial port, so [detection] needs usb = true to see them");
         }

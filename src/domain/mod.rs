@@ -29,7 +29,7 @@ pub use log::{KeyName, RulingReason};
 pub use manifest::{EntryPlace, ManifestEntry};
 pub use operator::{InvalidPin, OperatorRef, PersonName, Persons, Pin, Role};
 pub use reason::{Failure, ReasonCode};
-pub use run::{BatchName, EventId, RunId, StationName, Step, Verdict};
+pub use run::{BatchName, EventId, RunId, Slip, StationName, Step, Verdict};
 pub use template::{Template, TemplateError, Variables};
 pub use unit::{BoardSerial, Product, Unit};
 pub use wire::{Bytes, certificate_pem};

@@ -101,6 +101,8 @@ reasons! {
     CLOUD_THROTTLED = "A-302" => Held;
     CLOUD_FAILED = "A-303" => Held;
     CLOUD_NOT_YET = "A-304" => Held;
+    /// The station has no cloud: its units are registered where their file is taken in.
+    CLOUD_AIR_GAPPED = "A-305" => Held;
     /// The cloud can't be reached, and the profile says that its units don't wait.
     CLOUD_STOPS_LINE = "A-306" => Error;
     CLOUD_CREDENTIALS = "A-311" => Error;
@@ -164,6 +166,10 @@ reasons! {
     /// The unit was locked, or bound to another chip, before the verdict was written.
     PASS_BARRED = "L-533" => Error;
     /// The station ended, or was killed, in the middle of the run.
+    /// A file of HELD units is not what the station that made it signed.
+    HELD_FILE_BROKEN = "L-541" => Error;
+    /// … or is signed by nobody who is known here.
+    HELD_FILE_UNKNOWN = "L-542" => Error;
     STATION_STOPPED = "L-511" => Aborted;
 
     OPERATOR_STOPPED = "O-601" => Aborted;

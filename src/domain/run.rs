@@ -69,6 +69,33 @@ text_type!(
     |t| printable(t, 64)
 );
 
+/// What a slip says: the number of a HELD unit, and at which station it counts, where that is not the one
+/// that reads it. `12`, `12@AIR-1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slip {
+    pub number: u64,
+    pub station: Option<StationName>,
+}
+
+impl std::str::FromStr for Slip {
+    type Err = super::Invalid;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || super::Invalid { what: "slip", value: text.to_owned(), rule: "a number, or number@station" };
+        let (number, station) = text.split_once('@').map_or((text, None), |(number, at)| (number, Some(at)));
+        let number = number.parse().map_err(|_| invalid())?;
+        Ok(Self { number, station: station.map(str::parse).transpose()? })
+    }
+}
+
+impl std::fmt::Display for Slip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.station {
+            Some(station) => write!(f, "{}@{station}", self.number),
+            None => write!(f, "{}", self.number),
+        }
+    }
+}
+
 /// The steps of a run, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -202,6 +202,12 @@ pub trait History: Send + Sync {
     /// What became of the unit's withdrawals, target by target, oldest first.
     async fn withdrawn(&self, unit: &Unit) -> Result<Vec<Logged>, Failure>;
 
+    /// The latest run that `station` captured under this slip, and that was taken in here.
+    async fn run_of_captured(&self, station: &StationName, slip: u64) -> Result<Option<RunLog>, Failure>;
+
+    /// HELD runs that no file was made of yet, oldest first.
+    async fn unexported(&self) -> Result<Vec<RunLog>, Failure>;
+
     /// Who operated runs of the unit.
     async fn operators_of(&self, unit: &Unit) -> Result<Vec<uuid::Uuid>, Failure>;
 

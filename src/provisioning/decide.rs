@@ -28,6 +28,8 @@ pub enum Input {
     Collided(Vec<Collision>),
     /// Only a ruling opens the unit again.
     Locked(Lock),
+    /// What another station proved proves nothing here.
+    Unproven(Failure),
     /// The batch's shipment manifest does not have this chip.
     Unlisted(Unlisted),
     /// The claim that this run made does not hold any more.
@@ -95,6 +97,8 @@ pub struct Context<'a> {
     /// The unit's label from an earlier run, on paper or owed: no second one without asking.
     pub earlier_label: Option<LabelStatus>,
     pub practice: bool,
+    /// Slips of this station count elsewhere.
+    pub air_gapped: bool,
 }
 
 /// An input that cannot come now: a defect of the runner, never of the line.
@@ -122,6 +126,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             fail(run, Step::Check, unlisted(run.proven_identity().as_ref(), why), context)
         }
         (Stage::Checking, Input::Locked(lock)) => fail(run, Step::Check, locked(run.unit.as_ref(), &lock), context),
+        (Stage::Checking, Input::Unproven(failure)) => fail(run, Step::Check, failure, context),
         // An answer counts once, from the target that was asked.
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
             registered(run, target, *result, context)
@@ -593,7 +598,7 @@ fn print(run: &Run, context: &Context) -> Vec<Effect> {
         (_, LabelKind::Slip) => format!("slip-{}", run.slip.unwrap_or(run.first_seq)),
         (None, LabelKind::Unit) => run.id.to_string(),
     };
-    match super::label::render_label(template, &label_variables(run, context.practice)) {
+    match super::label::render_label(template, &label_variables(run, context.practice, context.air_gapped)) {
         Ok(zpl) => vec![Effect::Record(vec![RunEvent::LabelIntended { kind }]), Effect::Print { name, zpl }],
         Err(failure) => vec![
             Effect::Record(vec![RunEvent::LabelIntended { kind }]),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::checks;
-use crate::audit::event::{Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord};
+use crate::audit::event::{Capture, Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord};
 use crate::audit::{Body, RunEvent};
 use crate::domain::{
     BatchName, Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef, Product, ReasonCode,
@@ -32,6 +32,8 @@ pub struct Run {
     /// Who wrote that, and when by its clock.
     pub last_by: (StationName, Timestamp),
 
+    /// Another station made it.
+    pub captured: Option<Capture>,
     pub stage: Stage,
     pub unit: Option<Unit>,
     pub variables: Variables,
@@ -175,6 +177,7 @@ impl Run {
                 first_seq: logged.receipt.seq,
                 last_seq: logged.receipt.seq,
                 last_by: (event.station.clone(), event.at),
+                captured: None,
                 stage: Stage::Started,
                 unit: None,
                 variables: Variables::new(),
@@ -208,6 +211,7 @@ impl Run {
         let next = self.next_stage(event)?;
         let at = logged.event.at;
         match event {
+            RunEvent::Captured { capture } => self.captured = Some(capture.clone()),
             RunEvent::StepBegan { step } => {
                 self.steps.push(StepRecord { step: *step, began: at, ended: None, failed: false });
             }
@@ -328,6 +332,7 @@ impl Run {
         use RunEvent as E;
         use Stage as S;
         let next = match (&self.stage, event) {
+            (S::Started, E::Captured { .. }) if self.captured.is_none() => S::Started,
             (S::Started, E::StepBegan { step: Step::Identify }) => S::Identifying,
             (S::Identifying, E::Identified { unit, .. }) if unit.product == self.product => S::Identified,
             (S::Identified, E::StepBegan { step: Step::Read }) => S::Reading,
@@ -531,6 +536,7 @@ pub fn verdict_of(code: ReasonCode, run: &Run) -> Verdict {
 fn name_of(event: &RunEvent) -> &'static str {
     match event {
         RunEvent::RunStarted { .. } => "run-started",
+        RunEvent::Captured { .. } => "captured",
         RunEvent::StepBegan { .. } => "step-began",
         RunEvent::Identified { .. } => "identified",
         RunEvent::ChipRead { .. } => "chip-read",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::run::Run;
 use crate::domain::profile::Profile;
 use crate::domain::{
-    AttributeName, AttributeValue, Device, Failure, Product, ReasonCode, StationName, ThingName, Unit, Variables,
+    AttributeName, AttributeValue, Device, Failure, Product, ReasonCode, Slip, StationName, ThingName, Unit, Variables,
 };
 use crate::ports::Answer;
 
@@ -48,7 +48,7 @@ pub fn register_values(profile: &Profile, variables: &Variables) -> Result<Regis
 }
 
 /// The variables of a label: those of the run, and what came of it.
-pub fn label_variables(run: &Run, practice: bool) -> Variables {
+pub fn label_variables(run: &Run, practice: bool, air_gapped: bool) -> Variables {
     let mut variables = run.variables.clone();
     let mut set = |name: &str, value: String| variables.insert(name.to_owned(), value);
     set("practice", if practice { "PRACTICE" } else { "" }.to_owned());
@@ -57,7 +57,8 @@ pub fn label_variables(run: &Run, practice: bool) -> Variables {
     let fingerprint = run.claim.as_ref().map(|(identity, _)| identity.fingerprint.to_string()).unwrap_or_default();
     set("certificate_id", fingerprint.clone());
     set("fingerprint", fingerprint);
-    set("slip", run.slip.map(|slip| slip.to_string()).unwrap_or_default());
+    let station = air_gapped.then(|| run.station.clone());
+    set("slip", run.slip.map(|number| Slip { number, station }.to_string()).unwrap_or_default());
     if let Some(sealed) = &run.sealed {
         set("verdict", sealed.verdict.as_str().to_owned());
         set("time", sealed.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());

@@ -1,5 +1,7 @@
 //! Drives one run: asks the core, performs what it says through the ports, records before and after.
 
+mod captured;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ use crate::ports::{
 };
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide};
 
+pub use captured::{Story, take_in};
+
 /// What every run of a station shares.
 #[derive(Clone)]
 pub struct Shared {
@@ -32,6 +36,7 @@ pub struct Shared {
     pub printer: Option<Arc<dyn LabelPrinter>>,
     pub custody: Custody,
     pub practice: bool,
+    pub air_gapped: bool,
     pub presence: Arc<Presence>,
     /// How long after an I/O error the system may still list a board that is gone.
     pub grace: Duration,
@@ -48,6 +53,7 @@ impl Shared {
             printer: equipment.printer.clone(),
             custody: equipment.custody.clone(),
             practice: config.station.practice,
+            air_gapped: config.station.air_gapped,
             presence: Arc::new(Presence::default()),
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
             looks,
@@ -313,6 +319,7 @@ impl Driver {
             printer: self.shared.printer.is_some(),
             earlier_label: self.earlier_label,
             practice: self.shared.practice,
+            air_gapped: self.shared.air_gapped,
         };
         decide(&self.run, input, &context).map_err(defect)
     }

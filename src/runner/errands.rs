@@ -12,17 +12,17 @@ use super::rollback;
 use super::scan::Looks;
 use crate::audit::RunEvent;
 use crate::config::Config;
-use crate::domain::{Failure, ReasonCode, RunId, Verdict};
+use crate::domain::{Failure, ReasonCode, RunId, Slip, Verdict};
 use crate::ports::RunLog;
 use crate::provisioning::{Input, Run, UnitRecord};
 
 /// What may be asked for on the command line while the station is off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Errand {
     /// Finish every HELD unit in the cloud.
     Held,
     /// Print the label of the unit with this slip.
-    Slip(u64),
+    Slip(Slip),
     /// The label is there.
     LabelPrinted(RunId),
     /// The label is not there: print it again.
@@ -40,6 +40,35 @@ pub struct Errands {
     pub waiting: usize,
 }
 
+impl Errands {
+    /// Until a run's work is done.
+    pub(super) async fn follow(&mut self, mut outcomes: mpsc::Receiver<(u64, Outcome)>) -> Result<(), Failure> {
+        while let Some((_, outcome)) = outcomes.recv().await {
+            match outcome {
+                Outcome::Progress(_) => {}
+                Outcome::Done(run) => self.records.extend(UnitRecord::of(&run)),
+                // The others are still this errand's.
+                Outcome::Unrecorded(Some(_), failure) if failure.code == ReasonCode::RUN_OVERTAKEN => {
+                    self.left.push(failure);
+                }
+                Outcome::Unrecorded(_, failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// O-606: what is HELD there is finished where its file is taken in.
+pub fn refuse_air_gapped(config: &Config) -> Result<(), Failure> {
+    match config.station.air_gapped {
+        true => {
+            let cause = "this station is air-gapped: `lineseal export-held` makes a file of what waits";
+            Err(Failure::new(ReasonCode::NOT_NOW, cause))
+        }
+        false => Ok(()),
+    }
+}
+
 /// Does the errand.
 pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Errand) -> Result<Errands, Failure> {
     // No errand touches a board.
@@ -51,7 +80,7 @@ pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Erran
     let log = &shared.log;
     let custody = equipment.custody;
     rollback::pass(log, &custody).await?;
-    let done = perform(&config, &shared, errand).await;
+    let done = perform(&config, &shared, &errand).await;
     // Whatever came of it is in the log.
     for failure in checkpoint_and_copy(log, &custody).await? {
         tracing::error!(%failure, "the last checkpoint");
@@ -59,10 +88,11 @@ pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Erran
     done
 }
 
-async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Errands, Failure> {
+async fn perform(config: &Config, shared: &Shared, errand: &Errand) -> Result<Errands, Failure> {
     let log = &shared.log;
     let work: Vec<(Run, Input)> = match errand {
         Errand::Held => {
+            refuse_air_gapped(config)?;
             let held = log.store.held().await?;
             let known = held.iter().filter_map(|log| {
                 // A run that can't be read keeps no other unit from being finished.
@@ -70,13 +100,13 @@ async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Err
             });
             known.map(|run| (run, Input::Resume)).collect()
         }
-        Errand::Slip(slip) => vec![(run_of_slip(log, slip).await?, Input::PrintLabel)],
+        Errand::Slip(slip) => vec![(run_of_slip(shared, slip).await?, Input::PrintLabel)],
         Errand::LabelPrinted(run) => {
-            let settled = settle(log, &questioned(log, run).await?, true).await?;
+            let settled = settle(log, &questioned(log, *run).await?, true).await?;
             return Ok(Errands { records: UnitRecord::of(&settled).into_iter().collect(), ..Errands::default() });
         }
         Errand::PrintLabel(run) => {
-            let settled = settle(log, &questioned(log, run).await?, false).await?;
+            let settled = settle(log, &questioned(log, *run).await?, false).await?;
             vec![(settled, Input::PrintLabel)]
         }
     };
@@ -87,21 +117,11 @@ async fn perform(config: &Config, shared: &Shared, errand: Errand) -> Result<Err
             let cause = format!("run {} was made with profile {:?}, which is not configured", run.id, run.profile);
             return Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
         };
-        let (updates, mut outcomes) = mpsc::channel(16);
+        let (updates, outcomes) = mpsc::channel(16);
         let work = tokio::spawn(go_on(shared.clone(), Arc::new(profile.clone()), run, input, updates));
-        while let Some((_, outcome)) = outcomes.recv().await {
-            match outcome {
-                Outcome::Progress(_) => {}
-                Outcome::Done(run) => done.records.extend(UnitRecord::of(&run)),
-                // The others are still this errand's.
-                Outcome::Unrecorded(Some(_), failure) if failure.code == ReasonCode::RUN_OVERTAKEN => {
-                    done.left.push(failure);
-                }
-                Outcome::Unrecorded(_, failure) => return Err(failure),
-            }
-        }
+        done.follow(outcomes).await?;
         work.await.map_err(|error| Failure::new(ReasonCode::STATION_STOPPED, error.to_string()))?;
-        if errand == Errand::Held && done.records.last().is_some_and(is_kept_by_the_line) {
+        if *errand == Errand::Held && done.records.last().is_some_and(is_kept_by_the_line) {
             // The others would only wait for the same.
             done.waiting = waiting - at - 1;
             break;
@@ -129,13 +149,24 @@ pub fn keeps_every_unit(code: ReasonCode) -> bool {
     of_the_line.contains(&code)
 }
 
-/// The unit that a slip names, once it may have its label.
-pub async fn run_of_slip(log: &LogWriter, slip: u64) -> Result<Run, Failure> {
+/// The unit that a slip names. One of an air-gapped station says which.
+pub async fn run_of_slip_as_it_is(shared: &Shared, slip: &Slip) -> Result<Run, Failure> {
     let unknown = || Failure::new(ReasonCode::SLIP_UNKNOWN, format!("no HELD unit has slip {slip}")).with("slip", slip);
-    let run = fold(&log.store.run_of_slip(slip).await?.ok_or_else(unknown)?)?;
-    if run.slip != Some(slip) {
+    let log = &shared.log;
+    if let Some(station) = slip.station.as_ref().filter(|station| **station != log.station) {
+        let known = shared.custody.history.run_of_captured(station, slip.number).await?;
+        return fold(&known.ok_or_else(unknown)?);
+    }
+    let run = fold(&log.store.run_of_slip(slip.number).await?.ok_or_else(unknown)?)?;
+    if run.slip != Some(slip.number) {
         return Err(unknown());
     }
+    Ok(run)
+}
+
+/// The same, once it may have its label.
+pub async fn run_of_slip(shared: &Shared, slip: &Slip) -> Result<Run, Failure> {
+    let run = run_of_slip_as_it_is(shared, slip).await?;
     if let Some(pulled) = UnitRecord::of(&run).and_then(|record| record.pulled_out()) {
         return Err(pulled);
     }

@@ -6,6 +6,7 @@ mod custody;
 mod driver;
 mod equipment;
 mod errands;
+pub mod held;
 mod keeper;
 mod log;
 mod presence;

@@ -113,6 +113,15 @@ async fn covering(log: &LogWriter, custody: &Custody, seq: u64) -> Result<Coveri
     Ok(Covering { checkpoint, keys, uncopied })
 }
 
+/// One event's bytes, and that the log has it.
+pub async fn prove_event(log: &LogWriter, custody: &Custody, seq: u64) -> Result<(Vec<u8>, TlogProof), Failure> {
+    let history = &*custody.history;
+    let Covering { checkpoint, .. } = covering(log, custody, seq).await?;
+    let bytes = history.leaves(&[seq]).await?.pop().ok_or_else(|| broken(format!("event {seq} is missing")))?;
+    let hashes = inclusion(history, seq, checkpoint.checkpoint().head().size).await?;
+    Ok((bytes, TlogProof { extra: None, index: seq, hashes, checkpoint }))
+}
+
 /// The events that say what the log is called and whose signatures vouch for it.
 async fn names_of_the_log(history: &dyn History) -> Result<Vec<u64>, Failure> {
     let mut seqs: Vec<u64> = history.keys().await?.iter().map(|key| key.added_seq).collect();

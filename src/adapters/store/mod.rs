@@ -287,6 +287,15 @@ impl History for LogStore {
         self.in_time(self.read(move |session| history::locks(session, &unit))).await
     }
 
+    async fn run_of_captured(&self, station: &StationName, slip: u64) -> Result<Option<RunLog>, Failure> {
+        let station = station.clone();
+        self.in_time(self.read(move |session| read::run_of_captured(session, &station, slip))).await
+    }
+
+    async fn unexported(&self) -> Result<Vec<RunLog>, Failure> {
+        self.in_time(self.read(|session| read::run_logs(session, sql::UNEXPORTED, &[]))).await
+    }
+
     async fn withdrawn(&self, unit: &Unit) -> Result<Vec<Logged>, Failure> {
         let unit = unit.clone();
         self.in_time(self.read(move |session| history::withdrawn(session, &unit))).await

@@ -13,7 +13,7 @@ use crate::ports::Logged;
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 7;
+pub const PROJECTION: i64 = 8;
 
 /// What a transaction finds of the schema and of the projections, held against what this program knows:
 /// another one may have changed both since this connection was made.
@@ -118,6 +118,10 @@ fn project_run(
                     nanoseconds(event.at),
                 ],
             )?;
+        }
+        RunEvent::Captured { capture } => {
+            let slip = stored(capture.slip)?;
+            session.execute(sql::PROJECT_CAPTURED, values![key, capture.station.as_str(), slip, seq])?;
         }
         RunEvent::Identified { unit, .. } => {
             session.execute(sql::PROJECT_IDENTIFIED, values![key, unit.product.as_str(), unit.serial.as_str()])?;
@@ -304,6 +308,11 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
             session.execute(sql::PROJECT_ARCHIVED, values![first, end, file.as_bytes(), seq])?;
         }
         LineEvent::Ruled { ruling, reason, .. } => ruled(session, seq, event, ruling, reason.id.as_bytes())?,
+        LineEvent::HeldExported { runs } => {
+            for held in runs {
+                session.execute(sql::PROJECT_EXPORTED, values![bytes(&held.run), seq])?;
+            }
+        }
         LineEvent::Withdrawn { by, unit, target, failure, .. } => {
             let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
             let ruling =
@@ -333,6 +342,7 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::ImportEnded { .. }
         | LineEvent::CaIntended { .. }
         | LineEvent::CaEnded { .. }
+        | LineEvent::HeldImported { .. }
         | LineEvent::LogMigrated { .. }
         | LineEvent::BackedUp { .. }
         | LineEvent::Restored { .. } => {}

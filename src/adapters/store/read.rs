@@ -27,6 +27,15 @@ pub fn unsettled_labels(session: &mut dyn Session, station: &StationName) -> Res
     run_logs(session, sql::UNSETTLED, values![station.as_str()])
 }
 
+pub fn run_of_captured(
+    session: &mut dyn Session,
+    station: &StationName,
+    slip: u64,
+) -> Result<Option<RunLog>, StoreError> {
+    let Ok(slip) = i64::try_from(slip) else { return Ok(None) };
+    Ok(run_logs(session, sql::RUN_OF_CAPTURED, values![station.as_str(), slip])?.pop())
+}
+
 pub fn run_of_slip(session: &mut dyn Session, slip: u64) -> Result<Option<RunLog>, StoreError> {
     // A number beyond the database's integers is no slip of ours.
     let Ok(first_seq) = i64::try_from(slip) else { return Ok(None) };

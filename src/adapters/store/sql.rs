@@ -167,6 +167,9 @@ statements! {
     HELD = "SELECT run FROM runs WHERE verdict = 'HELD' ORDER BY first_seq";
     /// A slip has the number of its run's first event.
     RUN_OF_SLIP = "SELECT run FROM runs WHERE first_seq = ?1";
+    RUN_OF_CAPTURED = "SELECT run FROM captures WHERE station = ?1 AND slip = ?2 ORDER BY seq DESC LIMIT 1";
+    UNEXPORTED = "SELECT r.run FROM runs r WHERE r.verdict = 'HELD'
+            AND NOT EXISTS (SELECT 1 FROM exported_runs e WHERE e.run = r.run) ORDER BY r.first_seq";
     LATEST = "SELECT run FROM runs WHERE sealed_seq IS NOT NULL ORDER BY sealed_seq DESC LIMIT ?1";
     UNSETTLED = "SELECT run FROM labels WHERE station = ?1 AND state NOT IN ('printed', 'none') ORDER BY owed_seq";
     RUNS_OF_UNIT = "SELECT run FROM runs WHERE product = ?1 AND serial = ?2 ORDER BY first_seq";
@@ -401,6 +404,9 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5)";
     PROJECT_WITHDRAWN = "INSERT INTO withdrawals (seq, ruling_seq, product, serial, target, reason)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    PROJECT_CAPTURED = "INSERT INTO captures (run, station, slip, seq) VALUES (?1, ?2, ?3, ?4)";
+    PROJECT_EXPORTED = "INSERT INTO exported_runs (run, seq) VALUES (?1, ?2)
+        ON CONFLICT (run) DO UPDATE SET seq = excluded.seq";
     PROJECT_OPERATOR = "INSERT INTO operators (id, role, disabled, added_seq, pin_sha256) VALUES (?1, ?2, 0, ?3, ?4)
         ON CONFLICT (id) DO UPDATE SET role = excluded.role, disabled = 0, pin_sha256 = excluded.pin_sha256";
     PROJECT_PIN = "UPDATE operators SET pin_sha256 = ?2 WHERE id = ?1";
@@ -461,6 +467,8 @@ pub const PROJECTIONS: &[Projection] = &[
     Projection { table: "rulings", order: &[("seq", false)] },
     Projection { table: "imported_rows", order: &[("seq", false)] },
     Projection { table: "withdrawals", order: &[("seq", false)] },
+    Projection { table: "captures", order: &[("run", false)] },
+    Projection { table: "exported_runs", order: &[("run", false)] },
     Projection { table: "operators", order: &[("id", false)] },
     Projection { table: "origins", order: &[("seq", false)] },
     Projection { table: "log_keys", order: &[("added_seq", false)] },
@@ -495,7 +503,7 @@ mod tests {
                     "BATCHES" => line == "SCAN batches USING INDEX batches_newest",
                     // A walk along an index that holds exactly the rows asked for, or over the
                     // subquery's own result.
-                    "HELD" | "HELD_COUNT" => line.contains("INDEX runs_held"),
+                    "HELD" | "HELD_COUNT" | "UNEXPORTED" => line.contains("INDEX runs_held"),
                     "RECORDS_WITHIN" => line == "SCAN few",
                     "CHIPS_LISTED" => line == "SCAN chips",
                     "TALLY_LATEST" | "TALLY_FIRST" => {

@@ -211,6 +211,7 @@ impl World {
             profile: &self.profile,
             printer: self.printer,
             earlier_label: self.earlier_label,
+            air_gapped: false,
             practice: false,
         }
     }
@@ -455,6 +456,7 @@ pub fn tell(event: &RunEvent) -> String {
     let kind = |kind| format!("{kind:?}").to_lowercase();
     match event {
         E::RunStarted { lane, .. } => format!("run-started lane {lane}"),
+        E::Captured { capture } => format!("captured {}", capture.slip),
         E::StepBegan { step } => format!("step-began {}", step.as_str()),
         E::Identified { unit, .. } => format!("identified {unit}"),
         E::IdentifiedAgain { serial } => format!("identified-again {serial}"),

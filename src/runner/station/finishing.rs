@@ -55,6 +55,7 @@ impl Finishing {
 impl Station {
     /// All that wait, whichever station held them.
     pub(super) async fn finish_all(&mut self) -> Result<(), Failure> {
+        errands::refuse_air_gapped(&self.config)?;
         let held = self.shared.log.store.held().await?;
         self.finish(held);
         Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Errand, LaneNow, Station};
-use crate::domain::{Failure, ReasonCode, RunId, Verdict};
+use crate::domain::{Failure, ReasonCode, RunId, Slip, Verdict};
 use crate::provisioning::Run;
 use crate::provisioning::matching::match_profile;
 use crate::runner::driver::{Order, prints_by_itself, waits_for_scan};
@@ -73,8 +73,8 @@ impl Station {
     /// `SLIP-n` asks for a label, `LANE-n` says whose serial number comes next; anything else is the
     /// serial number that the one waiting lane, or the one just named, waits for.
     async fn scanned(&mut self, text: String) -> Result<(), Failure> {
-        if let Some(slip) = text.strip_prefix("SLIP-").and_then(|number| number.parse::<u64>().ok()) {
-            return self.slip(slip).await;
+        if let Some(slip) = text.strip_prefix("SLIP-").and_then(|slip| slip.parse::<Slip>().ok()) {
+            return self.slip(&slip).await;
         }
         let waiting: Vec<_> = self.shown.iter().filter(|(_, now)| self.waits_for_scan(now)).collect();
         if let Some(number) = text.strip_prefix("LANE-") {
@@ -117,10 +117,12 @@ impl Station {
         self.profiles.get(&run.profile).is_some_and(|profile| waits_for_scan(run, profile))
     }
 
-    async fn slip(&mut self, slip: u64) -> Result<(), Failure> {
+    async fn slip(&mut self, slip: &Slip) -> Result<(), Failure> {
         // Whoever scans it has it in their hands.
-        self.view.pulled.retain(|pulled| pulled.args.get("slip") != Some(&slip.to_string()));
-        let run = errands::run_of_slip(&self.shared.log, slip).await?;
+        let run = errands::run_of_slip_as_it_is(&self.shared, slip).await?;
+        let number = run.slip.map(|number| number.to_string());
+        self.view.pulled.retain(|pulled| pulled.args.get("slip") != number.as_ref());
+        let run = errands::run_of_slip(&self.shared, slip).await?;
         if self.errands.get(&run.id) == Some(&Errand::Held) {
             // Its PASS is in the log, and not yet told: the label follows once it is.
             self.slips.insert(run.id);

@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::{Errand, RECENT, Station};
-use crate::audit::LineEvent;
+use crate::audit::{Body, LineEvent, RunEvent};
 use crate::domain::{Failure, ReasonCode};
+use crate::ports::Logged;
 use crate::provisioning::{Input, Stage};
 use crate::runner::custody::Custody;
 use crate::runner::driver::Outcome;
@@ -170,7 +171,9 @@ impl Station {
             self.take_update(arrival, outcome).await;
         }
         for unfinished in log.store.unfinished(&log.station).await? {
-            if !self.is_driven(unfinished.run) {
+            // One that another station made is closed by whoever takes its file in.
+            let captured = |logged: &Logged| matches!(logged.event.body, Body::Run(RunEvent::Captured { .. }));
+            if !self.is_driven(unfinished.run) && !unfinished.events.iter().any(captured) {
                 self.errand(&unfinished, Errand::Recover, Input::Recover(why.clone()));
             }
         }

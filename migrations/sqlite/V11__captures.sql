@@ -1,0 +1,15 @@
+-- Runs that an air-gapped station made and that were taken in here, by the slip that their units have.
+CREATE TABLE captures (
+    run     BLOB NOT NULL PRIMARY KEY CHECK (length(run) = 16),
+    station TEXT NOT NULL,
+    slip    INTEGER NOT NULL,
+    seq     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX captures_slip ON captures (station, slip, seq);
+
+-- HELD runs that left in a file; seq is the event that says so.
+CREATE TABLE exported_runs (
+    run BLOB NOT NULL PRIMARY KEY CHECK (length(run) = 16),
+    seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

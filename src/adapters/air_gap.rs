@@ -1,0 +1,31 @@
+//! No cloud, on purpose: every unit waits for the station that takes this one's file in.
+
+use crate::audit::event::{Holding, TargetRecord, Withdrawal};
+use crate::domain::{Failure, Fingerprint, ReasonCode, TargetName};
+use crate::ports::{Cloud, Refusal, Registration, TakenBack};
+
+#[derive(Debug, Clone, Copy)]
+pub struct AirGap;
+
+fn air_gapped(target: &TargetName) -> Failure {
+    Failure::new(ReasonCode::CLOUD_AIR_GAPPED, "this station is air-gapped").with("target", target)
+}
+
+#[async_trait::async_trait]
+impl Cloud for AirGap {
+    async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal> {
+        Err(Refusal { failure: air_gapped(&registration.target), certificate_left: false })
+    }
+
+    async fn deactivate(&self, target: &TargetName, _: &Fingerprint) -> Result<(), Failure> {
+        Err(air_gapped(target))
+    }
+
+    async fn withdraw(&self, holding: &Holding, _: Withdrawal) -> TakenBack {
+        TakenBack { changed: Vec::new(), failure: Some(air_gapped(&holding.target)) }
+    }
+
+    async fn probe(&self, target: &TargetName) -> Result<(), Failure> {
+        Err(air_gapped(target))
+    }
+}
