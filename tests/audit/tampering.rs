@@ -420,6 +420,33 @@ async fn an_index_of_words_that_was_changed_is_found_and_the_record_is_named() {
     }
 }
 
+/// Whoever signs in, or ruled, would be another one.
+#[tokio::test]
+async fn a_name_that_was_exchanged_is_found_and_nobody_is_told_by_it() {
+    for sql in [
+        "UPDATE people SET name = 'Mallory', salt = NULL WHERE name = 'Official 1'",
+        "UPDATE people SET name = NULL WHERE name = 'Official 1'",
+        "UPDATE people SET name = 'Mallory' WHERE name = 'Official 1'",
+        "UPDATE people SET name = CASE name WHEN 'Official 1' THEN 'Mallory' ELSE 'Official 1' END, salt = NULL
+         WHERE name IN ('Official 1', 'Official 2')",
+    ] {
+        let log = Log::written(2).await;
+        let raw = Connection::open(log.path()).unwrap();
+        raw.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+        raw.execute_batch(sql).unwrap();
+        drop(raw);
+        let broken = log.broken();
+        assert_eq!(broken.promise, Promise::People, "{sql}: {broken}");
+        let store = sqlite::open(&log.path()).unwrap();
+        for name in ["Mallory", "Official 1"] {
+            match lineseal::ports::People::person(&store, name).await {
+                Ok(person) => assert!(person.is_none(), "{sql}: {name}"),
+                Err(failure) => assert_eq!(failure.code, ReasonCode::STORE_CORRUPT, "{sql}: {name}"),
+            }
+        }
+    }
+}
+
 /// FTS5 folds more than our own cutting does: what it writes down must not be taken for a change.
 #[tokio::test]
 async fn words_in_any_script_are_indexed_as_they_are_written() {
