@@ -420,6 +420,84 @@ async fn an_index_of_words_that_was_changed_is_found_and_the_record_is_named() {
     }
 }
 
+/// A table whose rows are all there, and an index that has lost one of them: deleted with its entries, and
+/// put back through a second table over the same pages.
+fn hollow(raw: &Connection, table: &str, columns: &str, key: &str) {
+    let root = |name: &str| -> i64 {
+        raw.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0)).unwrap()
+    };
+    raw.execute_batch(&format!("CREATE TABLE twin ({columns}); PRAGMA writable_schema = ON")).unwrap();
+    let (own, shared) = (root("twin"), root(table));
+    let lay_over = |root: i64| {
+        raw.execute("UPDATE sqlite_schema SET rootpage = ?1 WHERE name = 'twin'", [root]).unwrap();
+        raw.execute_batch("PRAGMA writable_schema = RESET").unwrap();
+    };
+    lay_over(shared);
+    raw.execute_batch(&format!(
+        "CREATE TEMP TABLE kept AS SELECT * FROM twin ORDER BY {key} LIMIT 1;
+         DELETE FROM {table} WHERE {key} = (SELECT {key} FROM kept); INSERT INTO twin SELECT * FROM kept;
+         PRAGMA writable_schema = ON"
+    ))
+    .unwrap();
+    lay_over(own);
+    raw.execute_batch("DROP TABLE twin").unwrap();
+}
+
+/// Burned chips would be free, and nothing that is read row by row tells.
+#[tokio::test]
+async fn an_index_that_has_lost_a_row_of_its_table_is_found() {
+    let log = Log::written(3).await;
+    let raw = Connection::open(log.path()).unwrap();
+    let columns = "claimed_seq INTEGER PRIMARY KEY, product, serial, fingerprint, spki, uid, run, open, imported";
+    hollow(&raw, "bindings", columns, "claimed_seq");
+    let burned = |bindings: &str| -> i64 {
+        let row = "(SELECT fingerprint FROM bindings NOT INDEXED LIMIT 1)";
+        let asked = format!("SELECT count(*) FROM {bindings} WHERE fingerprint = {row}");
+        raw.query_row(&asked, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((burned("bindings"), burned("bindings NOT INDEXED")), (0, 1));
+    drop(raw);
+    let broken = log.broken();
+    assert_eq!((broken.promise, broken.place.as_str()), (Promise::Schema, "the indexes"), "{broken}");
+    assert!(broken.found.starts_with("row 1 missing from index "), "{broken}");
+}
+
+/// What is looked up goes from page to page by their order.
+#[tokio::test]
+async fn an_index_whose_entries_were_changed_or_exchanged_is_found() {
+    for (sql, of) in [
+        ("UPDATE twin SET a = a || '9' WHERE a = (SELECT max(a) FROM twin)", "records_serial"),
+        ("DELETE FROM twin WHERE a = (SELECT max(a) FROM twin)", "records_serial"),
+        ("UPDATE twin SET b = b + 1 WHERE a = (SELECT max(a) FROM twin)", "records_serial"),
+        ("INSERT INTO twin SELECT a || '7', b FROM twin LIMIT 1", "records_serial"),
+    ] {
+        let log = Log::written(3).await;
+        let raw = Connection::open(log.path()).unwrap();
+        // An index is written like a table that is sorted by all of its columns.
+        raw.execute_batch(
+            "CREATE TABLE twin (a, b, c, PRIMARY KEY (a, b, c)) WITHOUT ROWID; PRAGMA writable_schema = ON",
+        )
+        .unwrap();
+        let own: i64 =
+            raw.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'twin'", [], |row| row.get(0)).unwrap();
+        raw.execute(
+            "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = ?1)
+             WHERE name = 'twin'",
+            [of],
+        )
+        .unwrap();
+        raw.execute_batch("PRAGMA writable_schema = RESET").unwrap();
+        raw.execute_batch(sql.replace("SELECT a || '7', b FROM", "SELECT a || '7', b, c FROM").as_str()).unwrap();
+        raw.execute_batch("PRAGMA writable_schema = ON").unwrap();
+        raw.execute("UPDATE sqlite_schema SET rootpage = ?1 WHERE name = 'twin'", [own]).unwrap();
+        raw.execute_batch("PRAGMA writable_schema = RESET; DROP TABLE twin").unwrap();
+        drop(raw);
+        let broken = log.verify().err().unwrap_or_else(|| panic!("{sql}: went unnoticed"));
+        assert_eq!((broken.promise, broken.place.as_str()), (Promise::Schema, "the indexes"), "{sql}: {broken}");
+        assert!(broken.found.contains(of), "{sql}: {broken}");
+    }
+}
+
 /// Whoever signs in, or ruled, would be another one.
 #[tokio::test]
 async fn a_name_that_was_exchanged_is_found_and_nobody_is_told_by_it() {

@@ -4,6 +4,7 @@
 //! number of the log and a claim are given once.
 
 mod backup;
+mod indexes;
 mod moved;
 mod open;
 mod session;
