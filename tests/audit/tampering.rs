@@ -498,6 +498,68 @@ async fn an_index_whose_entries_were_changed_or_exchanged_is_found() {
     }
 }
 
+/// The last word of a search is perhaps cut off, and is looked for among the beginnings of words.
+#[tokio::test]
+async fn a_record_that_no_beginning_of_its_words_leads_to_is_found() {
+    let log = Log::written(3).await;
+    let raw = Connection::open(log.path()).unwrap();
+    let (row, words): (i64, String) = raw
+        .query_row("SELECT seq, words FROM records ORDER BY seq DESC LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    let word = words.split(' ').next_back().unwrap().to_owned();
+    raw.execute("INSERT INTO record_words (record_words, rowid, words) VALUES ('delete', ?1, ?2)", (row, &words))
+        .unwrap();
+    let whole: String =
+        raw.query_row("SELECT sql FROM sqlite_schema WHERE name = 'record_words'", [], |row| row.get(0)).unwrap();
+    let (before, _) = whole.split_once(",\n    prefix").unwrap();
+    for (sql, entry) in [(format!("{before}\n)"), Some(&words)), (whole.clone(), None)] {
+        raw.execute_batch("PRAGMA writable_schema = ON").unwrap();
+        raw.execute("UPDATE sqlite_schema SET sql = ?1 WHERE name = 'record_words'", [sql]).unwrap();
+        drop(raw.execute_batch("PRAGMA writable_schema = RESET"));
+        let raw = Connection::open(log.path()).unwrap();
+        if let Some(words) = entry {
+            raw.execute("INSERT INTO record_words (rowid, words) VALUES (?1, ?2)", (row, words)).unwrap();
+        }
+    }
+    drop(raw);
+    let raw = Connection::open(log.path()).unwrap();
+    let found = |asked: String| -> i64 {
+        let sql = "SELECT count(*) FROM record_words WHERE record_words MATCH ?1 AND rowid = ?2";
+        raw.query_row(sql, (asked, row), |row| row.get(0)).unwrap()
+    };
+    assert_eq!((found(format!("\"{word}\"")), found(format!("\"{word}\" *"))), (1, 0));
+    drop(raw);
+    let broken = log.broken();
+    assert_eq!((broken.promise, broken.place.as_str()), (Promise::Projection, "the index of words"), "{broken}");
+    assert_eq!(broken.found, format!("record {row} is indexed under other words than it has"));
+}
+
+/// A whole page of it and more, written in many pieces, with words that were taken out again.
+#[tokio::test]
+async fn a_large_index_of_words_is_read_as_fts5_reads_it() {
+    let log = Log::written(1).await;
+    let store = sqlite::open(&log.path()).unwrap();
+    for n in 0..60 {
+        let text = (0..40).map(|m| format!("{}word{m}", n * 977 % 61)).collect::<Vec<_>>().join(" 手直し ");
+        let ruling = Ruling::Scrap { unit: store_contract::unit(&format!("B{n}")) };
+        let typed = store_contract::typed(&store, &text, ruling).await;
+        let Body::Line(LineEvent::Ruled { reason, .. }) = &typed.body else { panic!() };
+        let text = reason.id;
+        store.append(vec![typed]).await.unwrap();
+        if n % 3 == 0 {
+            lineseal::ports::People::forget_text(&store, text).await.unwrap();
+            store.append(vec![line(LineEvent::TextForgotten { text })]).await.unwrap();
+        }
+    }
+    drop(store);
+    log.verify().unwrap();
+    // And once more when it is one piece.
+    let raw = Connection::open(log.path()).unwrap();
+    raw.execute_batch("INSERT INTO record_words (record_words) VALUES ('optimize')").unwrap();
+    drop(raw);
+    log.verify().unwrap();
+}
+
 /// Whoever signs in, or ruled, would be another one.
 #[tokio::test]
 async fn a_name_that_was_exchanged_is_found_and_nobody_is_told_by_it() {
