@@ -77,7 +77,8 @@ pub enum Promise {
     Projection,
     /// Names and typed texts are what the log has committed to.
     People,
-    /// The database has the tables, guards and keys of this program, and nothing else that acts.
+    /// The database has the tables, guards and keys of this program, and nothing else that acts; and its
+    /// indexes have the rows of their tables.
     Schema,
 }
 

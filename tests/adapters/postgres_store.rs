@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use lineseal::adapters::postgres;
 use lineseal::adapters::store::LogStore;
-use lineseal::audit::event::Standing;
+use lineseal::audit::event::{LabelKind, Standing};
 use lineseal::audit::{Body, LineEvent, RunEvent};
 use lineseal::domain::{ReasonCode, Step, Verdict};
 use lineseal::ports::{AuditStore, Broken, ClaimAnswer, Promise, Verification, Verifier as _};
 
 use crate::postgres_server::{Database, Postgres, Proxy};
-use crate::store_contract::{self, bound, claim, event, identity, line, opened, run_id, sealed, started};
+use crate::store_contract::{self, bound, claim, event, identity, line, opened, proven, run_id, sealed, started};
 
 mod schema {
     refinery::embed_migrations!("migrations/postgres");
@@ -186,6 +186,52 @@ async fn a_table_or_a_view_beside_the_log_is_no_finding() {
     });
     assert_eq!(found_by_verify(&plant), None);
     drop(plant.store());
+}
+
+/// An administrator can keep rows out of an index, and then let it be used again: what is read row by row is
+/// right, and whoever claims is not told of it.
+#[tokio::test]
+async fn an_index_that_does_not_have_the_rows_of_its_table_is_named_by_verify() {
+    for (index, table) in
+        [("bindings_fingerprint_key", "bindings"), ("bindings_unit", "bindings"), ("records_words", "records")]
+    {
+        let plant = Plant::new();
+        let store = plant.store();
+        store.append(proven(run_id(), "A1", 1)).await.unwrap();
+        let mut claim = store_contract::claim("A1", store_contract::identity(1));
+        claim.run = run_id();
+        store.append(proven(claim.run, "A1", 1)).await.unwrap();
+        store.claim(claim.clone()).await.unwrap();
+        store.append(vec![sealed(claim.run, Verdict::Pass, Some(LabelKind::Unit))]).await.unwrap();
+        drop(store);
+        assert_eq!(found_by_verify(&plant), None);
+        plant.raw(move |client| {
+            let ready = |client: &mut ::postgres::Client, yes: bool| {
+                client.batch_execute(&format!(
+                    "UPDATE pg_index SET indisready = {yes}, indisvalid = {yes} WHERE indexrelid = '{index}'::regclass"
+                ))
+            };
+            ready(client, false).unwrap();
+            client
+                .batch_execute(&format!(
+                    "CREATE TEMP TABLE kept AS SELECT * FROM {table}; DELETE FROM {table};
+                     INSERT INTO {table} SELECT * FROM kept"
+                ))
+                .unwrap();
+            ready(client, true).unwrap();
+        });
+        let named = format!("index {index} is not that of the rows of table {table}: ");
+        for asked in ["", "CREATE EXTENSION amcheck"] {
+            plant.raw(move |client| client.batch_execute(asked).unwrap());
+            let found = found_by_verify(&plant).unwrap_or_else(|| panic!("{index} {asked}: not found"));
+            assert_eq!((found.promise, found.place.as_str()), (Promise::Schema, "the indexes"), "{index}: {found}");
+            assert!(found.found.starts_with(&named), "{index} {asked}: {found}");
+            let by_amcheck = found.found.contains("lacks matching index tuple");
+            assert_eq!(by_amcheck, !asked.is_empty() && index != "records_words", "{found}");
+        }
+        plant.raw(move |client| client.batch_execute(&format!("REINDEX INDEX {index}")).unwrap());
+        assert_eq!(found_by_verify(&plant), None);
+    }
 }
 
 fn found_by_verify(plant: &Plant) -> Option<Broken> {

@@ -428,6 +428,173 @@ async fn an_index_of_words_that_was_changed_is_found_and_the_record_is_named() {
     }
 }
 
+/// A table whose rows are all there, and an index that has lost one of them: deleted with its entries, and
+/// put back through a second table over the same pages.
+fn hollow(raw: &Connection, table: &str, columns: &str, key: &str) {
+    let root = |name: &str| -> i64 {
+        raw.query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [name], |row| row.get(0)).unwrap()
+    };
+    raw.execute_batch(&format!("CREATE TABLE twin ({columns}); PRAGMA writable_schema = ON")).unwrap();
+    let (own, shared) = (root("twin"), root(table));
+    let lay_over = |root: i64| {
+        raw.execute("UPDATE sqlite_schema SET rootpage = ?1 WHERE name = 'twin'", [root]).unwrap();
+        raw.execute_batch("PRAGMA writable_schema = RESET").unwrap();
+    };
+    lay_over(shared);
+    raw.execute_batch(&format!(
+        "CREATE TEMP TABLE kept AS SELECT * FROM twin ORDER BY {key} LIMIT 1;
+         DELETE FROM {table} WHERE {key} = (SELECT {key} FROM kept); INSERT INTO twin SELECT * FROM kept;
+         PRAGMA writable_schema = ON"
+    ))
+    .unwrap();
+    lay_over(own);
+    raw.execute_batch("DROP TABLE twin").unwrap();
+}
+
+/// Burned chips would be free, and nothing that is read row by row tells.
+#[tokio::test]
+async fn an_index_that_has_lost_a_row_of_its_table_is_found() {
+    let log = Log::written(3).await;
+    let raw = Connection::open(log.path()).unwrap();
+    let columns = "claimed_seq INTEGER PRIMARY KEY, product, serial, fingerprint, spki, uid, run, open, imported";
+    hollow(&raw, "bindings", columns, "claimed_seq");
+    let burned = |bindings: &str| -> i64 {
+        let row = "(SELECT fingerprint FROM bindings NOT INDEXED LIMIT 1)";
+        let asked = format!("SELECT count(*) FROM {bindings} WHERE fingerprint = {row}");
+        raw.query_row(&asked, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((burned("bindings"), burned("bindings NOT INDEXED")), (0, 1));
+    drop(raw);
+    let broken = log.broken();
+    assert_eq!((broken.promise, broken.place.as_str()), (Promise::Schema, "the indexes"), "{broken}");
+    assert!(broken.found.starts_with("row 1 missing from index "), "{broken}");
+}
+
+/// What is looked up goes from page to page by their order.
+#[tokio::test]
+async fn an_index_whose_entries_were_changed_or_exchanged_is_found() {
+    for (sql, of) in [
+        ("UPDATE twin SET a = a || '9' WHERE a = (SELECT max(a) FROM twin)", "records_serial"),
+        ("DELETE FROM twin WHERE a = (SELECT max(a) FROM twin)", "records_serial"),
+        ("UPDATE twin SET b = b + 1 WHERE a = (SELECT max(a) FROM twin)", "records_serial"),
+        ("INSERT INTO twin SELECT a || '7', b FROM twin LIMIT 1", "records_serial"),
+    ] {
+        let log = Log::written(3).await;
+        let raw = Connection::open(log.path()).unwrap();
+        // An index is written like a table that is sorted by all of its columns.
+        raw.execute_batch(
+            "CREATE TABLE twin (a, b, c, PRIMARY KEY (a, b, c)) WITHOUT ROWID; PRAGMA writable_schema = ON",
+        )
+        .unwrap();
+        let own: i64 =
+            raw.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'twin'", [], |row| row.get(0)).unwrap();
+        raw.execute(
+            "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = ?1)
+             WHERE name = 'twin'",
+            [of],
+        )
+        .unwrap();
+        raw.execute_batch("PRAGMA writable_schema = RESET").unwrap();
+        raw.execute_batch(sql.replace("SELECT a || '7', b FROM", "SELECT a || '7', b, c FROM").as_str()).unwrap();
+        raw.execute_batch("PRAGMA writable_schema = ON").unwrap();
+        raw.execute("UPDATE sqlite_schema SET rootpage = ?1 WHERE name = 'twin'", [own]).unwrap();
+        raw.execute_batch("PRAGMA writable_schema = RESET; DROP TABLE twin").unwrap();
+        drop(raw);
+        let broken = log.verify().err().unwrap_or_else(|| panic!("{sql}: went unnoticed"));
+        assert_eq!((broken.promise, broken.place.as_str()), (Promise::Schema, "the indexes"), "{sql}: {broken}");
+        assert!(broken.found.contains(of), "{sql}: {broken}");
+    }
+}
+
+/// The last word of a search is perhaps cut off, and is looked for among the beginnings of words.
+#[tokio::test]
+async fn a_record_that_no_beginning_of_its_words_leads_to_is_found() {
+    let log = Log::written(3).await;
+    let raw = Connection::open(log.path()).unwrap();
+    let (row, words): (i64, String) = raw
+        .query_row("SELECT seq, words FROM records ORDER BY seq DESC LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    let word = words.split(' ').next_back().unwrap().to_owned();
+    raw.execute("INSERT INTO record_words (record_words, rowid, words) VALUES ('delete', ?1, ?2)", (row, &words))
+        .unwrap();
+    let whole: String =
+        raw.query_row("SELECT sql FROM sqlite_schema WHERE name = 'record_words'", [], |row| row.get(0)).unwrap();
+    let (before, _) = whole.split_once(",\n    prefix").unwrap();
+    for (sql, entry) in [(format!("{before}\n)"), Some(&words)), (whole.clone(), None)] {
+        raw.execute_batch("PRAGMA writable_schema = ON").unwrap();
+        raw.execute("UPDATE sqlite_schema SET sql = ?1 WHERE name = 'record_words'", [sql]).unwrap();
+        drop(raw.execute_batch("PRAGMA writable_schema = RESET"));
+        let raw = Connection::open(log.path()).unwrap();
+        if let Some(words) = entry {
+            raw.execute("INSERT INTO record_words (rowid, words) VALUES (?1, ?2)", (row, words)).unwrap();
+        }
+    }
+    drop(raw);
+    let raw = Connection::open(log.path()).unwrap();
+    let found = |asked: String| -> i64 {
+        let sql = "SELECT count(*) FROM record_words WHERE record_words MATCH ?1 AND rowid = ?2";
+        raw.query_row(sql, (asked, row), |row| row.get(0)).unwrap()
+    };
+    assert_eq!((found(format!("\"{word}\"")), found(format!("\"{word}\" *"))), (1, 0));
+    drop(raw);
+    let broken = log.broken();
+    assert_eq!((broken.promise, broken.place.as_str()), (Promise::Projection, "the index of words"), "{broken}");
+    assert_eq!(broken.found, format!("record {row} is indexed under other words than it has"));
+}
+
+/// A whole page of it and more, written in many pieces, with words that were taken out again.
+#[tokio::test]
+async fn a_large_index_of_words_is_read_as_fts5_reads_it() {
+    let log = Log::written(1).await;
+    let store = sqlite::open(&log.path()).unwrap();
+    for n in 0..60 {
+        let text = (0..40).map(|m| format!("{}word{m}", n * 977 % 61)).collect::<Vec<_>>().join(" 手直し ");
+        let ruling = Ruling::Scrap { unit: store_contract::unit(&format!("B{n}")) };
+        let typed = store_contract::typed(&store, &text, ruling).await;
+        let Body::Line(LineEvent::Ruled { reason, .. }) = &typed.body else { panic!() };
+        let text = reason.id;
+        store.append(vec![typed]).await.unwrap();
+        if n % 3 == 0 {
+            lineseal::ports::People::forget_text(&store, text).await.unwrap();
+            store.append(vec![line(LineEvent::TextForgotten { text })]).await.unwrap();
+        }
+    }
+    drop(store);
+    log.verify().unwrap();
+    // And once more when it is one piece.
+    let raw = Connection::open(log.path()).unwrap();
+    raw.execute_batch("INSERT INTO record_words (record_words) VALUES ('optimize')").unwrap();
+    drop(raw);
+    log.verify().unwrap();
+}
+
+/// Whoever signs in, or ruled, would be another one.
+#[tokio::test]
+async fn a_name_that_was_exchanged_is_found_and_nobody_is_told_by_it() {
+    for sql in [
+        "UPDATE people SET name = 'Mallory', salt = NULL WHERE name = 'Official 1'",
+        "UPDATE people SET name = NULL WHERE name = 'Official 1'",
+        "UPDATE people SET name = 'Mallory' WHERE name = 'Official 1'",
+        "UPDATE people SET name = CASE name WHEN 'Official 1' THEN 'Mallory' ELSE 'Official 1' END, salt = NULL
+         WHERE name IN ('Official 1', 'Official 2')",
+    ] {
+        let log = Log::written(2).await;
+        let raw = Connection::open(log.path()).unwrap();
+        raw.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+        raw.execute_batch(sql).unwrap();
+        drop(raw);
+        let broken = log.broken();
+        assert_eq!(broken.promise, Promise::People, "{sql}: {broken}");
+        let store = sqlite::open(&log.path()).unwrap();
+        for name in ["Mallory", "Official 1"] {
+            match lineseal::ports::People::person(&store, name).await {
+                Ok(person) => assert!(person.is_none(), "{sql}: {name}"),
+                Err(failure) => assert_eq!(failure.code, ReasonCode::STORE_CORRUPT, "{sql}: {name}"),
+            }
+        }
+    }
+}
+
 /// FTS5 folds more than our own cutting does: what it writes down must not be taken for a change.
 #[tokio::test]
 async fn words_in_any_script_are_indexed_as_they_are_written() {

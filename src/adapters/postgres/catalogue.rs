@@ -27,6 +27,12 @@ pub(super) fn foreign_schema(client: &mut Client) -> Result<Option<String>, Stor
     Ok(difference(&expected(), &found))
 }
 
+/// The names of this program's tables.
+pub(super) fn tables() -> Vec<&'static str> {
+    let own = expected().into_keys().filter(|(_, what)| *what == "table itself");
+    own.map(|(owner, _)| owner).collect()
+}
+
 fn expected() -> Catalogue<'static> {
     let line = |line: &'static str| {
         let mut fields = line.splitn(3, '\t');

@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod connection;
+mod indexes;
 mod open;
 mod session;
 

@@ -9,8 +9,8 @@ use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, SimpleQueryMessage, Statement};
 
-use super::catalogue;
 use super::open::{Access, NEWEST, Server};
+use super::{catalogue, indexes};
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
@@ -243,6 +243,10 @@ impl Session for PostgresSession {
 
     fn foreign_schema(&mut self) -> Result<Option<String>, StoreError> {
         catalogue::foreign_schema(self.client()?)
+    }
+
+    fn foreign_index(&mut self) -> Result<Option<String>, StoreError> {
+        indexes::foreign_index(self.client()?, &catalogue::tables())
     }
 
     fn projection(&mut self) -> Result<i64, StoreError> {

@@ -4,8 +4,10 @@
 //! number of the log and a claim are given once.
 
 mod backup;
+mod indexes;
 mod moved;
 mod open;
+mod segments;
 mod session;
 mod station_lock;
 mod words;

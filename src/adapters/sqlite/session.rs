@@ -136,6 +136,10 @@ impl Session for SqliteSession {
         super::open::foreign_schema(&self.connection)
     }
 
+    fn foreign_index(&mut self) -> Result<Option<String>, StoreError> {
+        super::indexes::foreign_index(&self.connection)
+    }
+
     fn foreign_words(&mut self) -> Result<Option<String>, StoreError> {
         super::words::foreign_words(&self.connection)
     }

@@ -1,12 +1,14 @@
-//! Whether the index of words holds what `records.words` says, row by row: a row that is missing from it
-//! is in the log and found by nobody.
+//! Whether the index of words holds what `records.words` says, row by row, for every word and every
+//! beginning of one: a row that is missing from it is in the log and found by nobody.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 
 use rusqlite::Connection;
 
 use super::open;
+use super::segments::{self, Met};
 use crate::adapters::store::error::StoreError;
 
 /// Rows that are compared by one sum.
@@ -14,13 +16,17 @@ const CHUNK: i64 = 4096;
 /// What is known of how words are folded, at most.
 const KNOWN: usize = 100_000;
 
-/// Sums over words and rows in any order: the index is read by words, the table by rows.
+/// Characters of a word's beginning that has a list of its own, at most (`prefix` in `record_words`).
+const LONGEST_BEGINNING: usize = 16;
+/// The prime that sums are taken by.
+const PRIME: u64 = (1 << 61) - 1;
+
+/// Sums over lists and rows in any order: the index is read by lists, the table by rows.
 #[derive(Default, PartialEq, Eq)]
-struct Sums(BTreeMap<i64, u128>);
+struct Sums(BTreeMap<i64, u64>);
 
 /// What is indexed otherwise than `records.words` says; `None`: nothing. The connection only reads.
 pub(super) fn foreign_words(connection: &Connection) -> Result<Option<String>, StoreError> {
-    read_index(connection)?;
     // Whoever changes the index must not be able to choose what adds up to the same.
     let secret = Secret(RandomState::new(), RandomState::new());
     let chunk = |row: i64| Some(row.div_euclid(CHUNK));
@@ -32,28 +38,17 @@ pub(super) fn foreign_words(connection: &Connection) -> Result<Option<String>, S
     Ok(row.map(|row| format!("record {row} is indexed under other words than it has")))
 }
 
-/// FTS5 §6.2: one row a word and record. A temporary table: the log's own file is not written to.
-fn read_index(connection: &Connection) -> Result<(), StoreError> {
-    let only: bool = connection.pragma_query_value(None, "query_only", |row| row.get(0))?;
-    connection.pragma_update(None, "query_only", false)?;
-    let made = connection.execute_batch(
-        "CREATE VIRTUAL TABLE IF NOT EXISTS temp.indexed_words USING fts5vocab (main, record_words, instance)",
-    );
-    connection.pragma_update(None, "query_only", only)?;
-    Ok(made?)
-}
-
 fn indexed(connection: &Connection, secret: &Secret, sum_of: impl Fn(i64) -> Option<i64>) -> Result<Sums, StoreError> {
     let mut sums = Sums::default();
-    let mut statement = connection.prepare("SELECT term, doc FROM temp.indexed_words")?;
-    let mut rows = statement.query([])?;
-    while let Some(found) = rows.next()? {
-        let row: i64 = found.get(1)?;
-        if let Some(sum) = sum_of(row) {
-            let word = found.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
-            sums.add(sum, secret.of(word, row));
+    let mut list = 0;
+    segments::walk(connection, &mut |met| match met {
+        Met::Term(term) => list = secret.of_list(term),
+        Met::Row(row) => {
+            if let Some(sum) = sum_of(row) {
+                sums.add(sum, multiplied(list, secret.of_row(row)));
+            }
         }
-    }
+    })?;
     Ok(sums)
 }
 
@@ -67,21 +62,41 @@ fn written(connection: &Connection, secret: &Secret, sum_of: impl Fn(i64) -> Opt
         let Some(sum) = sum_of(row) else { continue };
         let words = found.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         // Two words may be one once they are folded, and the index has it once.
-        let mut odd = BTreeSet::new();
+        let mut terms = BTreeSet::new();
         for word in words.split(' ').filter(|word| !word.is_empty()) {
             if word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
-                sums.add(sum, secret.of(word.as_bytes(), row));
+                terms.insert(Cow::Borrowed(word));
             } else {
-                odd.extend(folding.fold(word)?.iter().cloned());
+                terms.extend(folding.fold(word)?.iter().cloned().map(Cow::Owned));
             }
         }
-        // Nothing that is not ASCII folds to what is, but for two letters (U+017F, U+212A).
-        odd.retain(|folded| !folded.is_ascii() || !words.split(' ').any(|word| word == folded));
-        for folded in odd {
-            sums.add(sum, secret.of(folded.as_bytes(), row));
-        }
+        sums.add(sum, multiplied(lists(&terms, secret), secret.of_row(row)));
     }
     Ok(sums)
+}
+
+/// The sum of all lists that a row of these terms is in: one for each term, and one for each of its beginnings.
+fn lists(terms: &BTreeSet<Cow<'_, str>>, secret: &Secret) -> u64 {
+    let mut all = 0;
+    let mut list = Vec::new();
+    let mut before = "";
+    for term in terms {
+        list.clear();
+        list.push(b'0');
+        list.extend_from_slice(term.as_bytes());
+        all = added(all, secret.of_list(&list));
+        // What the term before begins with, too, is in the sum already: they are in order.
+        let shared = before.bytes().zip(term.bytes()).take_while(|(a, b)| a == b).count();
+        let ends = term.char_indices().map(|(at, c)| at + c.len_utf8());
+        for (end, digit) in ends.take(LONGEST_BEGINNING).zip(b'1'..) {
+            if end > shared {
+                list[0] = digit;
+                all = added(all, secret.of_list(&list[..=end]));
+            }
+        }
+        before = term;
+    }
+    all
 }
 
 fn first_difference(one: &Sums, other: &Sums) -> Option<i64> {
@@ -90,17 +105,32 @@ fn first_difference(one: &Sums, other: &Sums) -> Option<i64> {
 }
 
 impl Sums {
-    fn add(&mut self, sum: i64, hash: u128) {
+    fn add(&mut self, sum: i64, value: u64) {
         let sum = self.0.entry(sum).or_default();
-        *sum = sum.wrapping_add(hash);
+        *sum = added(*sum, value);
     }
 }
 
+fn added(one: u64, other: u64) -> u64 {
+    (one + other) % PRIME
+}
+
+fn multiplied(one: u64, other: u64) -> u64 {
+    // Less than the prime, and so less than 2^64.
+    (u128::from(one) * u128::from(other) % u128::from(PRIME)) as u64
+}
+
+/// A row in a list is the product of two numbers that nobody can know beforehand. Two different sets of such
+/// have the same sum once in 2^60.
 struct Secret(RandomState, RandomState);
 
 impl Secret {
-    fn of(&self, word: &[u8], row: i64) -> u128 {
-        (u128::from(self.0.hash_one((word, row))) << 64) | u128::from(self.1.hash_one((word, row)))
+    fn of_list(&self, term: &[u8]) -> u64 {
+        self.0.hash_one(term) % PRIME
+    }
+
+    fn of_row(&self, row: i64) -> u64 {
+        self.1.hash_one(row) % PRIME
     }
 }
 

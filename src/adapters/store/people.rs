@@ -31,6 +31,14 @@ pub fn salted(salt: &[u8; 32], text: &str) -> String {
     hex::encode(context.finish())
 }
 
+/// Is this the name that was committed to, or was it forgotten? A name without its salt proves nothing.
+pub fn is_committed(name: Option<&str>, salt: Option<[u8; 32]>, name_sha256: &str) -> bool {
+    match (name, salt) {
+        (Some(name), Some(salt)) => salted(&salt, name) == name_sha256,
+        (name, salt) => name.is_none() && salt.is_none(),
+    }
+}
+
 pub fn by_name(session: &mut dyn Session, name: &str) -> Result<Option<Person>, StoreError> {
     session.row(sql::PERSON_BY_NAME, values![name], person_of)
 }
@@ -43,10 +51,15 @@ pub fn operators(session: &mut dyn Session) -> Result<Vec<Person>, StoreError> {
     session.rows(sql::OPERATORS, &[], person_of)
 }
 
+/// Nobody signs in, or is told of, under a name that the log has not committed to.
 fn person_of(row: &dyn Row) -> Result<Person, StoreError> {
+    let (id, name_sha256, name) = (Uuid::from_bytes(row.array(0)?), row.str(1)?.to_owned(), row.text(2)?);
+    if !is_committed(name, row.opt_array(5)?, &name_sha256) {
+        return Err(StoreError::Corrupt(format!("the name of person {id} is not the one that was committed to")));
+    }
     Ok(Person {
-        who: OperatorRef { id: Uuid::from_bytes(row.array(0)?), name_sha256: row.str(1)?.to_owned() },
-        name: row.text(2)?.map(str::to_owned),
+        who: OperatorRef { id, name_sha256 },
+        name: name.map(str::to_owned),
         role: row.text(3)?.map(parse).transpose()?,
         disabled: row.int(4)?.is_some_and(|disabled| disabled != 0),
     })

@@ -201,6 +201,11 @@ pub trait Session: Send {
         Ok(None)
     }
 
+    /// The first index that has other rows than its table, where the schema is this program's; `None`: none.
+    fn foreign_index(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
     /// What the index of words holds otherwise than `records` does; `None`: nothing, or the database makes
     /// the index by itself.
     fn foreign_words(&mut self) -> Result<Option<String>, StoreError> {

@@ -231,11 +231,11 @@ statements! {
         JOIN labels l ON l.run = r.run AND l.kind = 'unit' AND l.state <> 'none'
         WHERE me.run = ?1 LIMIT 1";
 
-    PERSON_BY_NAME = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled
+    PERSON_BY_NAME = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled, p.salt
         FROM people p LEFT JOIN operators o ON o.id = p.id WHERE p.name = ?1";
-    PERSON_BY_ID = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled
+    PERSON_BY_ID = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled, p.salt
         FROM people p LEFT JOIN operators o ON o.id = p.id WHERE p.id = ?1";
-    OPERATORS = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled
+    OPERATORS = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled, p.salt
         FROM operators o JOIN people p ON p.id = o.id ORDER BY p.name";
     OPERATOR = "SELECT role, disabled FROM operators WHERE id = ?1";
     INSERT_PERSON = "INSERT INTO people (id, name, salt, name_sha256) VALUES (?1, ?2, ?3, ?4)";

@@ -111,6 +111,12 @@ impl LogVerifier {
         if let Some(foreign) = self.log.foreign_schema()? {
             return Err(broken(Promise::Schema, "the database", foreign));
         }
+        // What was compared above was read row by row; who claims, or asks, is led by an index.
+        if what.projections
+            && let Some(foreign) = self.log.foreign_index()?
+        {
+            return Err(broken(Promise::Schema, "the indexes", foreign));
+        }
         // Once the index is known to be what the program made, and `records` to be what the events say.
         if what.projections
             && let Some(foreign) = self.log.foreign_words()?

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::leaves::{Leaves, Operator};
 use super::{Stop, broken};
 use crate::adapters::store::error::StoreError;
-use crate::adapters::store::people::salted;
+use crate::adapters::store::people::{is_committed, salted};
 use crate::adapters::store::session::{Session, values};
 use crate::adapters::store::sql;
 use crate::audit::event::FreeText;
@@ -25,13 +25,11 @@ impl Kept {
     }
 }
 
-/// A name that is there is the one that its hash is of.
+/// A name that is there is the one that its hash is of, and has the salt to show it.
 pub(super) fn check(session: &mut dyn Session) -> Result<Kept, Stop> {
     let mut wrong = None;
     session.ask("SELECT id, name, salt, name_sha256 FROM people", &mut |row| {
-        if let (Some(name), Some(salt)) = (row.text(1)?, row.opt_array::<32>(2)?)
-            && salted(&salt, name) != row.str(3)?
-        {
+        if !is_committed(row.text(1)?, row.opt_array(2)?, row.str(3)?) {
             wrong = Some(uuid::Uuid::from_bytes(row.array(0)?));
         }
         Ok(())
