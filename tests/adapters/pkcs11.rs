@@ -388,24 +388,32 @@ async fn a_module_without_the_digesting_mechanism_gets_the_digest_info() {
 }
 
 #[test]
-fn a_module_never_sees_the_cloud_credentials() {
-    const NAME: &str = "pkcs11::a_module_never_sees_the_cloud_credentials";
+fn a_module_never_sees_the_stations_credentials() {
+    const NAME: &str = "pkcs11::a_module_never_sees_the_stations_credentials";
     const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+    const PASSWORD: &str = "PGPASSWORD";
     if std::env::var("LINESEAL_TEST_INNER").is_err() {
         // The variable must stand in this process's own environment: once more, in a child.
         let mut again = Command::new(std::env::current_exe().unwrap());
-        again.args(["--exact", NAME]).env("LINESEAL_TEST_INNER", "1").env(SECRET, "secret");
+        again.args(["--exact", NAME]).env("LINESEAL_TEST_INNER", "1").env(SECRET, "secret").env(PASSWORD, "secret");
         let output = again.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
         assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
         return;
     }
-    assert!(std::env::var(SECRET).is_ok());
+    assert!(std::env::var(SECRET).is_ok() && std::env::var(PASSWORD).is_ok());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bench = Bench::new(KeyKind::EcP256);
     let mut shim = bench.shim("");
-    runtime.block_on(async { open(&shim.access).await.map(drop) }).unwrap();
+    let token = runtime.block_on(open(&shim.access)).unwrap();
     assert!(shim.calls("cloud credentials seen").is_empty());
+    let workers = crate::hostile::processes(bench.dir.path());
+    assert_eq!(workers.len(), 2, "guardian and worker");
+    for pid in workers {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+        assert!(!String::from_utf8_lossy(&environment).contains(PASSWORD));
+    }
+    runtime.block_on(async { drop(token) });
     // Unless the profile itself says so.
     shim.access.environment.insert(SECRET.into(), "the profile's".into());
     runtime.block_on(async { open(&shim.access).await.map(drop) }).unwrap();

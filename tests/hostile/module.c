@@ -150,6 +150,16 @@ static int act(const char *does) {
         kill(getppid(), SIGKILL);
         stop_here();
     }
+    if (is(does, "children-kill-guardian")) {
+        children();
+        kill(getppid(), SIGKILL);
+        stop_here();
+    }
+    if (is(does, "children-stop-guardian")) {
+        children();
+        kill(getppid(), SIGSTOP);
+        stop_here();
+    }
     if (is(does, "memory")) for (;;) memset(malloc(16 << 20), 1, 16 << 20); /* until there is none */
     return is(does, "unknown");
 }

@@ -3,7 +3,8 @@
 //!
 //! A program that a module forks may leave the worker's process group (setsid(2)), so that no signal to
 //! the group reaches it. The guardian is the "child subreaper" (prctl(2)) of all of them: whatever its
-//! descendants leave behind becomes its own child, to be killed and reaped. It needs no privileges.
+//! descendants leave behind becomes its own child, to be killed and reaped. It needs no privileges. What a module
+//! leaves that has killed its guardian is the station's to find (`leftover.rs`).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, setrlimit, wait,
+    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, setrlimit,
+    setsid, wait,
 };
 
 use super::remote::{self, Remote};
@@ -34,6 +36,8 @@ pub(super) fn guard(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::
     let station = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     // Fails unless it is a connected socket, e.g. a terminal.
     station.peer_addr()?;
+    // Neither a module nor a command can open the operator's terminal, nor do its signals come here.
+    setsid()?;
     set_child_subreaper(Some(getpid()))?;
     // A crash must not leave the PIN in a core file.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;

@@ -25,6 +25,7 @@ mod der;
 mod failure;
 mod guardian;
 mod heard;
+mod leftover;
 mod listening;
 mod log_key;
 mod mechanism;

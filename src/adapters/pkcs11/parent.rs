@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::guardian::SIGNALLED;
 use super::heard::heard;
+use super::leftover;
 use super::listening::{Complaint, listen};
 use super::remote;
 use super::wire::{Report, Request, receive_async, send_async};
@@ -171,10 +172,15 @@ struct Limits {
     whole: Duration,
 }
 
+/// How the names of variables begin that no module gets.
+const WITHHELD: [&[u8]; 3] = [b"AWS_", b"PG", b"LINESEAL_"];
+
 /// A running worker and its socket. Shutting the socket ends it: its guardian then kills it and all that
 /// its module started (p11-kit's `ssh`, say). Dropping it does that; tokio reaps the guardian.
 struct Worker {
     guardian: Child,
+    /// In the environment of all that it starts.
+    mark: String,
     socket: UnixStream,
     /// Where a command leads to the token: what it said last on standard error, such as ssh's reason.
     complaint: Option<(Complaint, JoinHandle<()>)>,
@@ -193,17 +199,14 @@ impl Worker {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        // A vendor's module has no business with the station's cloud credentials.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_")) {
+        command.args(arguments).stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A vendor's module has no business with the station's credentials for the cloud and for the plant's log.
+        let withheld = |name: &OsString| WITHHELD.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| withheld(name)) {
             command.env_remove(name);
         }
-        command.envs(&access.environment);
+        let mark = leftover::mark();
+        command.envs(&access.environment).env(leftover::MARK, &mark);
         match &access.command {
             Some(line) => command.env(remote::COMMAND, serde_json::to_string(line)?),
             None => command.env_remove(remote::COMMAND),
@@ -218,7 +221,7 @@ impl Worker {
         let listener =
             guardian.stderr.take().map(|stderr| tokio::spawn(listen(stderr, pid, "stderr", until, heard.clone())));
         let complaint = heard.zip(listener);
-        Ok(Self { guardian, socket: UnixStream::from_std(ours)?, complaint, _listening: listening })
+        Ok(Self { guardian, mark, socket: UnixStream::from_std(ours)?, complaint, _listening: listening })
     }
 
     /// One request, one answer; or a failure and no more worker.
@@ -295,26 +298,55 @@ impl Worker {
     }
 
     /// Has everything killed, and reaps. A worker that died before keeps its own status. `None`: not
-    /// over within a moment (a driver holds a process in the kernel); tokio reaps when it can.
+    /// over within a moment (very many processes, or a driver holds one in the kernel). The lane does not wait
+    /// for that.
     async fn end(mut self) -> Option<ExitStatus> {
-        const MOMENT: Duration = Duration::from_secs(2);
+        const MOMENT: Duration = Duration::from_secs(1);
         self.let_go();
-        if let Ok(ended) = timeout(MOMENT, self.guardian.wait()).await {
-            return ended.ok();
+        match timeout(MOMENT, self.guardian.wait()).await {
+            Ok(Ok(status)) if status.signal().is_none() => Some(status),
+            Ok(ended) => {
+                // Somebody killed the guardian, and may have left others.
+                let mark = self.mark.clone();
+                let _ = timeout(MOMENT, tokio::task::spawn_blocking(move || leftover::kill(&mark))).await;
+                ended.ok()
+            }
+            Err(_) => {
+                tokio::spawn(self.end_at_last());
+                None
+            }
         }
-        // The guardian itself was stopped, say: what stayed in its process group ends with it.
-        let pid = self.guardian.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid
-            && let Err(error) = kill_process_group(pid, Signal::KILL)
-        {
-            tracing::warn!(guardian = pid.as_raw_pid(), %error, "a worker's processes may be left");
-        }
-        timeout(MOMENT, self.guardian.wait()).await.ok()?.ok()
     }
 
-    /// The guardian hears it even where a process that was just being started holds a copy of this end.
+    /// Leaves the guardian its time, and whatever stops it does so in vain; then it ends with all the others.
+    async fn end_at_last(mut self) {
+        const ROUNDS: u32 = 100;
+        const MOMENT: Duration = Duration::from_millis(100);
+        for _ in 0..ROUNDS {
+            self.signal(Signal::CONT);
+            if let Ok(Ok(status)) = timeout(MOMENT, self.guardian.wait()).await
+                && status.signal().is_none()
+            {
+                return;
+            }
+        }
+        self.signal(Signal::KILL);
+        let mark = self.mark.clone();
+        let _ = tokio::task::spawn_blocking(move || leftover::kill(&mark)).await;
+    }
+
+    /// The guardian hears it even where a process that was just being started holds a copy of this end, and
+    /// where its module has stopped it.
     fn let_go(&self) {
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        self.signal(Signal::CONT);
+    }
+
+    /// To the guardian, as long as it is not reaped.
+    fn signal(&self, signal: Signal) {
+        let pid = self.guardian.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        // Over already is as good.
+        let _ = pid.map(|pid| kill_process(pid, signal));
     }
 }
 
