@@ -242,7 +242,12 @@ pub(super) fn endpoint(entry: &Entry<'_>, practice: bool) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn profiles(entry: &Entry<'_>, named: &profile::Named<'_>, without_port: bool, air_gapped: bool) -> Option<Vec<Profile>> {
+fn profiles(
+    entry: &Entry<'_>,
+    named: &profile::Named<'_>,
+    without_port: bool,
+    air_gapped: bool,
+) -> Option<Vec<Profile>> {
     let mut seen = Seen::default();
     let read = |item: &Entry<'_>| {
         let path = item.path()?;

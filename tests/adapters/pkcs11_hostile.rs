@@ -244,6 +244,40 @@ async fn no_kind_of_memory_is_taken_without_bound() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guardian_that_is_killed_or_stopped_leaves_nobody_behind_and_keeps_no_lane() {
+    // The children hold the socket: nothing is heard of the worker's end before the deadline.
+    for does in ["children-kill-guardian", "children-stop-guardian"] {
+        let hostile = Hostile::new(&format!("C_OpenSession 1 {does}"));
+        let begun = Instant::now();
+        assert_eq!(hostile.run().await.unwrap_err().code, ReasonCode::TOKEN_SILENT, "{does}");
+        // The deadline and a second, on a machine that does much else.
+        let most = OPEN + Duration::from_secs(2);
+        assert!(begun.elapsed() < most, "{does} took {:?}", begun.elapsed());
+        hostile::nobody_left(hostile.bench.dir.path(), does).await;
+    }
+}
+
+/// Another session than the test's, whose terminal it would have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_has_no_terminal() {
+    let hostile = Hostile::new("");
+    let _token = bench::tokens().open(&hostile.access).await.unwrap();
+    let session = |pid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<String> = stat.rsplit_once(") ").unwrap().1.split(' ').map(str::to_owned).collect();
+        // Session and controlling terminal (proc_pid_stat(5)).
+        (fields[3].clone(), fields[4].clone())
+    };
+    let own = session("self").0;
+    let workers = hostile::processes(hostile.bench.dir.path());
+    assert_eq!(workers.len(), 2, "guardian and worker");
+    for pid in workers {
+        let (its, terminal) = session(&pid);
+        assert!(its != own && terminal == "0", "{its} {terminal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_length_count_or_text_gets_past_the_worker() {
     let plans = [
         "C_GetFunctionList 1 null",

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, setrlimit, wait,
+    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, setrlimit,
+    setsid, wait,
 };
 
 use super::remote::{self, Remote};
@@ -37,6 +38,8 @@ pub(super) fn guard(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::
     let station = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     // Fails unless it is a connected socket, e.g. a terminal.
     station.peer_addr()?;
+    // Neither a module nor a command can open the operator's terminal, nor do its signals come here.
+    setsid()?;
     set_child_subreaper(Some(getpid()))?;
     // A crash must not leave the PIN in a core file.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;

@@ -195,12 +195,7 @@ impl Worker {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+        command.args(arguments).stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_the_stations_own(name)) {
             command.env_remove(name);
         }
