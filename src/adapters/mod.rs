@@ -7,6 +7,7 @@ pub mod copies;
 mod durable;
 pub mod log_key;
 pub mod mark;
+pub mod mqtt;
 pub mod pkcs11;
 pub mod postgres;
 pub mod printer;

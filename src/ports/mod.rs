@@ -5,6 +5,7 @@
 mod archiving;
 mod boards;
 mod cloud;
+mod connection;
 mod copies;
 mod dialogue;
 mod history;
@@ -21,6 +22,7 @@ mod verification;
 pub use archiving::Archiving;
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Refusal, Registration};
+pub use connection::{Connections, TlsKey, Trial};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
 pub use history::{

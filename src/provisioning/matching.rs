@@ -103,6 +103,7 @@ mod tests {
                 policy: PolicyPlan { name: "p".parse().unwrap(), document: String::new() },
                 deadline: Duration::from_secs(1),
             },
+            connect: None,
             label: None,
             manifest: None,
         }

@@ -95,6 +95,7 @@ impl Peer {
             region: self.region.parse().unwrap(),
             aws_profile: None,
             endpoint: Some(endpoint.to_owned()),
+            mqtt: None,
         }]
     }
 
