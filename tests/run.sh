@@ -66,7 +66,7 @@ command -v git >/dev/null || die "git is missing: apt-get install git"
 strangers=(openssl=openssl)
 tokens=(softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit p11-kit-modules ss=iproute2
     setpriv=util-linux)
-brokers=(mosquitto=mosquitto mosquitto_pub=mosquitto-clients libengine-pkcs11-openssl)
+brokers=(mosquitto=mosquitto)
 tpms=(swtpm=swtpm tpm2-abrmd=tpm2-abrmd libtss2-tcti-tabrmd0 tpm2_ptool=libtpm2-pkcs11-tools
     tpm2_createprimary=tpm2-tools libtpm2-pkcs11-1 "dbus-daemon=dbus-daemon|dbus")
 readers=(sqlite3=sqlite3)

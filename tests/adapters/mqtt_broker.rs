@@ -40,10 +40,22 @@ impl ServerCa {
     }
 }
 
-/// What the broker lets devices do: their own topics.
-pub const OWN_TOPICS: &str = "pattern readwrite devices/%c/#\n";
-pub const EVERYTHING: &str = "topic readwrite #\n";
-pub const NOTHING: &str = "topic read nothing\n";
+/// The topics that the broker lets devices subscribe and publish to.
+pub const OWN_TOPICS: &str = "devices/gw-1/#";
+pub const EVERYTHING: &str = "#";
+pub const NOTHING: &str = "nothing";
+
+/// Of mosquitto's plugin: a plain list of topics (`acl_file`) refuses no SUBSCRIBE.
+fn access_to(topics: &str) -> String {
+    let acl = |kind: &str| format!(r#"{{"acltype": "{kind}", "topic": "{topics}", "priority": 0, "allow": true}}"#);
+    let kinds = ["publishClientSend", "subscribePattern"].map(acl).join(", ");
+    let rest = r#""publishClientSend": false, "publishClientReceive": true, "subscribe": false, "unsubscribe": true"#;
+    let device = r#""groups": [{"groupname": "devices", "roles": [{"rolename": "device"}]}], "clients": []"#;
+    format!(
+        r#"{{"defaultACLAccess": {{{rest}}}, {device}, "anonymousGroup": "devices",
+            "roles": [{{"rolename": "device", "acls": [{kinds}]}}]}}"#
+    )
+}
 
 /// mosquitto on loopback, which asks every device for a certificate of the practice vendor's.
 pub struct Mosquitto {
@@ -54,12 +66,12 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    pub fn start(vendor: &VendorCa, acl: &str) -> Self {
-        Self::named("localhost", vendor, acl)
+    pub fn start(vendor: &VendorCa, topics: &str) -> Self {
+        Self::named("localhost", vendor, topics)
     }
 
     /// With a certificate for another name.
-    pub fn named(name: &str, vendor: &VendorCa, acl: &str) -> Self {
+    pub fn named(name: &str, vendor: &VendorCa, topics: &str) -> Self {
         let (dir, ca) = (tempfile::tempdir().unwrap(), ServerCa::new());
         let (certificate, key) = ca.issue(name);
         let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
@@ -67,7 +79,6 @@ impl Mosquitto {
         file("server.key", &key.serialize_pem());
         file("ca.pem", &ca.pem);
         file("devices.pem", &[vendor.root(), vendor.intermediate()].map(pem).concat());
-        file("acl", acl);
         let port = free_port();
         let path = |name: &str| dir.path().join(name).display().to_string();
         let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
@@ -75,38 +86,36 @@ impl Mosquitto {
             "mosquitto.conf",
             &format!(
                 "listener {port} 127.0.0.1\nuser {user}\nallow_anonymous true\nrequire_certificate true\n\
-                 use_identity_as_username true\ncafile {}\ncertfile {}\nkeyfile {}\nacl_file {}\n\
+                 cafile {}\ncertfile {}\nkeyfile {}\nplugin {}\nplugin_opt_config_file {}\n\
                  persistence false\nlog_type all\nlog_dest file {}\n",
                 path("devices.pem"),
                 path("server.pem"),
                 path("server.key"),
-                path("acl"),
+                plugin(),
+                path("access.json"),
                 path("log"),
             ),
         );
-        let program = ["/usr/sbin/mosquitto", "mosquitto"].into_iter().find(|name| Path::new(name).exists());
-        let child = Command::new(program.unwrap_or("mosquitto"))
-            .arg("-c")
-            .arg(dir.path().join("mosquitto.conf"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("mosquitto (Debian: apt-get install mosquitto)");
+        let child = spawn(dir.path(), topics);
         let broker = Self { ca, port, dir, child };
-        let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(Instant::now() < end, "mosquitto does not listen: {}", broker.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        broker.until_it_listens();
         broker
     }
 
-    /// From now on.
-    pub fn allow(&self, acl: &str) {
-        std::fs::write(self.dir.path().join("acl"), acl).unwrap();
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    /// From now on, by another process on the same port.
+    pub fn allow(&mut self, topics: &str) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.child = spawn(self.dir.path(), topics);
+        self.until_it_listens();
+    }
+
+    fn until_it_listens(&self) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            assert!(Instant::now() < end, "mosquitto does not listen: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub fn log(&self) -> String {
@@ -116,6 +125,26 @@ impl Mosquitto {
     pub fn target(&self) -> Target {
         target(self.port, &self.ca)
     }
+}
+
+fn spawn(dir: &Path, topics: &str) -> Child {
+    std::fs::write(dir.join("access.json"), access_to(topics)).unwrap();
+    Command::new("mosquitto")
+        .arg("-c")
+        .arg(dir.join("mosquitto.conf"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mosquitto in PATH or /usr/sbin (Debian: apt-get install mosquitto)")
+}
+
+/// mosquitto's plugin that refuses by topic, beside the system's libraries.
+fn plugin() -> String {
+    let name = "mosquitto_dynamic_security.so";
+    let libraries = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let found = libraries.map(|folder| folder.join(name)).find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("there is no {name} in a folder of /usr/lib")).display().to_string()
 }
 
 impl Drop for Mosquitto {

@@ -15,7 +15,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, Stream, SupportedProtocolVersion};
 use tokio::sync::mpsc;
 
-use super::ended::Ended;
+use super::ended::{Ended, is_cut};
 use super::key::{Ask, ChipKey};
 use super::target::Place;
 use crate::audit::event::{Refused, RefusedTopic, SignatureScheme};
@@ -29,6 +29,9 @@ const LARGEST_PACKET: usize = 128 * 1024;
 /// protocols").
 const ALPN: &[u8] = b"x-amzn-mqtt-ca";
 const SECONDS_ALIVE: u16 = 60;
+/// After it another try is worth more than more patience: what a policy does not let through yet is thrown
+/// away without a word.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a connection showed.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ pub(super) struct Shown {
 /// One connection: everything that is said, and then its end.
 pub(super) struct Conversation {
     tls: ClientConnection,
-    stream: TcpStream,
+    stream: Bounded,
     key: Arc<ChipKey>,
     is_aws: bool,
     thing: ThingName,
@@ -87,7 +90,7 @@ impl Conversation {
             .map_err(|error| Ended::Broken(error.to_string()))?;
         Ok(Self {
             tls,
-            stream,
+            stream: Bounded { stream, by: end },
             key,
             is_aws: place.is_aws,
             thing: trial.thing.clone(),
@@ -101,9 +104,11 @@ impl Conversation {
     }
 
     pub fn hold(mut self) -> Result<Shown, Ended> {
-        self.handshake()?;
-        self.connect()?;
         // In TLS 1.3 the broker looks at the certificate after its own part of the handshake.
+        self.handshake().and_then(|()| self.connect()).map_err(|ended| match self.key.signed() {
+            Some(_) => ended.with_the_certificate_shown(),
+            None => ended,
+        })?;
         let scheme = self.key.signed().ok_or(Ended::Unasked)?;
         let (tls, cipher, broker) = self.facts()?;
         for topic in self.topics.clone() {
@@ -117,7 +122,6 @@ impl Conversation {
     fn handshake(&mut self) -> Result<(), Ended> {
         const DOING: &str = "the TLS handshake";
         while self.tls.is_handshaking() {
-            self.wait_no_longer(DOING)?;
             self.tls.complete_io(&mut self.stream).map_err(|error| Ended::of_io(&error, DOING))?;
         }
         Ok(())
@@ -250,11 +254,11 @@ impl Conversation {
         packet
             .write(&mut bytes, LARGEST_PACKET)
             .map_err(|error| Ended::Broken(format!("{doing} can't be said: {error}")))?;
-        self.wait_no_longer(doing)?;
+        self.patience();
         let mut stream = Stream::new(&mut self.tls, &mut self.stream);
         match stream.write_all(&bytes).and_then(|()| stream.flush()) {
             // Why it ended is still to be read.
-            Err(error) if is_cut(&error) => Ok(()),
+            Err(error) if is_cut(error.kind()) => Ok(()),
             said => said.map_err(|error| Ended::of_io(&error, doing)),
         }
     }
@@ -266,7 +270,6 @@ impl Conversation {
                 Err(PacketError::InsufficientBytes(_)) => {}
                 Err(error) => return Err(Ended::Broken(format!("the answer to {doing} is no MQTT: {error}"))),
             }
-            self.wait_no_longer(doing)?;
             let mut chunk = [0; 4096];
             match Stream::new(&mut self.tls, &mut self.stream).read(&mut chunk) {
                 Ok(0) => return Ok(Heard::Closed),
@@ -278,10 +281,50 @@ impl Conversation {
         }
     }
 
-    fn wait_no_longer(&self, doing: &str) -> Result<(), Ended> {
-        let left = self.end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let set = self.stream.set_read_timeout(Some(left)).and_then(|()| self.stream.set_write_timeout(Some(left)));
-        set.map_err(|error| Ended::of_io(&error, doing))
+    /// For the answer to what is said next.
+    fn patience(&mut self) {
+        self.stream.by = self.end.min(Instant::now() + ANSWERED_WITHIN);
+    }
+}
+
+/// A socket that waits to a moment and no longer, however its peer spreads what it says.
+struct Bounded {
+    stream: TcpStream,
+    by: Instant,
+}
+
+impl Bounded {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        match self.by.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(Some(left)),
+        }
+    }
+}
+
+/// rustls takes `WouldBlock` for a socket that never waits.
+fn timed_out(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    }
+}
+
+impl io::Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer).map_err(timed_out)
+    }
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes).map_err(timed_out)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 
@@ -290,11 +333,6 @@ enum Answer {
     Granted,
     Refused,
     Closed,
-}
-
-fn is_cut(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(error.kind(), Kind::BrokenPipe | Kind::ConnectionReset | Kind::ConnectionAborted)
 }
 
 fn strange(packet: &Packet, doing: &str) -> Ended {

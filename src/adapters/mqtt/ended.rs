@@ -17,6 +17,8 @@ pub(super) enum Ended {
         how: &'static str,
     },
     Broken(String),
+    /// By the other end, or on the way.
+    Cut(String),
     /// No client certificate was asked for.
     Unasked,
     /// The token's failure, or its signature is none.
@@ -27,7 +29,7 @@ impl Ended {
     /// May another try bring something else?
     pub fn may_pass(&self) -> bool {
         match self {
-            Ended::Unreachable(_) | Ended::Refused(_) | Ended::Broken(_) => true,
+            Ended::Unreachable(_) | Ended::Refused(_) | Ended::Broken(_) | Ended::Cut(_) => true,
             Ended::Untrusted(_) | Ended::TooBroad { .. } | Ended::Unasked | Ended::Key(_) => false,
         }
     }
@@ -41,7 +43,7 @@ impl Ended {
             Ended::TooBroad { topic, how } => {
                 (ReasonCode::CONNECT_TOO_BROAD, format!("{how} {topic} is allowed to {}", trial.thing))
             }
-            Ended::Broken(why) => (ReasonCode::CONNECT_BROKEN, why),
+            Ended::Broken(why) | Ended::Cut(why) => (ReasonCode::CONNECT_BROKEN, why),
             Ended::Unasked => {
                 let why = "the broker asked for no client certificate: nothing is proven of the unit's key";
                 (ReasonCode::CONNECT_BROKEN, why.to_owned())
@@ -49,6 +51,16 @@ impl Ended {
         };
         let often = if tries > 1 { format!(" (try {tries})") } else { String::new() };
         Failure::new(code, format!("{place}: {cause}{often}")).with("target", &trial.target).with("endpoint", place)
+    }
+
+    /// A broker that does not take a certificate may end the connection without a word.
+    pub fn with_the_certificate_shown(self) -> Ended {
+        match self {
+            Ended::Cut(why) => {
+                Ended::Refused(format!("the broker ended the connection on the unit's certificate: {why}"))
+            }
+            ended => ended,
+        }
     }
 
     /// What TLS or the socket said while `doing`.
@@ -62,10 +74,14 @@ impl Ended {
                 Ended::Refused(format!("the broker answered {doing} with the TLS alert {alert:?}"))
             }
             (Some(error), _) => Ended::Broken(format!("{doing}: {error}")),
-            (None, io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                Ended::Broken(format!("the broker did not answer {doing} in time"))
-            }
+            (None, io::ErrorKind::TimedOut) => Ended::Broken(format!("the broker did not answer {doing} in time")),
+            (None, kind) if is_cut(kind) => Ended::Cut(format!("{doing}: {error}")),
             (None, _) => Ended::Broken(format!("{doing}: {error}")),
         }
     }
+}
+
+pub(super) fn is_cut(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(kind, Kind::BrokenPipe | Kind::ConnectionReset | Kind::ConnectionAborted | Kind::UnexpectedEof)
 }
