@@ -113,17 +113,17 @@ reasons! {
     /// The thing type is being deprecated or differs from the profile's.
     CLOUD_THING_TYPE = "A-326" => Error;
     /// The MQTT endpoint does not answer at all.
-    CONNECT_UNREACHABLE = "A-331" => Error;
+    CONNECT_UNREACHABLE = "A-341" => Error;
     /// The endpoint's certificate is of none of the roots, or of another name.
-    CONNECT_UNTRUSTED = "A-332" => Error;
+    CONNECT_UNTRUSTED = "A-342" => Error;
     /// The broker takes the unit's certificate, client id or topic not, to the deadline.
-    CONNECT_REFUSED = "A-333" => Error;
+    CONNECT_REFUSED = "A-343" => Error;
     /// The policy allows the topic that it should refuse.
-    CONNECT_TOO_BROAD = "A-334" => Error;
+    CONNECT_TOO_BROAD = "A-344" => Error;
     /// The connection broke, was silent, or spoke something else than MQTT.
-    CONNECT_BROKEN = "A-335" => Error;
+    CONNECT_BROKEN = "A-345" => Error;
     /// Everything else is done, and only the board itself can make its connection.
-    CONNECT_NEEDS_BOARD = "A-336" => Held;
+    CONNECT_NEEDS_BOARD = "A-346" => Held;
 
     PRINTER_UNREACHABLE = "P-401" => Pass;
     PRINTER_INTERRUPTED = "P-402" => Pass;

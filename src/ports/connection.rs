@@ -43,8 +43,8 @@ pub trait Connections: Send + Sync {
     /// One connection by mutual TLS, MQTT 3.1.1. When this returns, or is dropped, it is over.
     ///
     /// # Errors
-    /// `A-331` not reached, `A-332` the broker's certificate is not trusted, `A-333` refused, `A-334` the
-    /// topic that should be refused is allowed, `A-335` cut, silent or no MQTT, `A-314` no roots; what `key`
+    /// `A-341` not reached, `A-342` the broker's certificate is not trusted, `A-343` refused, `A-344` the
+    /// topic that should be refused is allowed, `A-345` cut, silent or no MQTT, `A-314` no roots; what `key`
     /// says.
     async fn prove(&self, trial: &Trial, key: &mut dyn TlsKey) -> Result<ConnectionRecord, Failure>;
 }

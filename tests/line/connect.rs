@@ -66,16 +66,16 @@ async fn one(mode: ConnectMode, change: impl FnOnce(String) -> String) -> (Strin
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_the_policy_does_not_allow_is_an_error_or_written_down() {
     let narrow = |profile: String| profile.replace("devices/{thing}/lineseal", "elsewhere/too/{thing}");
-    assert_eq!(one(ConnectMode::Required, narrow).await.0, "ERROR A-333");
+    assert_eq!(one(ConnectMode::Required, narrow).await.0, "ERROR A-343");
     let (outcome, connection) = one(ConnectMode::Optional, narrow).await;
     assert_eq!(outcome, "PASS");
-    assert_eq!((&connection["outcome"], &connection["reason"]), (&json!("failed"), &json!("A-333")));
+    assert_eq!((&connection["outcome"], &connection["reason"]), (&json!("failed"), &json!("A-343")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_allows_what_it_should_refuse_is_an_error() {
     let broad = |profile: String| profile.replace("elsewhere/{thing}", "devices/{thing}/elsewhere");
-    assert_eq!(one(ConnectMode::Required, broad).await.0, "ERROR A-334");
+    assert_eq!(one(ConnectMode::Required, broad).await.0, "ERROR A-344");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,16 +91,16 @@ async fn a_held_unit_waits_for_its_board_where_it_has_to_connect_and_its_board_f
     bench.proxy.up().await.unwrap();
 
     let waits = Program::on(&bench, ["resume", "--json"]).run().await.expect(4).json().remove(0);
-    assert_eq!((&waits["verdict"], &waits["reason"]), (&json!("HELD"), &json!("A-336")), "never PASS without it");
+    assert_eq!((&waits["verdict"], &waits["reason"]), (&json!("HELD"), &json!("A-346")), "never PASS without it");
     assert_eq!(cloud.witness().certificates[&chip.fingerprint()].things, [bench.thing("A")]);
     let told = |events: &[log::Logged]| log::all(events, "resumed").len();
     let before = told(&log::read(&bench.data_dir()));
     let again = Program::on(&bench, ["resume", "--json"]).run().await.expect(4).json().remove(0);
-    assert_eq!(again["reason"], json!("A-336"));
+    assert_eq!(again["reason"], json!("A-346"));
     assert_eq!(told(&log::read(&bench.data_dir())), before, "nothing is left that it could do");
     let slip = held["slip"].as_u64().unwrap().to_string();
     let early = Program::on(&bench, ["resume", "--slip", &slip]).run().await.expect(3);
-    assert!(early.err.contains("A-336"), "{}", early.err);
+    assert!(early.err.contains("A-346"), "{}", early.err);
 
     bench.plug(1, "A", &chip);
     let passed = Program::on(&bench, ["run", "--json", "--units", "1"]).run().await.expect(0).json().remove(0);

@@ -41,7 +41,7 @@ macro_rules! contradicted_own {
 /// is left to finish.
 macro_rules! came_back {
     () => {
-        "(h.reason = 'A-336' AND EXISTS (SELECT 1 FROM runs p WHERE p.product = h.product AND p.serial = h.serial
+        "(h.reason = 'A-346' AND EXISTS (SELECT 1 FROM runs p WHERE p.product = h.product AND p.serial = h.serial
             AND p.verdict = 'PASS' AND p.sealed_seq > h.sealed_seq))"
     };
 }

@@ -108,7 +108,7 @@ fn a_connection_that_is_optional_and_fails_is_recorded_and_the_run_goes_on() {
     assert_eq!((run.unconnected.len(), run.connected.len()), (1, 1));
     let record = UnitRecord::of(&run).unwrap();
     let summaries: Vec<_> = record.targets.iter().map(|target| target.connection.clone().unwrap()).collect();
-    assert_eq!((summaries[0].outcome.as_str(), summaries[0].reason.as_deref()), ("failed", Some("A-333")));
+    assert_eq!((summaries[0].outcome.as_str(), summaries[0].reason.as_deref()), ("failed", Some("A-343")));
     assert_eq!(summaries[1].outcome, "ok");
     let step = record.steps.iter().find(|step| step.step == Step::Connect).unwrap();
     assert_eq!(step.outcome, "failed");
