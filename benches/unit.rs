@@ -156,8 +156,13 @@ struct Bench {
 impl Bench {
     async fn start(options: &Options, folder: PathBuf, meter: &Arc<Meter>) -> Result<Self, Trouble> {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_lineseal"));
-        let plan =
-            PracticePlan { dir: folder, venv: options.venv.clone(), maker: program.clone(), lanes: options.lanes };
+        let plan = PracticePlan {
+            dir: folder,
+            venv: options.venv.clone(),
+            maker: program.clone(),
+            lanes: options.lanes,
+            connect: None,
+        };
         let line = PracticeLine::start(plan, bootstrap::entropy()).await?;
         let config = Arc::new(line.config().clone());
         let (mut equipment, lock) =

@@ -13,6 +13,7 @@ use crate::adapters::boards::{SerialDialogue, StationPorts};
 use crate::adapters::copies::{self, Bucket};
 use crate::adapters::log_key::KeyFile;
 use crate::adapters::mark::MarkFile;
+use crate::adapters::mqtt::MqttConnections;
 use crate::adapters::own_ca::{AwsAuthorities, FileCaKey, TokenCaKey};
 use crate::adapters::pkcs11::{TokenSigner, WorkerTokens};
 use crate::adapters::postgres::{self, Connection};
@@ -143,6 +144,7 @@ async fn equip_with(
         dialogue: Arc::new(SerialDialogue),
         tokens: Arc::new(WorkerTokens::of_this_program()),
         cloud,
+        connections: Arc::new(MqttConnections::new(&config.targets)),
         printer: printer::from_config(&config.printer),
         log,
         custody,

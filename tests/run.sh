@@ -66,6 +66,7 @@ command -v git >/dev/null || die "git is missing: apt-get install git"
 strangers=(openssl=openssl)
 tokens=(softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit p11-kit-modules ss=iproute2
     setpriv=util-linux)
+brokers=(mosquitto=mosquitto)
 tpms=(swtpm=swtpm tpm2-abrmd=tpm2-abrmd libtss2-tcti-tabrmd0 tpm2_ptool=libtpm2-pkcs11-tools
     tpm2_createprimary=tpm2-tools libtpm2-pkcs11-1 "dbus-daemon=dbus-daemon|dbus")
 readers=(sqlite3=sqlite3)
@@ -81,12 +82,12 @@ for suite in "${suites[@]}"; do
     case $suite in
     architecture | lib | fuzz) ;;
     audit) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
-    adapters) wanted+=("${strangers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
+    adapters) wanted+=("${strangers[@]}" "${tokens[@]}" "${brokers[@]}" "${databases[@]}") peers=1 ;;
     line) wanted+=("${tokens[@]}" "${tpms[@]}" "${databases[@]}") peers=1 ;;
     crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;
-    *) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${tpms[@]}" "${databases[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
+    *) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${brokers[@]}" "${tpms[@]}" "${databases[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
     esac
 done
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}

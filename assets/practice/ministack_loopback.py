@@ -2,8 +2,8 @@
 
     python ministack_loopback.py --announce FILE [--state DIR] [--port N] [--mtls]
 
-When the cloud answers, FILE (mode 0600) appears, whole: a JSON object with `port`, `mtls_port` (or
-null), `region`, `access_key_id` and `secret_access_key`. The keys belong to an IAM user that may do
+When the cloud answers, FILE (mode 0600) appears, whole: a JSON object with `port`, `mtls_port` and
+`mtls_ca` (a PEM certificate; or null), `region`, `access_key_id` and `secret_access_key`. The keys belong to an IAM user that may do
 what a station does and no more; SigV4 is verified.
 
 With --state, what the cloud holds is kept in DIR: written every few seconds and at exit. Without,
@@ -172,6 +172,7 @@ def announce_when_ready(path, port, mtls_port):
         announcement = {
             "port": port,
             "mtls_port": mtls_port,
+            "mtls_ca": broker_ca(endpoint) if mtls_port else None,
             "region": REGION,
             "access_key_id": key["AccessKeyId"],
             "secret_access_key": key["SecretAccessKey"],
@@ -198,6 +199,11 @@ def wait_until_ready(endpoint):
         if time.monotonic() > deadline:
             raise TimeoutError("no answer from /_ministack/ready")
         time.sleep(0.05)
+
+
+def broker_ca(endpoint):
+    with urllib.request.urlopen(f"{endpoint}/_ministack/iot/ca.pem", timeout=30) as answer:
+        return answer.read().decode()
 
 
 def make_station_user(endpoint):

@@ -309,7 +309,7 @@ impl Made {
         let claimed = RunEvent::Claimed { unit, identity, standing, ruling: None, replaces: Vec::new(), entry: None };
         self.run_event(events, run, claimed);
         let (thing, targets) = (self.thing.clone(), vec!["plant".parse().unwrap()]);
-        self.run_event(events, run, RunEvent::RegisterIntended { fingerprint, thing, targets });
+        self.run_event(events, run, RunEvent::RegisterIntended { fingerprint, thing, targets, connect: None });
         run
     }
 

@@ -1,7 +1,7 @@
 //! No cloud, on purpose: every unit waits for the station that takes this one's file in.
 
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
-use crate::domain::{Failure, Fingerprint, ReasonCode, TargetName};
+use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
 use crate::ports::{Cloud, Refusal, Registration, TakenBack};
 
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,11 @@ impl Cloud for AirGap {
 
     async fn withdraw(&self, holding: &Holding, _: Withdrawal) -> TakenBack {
         TakenBack { changed: Vec::new(), failure: Some(air_gapped(&holding.target)) }
+    }
+
+    /// Asked where the units are registered.
+    async fn takes_from(&self, _: &TargetName, _: &SigningCa) -> Result<(), Failure> {
+        Ok(())
     }
 
     async fn probe(&self, target: &TargetName) -> Result<(), Failure> {

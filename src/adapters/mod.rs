@@ -8,6 +8,7 @@ pub mod copies;
 mod durable;
 pub mod log_key;
 pub mod mark;
+pub mod mqtt;
 pub mod own_ca;
 pub mod pkcs11;
 pub mod postgres;

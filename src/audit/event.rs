@@ -10,11 +10,12 @@ use serde::ser::Error as _;
 use serde_json::value::RawValue;
 
 use super::flat;
-use crate::domain::profile::{CertificateStatus, KeyKind};
+use crate::domain::profile::{CertificateStatus, ConnectMode, KeyKind};
 use crate::domain::{
     AccountId, BatchName, BoardSerial, Bytes, CaAct, CaEnd, CaMode, CaName, ChipUid, Device, EntryPlace, EventId,
     Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, PolicyName,
-    Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
+    Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, TopicName, Unit,
+    Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -182,10 +183,22 @@ pub enum RunEvent {
         fingerprint: Fingerprint,
         thing: ThingName,
         targets: Vec<TargetName>,
+        /// The unit's own key is to make a connection to each of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connect: Option<ConnectMode>,
     },
     /// One target holds all of it, read back.
     Registered {
         target: TargetRecord,
+    },
+    /// The unit's own key has made its connection to one target.
+    Connected {
+        connection: ConnectionRecord,
+    },
+    /// It has not, and the profile does not insist.
+    NotConnected {
+        target: TargetName,
+        failure: Failure,
     },
     /// What a run that ends in FAIL had registered is set INACTIVE.
     DeactivateIntended {
@@ -702,6 +715,8 @@ pub enum SignatureScheme {
     EcdsaSecp384r1Sha384,
     EcdsaSecp521r1Sha512,
     RsaPkcs1Sha256,
+    /// For TLS 1.3; the salt is as long as the hash. No challenge is signed so.
+    RsaPssRsaeSha256,
 }
 
 /// What the host's verifier found, in its own words.
@@ -772,6 +787,51 @@ pub struct TargetRecord {
     /// Certificates of this unit's past that this run took off the thing and its policy, or set INACTIVE.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Fingerprint>,
+}
+
+/// A connection that the unit's own key made, as its thing, and what the broker let it do.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ConnectionRecord {
+    pub target: TargetName,
+    /// `host:port`.
+    pub endpoint: String,
+    /// The thing's name.
+    pub client_id: ThingName,
+    /// `TLSv1_2`, `TLSv1_3`.
+    pub tls: String,
+    /// As IANA registers it.
+    pub cipher: String,
+    /// How the chip signed for it; the signature was verified here before it went out.
+    pub scheme: SignatureScheme,
+    /// SHA-256 of the broker's certificate.
+    pub broker: Fingerprint,
+    /// Topics on which a message that was published came back.
+    pub topics: Vec<TopicName>,
+    pub refused: RefusedTopic,
+    /// The one that succeeded included.
+    pub tries: u32,
+    pub ms: u64,
+}
+
+/// What the broker said to a topic that the policy does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RefusedTopic {
+    pub topic: TopicName,
+    pub subscribe: Refused,
+    /// `None`: the connection was over by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Refused>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refused {
+    /// SUBACK with return code 0x80.
+    Suback,
+    /// It ended the connection.
+    Closed,
+    /// PUBACK, from a broker that also says so of what it throws away: it tells nothing.
+    Acknowledged,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -209,3 +209,28 @@ const ECDSA_SHA384_NULL: AlgorithmIdentifier =
 /// ecdsa-with-SHA512 (1.2.840.10045.4.3.4), NULL.
 const ECDSA_SHA512_NULL: AlgorithmIdentifier =
     AlgorithmIdentifier::from_slice(&[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04, 0x05, 0x00]);
+
+/// r ‖ s (PKCS#11 §6.3.1) as the SEQUENCE of two INTEGERs that X.509 tools take (RFC 3279 §2.2.3).
+pub fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
+    let (r, s) = signature.split_at(signature.len() / 2);
+    let both = [integer(r), integer(s)].concat();
+    [tagged_length(0x30, both.len()), both].concat()
+}
+
+fn integer(number: &[u8]) -> Vec<u8> {
+    let start = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
+    let mut digits = number[start..].to_vec();
+    if digits.first().is_none_or(|byte| byte & 0x80 != 0) {
+        digits.insert(0, 0);
+    }
+    [tagged_length(0x02, digits.len()), digits].concat()
+}
+
+/// Two halves of P-521 are the longest: 138 bytes. What an event holds may be longer nonsense.
+fn tagged_length(tag: u8, length: usize) -> Vec<u8> {
+    match u8::try_from(length) {
+        Ok(short @ ..0x80) => vec![tag, short],
+        Ok(byte) => vec![tag, 0x81, byte],
+        Err(_) => [&[tag, 0x84][..], &u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()].concat(),
+    }
+}

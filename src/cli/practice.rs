@@ -10,6 +10,7 @@ use super::Global;
 use super::exit::Worst;
 use super::output::{self, data, say};
 use crate::bootstrap;
+use crate::domain::profile::ConnectMode;
 use crate::domain::{Failure, ReasonCode};
 use crate::gui;
 use crate::gui::practice_panel::{PracticeBridge, PracticeView};
@@ -187,7 +188,8 @@ async fn start(global: &Global, options: &Options) -> Result<(PracticeLine, boot
     // What is written into its configuration is read from anywhere.
     let dir = std::path::absolute(dir).map_err(PracticeError::Files)?;
     let maker = std::env::current_exe().map_err(PracticeError::Files)?;
-    let plan = PracticePlan { dir, venv: options.venv.clone(), maker, lanes: options.lanes };
+    let connect = Some(ConnectMode::Required);
+    let plan = PracticePlan { dir, venv: options.venv.clone(), maker, lanes: options.lanes, connect };
     let line = PracticeLine::start(plan, bootstrap::entropy()).await?;
     let config = Arc::new(line.config().clone());
     let operator = global.operator.as_deref().unwrap_or("practice");

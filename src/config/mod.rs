@@ -192,6 +192,18 @@ pub struct Target {
     pub aws_profile: Option<String>,
     /// Instead of AWS's own; for VPC endpoints and local stand-ins.
     pub endpoint: Option<String>,
+    /// Where devices connect, instead of what the account says.
+    pub mqtt: Option<Broker>,
+}
+
+/// An MQTT broker that stands in for AWS IoT Core's, or the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker {
+    /// A DNS name, or an IP address without brackets.
+    pub host: String,
+    pub port: u16,
+    /// Whom its certificate may come from, DER; `None`: as the profile says.
+    pub roots: Option<Vec<Vec<u8>>>,
 }
 
 /// An own CA.

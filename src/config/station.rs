@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
-use super::{Config, Detection, Lane, Log, Printer, Station, Target, ca, log, profile};
+use super::{Broker, Config, Detection, Lane, Log, Printer, Station, Target, ca, log, profile};
 use crate::domain::LaneNumber;
 use crate::domain::profile::{Offline, Profile};
 
@@ -47,7 +47,13 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
     let named = profile::Named { targets: &names, cas: cas.as_deref().unwrap_or_default(), ca_names: &ca_names };
     let without_port = detection.as_ref().is_none_or(|detection| detection.usb);
     let profiles = top.required("profiles").and_then(|entry| match with_profiles {
-        true => profiles(&entry, &named, without_port, air_gapped),
+        true => profiles(
+            &entry,
+            &named,
+            without_port,
+            air_gapped,
+            practice.then_some(targets.as_deref().unwrap_or_default()),
+        ),
         false => Some(Vec::new()),
     });
 
@@ -192,11 +198,13 @@ fn targets(items: &[Entry<'_>], practice: bool) -> (Option<Vec<Target>>, Vec<Str
         if practice && endpoint.is_none() {
             section.report(Mistake::Missing { key: PRACTICE_ENDPOINT.to_owned() });
         }
+        let mqtt = mqtt(&section, practice);
         Some(Target {
             name: name?,
             region: region?,
             aws_profile: aws_profile.map_or(Some(None), |profile| profile.map(Some))?,
             endpoint: endpoint.map_or(Some(None), |endpoint| endpoint.map(Some))?,
+            mqtt: mqtt?,
         })
     };
     let targets = all(items, read);
@@ -242,11 +250,52 @@ pub(super) fn endpoint(entry: &Entry<'_>, practice: bool) -> Option<String> {
     Some(text.to_owned())
 }
 
+/// `mqtt` and `mqtt_roots`.
+fn mqtt(section: &Section<'_>, practice: bool) -> Option<Option<Broker>> {
+    let roots = section.optional("mqtt_roots");
+    let Some(entry) = section.optional("mqtt") else {
+        if let Some(roots) = roots {
+            let because =
+                "there is no \"mqtt\": for AWS's own endpoint they belong into the profile's [connect]".into();
+            roots.report(Mistake::Meaningless { key: roots.name.clone(), because });
+        }
+        return Some(None);
+    };
+    let broker = host_and_port(&entry, practice);
+    let roots = roots.map(|roots| profile::trust::certificates(&roots.some_items()?));
+    let (host, port) = broker?;
+    Some(Some(Broker { host, port, roots: roots.map_or(Some(None), |roots| roots.map(Some))? }))
+}
+
+fn host_and_port(entry: &Entry<'_>, practice: bool) -> Option<(String, u16)> {
+    let text = entry.text()?;
+    let bad = |because: &str| {
+        let (key, value) = (entry.name.clone(), text.to_owned());
+        entry.report(Mistake::BadValue { key, value, because: because.to_owned() });
+        None
+    };
+    let split = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    let Some((host, port)) = split.filter(|(_, port)| *port != 0) else {
+        return bad("write host:port, e.g. broker.example.com:8883");
+    };
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if rustls_pki_types::ServerName::try_from(host).is_err() {
+        return bad("its host is no DNS name or IP address that a certificate could be for");
+    }
+    let address = host.parse::<std::net::IpAddr>();
+    if practice && host != "localhost" && !address.is_ok_and(|address| address.is_loopback()) {
+        return bad("a practice station's broker is on this very machine: localhost:port");
+    }
+    Some((host.to_owned(), port))
+}
+
+/// `practice`: the targets of a practice station, whose devices never go to AWS's own endpoint.
 fn profiles(
     entry: &Entry<'_>,
     named: &profile::Named<'_>,
     without_port: bool,
     air_gapped: bool,
+    practice: Option<&[Target]>,
 ) -> Option<Vec<Profile>> {
     let mut seen = Seen::default();
     let read = |item: &Entry<'_>| {
@@ -263,6 +312,11 @@ fn profiles(
         }
         if profile.matches.serial_port == Some(false) && !without_port {
             item.refuse("its boards have no serial port, so [detection] needs usb = true to see them");
+        }
+        let lacks = |target: &&Target| target.mqtt.is_none() && profile.register.targets.contains(&target.name);
+        if let (Some(target), Some(_)) = (practice.into_iter().flatten().find(lacks), &profile.connect) {
+            let name = &target.name;
+            item.refuse(format!("has [connect], and the practice target {name} no \"mqtt\" on this very machine"));
         }
         Some(profile)
     };

@@ -66,3 +66,14 @@ text_type!(
     "1 to 32 of a-z A-Z 0-9 _ -",
     |t| all(t, 32, |b| word(b) || b == b'-')
 );
+text_type!(
+    /// A topic that a device subscribes and publishes to (AWS IoT Core quotas: 256 bytes, 7 slashes), by
+    /// name: no wildcards, none of AWS's reserved ones.
+    TopicName,
+    "MQTT topic",
+    "1 to 256 bytes, at most 7 of /, without + # or control characters, and not beginning with $",
+    |t| {
+        let plain = !t.contains(|c: char| c == '+' || c == '#' || c.is_control());
+        (1..=256).contains(&t.len()) && plain && !t.starts_with('$') && t.matches('/').count() <= 7
+    }
+);

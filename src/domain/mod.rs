@@ -20,7 +20,9 @@ mod template;
 mod unit;
 mod wire;
 
-pub use aws::{AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName};
+pub use aws::{
+    AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName, TopicName,
+};
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
 pub use ca::{CaAct, CaEnd, CaMode, CaName, CaPlan, JoinTemplate, SigningCa};
 pub use command::{CommandError, CommandLine, may_be_said};

@@ -22,6 +22,9 @@ pub const DEVICE_VARIABLES: [&str; 4] = ["port", "usb_path", "product", "station
 pub const LABEL_VARIABLES: [&str; 9] =
     ["thing", "fingerprint", "verdict", "time", "batch", "reason", "slip", "certificate_id", "practice"];
 
+/// What a topic may name besides [`RUN_VARIABLES`].
+pub const TOPIC_VARIABLES: [&str; 1] = ["thing"];
+
 #[derive(Debug, Clone)]
 pub struct Profile {
     /// The profile's name: its file's stem.
@@ -33,6 +36,8 @@ pub struct Profile {
     pub token: TokenPlan,
     pub trust: Trust,
     pub register: Register,
+    /// `None`: no connection is tried.
+    pub connect: Option<ConnectPlan>,
     pub label: Option<LabelPlan>,
     /// `None`: shipment manifests are not read.
     pub manifest: Option<ManifestPlan>,
@@ -354,6 +359,49 @@ pub struct PolicyPlan {
     pub name: PolicyName,
     /// A JSON policy document. `${…}` policy variables are AWS's own and stay as they are.
     pub document: String,
+}
+
+/// The connection that a unit's own key makes to each target.
+#[derive(Debug, Clone)]
+pub struct ConnectPlan {
+    pub mode: ConnectMode,
+    pub port: MqttPort,
+    /// Of each, a message that is published comes back.
+    pub topics: Vec<Template>,
+    /// The policy refuses it.
+    pub refused_topic: Template,
+    /// Whom the endpoint's certificate may come from, DER; `None`: the system's roots.
+    pub roots: Option<Vec<Vec<u8>>>,
+    /// TLS 1.3 is not offered: its RSA signatures (PSS) are none that every token makes.
+    pub only_tls12: bool,
+    /// For one target, all tries included.
+    pub deadline: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectMode {
+    /// What came of it is recorded, and the run goes on.
+    Optional,
+    /// No PASS without it.
+    Required,
+}
+
+/// Where AWS IoT Core listens for MQTT by client certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MqttPort {
+    Mqtts,
+    /// By the ALPN name `x-amzn-mqtt-ca`, for sites that let nothing else out.
+    Https,
+}
+
+impl MqttPort {
+    pub fn number(self) -> u16 {
+        match self {
+            MqttPort::Mqtts => 8883,
+            MqttPort::Https => 443,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -118,6 +118,18 @@ reasons! {
     CLOUD_STATUS = "A-325" => Error;
     /// The thing type is being deprecated or differs from the profile's.
     CLOUD_THING_TYPE = "A-326" => Error;
+    /// The MQTT endpoint does not answer at all.
+    CONNECT_UNREACHABLE = "A-341" => Error;
+    /// The endpoint's certificate is of none of the roots, or of another name.
+    CONNECT_UNTRUSTED = "A-342" => Error;
+    /// The broker takes the unit's certificate, client id or topic not, to the deadline.
+    CONNECT_REFUSED = "A-343" => Error;
+    /// The policy allows the topic that it should refuse.
+    CONNECT_TOO_BROAD = "A-344" => Error;
+    /// The connection broke, was silent, or spoke something else than MQTT.
+    CONNECT_BROKEN = "A-345" => Error;
+    /// Everything else is done, and only the board itself can make its connection.
+    CONNECT_NEEDS_BOARD = "A-346" => Held;
 
     /// The target does not know the CA in whose name the profile registers.
     CA_ABSENT = "A-331" => Error;

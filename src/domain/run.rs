@@ -106,13 +106,23 @@ pub enum Step {
     Prove,
     Check,
     Register,
+    Connect,
     Seal,
     Print,
 }
 
 impl Step {
-    pub const ALL: [Step; 8] =
-        [Step::Detect, Step::Identify, Step::Read, Step::Prove, Step::Check, Step::Register, Step::Seal, Step::Print];
+    pub const ALL: [Step; 9] = [
+        Step::Detect,
+        Step::Identify,
+        Step::Read,
+        Step::Prove,
+        Step::Check,
+        Step::Register,
+        Step::Connect,
+        Step::Seal,
+        Step::Print,
+    ];
     pub fn as_str(self) -> &'static str {
         match self {
             Step::Detect => "detect",
@@ -121,6 +131,7 @@ impl Step {
             Step::Prove => "prove",
             Step::Check => "check",
             Step::Register => "register",
+            Step::Connect => "connect",
             Step::Seal => "seal",
             Step::Print => "print",
         }

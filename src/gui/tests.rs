@@ -77,7 +77,7 @@ fn every_reason_s_sentence_fits_the_smallest_tile() {
 fn lanes_are_read_aloud_with_verdict_and_code() {
     let mut desk = Desk::new(Language::default(), SIZES[0], scenes::busy(4, false));
     let spoken = desk.spoken();
-    for label in ["Lane 1: PASS", "Lane 2: step 6 of 8, Registering with AWS", "Lane 3: FAIL S-105", "Lane 4: free"] {
+    for label in ["Lane 1: PASS", "Lane 2: step 6 of 9, Registering with AWS", "Lane 3: FAIL S-105", "Lane 4: free"] {
         assert!(spoken.iter().any(|known| known == label), "{label} is missing in {spoken:?}");
     }
     for label in ["Pause (F2)", "Cloud: good", "GW4-0031188: PASS"] {

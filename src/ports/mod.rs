@@ -6,6 +6,7 @@ mod archiving;
 mod authorities;
 mod boards;
 mod cloud;
+mod connection;
 mod copies;
 mod dialogue;
 mod history;
@@ -23,6 +24,7 @@ pub use archiving::Archiving;
 pub use authorities::{Authorities, CaSigner, HeldCa};
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Refusal, Registration, TakenBack};
+pub use connection::{Connections, TlsKey, Trial};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
 pub use history::{

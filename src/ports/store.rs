@@ -192,7 +192,8 @@ pub trait AuditStore: Send + Sync {
     /// Runs of `station` without a verdict.
     async fn unfinished(&self, station: &StationName) -> Result<Vec<RunLog>, Failure>;
 
-    /// Runs whose latest verdict is HELD, oldest first.
+    /// Runs whose latest verdict is HELD, oldest first; not those that wait for a board which came back and
+    /// passed in a later run.
     async fn held(&self) -> Result<Vec<RunLog>, Failure>;
 
     /// How many runs [`held`](Self::held) would list.

@@ -53,6 +53,7 @@ pub enum MiniStackError {
 struct Announcement {
     port: u16,
     mtls_port: Option<u16>,
+    mtls_ca: Option<String>,
     region: String,
     access_key_id: String,
     secret_access_key: secrecy::SecretString,
@@ -89,6 +90,11 @@ impl MiniStack {
     /// The MQTT listener's loopback port, where one was asked for.
     pub fn mtls_port(&self) -> Option<u16> {
         self.announcement.mtls_port
+    }
+
+    /// Whom its certificate comes from, PEM.
+    pub fn mtls_ca(&self) -> Option<&str> {
+        self.announcement.mtls_ca.as_deref()
     }
 
     pub fn region(&self) -> &Region {

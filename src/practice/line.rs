@@ -16,7 +16,7 @@ use super::setup;
 use super::token::{SoftHsm, TokenDir};
 use super::vendor::{Validity, VendorCa};
 use crate::config::{self, Config};
-use crate::domain::profile::KeyKind;
+use crate::domain::profile::{ConnectMode, KeyKind};
 use crate::domain::{ChipUid, LaneNumber};
 use crate::ports::Entropy;
 
@@ -30,6 +30,8 @@ pub struct PracticePlan {
     /// The program that makes tokens: this one, or the tests' build of it.
     pub maker: PathBuf,
     pub lanes: u8,
+    /// Each chip connects to the cloud by itself.
+    pub connect: Option<ConnectMode>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +114,7 @@ impl PracticeLine {
             folder: plan.dir.join(setup::CLOUD),
             state: Some(plan.dir.join(setup::CLOUD).join("state")),
             port: None,
-            mtls: false,
+            mtls: plan.connect.is_some(),
         })
         .await?;
         let proxy = Proxy::start(cloud.address()).await?;
@@ -124,6 +126,9 @@ impl PracticeLine {
             region: cloud.region(),
             printer: printer.address(),
             lanes: plan.lanes,
+            broker: plan
+                .connect
+                .and_then(|mode| Some(setup::Broker { port: cloud.mtls_port()?, ca: cloud.mtls_ca()?, mode })),
         })?;
         let config = config::load(&path).map_err(PracticeError::Config)?;
         let mut session = [0; 3];

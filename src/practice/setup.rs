@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::domain::profile::ConnectMode;
 use crate::domain::{LaneNumber, Region};
 
 /// The folders and files of a practice line.
@@ -16,6 +17,8 @@ pub const VENDOR: &str = "vendor";
 pub const CLOUD: &str = "cloud";
 pub const LABELS: &str = "labels";
 pub const DATA: &str = "data";
+/// Beside the profile.
+const BROKER_CA: &str = "broker-ca.pem";
 pub const STATION_FILE: &str = "lineseal.toml";
 
 /// As an SE050 names its objects (the labels that NXP's module gives since 4.4).
@@ -33,6 +36,16 @@ pub struct Wiring<'a> {
     pub region: &'a Region,
     pub printer: SocketAddr,
     pub lanes: u8,
+    /// `None`: no connection is tried.
+    pub broker: Option<Broker<'a>>,
+}
+
+/// The cloud's MQTT listener, on this machine.
+pub struct Broker<'a> {
+    pub port: u16,
+    /// PEM.
+    pub ca: &'a str,
+    pub mode: ConnectMode,
 }
 
 /// The link's name, which is the physical path of a practice port.
@@ -49,6 +62,7 @@ pub fn write(wiring: &Wiring) -> io::Result<PathBuf> {
         ("slip.zpl", include_str!("../../assets/labels/slip.zpl")),
         ("device.json", include_str!("../../assets/policies/device.json")),
         ("pin", super::token::PIN),
+        (BROKER_CA, wiring.broker.as_ref().map_or("", |broker| broker.ca)),
         ("practice.toml", &profile(wiring, include_str!("../../assets/profiles/practice.toml"))),
     ] {
         std::fs::write(assets.join(name), content)?;
@@ -61,6 +75,11 @@ pub fn write(wiring: &Wiring) -> io::Result<PathBuf> {
 fn profile(wiring: &Wiring, template: &str) -> String {
     let text = |path: PathBuf| path.display().to_string();
     let assets = wiring.dir.join("assets");
+    let connect = match wiring.broker.as_ref().map(|broker| broker.mode) {
+        Some(ConnectMode::Required) => "required",
+        Some(ConnectMode::Optional) => "optional",
+        None => "off",
+    };
     [
         ("@MODULE@", text(wiring.module.to_owned())),
         ("@TOKENS@", text(wiring.dir.join(TOKENS))),
@@ -68,6 +87,7 @@ fn profile(wiring: &Wiring, template: &str) -> String {
         ("@VENDOR@", text(wiring.dir.join(VENDOR))),
         ("@POLICY@", text(assets.join("device.json"))),
         ("@LABELS@", text(assets)),
+        ("@CONNECT@", connect.to_owned()),
     ]
     .into_iter()
     .fold(template.to_owned(), |filled, (name, value)| filled.replace(name, &value))
@@ -85,10 +105,13 @@ fn station_file(wiring: &Wiring) -> String {
          [station]\nname = \"PRACTICE\"\npractice = true\n\n\
          [detection]\nlinks = [{ports}]\nserial_ports = false\nusb = false\ndebounce_ms = 150\n\n\
          [printer]\nkind = \"tcp\"\naddress = \"{printer}\"\n\n\
-         [[targets]]\nname = \"practice\"\nregion = \"{region}\"\nendpoint = {endpoint}\n{lanes}",
+         [[targets]]\nname = \"practice\"\nregion = \"{region}\"\nendpoint = {endpoint}\n{broker}{lanes}",
         ports = quoted(&wiring.dir.join(PORTS).display().to_string()),
         printer = wiring.printer,
         region = wiring.region,
         endpoint = quoted(wiring.endpoint),
+        broker = wiring.broker.as_ref().map_or_else(String::new, |broker| {
+            format!("mqtt = \"localhost:{}\"\nmqtt_roots = [\"assets/{BROKER_CA}\"]\n", broker.port)
+        }),
     )
 }

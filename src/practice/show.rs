@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use super::board::Behaviour;
 use super::fault::Fault;
 use super::line::{PracticeError, PracticeLine};
 use crate::audit::event::LabelStatus;
@@ -117,7 +118,7 @@ async fn bad_board(
     acts.push(act(Some(fault), &record, fault.expected()));
     clear(line, audience, &[lane]).await?;
     match fault {
-        Fault::CloudDown => acts.push(back_from_held(line, audience, &record).await?),
+        Fault::CloudDown => acts.push(back_from_held(line, audience, lane, &record).await?),
         Fault::PrinterDown => {
             let before = line.printer.printed();
             line.printer.switch_on().await.map_err(PracticeError::Files)?;
@@ -129,17 +130,23 @@ async fn bad_board(
     Ok(acts)
 }
 
-/// The cloud returns; the unit is finished without its board, and its slip brings its label.
+/// The cloud returns; what can be done without the board is, and its slip or the board itself brings its label.
 async fn back_from_held(
     line: &mut PracticeLine,
     audience: &mut Audience<'_>,
+    lane: LaneNumber,
     held: &UnitRecord,
 ) -> Result<Act, ShowError> {
     line.proxy.up().await.map_err(PracticeError::Files)?;
     (audience.note)("the cloud is back: HELD units are finished (lineseal resume)");
     audience.command(Command::ResumeHeld).await?;
-    let record = audience.next_unit().await?;
-    if let (Some(slip), LabelStatus::Pending) = (held.slip, record.label.status) {
+    let mut record = audience.next_unit().await?;
+    if let (Verdict::Held, Some(serial)) = (record.verdict, &held.board.serial) {
+        (audience.note)("the board is plugged in again: its chip makes the connection that is still due");
+        line.plug_as(lane, serial, Behaviour::Normal)?;
+        record = audience.next_unit().await?;
+        clear(line, audience, &[lane]).await?;
+    } else if let (Some(slip), LabelStatus::Pending) = (held.slip, record.label.status) {
         let before = line.printer.printed();
         (audience.note)(&format!("slip {slip} is scanned: its label is printed"));
         audience.command(Command::Scan(format!("SLIP-{slip}"))).await?;

@@ -4,15 +4,17 @@ use jiff::Timestamp;
 
 use super::checks::{self, Checked};
 use super::run::{Label, Run, Stage, verdict_of};
-use super::values::{RegisterValues, label_variables, register_values, variables_of};
+use super::values::{RegisterValues, connect_values, label_variables, register_values, variables_of};
 use crate::audit::RunEvent;
 use crate::audit::challenge::{ChallengeFacts, challenge as challenge_message};
-use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord};
-use crate::domain::profile::{Offline, Profile};
+use crate::audit::event::{ConnectionRecord, LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord};
+use crate::domain::profile::{ConnectMode, Offline, Profile};
 use crate::domain::{
     BoardSerial, Bytes, EntryPlace, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Verdict,
 };
-use crate::ports::{Answer, Collision, CollisionRule, Lock, LockKind, Obstacle, Refusal, Registration, Unlisted};
+use crate::ports::{
+    Answer, Collision, CollisionRule, Lock, LockKind, Obstacle, Refusal, Registration, Trial, Unlisted,
+};
 
 /// What the world answered.
 #[derive(Debug, Clone)]
@@ -35,6 +37,7 @@ pub enum Input {
     /// The claim that this run made does not hold any more.
     Barred(Obstacle),
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
+    Connected(TargetName, Box<Result<ConnectionRecord, Failure>>),
     /// Another run of the unit came to owe its label while this one was about to pass.
     LabelTaken,
     Deactivated(TargetName, Result<(), Failure>),
@@ -70,6 +73,8 @@ pub enum Effect {
         twin: Option<Fingerprint>,
     },
     Register(Box<Registration>),
+    /// With the chip's key.
+    Connect(Box<Trial>),
     Deactivate {
         target: TargetName,
         certificate: Fingerprint,
@@ -131,6 +136,9 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
             registered(run, target, *result, context)
         }
+        (Stage::Connecting, Input::Connected(target, result)) if run.pending_connections().first() == Some(&target) => {
+            connected(run, target, *result, context)
+        }
         (Stage::Confirmed, Input::IdentifiedAgain(answer)) if run.asks_again => identified_again(run, answer, context),
         (Stage::Registering | Stage::Confirmed | Stage::IdentifiedAgain, Input::LabelTaken)
             if run.pending_targets().is_empty() =>
@@ -190,7 +198,8 @@ fn identified(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> 
         let unit = Unit { product: run.product.clone(), serial };
         let variables = variables_of(&run.device, &run.station, &unit, &answer);
         // Every value the profile makes of the answer is checked before anything is touched.
-        register_values(context.profile, &variables)?;
+        let values = register_values(context.profile, &variables)?;
+        connect_values(context.profile, &variables, &values.thing)?;
         Ok((unit, variables))
     });
     match found {
@@ -417,7 +426,8 @@ fn register(run: &Run, mut events: Vec<RunEvent>, fingerprint: Fingerprint, cont
     };
     let targets = context.profile.register.targets.clone();
     let first = targets.first().cloned();
-    events.push(RunEvent::RegisterIntended { fingerprint, thing: values.thing.clone(), targets });
+    let connect = context.profile.connect.as_ref().map(|plan| plan.mode);
+    events.push(RunEvent::RegisterIntended { fingerprint, thing: values.thing.clone(), targets, connect });
     match first.and_then(|target| registration(run, target, fingerprint, values, context)) {
         Some(effect) => vec![Effect::Record(events), effect],
         None => {
@@ -461,14 +471,8 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
         }
         Ok(record) => {
             let next = run.pending_targets().into_iter().find(|pending| *pending != target);
+            let Some(next) = next else { return everywhere(run, record, context) };
             let record = RunEvent::Registered { target: record };
-            let Some(next) = next else {
-                return match run.slip {
-                    None => vec![Effect::Record(vec![record, RunEvent::StepBegan { step: Step::Seal }]), Effect::Read],
-                    // The board of a unit that was HELD is elsewhere: its first proof stands.
-                    Some(_) => pass(run, vec![record], context),
-                };
-            };
             let effect = run.intent.as_ref().and_then(|intent| {
                 let values = register_values(context.profile, &run.variables).ok()?;
                 // Every target holds the thing that was promised.
@@ -502,6 +506,109 @@ fn may_wait(run: &Run, failure: Failure, context: &Context) -> Failure {
     Failure { code: ReasonCode::CLOUD_STOPS_LINE, cause, ..failure }
 }
 
+/// Every target holds the unit; `last` is the one that has just said so.
+fn everywhere(run: &Run, last: TargetRecord, context: &Context) -> Vec<Effect> {
+    let first = run.pending_connections().into_iter().next();
+    let record = RunEvent::Registered { target: last.clone() };
+    match (run.slip, first) {
+        (None, None) => vec![Effect::Record(vec![record, RunEvent::StepBegan { step: Step::Seal }]), Effect::Read],
+        (None, Some(target)) => {
+            let held = run.registered.iter().chain([&last]).find(|held| held.target == target);
+            connect(run, vec![record, RunEvent::StepBegan { step: Step::Connect }], held, context)
+        }
+        (Some(_), _) if run.needs_its_board() => {
+            let mut effects = vec![Effect::Record(vec![record])];
+            effects.extend(fail(run, Step::Connect, needs_board(), context));
+            effects
+        }
+        // The board of a unit that was HELD is elsewhere: its first proof stands.
+        (Some(_), _) => pass(run, vec![record], context),
+    }
+}
+
+/// Everything that the cloud can do without the board is done.
+fn needs_board() -> Failure {
+    let cause = "the profile demands a connection that the unit's own key makes, and its board is elsewhere";
+    Failure::new(ReasonCode::CONNECT_NEEDS_BOARD, cause)
+}
+
+/// `held`: what the target that is next holds of the unit.
+fn connect(run: &Run, events: Vec<RunEvent>, held: Option<&TargetRecord>, context: &Context) -> Vec<Effect> {
+    let unknown = || Failure::new(ReasonCode::CONNECT_BROKEN, "nothing is recorded of what the target holds");
+    match held.ok_or_else(unknown).and_then(|held| trial(run, held, context)) {
+        Ok(trial) => vec![Effect::Record(events), Effect::Connect(Box::new(trial))],
+        Err(failure) => {
+            let mut effects = vec![Effect::Record(events)];
+            effects.extend(fail(run, Step::Connect, failure, context));
+            effects
+        }
+    }
+}
+
+fn trial(run: &Run, held: &TargetRecord, context: &Context) -> Result<Trial, Failure> {
+    let incomplete = || Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed");
+    let plan = context.profile.connect.as_ref().ok_or_else(incomplete)?;
+    let thing = run.intent.as_ref().ok_or_else(incomplete)?.thing.clone();
+    let (topics, refused_topic) = connect_values(context.profile, &run.variables, &thing)?.ok_or_else(incomplete)?;
+    let message = format!("lineseal connection v1\n{}\n{}\n{}\n", run.id, held.target, hex::encode(context.random));
+    Ok(Trial {
+        target: held.target.clone(),
+        endpoint: held.endpoint.clone(),
+        port: plan.port,
+        roots: plan.roots.as_ref().map(|roots| roots.iter().cloned().map(Bytes).collect()),
+        only_tls12: plan.only_tls12,
+        thing,
+        chain: vec![run.reading.as_ref().ok_or_else(incomplete)?.certificate.clone()],
+        key: run.decision.as_ref().ok_or_else(incomplete)?.key,
+        topics,
+        refused_topic,
+        message: Bytes(message.into_bytes()),
+        deadline: plan.deadline,
+    })
+}
+
+fn connected(
+    run: &Run,
+    target: TargetName,
+    result: Result<ConnectionRecord, Failure>,
+    context: &Context,
+) -> Vec<Effect> {
+    let event = match result {
+        Ok(connection) if connection.target == target && run.is_due(&connection) => RunEvent::Connected { connection },
+        Ok(connection) => {
+            let cause = format!("a connection to {} as {}", connection.target, connection.client_id);
+            let failure = Failure::new(ReasonCode::CONNECT_BROKEN, cause).with("target", &target);
+            return fail(run, Step::Connect, failure.with("endpoint", connection.endpoint), context);
+        }
+        Err(failure) if run.connect == Some(ConnectMode::Optional) && is_of_a_connection(failure.code) => {
+            RunEvent::NotConnected { target: target.clone(), failure }
+        }
+        Err(failure) => return fail(run, Step::Connect, failure, context),
+    };
+    let next = run.pending_connections().into_iter().find(|pending| *pending != target);
+    match next {
+        Some(next) => {
+            let held = run.registered.iter().find(|held| held.target == next);
+            connect(run, vec![event], held, context)
+        }
+        None => vec![Effect::Record(vec![event, RunEvent::StepBegan { step: Step::Seal }]), Effect::Read],
+    }
+}
+
+/// The way to the broker and what it allows; not the chip, whose faults count always.
+fn is_of_a_connection(code: ReasonCode) -> bool {
+    use ReasonCode as Code;
+    [
+        Code::CONNECT_UNREACHABLE,
+        Code::CONNECT_UNTRUSTED,
+        Code::CONNECT_REFUSED,
+        Code::CONNECT_TOO_BROAD,
+        Code::CONNECT_BROKEN,
+        Code::CLOUD_ROOTS,
+    ]
+    .contains(&code)
+}
+
 /// Every target holds the unit; `last` is what shows it.
 fn pass(run: &Run, last: Vec<RunEvent>, context: &Context) -> Vec<Effect> {
     let owed = context.printer && context.profile.label.is_some() && context.earlier_label.is_none();
@@ -529,7 +636,14 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
         return vec![Effect::Finish];
     }
     let next = targets.iter().find(|target| !run.registered.iter().any(|record| record.target == **target)).cloned();
-    let intent = RunEvent::RegisterIntended { fingerprint: identity.fingerprint, thing: values.thing.clone(), targets };
+    let connect = context.profile.connect.as_ref().map(|plan| plan.mode);
+    let needs_its_board = run.connect.max(connect) == Some(ConnectMode::Required);
+    let is_told = run.sealed.as_ref().and_then(|sealed| sealed.reason.as_ref()) == Some(&needs_board());
+    if next.is_none() && needs_its_board && is_told {
+        return vec![Effect::Finish];
+    }
+    let (fingerprint, thing) = (identity.fingerprint, values.thing.clone());
+    let intent = RunEvent::RegisterIntended { fingerprint, thing, targets, connect };
     let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}, intent])];
     match next {
         Some(target) => match registration(run, target, identity.fingerprint, values, context) {
@@ -538,6 +652,7 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
         },
         // Each was read back and recorded; only the verdict is missing, since a crash or a target that
         // is none any more came in between.
+        None if needs_its_board => effects.extend(fail(run, Step::Connect, needs_board(), context)),
         None => effects.extend(pass(run, Vec::new(), context)),
     }
     effects

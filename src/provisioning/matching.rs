@@ -105,6 +105,7 @@ mod tests {
                 offline: crate::domain::profile::Offline::Hold,
                 deadline: Duration::from_secs(1),
             },
+            connect: None,
             label: None,
             manifest: None,
         }

@@ -17,6 +17,6 @@ mod values;
 pub mod verification;
 
 pub use decide::{COLLIDES, Context, Effect, Input, Unexpected, barred, collision, decide, serial_of, unlisted};
-pub use record::UnitRecord;
+pub use record::{ConnectionSummary, UnitRecord};
 pub use run::{Illegal, Label, Run, Sealed, Stage, StepRecord, verdict_of};
 pub use values::{RegisterValues, device_variables, label_variables, register_values, variables_of};

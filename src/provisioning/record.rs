@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::run::{Run, StepRecord};
 use crate::audit::event::{LabelStatus, TargetRecord};
-use crate::domain::{Failure, ReasonCode, Verdict, profile::CertificateStatus};
+use crate::domain::{Failure, ReasonCode, TargetName, Verdict, profile::CertificateStatus};
 
 /// Scripts rely on these names.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -65,6 +65,23 @@ pub struct TargetSummary {
     pub region: String,
     pub certificate_arn: String,
     pub status: CertificateStatus,
+    /// What became of the unit's own connection, where one was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionSummary>,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ConnectionSummary {
+    /// `ok` or `failed`.
+    pub outcome: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// `TLSv1_3`, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -132,7 +149,7 @@ impl UnitRecord {
             reason_args: sealed.reason.as_ref().map(|reason| reason.args.clone()).unwrap_or_default(),
             cause: sealed.reason.as_ref().map(|reason| reason.cause.clone()),
             thing: run.intent.as_ref().map(|intent| intent.thing.to_string()),
-            targets: run.registered.iter().map(TargetSummary::of).collect(),
+            targets: run.registered.iter().map(|record| TargetSummary::of(record, run)).collect(),
             label: LabelRecord { status: run.label.status() },
             slip: run.slip,
             steps: run.steps.iter().map(StepSummary::of).collect(),
@@ -149,13 +166,26 @@ fn chip_uid(run: &Run) -> Option<String> {
 }
 
 impl TargetSummary {
-    fn of(record: &TargetRecord) -> Self {
+    fn of(record: &TargetRecord, run: &Run) -> Self {
         Self {
             account: record.account.to_string(),
             region: record.region.to_string(),
             certificate_arn: record.certificate_arn.clone(),
             status: record.status,
+            connection: ConnectionSummary::of(&record.target, run),
         }
+    }
+}
+
+impl ConnectionSummary {
+    fn of(target: &TargetName, run: &Run) -> Option<Self> {
+        if let Some(made) = run.connected.iter().find(|made| made.target == *target) {
+            let (endpoint, tls) = (Some(made.endpoint.clone()), Some(made.tls.clone()));
+            return Some(Self { outcome: "ok".to_owned(), endpoint, tls, reason: None });
+        }
+        let (_, failure) = run.unconnected.iter().find(|(name, _)| name == target)?;
+        let endpoint = failure.args.get("endpoint").cloned();
+        Some(Self { outcome: "failed".to_owned(), endpoint, tls: None, reason: Some(failure.code.to_string()) })
     }
 }
 

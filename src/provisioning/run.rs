@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 
 use super::checks;
-use crate::audit::event::{Capture, Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord};
+use crate::audit::event::{
+    Capture, ConnectionRecord, Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord,
+};
 use crate::audit::{Body, RunEvent};
+use crate::domain::profile::ConnectMode;
 use crate::domain::{
     BatchName, Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef, Product, ReasonCode,
     RunId, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
@@ -49,6 +52,11 @@ pub struct Run {
     pub replaces: Vec<Fingerprint>,
     pub intent: Option<RegisterIntent>,
     pub registered: Vec<TargetRecord>,
+    /// The most that was ever promised of the unit's own connections.
+    pub connect: Option<ConnectMode>,
+    pub connected: Vec<ConnectionRecord>,
+    /// Targets to which it made none, where that is no reason not to pass.
+    pub unconnected: Vec<(TargetName, Failure)>,
     /// Targets whose certificate is to be set INACTIVE before the run may be sealed.
     pub deactivate: Vec<TargetName>,
     pub steps: Vec<StepRecord>,
@@ -78,6 +86,8 @@ pub enum Stage {
     ReadAgain(Purpose),
     ProvenAgain,
     Registering,
+    /// Every target holds the unit; its own key connects to one after the other.
+    Connecting,
     /// Every target holds the unit, and its chip is still there.
     Confirmed,
     /// And the board around it is the one that was asked first.
@@ -189,6 +199,9 @@ impl Run {
                 replaces: Vec::new(),
                 intent: None,
                 registered: Vec::new(),
+                connect: None,
+                connected: Vec::new(),
+                unconnected: Vec::new(),
                 deactivate: Vec::new(),
                 steps: vec![StepRecord { step: Step::Detect, began: event.at, ended: Some(event.at), failed: false }],
                 sealed: None,
@@ -234,9 +247,11 @@ impl Run {
                 (self.ruling, self.replaces) = (*ruling, replaces.clone());
                 self.end_step(at, false);
             }
-            RunEvent::RegisterIntended { fingerprint, thing, targets } => {
+            RunEvent::RegisterIntended { fingerprint, thing, targets, connect } => {
                 self.intent =
                     Some(RegisterIntent { fingerprint: *fingerprint, thing: thing.clone(), targets: targets.clone() });
+                // Nobody takes it back by another profile.
+                self.connect = self.connect.max(*connect);
             }
             RunEvent::Registered { target } => {
                 self.registered.retain(|known| known.target != target.target);
@@ -244,6 +259,14 @@ impl Run {
                 if self.pending_targets().is_empty() {
                     self.end_step(at, false);
                 }
+            }
+            RunEvent::Connected { connection } => {
+                self.connected.push(connection.clone());
+                self.end_connect(at);
+            }
+            RunEvent::NotConnected { target, failure } => {
+                self.unconnected.push((target.clone(), failure.clone()));
+                self.end_connect(at);
             }
             RunEvent::DeactivateIntended { target } => self.deactivate.push(target.clone()),
             RunEvent::Deactivated { target, .. } => self.deactivate.retain(|pending| pending != target),
@@ -298,6 +321,21 @@ impl Run {
         intent.targets.iter().filter(|name| !done(name)).cloned().collect()
     }
 
+    /// Targets that were not connected to yet, in the profile's order.
+    pub fn pending_connections(&self) -> Vec<TargetName> {
+        let (Some(intent), Some(_)) = (&self.intent, self.connect) else { return Vec::new() };
+        let done = |name: &TargetName| {
+            self.connected.iter().any(|record| record.target == *name)
+                || self.unconnected.iter().any(|(target, _)| target == name)
+        };
+        intent.targets.iter().filter(|name| !done(name)).cloned().collect()
+    }
+
+    /// Only its board could make the connections that were promised.
+    pub(super) fn needs_its_board(&self) -> bool {
+        self.connect == Some(ConnectMode::Required) && !self.pending_connections().is_empty()
+    }
+
     /// What the first proof proved.
     pub fn proven_identity(&self) -> Option<Identity> {
         let (reading, decision) = (self.reading.as_ref()?, self.decision.as_ref()?);
@@ -324,6 +362,13 @@ impl Run {
         if let Some(open) = self.steps.last_mut().filter(|record| record.ended.is_none()) {
             open.ended = Some(at);
             open.failed = failed;
+        }
+    }
+
+    /// The step has gone well where each of its connections has.
+    fn end_connect(&mut self, at: Timestamp) {
+        if self.pending_connections().is_empty() {
+            self.end_step(at, !self.unconnected.is_empty());
         }
     }
 
@@ -360,7 +405,19 @@ impl Run {
                 S::Claimed
             }
             (S::Claimed, E::StepBegan { step: Step::Register }) => S::ReadingAgain(Purpose::BeforeRegister),
-            (S::Registering, E::StepBegan { step: Step::Seal }) if self.looks_again() => {
+            (S::Registering, E::StepBegan { step: Step::Connect }) if self.looks_again() && self.connect.is_some() => {
+                S::Connecting
+            }
+            (S::Connecting, E::Connected { connection }) if self.is_due(connection) => S::Connecting,
+            (S::Connecting, E::NotConnected { target, .. })
+                if self.connect == Some(ConnectMode::Optional) && self.pending_connections().contains(target) =>
+            {
+                S::Connecting
+            }
+            (S::Registering, E::StepBegan { step: Step::Seal }) if self.looks_again() && self.connect.is_none() => {
+                S::ReadingAgain(Purpose::AfterConnect)
+            }
+            (S::Connecting, E::StepBegan { step: Step::Seal }) if self.pending_connections().is_empty() => {
                 S::ReadingAgain(Purpose::AfterConnect)
             }
             (S::ReadingAgain(purpose), E::ReadAgain { reading }) if self.read_the_same(reading) => {
@@ -371,7 +428,7 @@ impl Run {
             {
                 S::IdentifiedAgain
             }
-            (S::ProvenAgain | S::Resumed, E::RegisterIntended { fingerprint, thing, targets })
+            (S::ProvenAgain | S::Resumed, E::RegisterIntended { fingerprint, thing, targets, .. })
                 if self.claimed(fingerprint) && self.keeps_its_thing(thing) && !targets.is_empty() =>
             {
                 S::Registering
@@ -464,6 +521,12 @@ impl Run {
         })
     }
 
+    /// A connection that is still to be made, as this unit's thing.
+    pub(super) fn is_due(&self, connection: &ConnectionRecord) -> bool {
+        self.pending_connections().contains(&connection.target)
+            && self.intent.as_ref().is_some_and(|intent| intent.thing == connection.client_id)
+    }
+
     fn may_print(&self, kind: LabelKind) -> bool {
         match &self.label {
             Label::Owed(owed) => *owed == kind,
@@ -486,6 +549,7 @@ impl Run {
                 let Some((identity, _)) = &self.claim else { return no("claimed nothing") };
                 match () {
                     () if !self.pending_targets().is_empty() => no("has not registered in every target"),
+                    () if self.needs_its_board() => no("has not connected to every target"),
                     () if identity.fingerprint != intent.fingerprint => no("registered another certificate"),
                     () if self.decision.is_none() => no("proved nothing"),
                     () if reason.is_some() => no("has a reason to fail"),
@@ -547,6 +611,8 @@ fn name_of(event: &RunEvent) -> &'static str {
         RunEvent::IdentifiedAgain { .. } => "identified-again",
         RunEvent::RegisterIntended { .. } => "register-intended",
         RunEvent::Registered { .. } => "registered",
+        RunEvent::Connected { .. } => "connected",
+        RunEvent::NotConnected { .. } => "not-connected",
         RunEvent::DeactivateIntended { .. } => "deactivate-intended",
         RunEvent::Deactivated { .. } => "deactivated",
         RunEvent::StepFailed { .. } => "step-failed",

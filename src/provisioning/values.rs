@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::run::Run;
 use crate::domain::profile::Profile;
 use crate::domain::{
-    AttributeName, AttributeValue, Device, Failure, Product, ReasonCode, Slip, StationName, ThingName, Unit, Variables,
+    AttributeName, AttributeValue, Device, Failure, Product, ReasonCode, Slip, StationName, Template, ThingName,
+    TopicName, Unit, Variables,
 };
 use crate::ports::Answer;
 
@@ -45,6 +46,28 @@ pub fn register_values(profile: &Profile, variables: &Variables) -> Result<Regis
         attributes.insert(name.clone(), value);
     }
     Ok(RegisterValues { thing: thing.parse().map_err(|error| bad(format!("{error}")))?, attributes })
+}
+
+/// The topics that the unit shall use, and the one that it must not; `None`: it makes no connection.
+pub fn connect_values(
+    profile: &Profile,
+    variables: &Variables,
+    thing: &ThingName,
+) -> Result<Option<(Vec<TopicName>, TopicName)>, Failure> {
+    let Some(plan) = &profile.connect else { return Ok(None) };
+    let bad = |cause: String| Failure::new(ReasonCode::CONFIG_VALUE, cause);
+    let mut variables = variables.clone();
+    variables.insert("thing".to_owned(), thing.to_string());
+    let render = |template: &Template| {
+        let text = template.render(&variables).map_err(|error| bad(format!("topic: {error}")))?;
+        text.parse::<TopicName>().map_err(|error| bad(error.to_string()))
+    };
+    let topics = plan.topics.iter().map(render).collect::<Result<Vec<_>, _>>()?;
+    let refused = render(&plan.refused_topic)?;
+    if topics.contains(&refused) {
+        return Err(bad(format!("the topic {refused} can't be both allowed and refused")));
+    }
+    Ok(Some((topics, refused)))
 }
 
 /// The variables of a label: those of the run, and what came of it.

@@ -106,6 +106,14 @@ fn algorithm(scheme: SignatureScheme) -> &'static [u8] {
         SignatureScheme::RsaPkcs1Sha256 => {
             &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00]
         }
+        // With SHA-256 twice, and a salt of 32 bytes.
+        SignatureScheme::RsaPssRsaeSha256 => {
+            b"\x30\x41\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\x34\
+              \xa0\x0f\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\
+              \xa1\x1c\x30\x1a\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\
+              \x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\
+              \xa2\x03\x02\x01\x20"
+        }
     }
 }
 
@@ -184,6 +192,7 @@ mod tests {
                 pair.sign(&lc::RSA_PKCS1_SHA256, &SystemRandom::new(), &unsigned.message, &mut signature).unwrap();
                 return signature;
             }
+            SignatureScheme::RsaPssRsaeSha256 => unreachable!("only TLS asks for it"),
         };
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, &key.serialize_der()).unwrap();
         pair.sign(&SystemRandom::new(), &unsigned.message).unwrap().as_ref().to_vec()

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use super::connect::ChipSigns;
 use super::custody::Custody;
 use super::equipment::Equipment;
 use super::log::LogWriter;
@@ -14,15 +15,16 @@ use super::presence::Presence;
 use super::reach;
 use super::rollback;
 use super::scan::{Looks, is_seen_again};
-use crate::audit::event::{LabelKind, LabelStatus, Purpose};
+use crate::audit::event::{ConnectionRecord, LabelKind, LabelStatus, Purpose};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::profile::{IdentifySource, Profile};
 use crate::domain::{Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict};
 use crate::ports::{
-    BoardDialogue, Claim, ClaimAnswer, Cloud, LabelPrinter, LockKind, Logged, Obstacle, Receipt, Token, Tokens,
+    BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, LabelPrinter, LockKind, Logged, Obstacle, Receipt, Token,
+    Tokens, Trial,
 };
-use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, decide};
+use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, decide};
 
 pub use captured::{Story, take_in};
 
@@ -33,6 +35,7 @@ pub struct Shared {
     pub dialogue: Arc<dyn BoardDialogue>,
     pub tokens: Arc<dyn Tokens>,
     pub cloud: Arc<dyn Cloud>,
+    pub connections: Arc<dyn Connections>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
     pub custody: Custody,
     pub practice: bool,
@@ -50,6 +53,7 @@ impl Shared {
             dialogue: equipment.dialogue.clone(),
             tokens: equipment.tokens.clone(),
             cloud: equipment.cloud.clone(),
+            connections: equipment.connections.clone(),
             printer: equipment.printer.clone(),
             custody: equipment.custody.clone(),
             practice: config.station.practice,
@@ -533,6 +537,7 @@ fn line_fault(run: &Run, input: &Input) -> bool {
         }
         Input::IdentifiedAgain(Err(_)) | Input::Read(Err(_)) => true,
         Input::Signed(result) => result.is_err(),
+        Input::Connected(_, result) => result.is_err(),
         _ => false,
     }
 }
@@ -560,6 +565,10 @@ impl Work<'_> {
                 let result = self.shared.cloud.register(&registration).await;
                 Input::Registered(registration.target.clone(), Box::new(result))
             }
+            Effect::Connect(trial) => {
+                let result = self.connect(&trial).await;
+                Input::Connected(trial.target, Box::new(result))
+            }
             // The others never touch the board: the caller performs them itself.
             Effect::Record(_)
             | Effect::Claim { .. }
@@ -568,6 +577,15 @@ impl Work<'_> {
             | Effect::PrintNext
             | Effect::Finish => Input::Interrupted(defect("an effect was performed in the wrong place")),
         }
+    }
+
+    async fn connect(&mut self, trial: &Trial) -> Result<ConnectionRecord, Failure> {
+        let lost = |cause: &str| Failure::new(ReasonCode::TOKEN_LOST, cause);
+        let token = self.token.as_mut().ok_or_else(|| lost("the token was closed before it could connect"))?;
+        let certificate = &self.run.reading.as_ref().ok_or_else(|| lost("no certificate was read"))?.certificate;
+        let spki = checks::spki_of(certificate)?;
+        let mut key = ChipSigns { token: token.as_mut(), kind: trial.key, spki: &spki };
+        self.shared.connections.prove(trial, &mut key).await
     }
 
     async fn identify(&mut self) -> Result<Variables, Failure> {

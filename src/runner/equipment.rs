@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::custody::Custody;
 use super::log::LogWriter;
-use crate::ports::{BoardDialogue, BoardSource, Cloud, LabelPrinter, Tokens};
+use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, LabelPrinter, Tokens};
 
 /// Made by `bootstrap` from the configuration.
 pub struct Equipment {
@@ -12,6 +12,7 @@ pub struct Equipment {
     pub dialogue: Arc<dyn BoardDialogue>,
     pub tokens: Arc<dyn Tokens>,
     pub cloud: Arc<dyn Cloud>,
+    pub connections: Arc<dyn Connections>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
     /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,

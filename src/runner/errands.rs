@@ -170,6 +170,10 @@ pub async fn run_of_slip(shared: &Shared, slip: &Slip) -> Result<Run, Failure> {
     if let Some(pulled) = UnitRecord::of(&run).and_then(|record| record.pulled_out()) {
         return Err(pulled);
     }
+    let waits_for = run.sealed.as_ref().and_then(|sealed| sealed.reason.clone());
+    if let Some(failure) = waits_for.filter(|failure| failure.code == ReasonCode::CONNECT_NEEDS_BOARD) {
+        return Err(failure.with("slip", slip));
+    }
     if run.verdict() != Some(Verdict::Pass) {
         return Err(Failure::new(ReasonCode::SLIP_NOT_READY, "the unit is not registered yet").with("slip", slip));
     }

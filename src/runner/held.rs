@@ -22,7 +22,7 @@ use super::log::LogWriter;
 use super::prove::{Wanted, prove, prove_event};
 use super::rollback;
 use super::scan::Looks;
-use crate::audit::bundle::{self, File, Signers};
+use crate::audit::bundle::{self, File, GivenKey, Signers};
 use crate::audit::event::{Capture, HeldRun};
 use crate::audit::note::{SignatureError, VerifierKey};
 use crate::audit::tlog_proof::{TlogProof, TlogProofError};
@@ -153,7 +153,8 @@ fn story(
 ) -> Result<Story, Failure> {
     let run = held.run;
     let wrong = |cause: &str| broken(format!("run {run}: {cause}"));
-    let report = bundle::verify(bundle, Some(known)).map_err(|error| wrong(&error.in_full()))?;
+    let given: Vec<GivenKey> = known.iter().cloned().map(GivenKey::from).collect();
+    let report = bundle::verify(bundle, Some(&given)).map_err(|error| wrong(&error.in_full()))?;
     if report.origin != *origin || matches!(report.signers, Signers::FromBundle(_)) {
         return Err(wrong("it is of another log"));
     }

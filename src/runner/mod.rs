@@ -2,6 +2,7 @@
 //! finished units come out, commands go in.
 
 mod batches;
+mod connect;
 mod custody;
 mod driver;
 mod equipment;
@@ -29,6 +30,7 @@ pub mod rulings;
 pub mod undo;
 
 pub use batches::{Told, add_manifest, close_batch, open_batch, open_batch_with};
+pub use connect::ChipSigns;
 pub use custody::{Custody, open_log, rotate_key};
 pub use equipment::Equipment;
 pub use errands::{Errand, Errands, run_errand};

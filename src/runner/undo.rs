@@ -117,7 +117,7 @@ fn note(run: &RunLog, profiles: &[Profile], held: &mut BTreeMap<TargetName, Hold
                 let known = profiles.iter().find(|known| known.name == *profile);
                 policy = known.map(|known| known.register.policy.name.clone());
             }
-            Body::Run(RunEvent::RegisterIntended { fingerprint, thing, targets }) => {
+            Body::Run(RunEvent::RegisterIntended { fingerprint, thing, targets, .. }) => {
                 for target in targets {
                     let holding = of(held, target);
                     add(&mut holding.certificates, *fingerprint);

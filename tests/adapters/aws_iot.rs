@@ -97,6 +97,7 @@ impl Peer {
             region: self.region.parse().unwrap(),
             aws_profile: None,
             endpoint: Some(endpoint.to_owned()),
+            mqtt: None,
         }]
     }
 

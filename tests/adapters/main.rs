@@ -13,6 +13,7 @@ mod hostile;
 mod killed_writer;
 mod log_key;
 mod mark;
+mod mqtt;
 mod pkcs11;
 mod pkcs11_hostile;
 mod pkcs11_remote;

@@ -37,6 +37,7 @@ async fn every_key_kind_is_read_and_signs_what_the_host_verifies() {
         (KeyKind::EcP384, SignatureScheme::EcdsaSecp384r1Sha384),
         (KeyKind::EcP521, SignatureScheme::EcdsaSecp521r1Sha512),
         (KeyKind::Rsa2048, SignatureScheme::RsaPkcs1Sha256),
+        (KeyKind::Rsa2048, SignatureScheme::RsaPssRsaeSha256),
     ] {
         let bench = Bench::new(kind);
         let mut token = open(&bench.access()).await.unwrap();

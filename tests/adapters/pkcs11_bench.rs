@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
-    UnparsedPublicKey,
+    RSA_PSS_2048_8192_SHA256, UnparsedPublicKey,
 };
 use lineseal::adapters::pkcs11::{WORKER_ARGUMENT, WorkerTokens};
 use lineseal::audit::event::SignatureScheme;
@@ -206,6 +206,7 @@ pub fn verify(
         SignatureScheme::EcdsaSecp384r1Sha384 => &ECDSA_P384_SHA384_FIXED,
         SignatureScheme::EcdsaSecp521r1Sha512 => &ECDSA_P521_SHA512_FIXED,
         SignatureScheme::RsaPkcs1Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+        SignatureScheme::RsaPssRsaeSha256 => &RSA_PSS_2048_8192_SHA256,
     };
     UnparsedPublicKey::new(algorithm, key).verify(message, signature)
 }

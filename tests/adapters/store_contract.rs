@@ -65,6 +65,7 @@ macro_rules! store_contract {
             a_station_that_died_keeps_no_board_from_the_next_one
             runs_without_a_verdict_are_unfinished
             held_runs_stay_until_decided
+            what_was_held_for_its_board_is_over_once_the_board_passed
             a_label_is_unsettled_until_its_fate_is_known
             a_slip_is_overtaken_by_the_verdict
             a_claim_tells_of_an_earlier_label
@@ -665,6 +666,29 @@ pub async fn held_runs_stay_until_decided(peer: &dyn Peer) {
     store.append(vec![event(second, RunEvent::Resumed {}), sealed(second, Verdict::Fail, None)]).await.unwrap();
     assert_eq!(store.held().await.unwrap(), []);
     assert_eq!(store.held_count().await.unwrap(), 0);
+}
+
+pub async fn what_was_held_for_its_board_is_over_once_the_board_passed(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let held = |run, code| {
+        let reason = Some(Failure::new(code, "as the test has it"));
+        event(run, RunEvent::Sealed { verdict: Verdict::Held, reason, slip: None, label: None })
+    };
+    let (before, waits, other) = (run_id(), run_id(), run_id());
+    for (run, serial) in [(before, "A1"), (waits, "A1"), (other, "B1")] {
+        store.append(started(run, serial, None)).await.unwrap();
+    }
+    store.append(vec![sealed(before, Verdict::Pass, None)]).await.unwrap();
+    store.append(vec![held(waits, ReasonCode::CONNECT_NEEDS_BOARD)]).await.unwrap();
+    store.append(vec![held(other, ReasonCode::CLOUD_UNREACHABLE)]).await.unwrap();
+    assert_eq!(ids(&store.held().await.unwrap()), [waits, other], "what passed before is another story");
+    for (serial, left) in [("C1", 2), ("B1", 2), ("A1", 1)] {
+        let run = run_id();
+        store.append(started(run, serial, None)).await.unwrap();
+        store.append(vec![sealed(run, Verdict::Pass, None)]).await.unwrap();
+        assert_eq!(store.held_count().await.unwrap(), left, "{serial} passed");
+    }
+    assert_eq!(ids(&store.held().await.unwrap()), [other], "which still waits for the cloud");
 }
 
 pub async fn a_label_is_unsettled_until_its_fate_is_known(peer: &dyn Peer) {
@@ -1582,6 +1606,7 @@ pub async fn a_search_finds_by_every_part(peer: &dyn Peer) {
                 fingerprint: identity(n).fingerprint,
                 thing: format!("gw-{serial}").parse().unwrap(),
                 targets: vec!["production".parse().unwrap()],
+                connect: None,
             },
         ));
         events.push(match n {

@@ -13,6 +13,7 @@ use lineseal::adapters::sqlite;
 use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::Standing;
 use lineseal::audit::{Body, Event, LeafHash, RunEvent, TreeState};
+use lineseal::domain::profile::ConnectMode;
 use lineseal::domain::{LaneNumber, RunId, Verdict};
 use lineseal::ports::AuditStore as _;
 use lineseal::practice::line::{PracticeLine, PracticePlan};
@@ -39,6 +40,15 @@ pub struct Bench {
 
 impl Bench {
     pub async fn new() -> Bench {
+        Self::with(None).await
+    }
+
+    /// Each chip has to connect to the cloud by itself.
+    pub async fn connecting() -> Bench {
+        Self::with(Some(ConnectMode::Required)).await
+    }
+
+    async fn with(connect: Option<ConnectMode>) -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let venv = std::env::var_os("LINESEAL_TEST_VENV").expect("LINESEAL_TEST_VENV names the peers' environment");
         let plan = PracticePlan {
@@ -46,6 +56,7 @@ impl Bench {
             venv: venv.into(),
             maker: env!("CARGO_BIN_EXE_lineseal").into(),
             lanes: 1,
+            connect,
         };
         let line = PracticeLine::start(plan, lineseal::bootstrap::entropy()).await.unwrap();
         let cloud = aws_sdk_iot::Config::builder()

@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use lineseal::adapters::aws_iot::AwsCloud;
 use lineseal::adapters::boards::{SerialDialogue, StationPorts};
+use lineseal::adapters::mqtt::MqttConnections;
 use lineseal::adapters::pkcs11::{WORKER_ARGUMENT, WorkerTokens};
 use lineseal::adapters::printer;
 use lineseal::adapters::sqlite::{self, StationLock};
@@ -85,6 +86,7 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
         dialogue: Arc::new(SerialDialogue),
         tokens: Arc::new(WorkerTokens::new(env!("CARGO_BIN_EXE_lineseal"), [WORKER_ARGUMENT.into()])),
         cloud: Arc::new(AwsCloud::with_credentials(&config.targets, credentials)),
+        connections: Arc::new(MqttConnections::new(&config.targets)),
         printer: printer::from_config(&config.printer),
         log: LogWriter {
             store: Arc::new(store),

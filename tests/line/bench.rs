@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use lineseal::config::{self, Config};
-use lineseal::domain::profile::KeyKind;
+use lineseal::domain::profile::{ConnectMode, KeyKind};
 use lineseal::domain::{ChipUid, Fingerprint, LaneNumber};
 use lineseal::practice::board::{Behaviour, PtyBoard};
 use lineseal::practice::printer::PracticePrinter;
@@ -55,6 +55,25 @@ impl<'a> Bench<'a> {
 
     /// With another profile than the practice line's own, made from its text.
     pub async fn with_profile(lanes: u8, cloud: &'a Cloud, change: impl FnOnce(String) -> String) -> Bench<'a> {
+        Self::made(lanes, cloud, None, change).await
+    }
+
+    /// Its chips connect to the cloud by themselves.
+    pub async fn connecting(
+        lanes: u8,
+        cloud: &'a Cloud,
+        mode: ConnectMode,
+        change: impl FnOnce(String) -> String,
+    ) -> Bench<'a> {
+        Self::made(lanes, cloud, Some(mode), change).await
+    }
+
+    async fn made(
+        lanes: u8,
+        cloud: &'a Cloud,
+        connect: Option<ConnectMode>,
+        change: impl FnOnce(String) -> String,
+    ) -> Bench<'a> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let dir = tempfile::tempdir().unwrap();
         for folder in [setup::PORTS, setup::TOKENS, setup::CHIPS] {
@@ -71,6 +90,10 @@ impl<'a> Bench<'a> {
             region: &cloud.region,
             printer: printer.address(),
             lanes,
+            broker: connect.map(|mode| {
+                let (port, ca) = cloud.mqtt.as_ref().expect("a cloud with a broker");
+                setup::Broker { port: *port, ca, mode }
+            }),
         })
         .unwrap();
         let profile = dir.path().join("assets/practice.toml");

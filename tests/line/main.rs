@@ -12,6 +12,7 @@ mod barcode;
 mod bench;
 mod clock;
 mod commands;
+mod connect;
 mod custody;
 mod elsewhere;
 mod faults;

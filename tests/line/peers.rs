@@ -16,6 +16,8 @@ pub struct Cloud {
     pub port: u16,
     pub region: Region,
     pub credentials: Credentials,
+    /// The port of its MQTT listener, and whom that one's certificate comes from, PEM.
+    pub mqtt: Option<(u16, String)>,
     /// Ends with this value.
     _server: Server,
     _folder: TempDir,
@@ -33,15 +35,31 @@ impl Cloud {
         SHARED.get_or_init(Cloud::ministack).await
     }
 
+    /// One with a broker, likewise.
+    pub async fn shared_with_broker() -> &'static Cloud {
+        static SHARED: OnceCell<Cloud> = OnceCell::const_new();
+        SHARED.get_or_init(Cloud::with_broker).await
+    }
+
     /// An empty MiniStack, signatures verified.
     pub async fn ministack() -> Cloud {
+        Self::ministack_with(false).await
+    }
+
+    /// The same, and its MQTT broker, which holds devices to their policies.
+    pub async fn with_broker() -> Cloud {
+        Self::ministack_with(true).await
+    }
+
+    async fn ministack_with(mtls: bool) -> Cloud {
         let folder = tempfile::tempdir().unwrap();
-        let plan = plan(folder.path(), None);
+        let plan = MiniStackPlan { mtls, ..plan(folder.path(), None) };
         let running = MiniStack::start(&plan).await.unwrap();
         Cloud {
             port: running.address().port(),
             region: running.region().clone(),
             credentials: running.credentials(),
+            mqtt: running.mtls_port().zip(running.mtls_ca().map(str::to_owned)),
             _server: Server::MiniStack { _running: running },
             _folder: folder,
         }
@@ -56,6 +74,7 @@ impl Cloud {
             port: running.address().port(),
             region: running.region().clone(),
             credentials: running.credentials(),
+            mqtt: running.mtls_port().zip(running.mtls_ca().map(str::to_owned)),
             _server: Server::MiniStack { _running: running },
             _folder: folder,
         }
@@ -71,6 +90,7 @@ impl Cloud {
             port: running.announcement::<BTreeMap<String, u16>>().unwrap()["port"],
             region: "us-east-1".parse().unwrap(),
             credentials: Credentials::new("AKIAMOTOMOTOMOTO", "moto-secret", None, None, "test"),
+            mqtt: None,
             _server: Server::Moto { _running: running },
             _folder: folder,
         }

@@ -105,6 +105,7 @@ async fn passed(store: &LogStore, serial: &str, chip: u32, operator: Option<&Ope
             fingerprint,
             thing: format!("gw-{serial}").parse().unwrap(),
             targets: vec!["production".parse().unwrap()],
+            connect: None,
         },
         RunEvent::Registered { target },
         RunEvent::StepBegan { step: Step::Seal },

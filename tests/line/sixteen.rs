@@ -18,7 +18,13 @@ use crate::station::{Station, assert_outcome};
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_boards_at_once_each_in_its_lane() {
     let dir = tempfile::tempdir().unwrap();
-    let plan = PracticePlan { dir: dir.path().join("line"), venv: venv(), maker: PathBuf::from(PROGRAM), lanes: 16 };
+    let plan = PracticePlan {
+        dir: dir.path().join("line"),
+        venv: venv(),
+        maker: PathBuf::from(PROGRAM),
+        lanes: 16,
+        connect: Some(lineseal::domain::profile::ConnectMode::Required),
+    };
     let mut line = PracticeLine::start(plan, bootstrap::entropy()).await.unwrap();
     let lanes: Vec<_> = line.lanes().collect();
     assert_eq!(lanes.len(), 16);

@@ -28,6 +28,7 @@ impl Office {
             region: &"us-east-1".parse().unwrap(),
             printer: ([127, 0, 0, 1], 9).into(),
             lanes: 1,
+            broker: None,
         })
         .unwrap();
         Office { dir, config }

@@ -22,6 +22,7 @@ step-read = Reading the chip
 step-prove = Proving the certificate
 step-check = Checking against the log
 step-register = Registering with AWS
+step-connect = Connecting as the device
 step-seal = Last check
 step-print = Printing the label
 step-scan = Scan the board's barcode

@@ -18,6 +18,7 @@ step-read = チップを読取中
 step-prove = 証明書を検証中
 step-check = 記録と照合中
 step-register = AWSに登録中
+step-connect = 機器として接続中
 step-seal = 最終確認中
 step-print = ラベルを印刷中
 step-scan = 基板のバーコードを読んでください

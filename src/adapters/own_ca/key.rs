@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
-    RSA_PKCS1_SHA256, RsaKeyPair,
+    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -54,14 +54,18 @@ fn sign_with(path: &Path, message: &[u8], scheme: SignatureScheme) -> Result<Vec
         SignatureScheme::EcdsaSecp256r1Sha256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
         SignatureScheme::EcdsaSecp384r1Sha384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
         SignatureScheme::EcdsaSecp521r1Sha512 => &ECDSA_P521_SHA512_FIXED_SIGNING,
-        SignatureScheme::RsaPkcs1Sha256 => {
+        SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::RsaPssRsaeSha256 => {
+            let padding: &dyn RsaEncoding = match scheme {
+                SignatureScheme::RsaPssRsaeSha256 => &RSA_PSS_SHA256,
+                _ => &RSA_PKCS1_SHA256,
+            };
             let other = |_| in_file("holds no RSA key, and the CA's certificate has one");
             let pair = match &key {
                 PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).map_err(other)?,
                 key => RsaKeyPair::from_pkcs8(key.secret_der()).map_err(other)?,
             };
             let mut signature = vec![0; pair.public_modulus_len()];
-            pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(|_| in_file("does not sign"))?;
+            pair.sign(padding, &random, message, &mut signature).map_err(|_| in_file("does not sign"))?;
             return Ok(signature);
         }
     };

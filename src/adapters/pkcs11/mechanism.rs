@@ -1,6 +1,7 @@
 //! Which mechanism signs what, for a key of which type.
 
 use aws_lc_rs::digest;
+use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{KeyType, ObjectHandle};
 
@@ -11,7 +12,7 @@ use crate::domain::{Failure, ReasonCode};
 /// NXP's module takes an RSA mechanism for an EC key and returns nonsense: never ask.
 pub(super) fn check_key_type(objects: &Objects, key: ObjectHandle, scheme: SignatureScheme) -> Result<(), Failure> {
     let (wanted, name) = match scheme {
-        SignatureScheme::RsaPkcs1Sha256 => (KeyType::RSA, "RSA"),
+        SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::RsaPssRsaeSha256 => (KeyType::RSA, "RSA"),
         SignatureScheme::EcdsaSecp256r1Sha256
         | SignatureScheme::EcdsaSecp384r1Sha384
         | SignatureScheme::EcdsaSecp521r1Sha512 => (KeyType::EC, "EC"),
@@ -66,7 +67,19 @@ pub(super) fn mechanism_and_data(
             Ok((Mechanism::RsaPkcs, [&SHA256_DIGEST_INFO[..], &hash(&digest::SHA256)].concat()))
         }
         SignatureScheme::RsaPkcs1Sha256 => Err(refused("CKM_SHA256_RSA_PKCS or CKM_RSA_PKCS")),
+        SignatureScheme::RsaPssRsaeSha256 if offers(MechanismType::RSA_PKCS_PSS) => {
+            Ok((Mechanism::RsaPkcsPss(pss_sha256()), hash(&digest::SHA256)))
+        }
+        SignatureScheme::RsaPssRsaeSha256 if offers(MechanismType::SHA256_RSA_PKCS_PSS) => {
+            Ok((Mechanism::Sha256RsaPkcsPss(pss_sha256()), message.to_vec()))
+        }
+        SignatureScheme::RsaPssRsaeSha256 => Err(refused("CKM_RSA_PKCS_PSS or CKM_SHA256_RSA_PKCS_PSS")),
     }
+}
+
+/// As TLS has it (RFC 8446 §4.2.3): the salt is as long as the hash.
+fn pss_sha256() -> PkcsPssParams {
+    PkcsPssParams { hash_alg: MechanismType::SHA256, mgf: PkcsMgfType::MGF1_SHA256, s_len: 32.into() }
 }
 
 /// What stands before a SHA-256 hash in a DigestInfo (RFC 8017 §9.2, note 1).

@@ -43,7 +43,7 @@ impl Signer {
         }
     }
 
-    /// Signs `data` by `mechanism`, one that takes no parameter.
+    /// Signs `data` by `mechanism`.
     pub(super) fn sign(
         &self,
         session: &Session,
@@ -53,10 +53,15 @@ impl Signer {
     ) -> Result<Vec<u8>> {
         let init = self.functions.C_SignInit.ok_or(Error::NullFunctionPointer)?;
         let sign = self.functions.C_Sign.ok_or(Error::NullFunctionPointer)?;
-        let mut raw = CK_MECHANISM {
-            mechanism: mechanism.mechanism_type().into(),
-            pParameter: std::ptr::null_mut(),
-            ulParameterLen: 0,
+        let mut raw = match mechanism {
+            // Pure Ed25519 takes none (PKCS#11 v3.0 §6.3.5); cryptoki would give it some.
+            Mechanism::Eddsa(_) => CK_MECHANISM {
+                mechanism: mechanism.mechanism_type().into(),
+                pParameter: std::ptr::null_mut(),
+                ulParameterLen: 0,
+            },
+            // Its parameters stay where they are in `mechanism`.
+            mechanism => CK_MECHANISM::from(mechanism),
         };
         // The function takes a pointer to mutable data.
         let mut data = data.to_vec();

@@ -230,6 +230,8 @@ fn project_run(
         | RunEvent::ReadAgain { .. }
         | RunEvent::IdentifiedAgain { .. }
         | RunEvent::Registered { .. }
+        | RunEvent::Connected { .. }
+        | RunEvent::NotConnected { .. }
         | RunEvent::DeactivateIntended { .. }
         | RunEvent::Deactivated { .. }
         | RunEvent::StepFailed { .. } => {}

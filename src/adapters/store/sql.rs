@@ -37,6 +37,15 @@ macro_rules! contradicted_own {
     };
 }
 
+/// The unit of the HELD run `h` was HELD for its board, which came back and passed in another run: nothing
+/// is left to finish.
+macro_rules! came_back {
+    () => {
+        "(h.reason = 'A-346' AND EXISTS (SELECT 1 FROM runs p WHERE p.product = h.product AND p.serial = h.serial
+            AND p.verdict = 'PASS' AND p.sealed_seq > h.sealed_seq))"
+    };
+}
+
 /// An entry of a batch's shipment manifest that has `$part` in common with what was asked for.
 macro_rules! entries_by {
     ($part:literal) => {
@@ -163,8 +172,8 @@ statements! {
         UNION ALL SELECT 1 FROM credentials UNION ALL SELECT 1 FROM texts UNION ALL SELECT 1 FROM checkpoints LIMIT 1";
 
     UNFINISHED = "SELECT run FROM runs WHERE station = ?1 AND verdict IS NULL ORDER BY first_seq";
-    HELD_COUNT = "SELECT count(*) FROM runs WHERE verdict = 'HELD'";
-    HELD = "SELECT run FROM runs WHERE verdict = 'HELD' ORDER BY first_seq";
+    HELD_COUNT = concat!("SELECT count(*) FROM runs h WHERE h.verdict = 'HELD' AND NOT ", came_back!());
+    HELD = concat!("SELECT run FROM runs h WHERE h.verdict = 'HELD' AND NOT ", came_back!(), " ORDER BY h.first_seq");
     /// A slip has the number of its run's first event.
     RUN_OF_SLIP = "SELECT run FROM runs WHERE first_seq = ?1";
     RUN_OF_CAPTURED = "SELECT run FROM captures WHERE station = ?1 AND slip = ?2 ORDER BY seq DESC LIMIT 1";

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use super::File;
 use crate::audit::challenge::ChallengeFacts;
 use crate::audit::event::{Decision, Purpose, SignatureScheme};
+use crate::audit::x509::ecdsa_der;
 use crate::audit::{Body, Event, LineEvent, RunEvent, x509};
 use crate::domain::{Bytes, Fingerprint, PortPath, RunId, SpkiHash, Unit};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
-    UnparsedPublicKey, VerificationAlgorithm,
+    RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
 };
 
 #[derive(Default)]
@@ -159,7 +160,9 @@ impl Answer {
     /// openssl's name of it.
     pub(super) fn digest(&self) -> &'static str {
         match self.scheme {
-            SignatureScheme::EcdsaSecp256r1Sha256 | SignatureScheme::RsaPkcs1Sha256 => "sha256",
+            SignatureScheme::EcdsaSecp256r1Sha256
+            | SignatureScheme::RsaPkcs1Sha256
+            | SignatureScheme::RsaPssRsaeSha256 => "sha256",
             SignatureScheme::EcdsaSecp384r1Sha384 => "sha384",
             SignatureScheme::EcdsaSecp521r1Sha512 => "sha512",
         }
@@ -168,7 +171,7 @@ impl Answer {
 
 impl SignatureScheme {
     fn is_ecdsa(self) -> bool {
-        !matches!(self, SignatureScheme::RsaPkcs1Sha256)
+        !matches!(self, SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::RsaPssRsaeSha256)
     }
 
     fn algorithm(self) -> &'static dyn VerificationAlgorithm {
@@ -177,6 +180,7 @@ impl SignatureScheme {
             SignatureScheme::EcdsaSecp384r1Sha384 => &ECDSA_P384_SHA384_FIXED,
             SignatureScheme::EcdsaSecp521r1Sha512 => &ECDSA_P521_SHA512_FIXED,
             SignatureScheme::RsaPkcs1Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+            SignatureScheme::RsaPssRsaeSha256 => &RSA_PSS_2048_8192_SHA256,
         }
     }
 }
@@ -187,29 +191,4 @@ fn certificate_name(seq: u64) -> String {
 
 fn challenge_name(seq: u64) -> String {
     format!("evidence/{seq}-challenge.bin")
-}
-
-/// r ‖ s (PKCS#11 §6.3.1) as the SEQUENCE of two INTEGERs that X.509 tools take (RFC 3279 §2.2.3).
-fn ecdsa_der(signature: &[u8]) -> Vec<u8> {
-    let (r, s) = signature.split_at(signature.len() / 2);
-    let both = [integer(r), integer(s)].concat();
-    [tagged_length(0x30, both.len()), both].concat()
-}
-
-fn integer(number: &[u8]) -> Vec<u8> {
-    let start = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
-    let mut digits = number[start..].to_vec();
-    if digits.first().is_none_or(|byte| byte & 0x80 != 0) {
-        digits.insert(0, 0);
-    }
-    [tagged_length(0x02, digits.len()), digits].concat()
-}
-
-/// Two halves of P-521 are the longest: 138 bytes. What an event holds may be longer nonsense.
-fn tagged_length(tag: u8, length: usize) -> Vec<u8> {
-    match u8::try_from(length) {
-        Ok(short @ ..0x80) => vec![tag, short],
-        Ok(byte) => vec![tag, 0x81, byte],
-        Err(_) => [&[tag, 0x84][..], &u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()].concat(),
-    }
 }

@@ -1,11 +1,12 @@
 //! A profile's file: how one product is recognised, read, trusted, registered and labelled.
 
 mod board;
+mod connect;
 mod label;
 mod manifest;
 mod register;
 pub(super) mod token;
-mod trust;
+pub(super) mod trust;
 
 use std::path::Path;
 
@@ -67,6 +68,8 @@ pub(super) fn read(path: &Path, name: &str, known_names: &Named<'_>, named_by: &
     if let (Some(trust), Some(register)) = (&mut trust, &register) {
         trust.issuer = register.method.ca().map(|ca| ca.fingerprint);
     }
+    let status = register.as_ref().map(|register| register.certificate_status);
+    let connect = top.optional("connect").map_or(Some(None), |entry| connect::read(&entry, &known, status));
     let label = top.optional("label").map(|entry| label::read(&entry, &known));
 
     let manifest = top.optional("manifest").map(|entry| manifest::read(&entry, uid));
@@ -80,6 +83,7 @@ pub(super) fn read(path: &Path, name: &str, known_names: &Named<'_>, named_by: &
         token: token?,
         trust: trust?,
         register: register?,
+        connect: connect?,
         label: label.map_or(Some(None), |label| label.map(Some))?,
         manifest: manifest.map_or(Some(None), |manifest| manifest.map(Some))?,
     })

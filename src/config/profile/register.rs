@@ -173,7 +173,7 @@ fn attributes(entry: &Entry<'_>, known: &Known, with_type: bool) -> Option<BTree
 }
 
 /// What remains of a template when its variables are empty.
-fn fixed_part(template: &Template) -> String {
+pub(super) fn fixed_part(template: &Template) -> String {
     let empty: Variables = template.variables().map(|name| (name.to_owned(), String::new())).collect();
     template.render(&empty).unwrap_or_default()
 }

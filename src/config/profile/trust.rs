@@ -73,7 +73,7 @@ pub(super) fn read(entry: &Entry<'_>) -> (Option<Trust>, Option<UidRule>) {
 }
 
 /// All certificates of all files, DER.
-fn certificates(items: &[Entry<'_>]) -> Option<Vec<Vec<u8>>> {
+pub(in crate::config) fn certificates(items: &[Entry<'_>]) -> Option<Vec<Vec<u8>>> {
     of_files(items, pem::certificates)
 }
 

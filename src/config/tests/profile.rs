@@ -3,8 +3,8 @@ use std::time::Duration;
 use super::fixture::{Fixture, PROFILE, profile_mistakes, replaced, root_pem};
 use crate::domain::CommandLine;
 use crate::domain::profile::{
-    CertificateStatus, CrlCoverage, ExpiredIntermediate, IdentifySource, KeyKind, ObjectName, Pin, Prepare, SlotChoice,
-    UidRule,
+    CertificateStatus, ConnectMode, CrlCoverage, ExpiredIntermediate, IdentifySource, KeyKind, MqttPort, ObjectName,
+    Pin, Prepare, SlotChoice, UidRule,
 };
 
 #[test]
@@ -524,4 +524,64 @@ fn a_token_may_stand_behind_a_command() {
             r#"profiles/gateway.toml:33: "P11_KIT_SERVER_ADDRESS" in [token.environment] and "command" in [token] exclude each other"#
         ]
     );
+}
+
+/// `[connect]` of these lines, in a profile whose certificates are ACTIVE.
+fn connecting(lines: &str) -> String {
+    replaced(PROFILE, "certificate_status = \"INACTIVE\"", "certificate_status = \"ACTIVE\"")
+        .replace("[label]", &format!("[connect]\n{lines}\n[label]"))
+}
+
+const TOPICS: &str = "topics = [\"devices/{thing}/x\"]\nrefused_topic = \"elsewhere/{serial}\"";
+
+fn connect_mistakes(lines: &str) -> Vec<String> {
+    let fixture = Fixture::new();
+    fixture.write("profiles/gateway.toml", connecting(lines));
+    fixture.mistakes()
+}
+
+#[test]
+fn a_connection_has_defaults_and_can_be_switched_off() {
+    let read = |lines: &str| {
+        let fixture = Fixture::new();
+        fixture.write("profiles/gateway.toml", connecting(lines));
+        fixture.load().profiles.remove(0).connect
+    };
+    let plan = read(&format!("mode = \"required\"\n{TOPICS}")).unwrap();
+    assert_eq!((plan.mode, plan.port, plan.only_tls12), (ConnectMode::Required, MqttPort::Mqtts, false));
+    assert_eq!((plan.deadline, plan.roots), (Duration::from_secs(20), None));
+    let lines = "mode = \"optional\"\nport = 443\nmax_tls = \"1.2\"\nroots = [\"root.pem\"]\ndeadline_ms = 5000";
+    let plan = read(&format!("{lines}\n{TOPICS}")).unwrap();
+    assert_eq!((plan.mode, plan.port, plan.only_tls12), (ConnectMode::Optional, MqttPort::Https, true));
+    assert_eq!((plan.deadline, plan.roots.unwrap().len()), (Duration::from_secs(5), 1));
+    assert!(read(&format!("mode = \"off\"\n{TOPICS}")).is_none());
+    assert!(read("mode = \"off\"").is_none());
+    assert!(Fixture::new().load().profiles[0].connect.is_none(), "without the section nothing is tried");
+}
+
+#[test]
+fn a_connection_that_can_not_be_is_found_before_the_line_starts() {
+    let one = |lines: &str, expected: &str| {
+        let mistakes = connect_mistakes(lines);
+        assert!(mistakes.len() == 1 && mistakes[0].contains(expected), "{lines}: {mistakes:#?}");
+    };
+    let topics =
+        |topic: &str, refused: &str| format!("mode = \"required\"\ntopics = [{topic:?}]\nrefused_topic = {refused:?}");
+    one(TOPICS, "\"mode\" in [connect] is missing");
+    one("mode = \"required\"\nrefused_topic = \"a\"", "\"topics\" in [connect] is missing");
+    one("mode = \"required\"\ntopics = [\"a\"]", "\"refused_topic\" in [connect] is missing");
+    one(&format!("mode = \"required\"\nport = 1883\n{TOPICS}"), "is 8883, or 443");
+    one(&format!("mode = \"required\"\nprot = 443\n{TOPICS}"), "did you mean \"port\"?");
+    one(&format!("mode = \"off\"\nprot = 443\n{TOPICS}"), "did you mean \"port\"?");
+    one(&format!("mode = \"required\"\nmax_tls = \"1.1\"\n{TOPICS}"), "max_tls");
+    one(&topics("devices/+/x", "a"), "is not a MQTT topic");
+    one(&topics("$aws/things/{thing}/shadow/get", "a"), "is not a MQTT topic");
+    one(&topics("a/b/c/d/e/f/g/h/{thing}", "a"), "is not a MQTT topic");
+    one(&topics("a/{thing}", "a/#"), "is not a MQTT topic");
+    one(&topics("a/{thng}", "b"), "did you mean \"thing\"?");
+    one(&topics("a/{thing}", "a/{thing}"), "have to be allowed");
+    let inactive = PROFILE.replace("[label]", &format!("[connect]\nmode = \"required\"\n{TOPICS}\n[label]"));
+    let fixture = Fixture::new();
+    fixture.write("profiles/gateway.toml", inactive);
+    assert!(fixture.mistakes()[0].contains("registered INACTIVE"), "{:?}", fixture.mistakes());
 }

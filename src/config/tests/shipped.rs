@@ -70,6 +70,7 @@ fn every_shipped_profile_has_no_mistake() {
             .replace("@PIN@", "/tmp/pin")
             .replace("@VENDOR@", &format!("{folder}/profiles/vendor"))
             .replace("@POLICY@", &format!("{folder}/policies/device.json"))
+            .replace("@CONNECT@", "required")
             .replace("@LABELS@", &format!("{folder}/labels"));
         assert!(!text.lines().any(|line| !line.starts_with('#') && word.is_match(line)), "a word is left: {text}");
         std::fs::write(&path, text).unwrap();

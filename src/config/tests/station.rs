@@ -292,3 +292,53 @@ fn all_mistakes_of_all_files_come_at_once_and_in_order() {
     assert_eq!(failure.code, ReasonCode::CONFIG_INVALID);
     assert_eq!(failure.args["count"], "6");
 }
+
+#[test]
+fn a_target_may_have_a_broker_of_its_own() {
+    let with = |lines: &str| STATION.replace("region = \"eu-west-1\"", &format!("region = \"eu-west-1\"\n{lines}"));
+    let fixture = Fixture::new();
+    fixture.write("root.pem", super::fixture::root_pem());
+    fixture.write("lineseal.toml", with("mqtt = \"broker.example.com:8883\"\nmqtt_roots = [\"root.pem\"]"));
+    let broker = fixture.load().targets.remove(1).mqtt.unwrap();
+    assert_eq!((broker.host.as_str(), broker.port, broker.roots.unwrap().len()), ("broker.example.com", 8883, 1));
+    for (host, read) in [("[::1]:8883", "::1"), ("192.0.2.7:1", "192.0.2.7")] {
+        fixture.write("lineseal.toml", with(&format!("mqtt = {host:?}")));
+        assert_eq!(fixture.load().targets.remove(1).mqtt.unwrap().host, read);
+    }
+    for (lines, expected) in [
+        ("mqtt = \"broker.example.com\"", "write host:port"),
+        ("mqtt = \"broker.example.com:0\"", "write host:port"),
+        ("mqtt = \"mqtts://broker.example.com:8883\"", "no DNS name"),
+        ("mqtt_roots = [\"root.pem\"]", "there is no \"mqtt\""),
+        ("mqtt = \"a.example.com:1\"\nmqtt_roots = [\"none.pem\"]", "cannot be read"),
+    ] {
+        fixture.write("lineseal.toml", with(lines));
+        let mistakes = fixture.mistakes();
+        assert!(mistakes.len() == 1 && mistakes[0].contains(expected), "{lines}: {mistakes:#?}");
+    }
+}
+
+#[test]
+fn a_practice_stations_devices_connect_to_this_very_machine() {
+    let fixture = Fixture::new();
+    let connect = "[connect]\nmode = \"required\"\ntopics = [\"a\"]\nrefused_topic = \"b\"\n\n[label]";
+    let profile = super::fixture::PROFILE.replace("[label]", connect).replace("\"INACTIVE\"", "\"ACTIVE\"");
+    fixture.write("profiles/gateway.toml", profile);
+    let station = |mqtt: &str| {
+        STATION
+            .replace("practice = false", "practice = true")
+            .replace("https://iot.example.com", "http://127.0.0.1:4566")
+            .replace("aws_profile = \"plant\"", "mqtt = \"localhost:8883\"")
+            .replace(
+                "region = \"eu-west-1\"",
+                &format!("region = \"eu-west-1\"\nendpoint = \"http://[::1]:4566\"\n{mqtt}"),
+            )
+    };
+    fixture.write("lineseal.toml", station("mqtt = \"[::1]:8883\""));
+    assert!(fixture.load().station.practice);
+    fixture.write("lineseal.toml", station("mqtt = \"broker.example.com:8883\""));
+    assert!(fixture.mistakes()[0].contains("a practice station's broker is on this very machine"));
+    fixture.write("lineseal.toml", station(""));
+    let mistakes = fixture.mistakes();
+    assert!(mistakes[0].contains("the practice target production no \"mqtt\""), "{mistakes:?}");
+}

@@ -74,6 +74,11 @@ pub fn spki_hash(der: &[u8]) -> Result<SpkiHash, Failure> {
     Ok(SpkiHash::of(parsed(der)?.spki))
 }
 
+/// The SubjectPublicKeyInfo of any certificate, as [`spki_hash`].
+pub fn spki_of(der: &[u8]) -> Result<Vec<u8>, Failure> {
+    Ok(parsed(der)?.spki.to_vec())
+}
+
 pub(super) fn parsed(der: &[u8]) -> Result<Fields<'_>, Failure> {
     Fields::parse(der).map_err(|error| {
         Failure::new(ReasonCode::CERTIFICATE_UNREADABLE, format!("not exactly one X.509 certificate in DER: {error}"))

@@ -5,6 +5,8 @@ use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
 use x509_cert::der::{self, Decode, Reader, SliceReader};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
+use super::scheme_for;
+use crate::audit::event::SignatureScheme;
 use crate::domain::profile::KeyKind;
 use crate::domain::{Failure, ReasonCode};
 
@@ -29,7 +31,7 @@ pub(super) fn kind_within(spki: &[u8], allowed: &[KeyKind]) -> Result<KeyKind, F
         .map_err(|form| refuse(format!("{} {form}", kind.as_str()), format!("the {} key is {form}", kind.as_str())))?;
     let bits = info.subject_public_key.as_bytes().unwrap_or_default();
     // A point off the curve, an even modulus: no answer could ever verify.
-    ParsedPublicKey::new(verification(kind), bits)
+    ParsedPublicKey::new(verification(scheme_for(kind)), bits)
         .map_err(|_| refuse(kind.as_str().to_owned(), format!("the {} key has impossible values", kind.as_str())))?;
     Ok(kind)
 }
@@ -74,13 +76,14 @@ pub(super) fn name(spki: &[u8]) -> String {
     }
 }
 
-/// How a signature under such a key is verified: ECDSA as r ‖ s of fixed length, RSA as PKCS#1 v1.5.
-pub(super) fn verification(kind: KeyKind) -> &'static dyn VerificationAlgorithm {
-    match kind {
-        KeyKind::EcP256 => &signature::ECDSA_P256_SHA256_FIXED,
-        KeyKind::EcP384 => &signature::ECDSA_P384_SHA384_FIXED,
-        KeyKind::EcP521 => &signature::ECDSA_P521_SHA512_FIXED,
-        KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => &signature::RSA_PKCS1_2048_8192_SHA256,
+/// How a signature is verified: ECDSA as r ‖ s of fixed length.
+pub(super) fn verification(scheme: SignatureScheme) -> &'static dyn VerificationAlgorithm {
+    match scheme {
+        SignatureScheme::EcdsaSecp256r1Sha256 => &signature::ECDSA_P256_SHA256_FIXED,
+        SignatureScheme::EcdsaSecp384r1Sha384 => &signature::ECDSA_P384_SHA384_FIXED,
+        SignatureScheme::EcdsaSecp521r1Sha512 => &signature::ECDSA_P521_SHA512_FIXED,
+        SignatureScheme::RsaPkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        SignatureScheme::RsaPssRsaeSha256 => &signature::RSA_PSS_2048_8192_SHA256,
     }
 }
 

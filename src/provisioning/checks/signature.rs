@@ -38,6 +38,17 @@ pub fn verify_signature(checked: &Checked, message: &[u8], signature: &[u8]) -> 
 
 /// The same under the key of a certificate that need not have passed any check.
 pub fn verify_under(kind: KeyKind, spki: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Failure> {
+    verify_as(scheme_for(kind), kind, spki, message, signature)
+}
+
+/// The same by a scheme that need not be the one of a challenge.
+pub fn verify_as(
+    scheme: SignatureScheme,
+    kind: KeyKind,
+    spki: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Failure> {
     let shown = hex::encode(&signature[..signature.len().min(LONGEST)]);
     let refuse =
         |cause: String| Failure::new(ReasonCode::CHIP_LACKS_KEY, cause).with("key", kind.as_str()).with(ANSWER, &shown);
@@ -59,7 +70,7 @@ pub fn verify_under(kind: KeyKind, spki: &[u8], message: &[u8], signature: &[u8]
         .subject_public_key
         .as_bytes()
         .ok_or_else(|| refuse("the public key is not a whole number of bytes".to_owned()))?;
-    UnparsedPublicKey::new(key::verification(kind), bits).verify(message, signature).map_err(|_| {
+    UnparsedPublicKey::new(key::verification(scheme), bits).verify(message, signature).map_err(|_| {
         refuse(format!(
             "the answer does not verify under the certificate's {} key ({})",
             kind.as_str(),

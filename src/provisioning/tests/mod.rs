@@ -1,6 +1,7 @@
 //! The core against a scripted world: every step made to fail, every answer repeated, every stage
 //! interrupted, and events in any order.
 
+mod connecting;
 mod endings;
 mod held;
 mod labels;

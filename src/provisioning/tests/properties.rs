@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::world::{CHIPS, World, failing, failure, profile, record_of, refused, started, unit};
+use super::world::{CHIPS, World, connection_of, failing, failure, record_of, refused, started, unit};
 use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus, Purpose, Reading, Standing};
+use crate::domain::profile::ConnectMode;
 use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Variables, Verdict};
 use crate::ports::{Collision, CollisionRule, Lock, LockKind};
 use crate::provisioning::{Effect, Input, Run, decide};
@@ -31,7 +32,30 @@ static PATHS: LazyLock<Vec<Vec<RunEvent>>> = LazyLock::new(|| {
         });
         world
     };
+    let connecting = |mode| World::connecting(mode, &["one", "two"]);
+    let unreached = |mode| {
+        let mut world = connecting(mode);
+        world.script = Box::new(|_, effect| match effect {
+            Effect::Connect(trial) if trial.target.as_str() == "one" => {
+                Some(failing(effect, failure(ReasonCode::CONNECT_REFUSED)))
+            }
+            _ => None,
+        });
+        world
+    };
+    let held = || {
+        let mut world = connecting(ConnectMode::Required);
+        world.script = Box::new(|_, effect| match effect {
+            Effect::Register(asked) => Some(refused(asked, failure(ReasonCode::CLOUD_UNREACHABLE), false)),
+            _ => None,
+        });
+        world
+    };
     vec![
+        tell(connecting(ConnectMode::Required), false),
+        tell(unreached(ConnectMode::Required), false),
+        tell(unreached(ConnectMode::Optional), false),
+        tell(held(), true),
         tell(World::new(), false),
         tell(two(), false),
         tell(refusing(ReasonCode::THING_FOREIGN), false),
@@ -74,9 +98,14 @@ static POOL: LazyLock<Vec<RunEvent>> = LazyLock::new(|| {
     for fingerprint in [ours.fingerprint(), theirs.fingerprint()] {
         for thing in ["gw-A-0001", "gw-B-0002"] {
             for targets in [vec![], vec![target("one")], vec![target("two"), target("one")]] {
-                pool.push(E::RegisterIntended { fingerprint, thing: thing.parse().unwrap(), targets });
+                for connect in [None, Some(ConnectMode::Optional), Some(ConnectMode::Required)] {
+                    let (thing, targets) = (thing.parse().unwrap(), targets.clone());
+                    pool.push(E::RegisterIntended { fingerprint, thing, targets, connect });
+                }
             }
             for name in ["one", "two", "three"] {
+                pool.push(E::Connected { connection: connection_of(&target(name), thing) });
+                pool.push(E::NotConnected { target: target(name), failure: failure(ReasonCode::CONNECT_REFUSED) });
                 pool.push(E::Registered { target: record_of(&target(name), fingerprint, &thing) });
             }
         }
@@ -129,6 +158,10 @@ struct Promises {
     confirmed: bool,
     asks_again: bool,
     asked_again: bool,
+    /// The most that was promised, and what became of it.
+    connect: Option<ConnectMode>,
+    connected: Vec<TargetName>,
+    tried: Vec<TargetName>,
 }
 
 impl Promises {
@@ -170,7 +203,8 @@ impl Promises {
                 self.looked = read(reading).filter(|_| self.everywhere());
                 self.kept == 4 && read(reading) == self.fingerprint
             }
-            E::RegisterIntended { fingerprint, thing, targets } => {
+            E::RegisterIntended { fingerprint, thing, targets, connect } => {
+                self.connect = self.connect.max(*connect);
                 let promised = self.thing.get_or_insert_with(|| thing.to_string()) == thing.as_str();
                 self.targets = targets.clone();
                 let again = self.kept == Self::ALL;
@@ -186,6 +220,16 @@ impl Promises {
                 }
                 false
             }
+            E::Connected { connection } => {
+                if self.everywhere() && Some(connection.client_id.as_str()) == self.thing.as_deref() {
+                    self.connected.push(connection.target.clone());
+                }
+                false
+            }
+            E::NotConnected { target, .. } => {
+                self.tried.push(target.clone());
+                false
+            }
             E::Sealed { verdict: Verdict::Held, .. } => {
                 self.held = true;
                 false
@@ -196,7 +240,12 @@ impl Promises {
     }
 
     fn all_kept(&self) -> bool {
-        self.everywhere() && (self.held || self.confirmed && (self.asked_again || !self.asks_again))
+        let connected = self.targets.iter().all(|target| match self.connect {
+            None => true,
+            Some(ConnectMode::Required) => self.connected.contains(target),
+            Some(ConnectMode::Optional) => self.held || self.connected.contains(target) || self.tried.contains(target),
+        });
+        connected && self.everywhere() && (self.held || self.confirmed && (self.asked_again || !self.asks_again))
     }
 
     fn everywhere(&self) -> bool {
@@ -313,6 +362,9 @@ fn any_input() -> impl Strategy<Value = Input> {
         (target(), any_failure(), any::<bool>()).prop_map(|(target, failure, certificate_left)| {
             Input::Registered(target, Box::new(Err(crate::ports::Refusal { failure, certificate_left })))
         }),
+        (target(), target(), prop::sample::select(vec!["gw-A-0001", "gw-B-0002"]))
+            .prop_map(|(asked, target, thing)| Input::Connected(asked, Box::new(Ok(connection_of(&target, thing))))),
+        (target(), any_failure()).prop_map(|(target, failure)| Input::Connected(target, Box::new(Err(failure)))),
         (target(), done()).prop_map(|(target, result)| Input::Deactivated(target, result)),
         any_failure().prop_map(Input::Interrupted),
         any_failure().prop_map(Input::Recover),
@@ -325,7 +377,7 @@ proptest! {
 
     /// Whatever is written: an illegal event leaves the run as it was, a verdict stays, and PASS comes
     /// only after identify, read, prove, claim, read again, prove again and register in every target,
-    /// all of one certificate.
+    /// all of one certificate, and connected to each where that was promised.
     #[test]
     fn the_table_takes_no_wrong_pass((path, turns) in walks()) {
         walk(path, &turns)?;
@@ -340,7 +392,7 @@ proptest! {
     ) {
         let mut world = walk(path, &turns)?;
         if two {
-            world.profile = profile(&["one", "two"]);
+            world.profile = World::connecting(ConnectMode::Optional, &["one", "two"]).profile;
         }
         for input in inputs {
             let run = world.run();
@@ -360,7 +412,7 @@ proptest! {
     /// folded from its log is the same run.
     #[test]
     fn a_run_ends_whatever_is_answered(codes in prop::collection::vec(prop::option::weighted(0.15, any_failure()), 30)) {
-        let mut world = World::with_targets(&["one", "two"]);
+        let mut world = World::connecting(ConnectMode::Optional, &["one", "two"]);
         let mut codes = codes.into_iter();
         world.script = Box::new(move |_, effect| {
             codes.next().flatten().map(|failure| failing(effect, failure))
@@ -380,7 +432,8 @@ fn each_path_is_legal_as_a_whole() {
         assert_eq!(world.log.len(), path.len() + 1);
     }
     let verdicts: Vec<_> = (0..PATHS.len()).map(|index| walk(index, &[None; 60]).unwrap().run().verdict()).collect();
-    assert_eq!(verdicts, [Some(Verdict::Pass), Some(Verdict::Pass), Some(Verdict::Fail), Some(Verdict::Pass)]);
+    use Verdict::{Error, Fail, Held, Pass};
+    assert_eq!(verdicts, [Pass, Error, Pass, Held, Pass, Pass, Fail, Pass].map(Some));
 }
 
 /// Every wrong event in the place of each right one is refused, or what comes of it is no PASS.

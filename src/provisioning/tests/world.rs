@@ -6,14 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::audit::event::{LabelStatus, Purpose, Reading, Standing, TargetRecord, VERSION};
+use crate::audit::event::{
+    ConnectionRecord, LabelStatus, Purpose, Reading, Refused, RefusedTopic, SignatureScheme, Standing, TargetRecord,
+    VERSION,
+};
 use crate::audit::{Body, Event, LeafHash, RunEvent};
 use crate::domain::profile::*;
 use crate::domain::{
     Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SpkiHash, TargetName,
     Template, Unit, Variables, Verdict,
 };
-use crate::ports::{Logged, Receipt, Registration};
+use crate::ports::{Logged, Receipt, Registration, Trial};
 use crate::provisioning::checks::tests::forge::{Key, Tbs, basic_constraints};
 use crate::provisioning::{Context, Effect, Illegal, Input, Run, Unexpected, decide};
 
@@ -74,6 +77,7 @@ pub enum Call {
     Sign,
     Claim,
     Register,
+    Connect,
     Deactivate,
     Print,
 }
@@ -120,6 +124,12 @@ impl World {
 
     pub fn with_targets(targets: &[&str]) -> Self {
         Self { profile: profile(targets), ..Self::new() }
+    }
+
+    pub fn connecting(mode: ConnectMode, targets: &[&str]) -> Self {
+        let mut world = Self::with_targets(targets);
+        world.profile.connect = Some(connect(mode));
+        world
     }
 
     /// The `nth` call (from 0) of this world is answered by `answer`; all others as they should be.
@@ -254,6 +264,7 @@ impl World {
             Effect::Sign { scheme, .. } => (Call::Sign, format!("sign {scheme:?}")),
             Effect::Claim { unit, .. } => (Call::Claim, format!("claim {unit}")),
             Effect::Register(asked) => (Call::Register, format!("register {} in {}", asked.thing, asked.target)),
+            Effect::Connect(trial) => (Call::Connect, format!("connect as {} to {}", trial.thing, trial.target)),
             Effect::Deactivate { target, .. } => (Call::Deactivate, format!("deactivate in {target}")),
             Effect::Print { name, .. } => (Call::Print, format!("print {name}")),
             Effect::Record(_) | Effect::PrintNext | Effect::Finish => unreachable!("not asked of the world"),
@@ -289,6 +300,7 @@ impl World {
                 Input::Claimed
             }
             Effect::Register(asked) => registered(asked),
+            Effect::Connect(trial) => connected(trial),
             Effect::Deactivate { target, .. } => Input::Deactivated(target.clone(), Ok(())),
             Effect::Print { .. } => Input::Printed(Ok(())),
             Effect::Record(_) | Effect::PrintNext | Effect::Finish => unreachable!("not asked of the world"),
@@ -321,6 +333,7 @@ pub fn failing(effect: &Effect, failure: Failure) -> Input {
         Effect::Sign { .. } => Input::Signed(Err(failure)),
         Effect::Claim { .. } => Input::Interrupted(failure),
         Effect::Register(asked) => refused(asked, failure, false),
+        Effect::Connect(trial) => Input::Connected(trial.target.clone(), Box::new(Err(failure))),
         Effect::Deactivate { target, .. } => Input::Deactivated(target.clone(), Err(failure)),
         Effect::Print { .. } => Input::Printed(Err(failure)),
         Effect::Record(_) | Effect::PrintNext | Effect::Finish => unreachable!("not asked of the world"),
@@ -342,6 +355,43 @@ pub fn asked(effect: &Effect) -> &Registration {
 
 pub fn registered(asked: &Registration) -> Input {
     Input::Registered(asked.target.clone(), Box::new(Ok(record_of(&asked.target, asked.fingerprint, &asked.thing))))
+}
+
+pub fn connected(trial: &Trial) -> Input {
+    Input::Connected(trial.target.clone(), Box::new(Ok(connection_of(&trial.target, trial.thing.as_str()))))
+}
+
+pub fn connection_of(target: &TargetName, thing: &str) -> ConnectionRecord {
+    ConnectionRecord {
+        target: target.clone(),
+        endpoint: "example.iot.eu-west-1.amazonaws.com:8883".into(),
+        client_id: thing.parse().unwrap(),
+        tls: "TLSv1_3".into(),
+        cipher: "TLS13_AES_128_GCM_SHA256".into(),
+        scheme: SignatureScheme::EcdsaSecp256r1Sha256,
+        broker: Fingerprint::of(b"broker"),
+        topics: vec!["devices/a".parse().unwrap()],
+        refused: RefusedTopic {
+            topic: "elsewhere".parse().unwrap(),
+            subscribe: Refused::Suback,
+            publish: Some(Refused::Closed),
+        },
+        tries: 1,
+        ms: 9,
+    }
+}
+
+/// What a profile says that has the unit's own key connect.
+pub fn connect(mode: ConnectMode) -> ConnectPlan {
+    ConnectPlan {
+        mode,
+        port: MqttPort::Mqtts,
+        topics: vec![Template::parse("devices/{thing}/test").unwrap()],
+        refused_topic: Template::parse("elsewhere/{serial}").unwrap(),
+        roots: None,
+        only_tls12: false,
+        deadline: Duration::from_secs(1),
+    }
 }
 
 pub fn record_of(target: &TargetName, fingerprint: Fingerprint, thing: &impl std::fmt::Display) -> TargetRecord {
@@ -440,6 +490,7 @@ pub fn profile(targets: &[&str]) -> Profile {
             offline: crate::domain::profile::Offline::Hold,
             deadline: Duration::from_secs(1),
         },
+        connect: None,
         label: Some(LabelPlan { template: template("^XA{thing}^XZ"), slip: template("^XASLIP-{slip}^XZ") }),
         manifest: None,
     }
@@ -472,6 +523,8 @@ pub fn tell(event: &RunEvent) -> String {
             format!("register-intended {thing} in {}", targets.join(" and "))
         }
         E::Registered { target } => format!("registered {}", target.target),
+        E::Connected { connection } => format!("connected {}", connection.target),
+        E::NotConnected { target, failure } => format!("not-connected {target} {}", failure.code),
         E::DeactivateIntended { target } => format!("deactivate-intended {target}"),
         E::Deactivated { target, failure: None } => format!("deactivated {target}"),
         E::Deactivated { target, failure: Some(failure) } => format!("deactivated {target} failed {}", failure.code),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::labels::{field, fields, heading, reason, time, word};
 use super::super::reader::Reader;
 use super::evidence;
-use crate::audit::event::{Standing, TargetRecord};
+use crate::audit::event::{RefusedTopic, Standing, TargetRecord};
 use crate::audit::{Body, RunEvent};
 use crate::domain::{Failure, Fingerprint, OperatorRef, ReasonCode, Verdict};
 use crate::ports::{Logged, RunLog};
@@ -181,7 +181,10 @@ fn targets(log: &RunLog, run: &Run) {
     if let Some(intent) = &run.intent {
         field("thing", &intent.thing);
     }
-    run.registered.iter().for_each(target);
+    for record in &run.registered {
+        target(record);
+        connection(record, run);
+    }
     for event in run_events(log) {
         if let RunEvent::Deactivated { target, failure } = event {
             let outcome = match failure {
@@ -190,6 +193,22 @@ fn targets(log: &RunLog, run: &Run) {
             };
             field("taken back", format!("{target}: {outcome}"));
         }
+    }
+}
+
+fn connection(target: &TargetRecord, run: &Run) {
+    if let Some(made) = run.connected.iter().find(|made| made.target == target.target) {
+        let (tls, cipher, tries, ms) = (&made.tls, &made.cipher, made.tries, made.ms);
+        field("  connected", format!("{} as {}, {tls}, {cipher}, try {tries}, {ms} ms", made.endpoint, made.client_id));
+        field("    broker", made.broker);
+        field("    signed", word(&made.scheme));
+        fields("    and back", made.topics.iter().map(ToString::to_string));
+        let RefusedTopic { topic, subscribe, publish } = &made.refused;
+        let publish = publish.map_or_else(|| "not tried".to_owned(), |how| word(&how));
+        field("    refused", format!("{topic}: SUBSCRIBE {}, PUBLISH {publish}", word(subscribe)));
+    }
+    if let Some((_, failure)) = run.unconnected.iter().find(|(name, _)| *name == target.target) {
+        field("  connected", format!("no: {} {}", failure.code, failure.cause));
     }
 }
 

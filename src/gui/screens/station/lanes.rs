@@ -219,6 +219,7 @@ fn step_name(view: &View, step: Step) -> String {
         Step::Prove => say!(view, "step-prove"),
         Step::Check => say!(view, "step-check"),
         Step::Register => say!(view, "step-register"),
+        Step::Connect => say!(view, "step-connect"),
         Step::Seal => say!(view, "step-seal"),
         Step::Print => say!(view, "step-print"),
     }
