@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use aws_sdk_iot::types::{CaCertificateStatus, CertificateMode};
 use lineseal::adapters::own_ca::{AwsAuthorities, FileCaKey};
+use lineseal::adapters::system::SystemClock;
 use lineseal::domain::{CaEnd, CaMode, CaPlan, JoinTemplate, SigningCa};
-use lineseal::ports::{Authorities, CaSigner as _};
+use lineseal::ports::{Authorities, CaSigner as _, Clock as _};
 use lineseal::provisioning::verification;
 
 use super::faults::{Do, Responder, error, found};
@@ -76,7 +77,7 @@ impl Own {
     async fn proof(&self, authorities: &AwsAuthorities) -> Vec<u8> {
         let code = authorities.registration_code(&"plant".parse().unwrap()).await.unwrap();
         let any = rcgen::PublicKeyData::subject_public_key_info(&rcgen::KeyPair::generate().unwrap());
-        let now = jiff::Timestamp::now();
+        let now = SystemClock.now();
         let unsigned = verification::unsigned(&self.signing, &code, &any, [1; 16], now).unwrap();
         let key = FileCaKey::new("own".parse().unwrap(), self.key());
         let signature = key.sign(&unsigned.message, unsigned.scheme).await.unwrap();

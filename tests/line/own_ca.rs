@@ -275,7 +275,7 @@ async fn one_ca_is_in_default_mode_in_one_account_and_sni_only_in_another_and_a_
     line.ca(&["deactivate", "own", "--target", "staging"], 0).await;
     line.ca(&["delete", "own", "--target", "staging"], 0).await;
     assert_eq!(described(&second, &id).await, None);
-    let listed = line.ca(&["list"], 0).await.json();
+    let listed = line.program(&["ca", "list", "--json"]).run().await.expect(0).json();
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!((&listed[0]["target"], &listed[0]["ca"]), (&json!("production"), &json!("own")));
     assert_eq!((&listed[0]["held"]["mode"], &listed[0]["held"]["status"]), (&json!("DEFAULT"), &json!("ACTIVE")));
@@ -298,6 +298,10 @@ async fn what_fails_in_one_target_is_told_and_the_other_is_done_and_only_an_admi
     assert_eq!(ends[0]["end"]["failed"]["code"], "A-301");
     let again = line.ca(&["register", "own", "--target", "practice"], 0).await.json();
     assert_eq!(again[0]["end"], "found");
+    // Both sides of it, without anybody signing in.
+    let shown = line.program(&["ca", "show", "own", "--target", "practice", "--json"]).run().await.expect(0).json();
+    let modes = (&shown[0]["configured"]["mode"], &shown[0]["held"]["mode"]);
+    assert_eq!(modes, (&json!("SNI_ONLY"), &json!("SNI_ONLY")));
 
     let pin = line.pin();
     let args =

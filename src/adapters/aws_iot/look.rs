@@ -113,8 +113,7 @@ impl Cache {
         self.policies.remove(name);
     }
 
-    /// AWS did not take a certificate in its name.
-    pub(super) fn forget_ca(&mut self, ca: &SigningCa) {
+    fn forget_ca(&mut self, ca: &SigningCa) {
         self.cas.remove(&ca.fingerprint);
     }
 
@@ -145,7 +144,7 @@ pub(super) async fn look(
     let certificate = fetch_certificate(link, &wanted.fingerprint, by);
     let ca = async {
         match wanted.method.ca() {
-            Some(ca) => fetch_ca(link, ca, by).await,
+            Some(ca) => cached_ca(link, ca, by).await,
             None => Ok(SeenCa::Unasked),
         }
     };
@@ -279,10 +278,16 @@ pub(super) async fn fetch_certificate(
 }
 
 /// A CA that was ACTIVE a moment ago is believed to be.
-pub(super) async fn fetch_ca(link: &Link, ca: &SigningCa, by: Instant) -> Result<SeenCa, Failure> {
+async fn cached_ca(link: &Link, ca: &SigningCa, by: Instant) -> Result<SeenCa, Failure> {
     if link.cache().has_ca(ca, Instant::now()) {
         return Ok(SeenCa::Active);
     }
+    fetch_ca(link, ca, by).await
+}
+
+/// As it is now; until that is known, nothing is believed of it.
+pub(super) async fn fetch_ca(link: &Link, ca: &SigningCa, by: Instant) -> Result<SeenCa, Failure> {
+    link.cache().forget_ca(ca);
     let id = ca.fingerprint.to_string();
     let send = || link.client.describe_ca_certificate().certificate_id(&id).send();
     let answer = link.call(Action::DescribeCaCertificate, by, send).await;

@@ -26,6 +26,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::provider::ProvideCredentials;
@@ -76,7 +78,12 @@ pub(super) async fn links(targets: &[Target]) -> BTreeMap<TargetName, Link> {
     for target in targets {
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region(target));
         if let Some(profile) = &target.aws_profile {
-            loader = loader.profile_name(profile);
+            // The chain asks the environment first, and would take every target's calls into its account.
+            let credentials = ProfileFileCredentialsProvider::builder()
+                .configure(&ProviderConfig::without_region().with_region(Some(region(target))))
+                .profile_name(profile)
+                .build();
+            loader = loader.profile_name(profile).credentials_provider(credentials);
         }
         let shared = loader.load().await;
         let link = link(target, aws_sdk_iot::config::Builder::from(&shared));
@@ -108,8 +115,8 @@ pub(super) fn link_of<'l>(links: &'l BTreeMap<TargetName, Link>, target: &Target
 }
 
 impl AwsCloud {
-    /// Credentials from the AWS default chain (environment, profile, SSO, process, instance role).
-    /// Makes no AWS call and cannot fail: what is wrong shows at the first call, as `A-311`.
+    /// Credentials from the target's AWS profile, or from the default chain (environment, profile, SSO, process,
+    /// instance role) where it names none. Makes no AWS call and cannot fail: what is wrong shows at the first call, as `A-311`.
     pub async fn new(targets: &[Target]) -> Self {
         Self { links: links(targets).await }
     }

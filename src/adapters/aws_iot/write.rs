@@ -186,7 +186,6 @@ async fn register_certificate(link: &Link, wanted: &Registration, by: Instant) -
 
 /// AWS says the same of a CA that is gone, of one that is not ACTIVE, and of a certificate that it can't take.
 async fn because_of_ca(link: &Link, ca: &SigningCa, end: Registered, by: Instant) -> Registered {
-    link.cache().forget_ca(ca);
     let seen = fetch_ca(link, ca, by).await;
     match seen.and_then(|seen| usable(&seen, ca, &link.target)) {
         Ok(()) => end,
