@@ -39,8 +39,9 @@ pub struct Checked {
 /// * `C-105` not one of the profile's kinds of key;
 /// * `T-208`, `C-107`, `S-102` the UID rule;
 /// * `C-108` whatever else the verifier refuses: unknown critical extension, name constraints,
-///   path length, expired intermediate, X.509 version 1, extended key usage without client
-///   authentication, a signature algorithm that is not accepted;
+///   path length, expired intermediate, X.509 version 1, key usage without digitalSignature, extended
+///   key usage without client authentication, a demand for a certificate policy, a signature algorithm
+///   that is not accepted;
 /// * `K-701`, `K-705` the profile's own certificates or revocation lists can't be used (see
 ///   [`check_trust`]).
 pub fn check_certificate(der: &[u8], uid: Option<&ChipUid>, trust: &Trust, now: Timestamp) -> Result<Checked, Failure> {
