@@ -98,7 +98,9 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
     );
     assert_eq!(
         station_mistakes("language = \"ja\"", "colour = 1"),
-        [r#"lineseal.toml:6: unknown key "colour" in [station]; there are "name", "practice", "language""#]
+        [
+            r#"lineseal.toml:6: unknown key "colour" in [station]; there are "name", "practice", "language", "air_gapped""#
+        ]
     );
 }
 
