@@ -34,7 +34,8 @@ pub(super) fn revocation_lists(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     };
     for der in &found {
         // What the list says, and whether it can be used, is the trust's own check.
-        if der.first() != Some(&SEQUENCE) {
+        let is_one = one_behind_the_other(der).is_ok_and(|found| found.len() == 1);
+        if der.first() != Some(&SEQUENCE) || !is_one {
             return Err("holds something that is not a revocation list".into());
         }
     }
