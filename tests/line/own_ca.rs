@@ -218,7 +218,7 @@ async fn one_ca_is_in_default_mode_in_one_account_and_sni_only_in_another_and_a_
 
     // The CA's key pair, made in a token: a CA of its own signs the chips of this line.
     let (hsm, spki) = line.bench.blank(KeyKind::EcP384, "ca");
-    let certificate = certified_in_token(&dir, &hsm, &spki).await;
+    let certificate = certified_in_token(&hsm, &spki);
     std::fs::write(dir.join("own.pem"), &certificate.pem).unwrap();
     let text = std::fs::read_to_string(&line.bench.config_file).unwrap();
     let target = text.split("[[targets]]").nth(1).unwrap().split("\n\n").next().unwrap().to_owned();
@@ -259,7 +259,7 @@ async fn one_ca_is_in_default_mode_in_one_account_and_sni_only_in_another_and_a_
     let again = line.ca(&["register", "own", "--target", "production"], 0).await.json();
     assert_eq!((again.len(), &again[0]["end"]), (1, &json!("found")));
 
-    let chip = certified_by(&line.bench, &certificate).await;
+    let chip = certified_by(&line.bench, &certificate);
     line.bench.plug(1, "BOTH", &chip);
     let record = line.program(&["run", "--json", "--units", "1"]).run().await.expect(0).json().remove(0);
     let accounts: Vec<_> = record["targets"].as_array().unwrap().iter().map(|target| &target["account"]).collect();
@@ -385,13 +385,13 @@ fn ca_params() -> rcgen::CertificateParams {
     params
 }
 
-async fn certified_in_token(_: &std::path::Path, hsm: &TokenDir, spki: &[u8]) -> TokenCa {
+fn certified_in_token(hsm: &TokenDir, spki: &[u8]) -> TokenCa {
     let made = ca_params().self_signed(&in_token(hsm, spki)).unwrap();
     TokenCa { der: made.der().to_vec(), pem: made.pem(), hsm: hsm.clone(), spki: spki.to_vec() }
 }
 
 /// A chip that the CA in the token certified.
-async fn certified_by(bench: &Bench<'_>, ca: &TokenCa) -> Chip {
+fn certified_by(bench: &Bench<'_>, ca: &TokenCa) -> Chip {
     use lineseal::practice::setup::{CERTIFICATE_LABEL, KEY_LABEL};
     let (token, spki) = bench.blank(KeyKind::EcP256, KEY_LABEL);
     let uid = new_uid();
