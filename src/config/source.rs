@@ -13,6 +13,8 @@ use super::problem::{Mistake, Problem, Problems};
 pub(super) struct Source<'p> {
     pub path: PathBuf,
     pub text: String,
+    /// Where each line begins: a file may have as many mistakes as lines.
+    lines: Vec<usize>,
     pub problems: &'p Problems,
 }
 
@@ -29,7 +31,7 @@ impl<'p> Source<'p> {
             }
         };
         match String::from_utf8(bytes) {
-            Ok(text) => Some(Self { path: path.to_owned(), text, problems }),
+            Ok(text) => Some(Self { path: path.to_owned(), lines: beginnings(&text), text, problems }),
             Err(_) => {
                 report(Mistake::NotUtf8);
                 None
@@ -73,11 +75,15 @@ impl<'p> Source<'p> {
 
     /// Line and column from 1, the column in characters.
     pub fn position(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
-        let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let offset = offset.min(self.text.len());
+        let line = self.lines.partition_point(|begins| *begins <= offset);
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         // UTF-8 continuation bytes (0b10xx_xxxx) start no character.
-        let column = before[start..].iter().filter(|b| **b & 0xc0 != 0x80).count() + 1;
+        let column = self.text.as_bytes()[start..offset].iter().filter(|b| **b & 0xc0 != 0x80).count() + 1;
         (line, column)
     }
+}
+
+fn beginnings(text: &str) -> Vec<usize> {
+    std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1)).collect()
 }
