@@ -31,12 +31,16 @@ impl<'p> Source<'p> {
             }
         };
         match String::from_utf8(bytes) {
-            Ok(text) => Some(Self { path: path.to_owned(), lines: beginnings(&text), text, problems }),
+            Ok(text) => Some(Self::of(path, text, problems)),
             Err(_) => {
                 report(Mistake::NotUtf8);
                 None
             }
         }
+    }
+
+    pub fn of(path: &Path, text: String, problems: &'p Problems) -> Self {
+        Self { path: path.to_owned(), lines: beginnings(&text), text, problems }
     }
 
     /// The file's tables. Every syntax error is reported; with one, nothing else of this file is, since

@@ -36,7 +36,7 @@ fn read_file(entry: &Entry<'_>, known: &Known) -> Option<Template> {
 fn check(path: &Path, text: String, entry: &Entry<'_>, known: &Known) -> Option<Template> {
     let problems = entry.source.problems;
     problems.opened(path);
-    let source = Source { path: path.to_owned(), text, problems };
+    let source = Source::of(path, text, problems);
     let text = source.text.as_str();
     let template = match Template::parse(text) {
         Ok(template) => template,
