@@ -9,9 +9,9 @@ use crate::adapters::postgres;
 use crate::adapters::sqlite::{self, StationLock};
 use crate::adapters::store::LogVerifier;
 use crate::adapters::system::{SystemClock, SystemEntropy};
-use crate::audit::TreeHead;
-use crate::audit::event::LogKeyRole;
+use crate::audit::event::{LogKeyRole, Ruling};
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
+use crate::audit::{Body, LineEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::{Failure, KeyName, ReasonCode, Sha256};
 use crate::ports::{AuditStore, HighWaterMark as _, History as _, People, Verification, Verifier, Wanted, Witness};
@@ -43,7 +43,8 @@ pub struct Found {
     /// The newest checkpoints of this log.
     pub witnesses: Vec<Witness>,
     /// Such as are named as this log's, and were signed by none of its keys: where they are, and of what
-    /// size. In a place where nothing else is they are witnesses: then it is the log that is another.
+    /// size. In a place where nothing else is they are witnesses: then it is the log that is another. Of a
+    /// longer log than this one, they are among what could not be read, too, unless somebody ruled on them.
     pub passed_over: Vec<(String, u64)>,
     /// So many files of a place are named as copies of this log, and hold no checkpoint.
     pub junk: Vec<(String, usize)>,
@@ -69,6 +70,10 @@ pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<Found, Failur
     {
         keys.push(key);
     }
+    let ruled = match store.rollback_ruling().await?.map(|ruling| ruling.event.body) {
+        Some(Body::Line(LineEvent::Ruled { ruling: Ruling::Rollback { known, .. }, .. })) => known,
+        _ => Vec::new(),
+    };
     let keys = Arc::new(keys);
     for place in super::places(config, data_dir, super::bucket(config).await?) {
         let strangers = Arc::new(Mutex::new((Vec::new(), 0)));
@@ -113,6 +118,10 @@ pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<Found, Failur
             }
             Err(failure) => found.unread.push(failure),
         }
+                    let longer = |it: &&Witness| {
+                        it.checkpoint.checkpoint().head().size > size && !ruled.contains(&it.checkpoint.to_string())
+                    };
+                    found.unread.extend(strangers.iter().filter(longer).map(|it| unknown(it, size)));
     }
     Ok(found)
 }
@@ -126,6 +135,15 @@ pub async fn high_water_mark(data_dir: &Path) -> Result<Option<TreeHead>, Failur
 const NEWEST: usize = 32;
 
 /// Where archives go unless told otherwise, and where they are looked for.
+fn unknown(Witness { place, checkpoint }: &Witness, size: u64) -> Failure {
+    let known = checkpoint.checkpoint().head().size;
+    let cause = format!(
+        "{place}: the log has {size} events, and a copy has {known} by a key that the log does not know: was the log \
+         put back to before that key?"
+    );
+    Failure::new(ReasonCode::LOG_ROLLED_BACK, cause)
+}
+
 pub fn archives_of(data_dir: &Path) -> PathBuf {
     data_dir.join(sqlite::ARCHIVES)
 }
