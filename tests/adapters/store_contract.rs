@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::{
-    ConflictRule, Decision, FreeText, Holding, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose, Reading,
+    ConflictRule, Decision, Evidence, FreeText, Holding, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose, Reading,
     Ruling, SignatureScheme, Standing, TokenFacts, VERSION, Withdrawal,
 };
 use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeState};
@@ -17,9 +17,9 @@ use lineseal::domain::{
     Verdict,
 };
 use lineseal::ports::{
-    AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Found,
-    History, Imports, Lock, LockKind, ManifestTally, Manifests, Obstacle, People, RunLog, Search, StoredCheckpoint,
-    Unlisted,
+    AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Cursor,
+    Found, History, Imports, Lock, LockKind, ManifestTally, Manifests, Obstacle, People, RunLog, Search,
+    StoredCheckpoint, Unlisted,
 };
 
 /// One log, empty at first, that can be opened any number of times.
@@ -101,6 +101,7 @@ macro_rules! store_contract {
             a_search_comes_in_pages
             japanese_words_are_found_by_their_parts
             a_forgotten_text_is_found_no_more
+            a_ruling_is_found_by_what_it_refers_to_until_that_is_forgotten
             operators_and_their_credentials
             checkpoints_gather_signatures_and_never_contradict
             pieces_that_are_refused_leave_the_others_be
@@ -1711,6 +1712,35 @@ pub async fn japanese_words_are_found_by_their_parts(peer: &dyn Peer) {
     }
     let other = Search { words: Some("良品".to_owned()), ..Search::default() };
     assert_eq!(store.search(&other, None, 5).await.unwrap().items, []);
+}
+
+pub async fn a_ruling_is_found_by_what_it_refers_to_until_that_is_forgotten(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let mut ruling = typed(&*store, "solder joint", Ruling::Scrap { unit: unit("A1") }).await;
+    let words = "ticket T-77 in locker Q9";
+    let salt = [7; 32];
+    let sha256 = Sha256::of(&[&salt[..], words.as_bytes()].concat()).to_string();
+    let ticket = FreeText { id: uuid::Uuid::from_u128(rand::random()), text_sha256: sha256 };
+    store.keep_text(&ticket, salt, words).await.unwrap();
+    let Body::Line(LineEvent::Ruled { reason, evidence, references, .. }) = &mut ruling.body else { panic!() };
+    let reason = reason.id;
+    references.push(ticket.clone());
+    evidence.push(Evidence { name: "photo-of-U7.jpg".to_owned(), sha256: Sha256::of(b"photo") });
+    let other = typed(&*store, "solder joint", Ruling::Scrap { unit: unit("A2") }).await;
+    store.append(vec![other, ruling]).await.unwrap();
+    let found = async |words: &str| {
+        let search = Search { words: Some(words.to_owned()), ..Search::default() };
+        store.search(&search, None, 5).await.unwrap().items.len()
+    };
+    for words in ["T-77", "locker q9", "U7.jpg", "solder t-7"] {
+        assert_eq!(found(words).await, 1, "{words}");
+    }
+    assert!(store.forget_text(ticket.id).await.unwrap());
+    assert_eq!((found("T-77").await, found("solder").await, found("U7.jpg").await), (0, 2, 1));
+    store.append(vec![line(LineEvent::TextForgotten { text: ticket.id })]).await.unwrap();
+    assert!(store.forget_text(reason).await.unwrap());
+    store.append(vec![line(LineEvent::TextForgotten { text: reason })]).await.unwrap();
+    assert_eq!((found("solder").await, found("scrap A1").await), (1, 1));
 }
 
 pub async fn a_forgotten_text_is_found_no_more(peer: &dyn Peer) {

@@ -231,6 +231,8 @@ statements! {
     WITHDRAWING = "SELECT seq FROM rulings WHERE id = ?1 AND ruling = 'withdraw' AND product = ?2 AND serial = ?3";
     CONFLICTS = "SELECT e.seq, e.bytes, e.leaf_hash FROM imported_rows i JOIN events e ON e.seq = i.seq
         WHERE i.conflicts > 0 AND i.seq < ?1 ORDER BY i.seq DESC LIMIT ?2";
+    RULINGS_FROM = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
+        WHERE r.seq >= ?1 ORDER BY r.seq LIMIT ?2";
     /// The unit's newest label that another run owed before `?4`.
     UNIT_LABEL = "SELECT l.state FROM runs r JOIN labels l ON l.run = r.run AND l.kind = 'unit'
         WHERE r.product = ?1 AND r.serial = ?2 AND r.run <> ?3 AND l.owed_seq < ?4 AND l.state <> 'none'
@@ -443,7 +445,6 @@ statements! {
     RUN_TO_RECORD = "SELECT first_seq, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict,
             started_ns FROM runs WHERE run = ?1";
     WORDS = "SELECT words FROM records WHERE seq = ?1";
-    RULING_NAMES = "SELECT ruling, serial FROM rulings WHERE seq = ?1";
     UNINDEX_WORDS = "INSERT INTO record_words (record_words, rowid, words) VALUES ('delete', ?1, ?2)", "";
     INDEX_WORDS = "INSERT INTO record_words (rowid, words) VALUES (?1, ?2)", "";
     FORGET_INDEX = "INSERT INTO record_words (record_words) VALUES ('delete-all')", "";
