@@ -102,6 +102,7 @@ macro_rules! store_contract {
             japanese_words_are_found_by_their_parts
             a_forgotten_text_is_found_no_more
             a_ruling_is_found_by_what_it_refers_to_until_that_is_forgotten
+            what_no_log_can_count_to_is_refused_as_asked_for_wrongly
             operators_and_their_credentials
             checkpoints_gather_signatures_and_never_contradict
             pieces_that_are_refused_leave_the_others_be
@@ -1663,7 +1664,7 @@ pub async fn a_search_finds_by_every_part(peer: &dyn Peer) {
         assert_eq!(found(search.clone()).await, expected, "{search:?}");
     }
     let nonsense = Search { fingerprint: text("xyz"), ..Search::default() };
-    assert_eq!(store.search(&nonsense, None, 5).await.unwrap_err().code, ReasonCode::STORE_FAILED);
+    assert_eq!(store.search(&nonsense, None, 5).await.unwrap_err().code, ReasonCode::ARGUMENT_REFUSED);
     assert_eq!(store.units("GW4-004").await.unwrap(), [unit("GW4-004")]);
     assert_eq!(store.units("GW4 004").await.unwrap(), []);
 }
@@ -1741,6 +1742,15 @@ pub async fn a_ruling_is_found_by_what_it_refers_to_until_that_is_forgotten(peer
     assert!(store.forget_text(reason).await.unwrap());
     store.append(vec![line(LineEvent::TextForgotten { text: reason })]).await.unwrap();
     assert_eq!((found("solder").await, found("scrap A1").await), (1, 1));
+}
+
+pub async fn what_no_log_can_count_to_is_refused_as_asked_for_wrongly(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let beyond = Some(Cursor { value: None, seq: 1 << 63 });
+    let refused = store.search(&Search::default(), beyond.as_ref(), 5).await.unwrap_err();
+    assert_eq!(refused.code, ReasonCode::ARGUMENT_REFUSED, "{refused}");
+    let refused = store.conflicts(beyond.as_ref(), 5).await.unwrap_err();
+    assert_eq!(refused.code, ReasonCode::ARGUMENT_REFUSED, "{refused}");
 }
 
 pub async fn a_forgotten_text_is_found_no_more(peer: &dyn Peer) {

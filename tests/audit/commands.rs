@@ -393,6 +393,29 @@ async fn junk_among_the_copies_is_told_and_passed_over() {
     assert!(verified.err.contains("a checkpoint of 1 leaves that no key of the log signed"), "{}", verified.err);
 }
 
+/// Not as a log that can't be written, nor as one that an older program laid out.
+#[tokio::test]
+async fn what_is_typed_wrongly_and_what_was_taken_from_the_records_of_a_log_are_told_as_such() {
+    let (office, _) = office_with_run("A1").await;
+    for after in ["9223372036854775808", "18446744073709551615"] {
+        let refused = office.run(&["audit", "search", "A1", "--after", after], 2);
+        assert!(refused.err.contains("O-615"), "{}", refused.err);
+    }
+    office.run(&["audit", "search", "--until", "9999-12-31"], 0);
+    let raw = rusqlite::Connection::open(office.database()).unwrap();
+    raw.execute_batch("UPDATE record_words_config SET v = v + 90 WHERE k = 'version'").unwrap();
+    office.run(&["audit", "verify"], 1);
+    raw.execute_batch("UPDATE record_words_config SET v = v - 90 WHERE k = 'version'").unwrap();
+    office.run(&["audit", "verify"], 0);
+    raw.execute_batch("DELETE FROM refinery_schema_history WHERE version = 9").unwrap();
+    drop(raw);
+    let found = office.run(&["audit", "verify"], 1);
+    assert!(found.err.contains("schema versions are on record"), "{}", found.err);
+    // Nor does a station lay it out again.
+    office.run(&["batch", "list"], 3);
+    assert!(office.run(&["run"], 3).err.contains("L-505"));
+}
+
 /// What it would have said against the log is not known: no script may take that for a clean log.
 #[tokio::test]
 async fn a_verification_that_could_not_read_a_place_says_so_and_does_not_end_as_a_whole_one() {

@@ -230,6 +230,12 @@ pub(super) fn foreign_schema(connection: &Connection) -> Result<Option<String>, 
     let extra = extra.filter(|((_, name), _)| !name.starts_with("sqlite_stat"));
     Ok(match (missing, extra) {
         (Some(((kind, name), _)), _) => Some(format!("{kind} {name} is missing or another one")),
+    if applied < known.len() && foreign_schema(connection)?.is_none() {
+        // It has what those versions made.
+        let cause =
+            format!("{applied} of its {} schema versions are on record, and it is laid out by all", known.len());
+        return Err(StoreError::Corrupt(cause));
+    }
         (None, Some(((kind, name), _))) => Some(format!("{kind} {name} is none of this program's")),
         (None, None) => None,
     })

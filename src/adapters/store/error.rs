@@ -54,6 +54,9 @@ pub enum StoreError {
     /// The caller's event cannot stand in the log.
     #[error("{0}")]
     Illegal(String),
+    /// Somebody asked for what cannot be.
+    #[error("{0}")]
+    Asked(String),
     /// Somebody else has written the run on.
     #[error("run {run} has gone on to event {last}, and was known up to event {known}")]
     Overtaken { run: RunId, known: u64, last: u64 },
@@ -101,6 +104,7 @@ impl StoreError {
             StoreError::Practice { .. } => ReasonCode::PRACTICE_MIXED,
             StoreError::Corrupt(_) => ReasonCode::STORE_CORRUPT,
             StoreError::Archived { .. } => ReasonCode::LOG_ARCHIVED,
+            StoreError::Asked(_) => ReasonCode::ARGUMENT_REFUSED,
             StoreError::Overtaken { .. } => ReasonCode::RUN_OVERTAKEN,
             StoreError::Lost { .. } => ReasonCode::LOG_ROLLED_BACK,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
@@ -121,6 +125,7 @@ impl StoreError {
     pub fn is_of_one_piece(&self) -> bool {
         match self {
             StoreError::Illegal(_)
+            | StoreError::Asked(_)
             | StoreError::Encode(_)
             | StoreError::Archived { .. }
             | StoreError::Overtaken { .. }

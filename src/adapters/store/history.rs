@@ -100,7 +100,7 @@ fn is_of_a_short_time(session: &mut dyn Session, search: &Search, after: Option<
 fn bounds_of_hex(prefix: &str) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
     let pad = |filler: char| {
         let even = if prefix.len().is_multiple_of(2) { prefix.to_owned() } else { format!("{prefix}{filler}") };
-        hex::decode(&even).map_err(|_| StoreError::Illegal(format!("{prefix:?} is not the beginning of a fingerprint")))
+        hex::decode(&even).map_err(|_| StoreError::Asked(format!("{prefix:?} is not the beginning of a fingerprint")))
     };
     let (from, mut to) = (pad('0')?, pad('f')?);
     to.resize(33, 0xff);
@@ -190,7 +190,7 @@ pub fn search(
 }
 
 fn no_cursor() -> StoreError {
-    StoreError::Illegal("this is no page's end".to_owned())
+    StoreError::Asked("this is no page's end".to_owned())
 }
 
 struct Record {
