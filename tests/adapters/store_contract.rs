@@ -102,6 +102,7 @@ macro_rules! store_contract {
             japanese_words_are_found_by_their_parts
             a_forgotten_text_is_found_no_more
             a_ruling_is_found_by_what_it_refers_to_until_that_is_forgotten
+            locked_units_come_in_pages_and_none_is_lost_between_two
             what_no_log_can_count_to_is_refused_as_asked_for_wrongly
             operators_and_their_credentials
             checkpoints_gather_signatures_and_never_contradict
@@ -1742,6 +1743,33 @@ pub async fn a_ruling_is_found_by_what_it_refers_to_until_that_is_forgotten(peer
     assert!(store.forget_text(reason).await.unwrap());
     store.append(vec![line(LineEvent::TextForgotten { text: reason })]).await.unwrap();
     assert_eq!((found("solder").await, found("scrap A1").await), (1, 1));
+}
+
+pub async fn locked_units_come_in_pages_and_none_is_lost_between_two(peer: &dyn Peer) {
+    let store = peer.open().await;
+    for chip in 0..3 {
+        let (one, other) = (format!("a{chip}:1"), format!("B{chip}"));
+        let rows = vec![imported(2, &one, 900 + chip), imported(3, &other, 900 + chip)];
+        store.import(rows).await.unwrap();
+    }
+    let whole = store.locked(None, 50).await.unwrap();
+    assert_eq!((whole.items.len(), whole.next), (6, None));
+    let serials: Vec<&str> = whole.items.iter().map(|(unit, _)| unit.serial.as_str()).collect();
+    assert_eq!(serials, ["a2:1", "B2", "a1:1", "B1", "a0:1", "B0"], "the same in every database");
+    for limit in 1..6 {
+        let (mut gathered, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.locked(after.as_ref(), limit).await.unwrap();
+            gathered.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(gathered, whole.items, "{limit} at a time");
+    }
+    let refused = Cursor { value: Some("no lock".to_owned()), seq: 3 };
+    assert_eq!(store.locked(Some(&refused), 5).await.unwrap_err().code, ReasonCode::ARGUMENT_REFUSED);
 }
 
 pub async fn what_no_log_can_count_to_is_refused_as_asked_for_wrongly(peer: &dyn Peer) {

@@ -210,8 +210,15 @@ statements! {
             AND b.product = ?1 AND b.serial = ?2 AND b.open = 0
         ORDER BY r.seq";
     LOCKS = "SELECT kind, fingerprint, run, reason, seq FROM locks WHERE product = ?1 AND serial = ?2";
+    /// Newest first; one event may lock several units.
     LOCKED = "SELECT kind, fingerprint, run, reason, seq, product, serial FROM locks
-        WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+        WHERE (seq, product, serial, kind, fingerprint) < (?1, ?2, ?3, ?4, ?5)
+        ORDER BY seq DESC, product DESC, serial DESC, kind DESC, fingerprint DESC LIMIT ?6",
+        "SELECT kind, fingerprint, run, reason, seq, product, serial FROM locks
+        WHERE (seq, product COLLATE \"C\", serial COLLATE \"C\", kind COLLATE \"C\", fingerprint)
+            < (?1, ?2, ?3, ?4, ?5)
+        ORDER BY seq DESC, product COLLATE \"C\" DESC, serial COLLATE \"C\" DESC, kind COLLATE \"C\" DESC,
+            fingerprint DESC LIMIT ?6";
     OPEN_RULINGS = "SELECT id, ruling, old_fingerprint, new_fingerprint, new_spki, new_uid FROM rulings
         WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND ruling IN ('release', 'rebind') ORDER BY seq";
     RULINGS_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
@@ -221,6 +228,8 @@ statements! {
     NEWEST_RUN = "SELECT max(begun_seq) FROM runs";
     ROLLBACK_RULING = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
         WHERE r.ruling = 'rollback' ORDER BY r.seq DESC LIMIT 1";
+    RULINGS_FROM = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
+        WHERE r.seq >= ?1 ORDER BY r.seq LIMIT ?2";
     RULING_OF_REASON = "SELECT seq FROM rulings WHERE reason_id = ?1";
     IMPORTED_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM imported_rows i JOIN events e ON e.seq = i.seq
         WHERE i.product = ?1 AND i.serial = ?2 ORDER BY i.seq";
@@ -231,8 +240,6 @@ statements! {
     WITHDRAWING = "SELECT seq FROM rulings WHERE id = ?1 AND ruling = 'withdraw' AND product = ?2 AND serial = ?3";
     CONFLICTS = "SELECT e.seq, e.bytes, e.leaf_hash FROM imported_rows i JOIN events e ON e.seq = i.seq
         WHERE i.conflicts > 0 AND i.seq < ?1 ORDER BY i.seq DESC LIMIT ?2";
-    RULINGS_FROM = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
-        WHERE r.seq >= ?1 ORDER BY r.seq LIMIT ?2";
     /// The unit's newest label that another run owed before `?4`.
     UNIT_LABEL = "SELECT l.state FROM runs r JOIN labels l ON l.run = r.run AND l.kind = 'unit'
         WHERE r.product = ?1 AND r.serial = ?2 AND r.run <> ?3 AND l.owed_seq < ?4 AND l.state <> 'none'
