@@ -186,7 +186,8 @@ pub trait Session: Send {
     /// Statements that are used once, without parameters.
     fn script(&mut self, sql: &str) -> Result<(), StoreError>;
 
-    /// In this transaction tables grow so much that a plan made for what they hold now would be none.
+    /// In this transaction tables grow so much that a plan made for what they hold, or are known to have held,
+    /// would be none.
     fn grow(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
