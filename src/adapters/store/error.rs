@@ -171,6 +171,10 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// What was written before cannot be read: more than what a disk that is read-only does.
+const READING: [i32; 4] =
+    [ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_DATA, ffi::SQLITE_IOERR_CORRUPTFS];
+
 fn sqlite_code(error: &rusqlite::Error) -> ReasonCode {
     let rusqlite::Error::SqliteFailure(failure, _) = error else {
         return match error {
@@ -185,6 +189,8 @@ fn sqlite_code(error: &rusqlite::Error) -> ReasonCode {
     match failure.code {
         ErrorCode::DiskFull => ReasonCode::STORE_FULL,
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => ReasonCode::STORE_READ_ONLY,
+        // A disk at fault is made read-only by the system, and what SQLite is told by it is no more than that.
+        ErrorCode::SystemIoFailure if !READING.contains(&failure.extended_code) => ReasonCode::STORE_READ_ONLY,
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => ReasonCode::STORE_BUSY,
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => ReasonCode::STORE_CORRUPT,
         // The guards on `events` and `tree_head`: what is stored is not what its head says.
@@ -232,5 +238,21 @@ fn migration_code(error: &refinery::Error) -> ReasonCode {
             ReasonCode::STORE_CORRUPT
         }
         _ => ReasonCode::STORE_FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ext4 makes a disk read-only at its first error, and every write fails from then on: a station waits for
+    /// that to pass, and shows no PASS meanwhile.
+    #[test]
+    fn a_disk_that_takes_nothing_is_read_only_and_one_that_gives_nothing_is_at_fault() {
+        let of = |extended| sqlite_code(&rusqlite::Error::SqliteFailure(ffi::Error::new(extended), None));
+        for extended in [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_TRUNCATE] {
+            assert_eq!(of(extended), ReasonCode::STORE_READ_ONLY, "{extended}");
+        }
+        assert_eq!(of(ffi::SQLITE_IOERR_READ), ReasonCode::STORE_FAILED);
     }
 }
