@@ -359,6 +359,16 @@ fn custody(config: &Config, data_dir: &Path, store: &Arc<LogStore>, bucket: Opti
     }
 }
 
+/// Is every place for copies on the disk of the log itself, which counts as none? A place that is not there
+/// now says so itself.
+pub fn copies_are_on_the_logs_disk(config: &Config, data_dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = |path: &Path| std::fs::metadata(path).ok().map(|found| found.dev());
+    // Before the first start the folder is not there.
+    let Some(log) = data_dir.ancestors().find_map(device) else { return false };
+    config.log.s3.is_none() && config.log.copies.iter().all(|copies| device(copies) == Some(log))
+}
+
 /// Practice data and a real station's never share a folder: the first log made in it decides.
 fn keep_practice_apart(config: &Config, data_dir: &Path) -> Result<(), Failure> {
     let mixed = |cause: String| Failure::new(ReasonCode::PRACTICE_MIXED, cause);

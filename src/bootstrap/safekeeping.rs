@@ -9,25 +9,34 @@ use crate::adapters::postgres;
 use crate::adapters::sqlite::{self, StationLock};
 use crate::adapters::store::LogVerifier;
 use crate::adapters::system::{SystemClock, SystemEntropy};
-use crate::audit::TreeHead;
-use crate::audit::event::LogKeyRole;
+use crate::audit::event::{LogKeyRole, Ruling};
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
+use crate::audit::{Body, LineEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::{Failure, KeyName, ReasonCode, Sha256};
 use crate::ports::{AuditStore, HighWaterMark as _, History as _, People, Verification, Verifier, Wanted, Witness};
 use crate::runner::LogWriter;
 
-/// Reads the whole log again, without writing to it; what it notes meanwhile goes to the data directory.
+/// Reads the whole log again, without writing to it; what it notes meanwhile goes to the data directory, or
+/// to the system's folder for such where that cannot be written.
 /// `archives`: those that are at hand besides the ones in their folder.
 pub fn verifier(config: &Config, data_dir: &Path, archives: &[PathBuf]) -> Result<Box<dyn Verifier>, Failure> {
+    let folder = scratch_folder(data_dir);
     let mut verifier = match &config.log.postgres {
-        Some(database) => postgres::verifier(connection(config, data_dir, database)?, data_dir)?,
-        None => sqlite::verifier(&data_dir.join(sqlite::FILE), data_dir)?,
+        Some(database) => postgres::verifier(connection(config, data_dir, database)?, &folder)?,
+        None => sqlite::verifier(&data_dir.join(sqlite::FILE), &folder)?,
     };
     for archive in archives {
         verifier.add_archive(archive)?;
     }
     Ok(Box::new(verifier))
+}
+
+fn scratch_folder(wanted: &Path) -> PathBuf {
+    match rustix::fs::access(wanted, rustix::fs::Access::WRITE_OK) {
+        Ok(()) => wanted.to_owned(),
+        Err(_) => std::env::temp_dir(),
+    }
 }
 
 fn add_archives(verifier: &mut LogVerifier, data_dir: &Path) {
@@ -43,7 +52,8 @@ pub struct Found {
     /// The newest checkpoints of this log.
     pub witnesses: Vec<Witness>,
     /// Such as are named as this log's, and were signed by none of its keys: where they are, and of what
-    /// size. In a place where nothing else is they are witnesses: then it is the log that is another.
+    /// size. In a place where nothing else is they are witnesses: then it is the log that is another. Of a
+    /// longer log than this one, they are among what could not be read, too, unless somebody ruled on them.
     pub passed_over: Vec<(String, u64)>,
     /// So many files of a place are named as copies of this log, and hold no checkpoint.
     pub junk: Vec<(String, usize)>,
@@ -60,6 +70,10 @@ pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<Found, Failur
     let stations = store.keys().await?.into_iter().filter(|known| known.role == LogKeyRole::Station);
     keys.extend(stations.filter_map(|known| known.key.parse().ok()));
     let mut found = Found::default();
+    let ruled = match store.rollback_ruling().await?.map(|ruling| ruling.event.body) {
+        Some(Body::Line(LineEvent::Ruled { ruling: Ruling::Rollback { known, .. }, .. })) => known,
+        _ => Vec::new(),
+    };
     let Some(origin) = origin.and_then(|origin| origin.parse::<KeyName>().ok()) else { return Ok(found) };
     // Of a log that was written anew, with keys of its own, the copies know better.
     let signer = super::signer(config, data_dir);
@@ -104,6 +118,10 @@ pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<Found, Failur
                 if notes.is_empty() {
                     found.witnesses.extend(strangers);
                 } else {
+                    let longer = |it: &&Witness| {
+                        it.checkpoint.checkpoint().head().size > size && !ruled.contains(&it.checkpoint.to_string())
+                    };
+                    found.unread.extend(strangers.iter().filter(longer).map(|it| unknown(it, size)));
                     let size = |it: Witness| (it.place, it.checkpoint.checkpoint().head().size);
                     found.passed_over.extend(strangers.into_iter().map(size));
                 }
@@ -115,6 +133,15 @@ pub async fn witnesses(config: &Config, data_dir: &Path) -> Result<Found, Failur
         }
     }
     Ok(found)
+}
+
+fn unknown(Witness { place, checkpoint }: &Witness, size: u64) -> Failure {
+    let known = checkpoint.checkpoint().head().size;
+    let cause = format!(
+        "{place}: the log has {size} events, and a copy has {known} by a key that the log does not know: was the log \
+         put back to before that key?"
+    );
+    Failure::new(ReasonCode::LOG_ROLLED_BACK, cause)
 }
 
 /// How far this station has seen its log come.

@@ -38,7 +38,7 @@ pub fn main(global: &Global) -> ExitCode {
         let profiles: Vec<&str> = config.profiles.iter().map(|profile| profile.name.as_str()).collect();
         let file = places(global).config.display().to_string();
         say(&fl!(texts.loader(), "cli-config-good", file = file, profiles = profiles.join(", ")));
-        remark_on_copies(&config, &texts);
+        remark_on_copies(&config, &places(global).data_dir, &texts);
         ExitCode::SUCCESS
     })
 }

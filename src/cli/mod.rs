@@ -18,7 +18,7 @@ mod token;
 mod undo;
 mod window;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -168,9 +168,11 @@ fn places(global: &Global) -> Places {
 }
 
 /// It works, and whoever relies on the log should know what it can't tell.
-fn remark_on_copies(config: &Config, texts: &Texts) {
+fn remark_on_copies(config: &Config, data_dir: &Path, texts: &Texts) {
     if config.log.copies.is_empty() && config.log.s3.is_none() {
         say(&fl!(texts.loader(), "cli-no-copies"));
+    } else if bootstrap::copies_are_on_the_logs_disk(config, data_dir) {
+        say(&fl!(texts.loader(), "cli-copies-same-disk"));
     }
 }
 

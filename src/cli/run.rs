@@ -26,9 +26,9 @@ pub struct Options {
 pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     let result = bootstrap::block_on(async {
-        super::remark_on_copies(&config, &output::texts(&language)?);
-        let config = Arc::new(config);
         let places = places(global);
+        super::remark_on_copies(&config, &places.data_dir, &output::texts(&language)?);
+        let config = Arc::new(config);
         // Before the station begins: whoever stops it then is answered in order, too.
         let mut stop = bootstrap::stop_signal();
         let station = tokio::select! {

@@ -1,6 +1,9 @@
 //! The people at the line, as the log knows them.
 
 use secrecy::{ExposeSecret, SecretString};
+use unicode_general_category::{GeneralCategory, get_general_category};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::skeleton;
 
 use super::{Invalid, printable, text_type};
 
@@ -17,9 +20,23 @@ text_type!(
     /// The name under which a person signs in.
     PersonName,
     "person's name",
-    "1 to 64 bytes of printable text without spaces at its ends",
-    |t| printable(t, 64)
+    "1 to 64 bytes of printable text without spaces at its ends, or anything that nobody sees",
+    |t| printable(t, 64) && !t.chars().any(is_unseen)
 );
+
+/// Joiners, marks of direction and the like (Unicode's Cf): two names may differ by nothing else.
+fn is_unseen(c: char) -> bool {
+    get_general_category(c) == GeneralCategory::Format
+}
+
+impl PersonName {
+    /// Would people take the one for the other? By Unicode's table of confusable characters (UTS 39).
+    pub fn looks_like(&self, other: &str) -> bool {
+        let looks = |name: &str| skeleton(&name.nfkc().collect::<String>()).collect::<String>();
+        let small = |name: &str| looks(&name.nfkc().collect::<String>().to_lowercase());
+        looks(self.as_str()) == looks(other) || small(self.as_str()) == small(other)
+    }
+}
 
 /// What a person signs in with. Shown nowhere: not by `Debug`, not by the error of its parser.
 #[derive(Debug, Clone)]
@@ -119,8 +136,28 @@ mod tests {
         for good in ["A", "山田 花子", "O'Hara"] {
             good.parse::<PersonName>().unwrap();
         }
-        for bad in ["", " A", "A ", "A\tB", &"x".repeat(65)] {
+        for bad in ["", " A", "A ", "A\tB", &"x".repeat(65), "qa\u{200d}1", "\u{feff}Ann", "An\u{202e}n", "A\u{ad}nn"] {
             bad.parse::<PersonName>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn names_that_people_would_take_for_each_other_look_alike() {
+        let alike = |one: &str, other: &str| one.parse::<PersonName>().unwrap().looks_like(other);
+        for (one, other) in [
+            ("qa1", "QA1"),
+            ("qa1", "qal"),
+            ("Ann", "\u{410}nn"),
+            ("Ann", "Ａｎｎ"),
+            ("Jose\u{301}", "José"),
+            ("Ivan", "lvan"),
+            ("O0", "OO"),
+            ("qa1", "qa\u{200d}1"),
+        ] {
+            assert!(alike(one, other), "{one} {other}");
+        }
+        for (one, other) in [("Ann", "Anna"), ("qa1", "qa2"), ("山田 花子", "山田 花代"), ("José", "Josef")] {
+            assert!(!alike(one, other), "{one} {other}");
         }
     }
 }

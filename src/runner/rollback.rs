@@ -4,16 +4,17 @@
 //! Evidence is the high-water mark, what this process has seen of the log itself, the newest checkpoint
 //! stored with it, and the newest copies in each place: a size that the log has not reached, or another
 //! root at a size that it has. A copy counts when a key of the log signed it, or the key that this
-//! station holds, which a restored log may not know yet. Any other note is reported and otherwise passed
-//! over: else whoever can write to the share could stop the line with a forged one. The exception is a
-//! log without any key: it is new, and a checkpoint of its name means that database and key were both put
-//! back, or that two logs share a name. Both want a person.
+//! station holds, which a restored log may not know yet. Any other note of the log's name counts where it is
+//! of a longer log: database and key may both have been put back, to before a key was replaced, and nothing
+//! that is here knows the key then. Two logs may share a name, or somebody may have forged the note, who
+//! could have made the place unreadable, too: each wants a person. What is of no longer log is reported and
+//! passed over.
 //!
 //! A ruling lifts what it names: checkpoints that the log contradicts, for ever; places that could not
 //! be read, until a run is started or resumed, because what they would have told is not known.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::task::JoinSet;
 
@@ -37,6 +38,8 @@ pub struct Standing {
     pub head: TreeHead,
     /// Checkpoints that it contradicts, whole; the high-water mark as one without signatures.
     pub contradicted: BTreeSet<String>,
+    /// Those of them that no key signed that the log knows.
+    strangers: BTreeSet<String>,
     /// What could not be read: L-522 for a place, L-524 for the mark.
     pub unread: Vec<Failure>,
     /// What the newest ruling on a rollback covers.
@@ -55,9 +58,15 @@ impl Standing {
     /// ruling covers all that does.
     pub fn failure(&self) -> Option<Failure> {
         let ruled = |note: &&String| self.ruling.as_ref().is_some_and(|ruling| ruling.known.contains(*note));
-        if let Some(note) = self.contradicted.iter().find(|note| !ruled(note)) {
+        let against = |stranger: bool| {
+            self.contradicted.iter().find(|note| !ruled(note) && self.strangers.contains(*note) == stranger)
+        };
+        if let Some(note) = against(false).or_else(|| against(true)) {
             let size = self.head.size;
             let what = match size_of(note) {
+                Some(known) if self.strangers.contains(note) => {
+                    format!("the log has {size} events, and a copy has {known} by a key that the log does not know")
+                }
                 Some(known) if known > size => format!("the log has {size} events, and had {known}"),
                 Some(known) => format!("the log's first {known} events are not those that were signed"),
                 None => "a checkpoint of the log is contradicted".to_owned(),
@@ -112,7 +121,9 @@ pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing,
     }
     copies(custody, history.tree_head().await?.size, &Arc::new(trust), &mut evidence).await;
     let head = history.tree_head().await?;
-    let mut contradicted = BTreeSet::new();
+    let longer = evidence.strangers.into_iter().filter(|(known, _)| known.size > head.size);
+    let strangers: BTreeSet<String> = longer.map(|(_, note)| note).collect();
+    let mut contradicted = strangers.clone();
     for (known, note) in evidence.notes {
         if contradicts(history, head, known).await? {
             contradicted.insert(note);
@@ -125,7 +136,7 @@ pub async fn found(station: &StationName, custody: &Custody) -> Result<Standing,
         Some(ruling) => Some(covered(history, &ruling).await?),
         None => None,
     };
-    Ok(Standing { head, contradicted, unread: evidence.unread, ruling })
+    Ok(Standing { head, contradicted, strangers, unread: evidence.unread, ruling })
 }
 
 /// Lets the station begin, or says why not: compares, opens the log for signing, and sets the mark.
@@ -224,8 +235,9 @@ impl Trust {
         Ok(Self { origin, keys, new })
     }
 
-    /// The head that `note` vouches for; `None`: it is no evidence.
-    fn vouched(&self, place: &str, note: &str) -> Option<TreeHead> {
+    /// The head that `note` is of, and whether a key signed it that is known; `None`: it is of no head of
+    /// this log.
+    fn told(&self, place: &str, note: &str) -> Option<(TreeHead, bool)> {
         let signed: SignedCheckpoint = match note.parse() {
             Ok(signed) => signed,
             Err(error) => {
@@ -239,12 +251,12 @@ impl Trust {
             return None;
         }
         match signed.verify(&self.keys) {
-            Ok(_) => Some(checkpoint.head()),
-            Err(_) if self.new => Some(checkpoint.head()),
+            Ok(_) => Some((checkpoint.head(), true)),
+            Err(_) if self.new => Some((checkpoint.head(), true)),
             Err(error) => {
                 let size = checkpoint.head().size;
-                tracing::warn!(place, size, %error, "a copy that no key of the log signed: somebody put it there");
-                None
+                tracing::warn!(place, size, %error, "a copy that no key of the log signed");
+                Some((checkpoint.head(), false))
             }
         }
     }
@@ -253,7 +265,16 @@ impl Trust {
 #[derive(Default)]
 struct Evidence {
     notes: Vec<(TreeHead, String)>,
+    /// By keys that are not known.
+    strangers: Vec<(TreeHead, String)>,
     unread: Vec<Failure>,
+}
+
+/// In one place.
+#[derive(Default)]
+struct Found {
+    notes: Vec<(TreeHead, String)>,
+    strangers: Vec<(TreeHead, String)>,
 }
 
 /// Every place at once: one that is slow holds up no other.
@@ -261,15 +282,27 @@ async fn copies(custody: &Custody, size: u64, trust: &Arc<Trust>, evidence: &mut
     let mut looks = JoinSet::new();
     for place in custody.places.iter().cloned() {
         let (judge, name) = (trust.clone(), place.name().to_owned());
-        let counts = Arc::new(move |note: &str| judge.vouched(&name, note).is_some());
+        let found: Arc<std::sync::Mutex<Found>> = Arc::default();
+        let into = found.clone();
+        let counts = Arc::new(move |note: &str| {
+            let Some((head, known)) = judge.told(&name, note) else { return false };
+            let mut found = into.lock().unwrap_or_else(PoisonError::into_inner);
+            let of = if known { &mut found.notes } else { &mut found.strangers };
+            // Newest first.
+            if of.len() < NEWEST {
+                of.push((head, note.to_owned()));
+            }
+            known
+        });
         let wanted = Wanted { origin: trust.origin.clone(), log: size, count: NEWEST, counts };
-        looks.spawn(async move { (place.newest(&wanted).await, place) });
+        looks.spawn(async move { (place.newest(&wanted).await, found) });
     }
-    while let Some(Ok((newest, place))) = looks.join_next().await {
+    while let Some(Ok((newest, found))) = looks.join_next().await {
         match newest {
-            Ok(notes) => {
-                let vouched = |note: String| Some((trust.vouched(place.name(), &note)?, note));
-                evidence.notes.extend(notes.into_iter().filter_map(vouched));
+            Ok(_) => {
+                let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
+                evidence.notes.extend(found.notes);
+                evidence.strangers.extend(found.strangers);
             }
             Err(failure) => evidence.unread.push(failure),
         }

@@ -172,6 +172,17 @@ async fn what_is_no_ed25519_key_of_this_token_is_refused() {
     wrong.slot = SlotChoice::TokenLabel("another".into());
     assert_unusable(&TokenSigner::new(bench::tokens(), &wrong).sign(TEXT).await.unwrap_err(), "T-202");
     wrong = plan(&bench, "log");
+    let pin = bench.dir.path().join("open-to-others");
+    std::fs::copy(bench.token.pin_file(), &pin).unwrap();
+    for (mode, open) in [(0o644, true), (0o640, true), (0o600, false)] {
+        std::fs::set_permissions(&pin, std::fs::Permissions::from_mode(mode)).unwrap();
+        wrong.pin = Some(Pin::File(pin.clone()));
+        let signed = TokenSigner::new(bench::tokens(), &wrong).sign(TEXT).await;
+        assert_eq!(signed.is_err(), open, "{mode:o}");
+        if let Err(failure) = signed {
+            assert_unusable(&failure, "chmod 600");
+        }
+    }
     wrong.pin = Some(Pin::Environment("LINESEAL_TEST_NO_SUCH_PIN".into()));
     assert_unusable(&TokenSigner::new(bench::tokens(), &wrong).sign(TEXT).await.unwrap_err(), "T-206");
 

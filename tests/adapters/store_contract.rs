@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::{
-    ConflictRule, Decision, FreeText, Holding, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose, Reading,
+    ConflictRule, Decision, Evidence, FreeText, Holding, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose, Reading,
     Ruling, SignatureScheme, Standing, TokenFacts, VERSION, Withdrawal,
 };
 use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeState};
@@ -17,9 +17,9 @@ use lineseal::domain::{
     Verdict,
 };
 use lineseal::ports::{
-    AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Found,
-    History, Imports, Lock, LockKind, ManifestTally, Manifests, Obstacle, People, RunLog, Search, StoredCheckpoint,
-    Unlisted,
+    AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Cursor,
+    Found, History, Imports, Lock, LockKind, ManifestTally, Manifests, Obstacle, People, RunLog, Search,
+    StoredCheckpoint, Unlisted,
 };
 
 /// One log, empty at first, that can be opened any number of times.
@@ -101,6 +101,9 @@ macro_rules! store_contract {
             a_search_comes_in_pages
             japanese_words_are_found_by_their_parts
             a_forgotten_text_is_found_no_more
+            a_ruling_is_found_by_what_it_refers_to_until_that_is_forgotten
+            locked_units_come_in_pages_and_none_is_lost_between_two
+            what_no_log_can_count_to_is_refused_as_asked_for_wrongly
             operators_and_their_credentials
             checkpoints_gather_signatures_and_never_contradict
             pieces_that_are_refused_leave_the_others_be
@@ -1662,7 +1665,7 @@ pub async fn a_search_finds_by_every_part(peer: &dyn Peer) {
         assert_eq!(found(search.clone()).await, expected, "{search:?}");
     }
     let nonsense = Search { fingerprint: text("xyz"), ..Search::default() };
-    assert_eq!(store.search(&nonsense, None, 5).await.unwrap_err().code, ReasonCode::STORE_FAILED);
+    assert_eq!(store.search(&nonsense, None, 5).await.unwrap_err().code, ReasonCode::ARGUMENT_REFUSED);
     assert_eq!(store.units("GW4-004").await.unwrap(), [unit("GW4-004")]);
     assert_eq!(store.units("GW4 004").await.unwrap(), []);
 }
@@ -1711,6 +1714,71 @@ pub async fn japanese_words_are_found_by_their_parts(peer: &dyn Peer) {
     }
     let other = Search { words: Some("良品".to_owned()), ..Search::default() };
     assert_eq!(store.search(&other, None, 5).await.unwrap().items, []);
+}
+
+pub async fn a_ruling_is_found_by_what_it_refers_to_until_that_is_forgotten(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let mut ruling = typed(&*store, "solder joint", Ruling::Scrap { unit: unit("A1") }).await;
+    let words = "ticket T-77 in locker Q9";
+    let salt = [7; 32];
+    let sha256 = Sha256::of(&[&salt[..], words.as_bytes()].concat()).to_string();
+    let ticket = FreeText { id: uuid::Uuid::from_u128(rand::random()), text_sha256: sha256 };
+    store.keep_text(&ticket, salt, words).await.unwrap();
+    let Body::Line(LineEvent::Ruled { reason, evidence, references, .. }) = &mut ruling.body else { panic!() };
+    let reason = reason.id;
+    references.push(ticket.clone());
+    evidence.push(Evidence { name: "photo-of-U7.jpg".to_owned(), sha256: Sha256::of(b"photo") });
+    let other = typed(&*store, "solder joint", Ruling::Scrap { unit: unit("A2") }).await;
+    store.append(vec![other, ruling]).await.unwrap();
+    let found = async |words: &str| {
+        let search = Search { words: Some(words.to_owned()), ..Search::default() };
+        store.search(&search, None, 5).await.unwrap().items.len()
+    };
+    for words in ["T-77", "locker q9", "U7.jpg", "solder t-7"] {
+        assert_eq!(found(words).await, 1, "{words}");
+    }
+    assert!(store.forget_text(ticket.id).await.unwrap());
+    assert_eq!((found("T-77").await, found("solder").await, found("U7.jpg").await), (0, 2, 1));
+    store.append(vec![line(LineEvent::TextForgotten { text: ticket.id })]).await.unwrap();
+    assert!(store.forget_text(reason).await.unwrap());
+    store.append(vec![line(LineEvent::TextForgotten { text: reason })]).await.unwrap();
+    assert_eq!((found("solder").await, found("scrap A1").await), (1, 1));
+}
+
+pub async fn locked_units_come_in_pages_and_none_is_lost_between_two(peer: &dyn Peer) {
+    let store = peer.open().await;
+    for chip in 0..3 {
+        let (one, other) = (format!("a{chip}:1"), format!("B{chip}"));
+        let rows = vec![imported(2, &one, 900 + chip), imported(3, &other, 900 + chip)];
+        store.import(rows).await.unwrap();
+    }
+    let whole = store.locked(None, 50).await.unwrap();
+    assert_eq!((whole.items.len(), whole.next), (6, None));
+    let serials: Vec<&str> = whole.items.iter().map(|(unit, _)| unit.serial.as_str()).collect();
+    assert_eq!(serials, ["a2:1", "B2", "a1:1", "B1", "a0:1", "B0"], "the same in every database");
+    for limit in 1..6 {
+        let (mut gathered, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.locked(after.as_ref(), limit).await.unwrap();
+            gathered.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(gathered, whole.items, "{limit} at a time");
+    }
+    let refused = Cursor { value: Some("no lock".to_owned()), seq: 3 };
+    assert_eq!(store.locked(Some(&refused), 5).await.unwrap_err().code, ReasonCode::ARGUMENT_REFUSED);
+}
+
+pub async fn what_no_log_can_count_to_is_refused_as_asked_for_wrongly(peer: &dyn Peer) {
+    let store = peer.open().await;
+    let beyond = Some(Cursor { value: None, seq: 1 << 63 });
+    let refused = store.search(&Search::default(), beyond.as_ref(), 5).await.unwrap_err();
+    assert_eq!(refused.code, ReasonCode::ARGUMENT_REFUSED, "{refused}");
+    let refused = store.conflicts(beyond.as_ref(), 5).await.unwrap_err();
+    assert_eq!(refused.code, ReasonCode::ARGUMENT_REFUSED, "{refused}");
 }
 
 pub async fn a_forgotten_text_is_found_no_more(peer: &dyn Peer) {

@@ -21,7 +21,9 @@ use lineseal::ports::{
 use secrecy::SecretBox;
 
 use crate::postgres_server::{Database, Postgres};
-use crate::store_contract::{claim, failed, identity, line, officials, proven, run_id, sealed, started, typed, unit};
+use crate::store_contract::{
+    claim, failed, identity, imported, line, officials, proven, run_id, sealed, started, typed, unit,
+};
 
 /// Ends with the event that says where it came from, and knows how far it came.
 struct Moving {
@@ -142,6 +144,45 @@ async fn verified(kept: &SignedCheckpoint, open: impl FnOnce() -> LogVerifier + 
             .verify(&Verification { copies: vec![witness], projections: true, ..Verification::default() }, &mut |_| {})
     };
     tokio::task::spawn_blocking(move || std::thread::spawn(verify).join().unwrap()).await.unwrap().unwrap().unwrap();
+}
+
+/// What a nightly `vacuumdb` has passed over while it was empty the server takes for empty: each row of a long
+/// history would read all that came before it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_goes_into_a_database_that_was_vacuumed_empty_and_no_table_is_read_whole() {
+    const ROWS: u32 = 1500;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lineseal.db");
+    let store = sqlite::open(&file).unwrap();
+    let rows = (0..ROWS).map(|n| imported(u64::from(n) + 2, &format!("I{n}"), n)).collect();
+    lineseal::ports::Imports::import(&store, rows).await.unwrap();
+    drop(store);
+    let database = Postgres::shared().fresh_database();
+    drop(postgres::open(database.config()).unwrap());
+    let asked = database.clone();
+    let read = std::thread::spawn(move || {
+        asked.connect().batch_execute("VACUUM ANALYZE").unwrap();
+        asked
+    });
+    let asked = tokio::task::spawn_blocking(move || read.join().unwrap()).await.unwrap();
+    copied(of_file(&file), into_plant(&database)).await.unwrap();
+    let read = std::thread::spawn(move || {
+        let mut client = asked.connect();
+        // What a server counts it tells when the session that did it has ended.
+        for _ in 0..600 {
+            let counted = "SELECT coalesce(sum(n_tup_ins) FILTER (WHERE relname = 'imported_rows'), 0)::bigint,
+                coalesce(max(seq_tup_read), 0)::bigint FROM pg_stat_user_tables";
+            let row = client.query_one(counted, &[]).unwrap();
+            let (written, read): (i64, i64) = (row.get(0), row.get(1));
+            if written >= i64::from(ROWS) {
+                return read;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("the server counts nothing");
+    });
+    let read = tokio::task::spawn_blocking(move || read.join().unwrap()).await.unwrap();
+    assert!(read < 20 * i64::from(ROWS), "{read} rows were read by scans for {ROWS} that were written");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

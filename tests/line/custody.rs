@@ -403,9 +403,47 @@ async fn copies_on_the_logs_own_disk_show_as_none() {
     station.stop().await;
 }
 
-/// Whoever can write to the share must not be able to stop the line.
+/// What a thief, or a broken disk, leaves: everything that the station had before a key was lost and replaced,
+/// with nobody here who knows the key of the copies that tell.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forged_checkpoint_in_the_share_is_no_evidence() {
+async fn a_log_that_was_put_back_to_before_its_newest_key_takes_no_board_until_it_is_ruled_on() {
+    let line = Copied::new(1).await;
+    let key = line.bench.data_dir().join("log.key");
+    let kept = tempfile::tempdir().unwrap();
+    let files = [line.database(), key.clone(), line.bench.data_dir().join(MarkFile::FILE)];
+    let beside = |file: &Path| kept.path().join(file.file_name().unwrap());
+    {
+        let (log, custody) = line.by_hand().await;
+        rollback::pass(&log, &custody).await.unwrap();
+        assert_eq!(checkpoint_and_copy(&log, &custody).await, Ok(Vec::new()));
+    }
+    for file in &files {
+        std::fs::copy(file, beside(file)).unwrap();
+    }
+    {
+        std::fs::remove_file(&key).unwrap();
+        let (log, custody) = line.by_hand().await;
+        rotate_key(&log, &custody).await.unwrap();
+        assert_eq!(checkpoint_and_copy(&log, &custody).await, Ok(Vec::new()));
+        assert_eq!(rollback::pass(&log, &custody).await, Ok(()));
+    }
+    for file in &files {
+        std::fs::copy(beside(file), file).unwrap();
+    }
+    let (log, custody) = line.by_hand().await;
+    let failure = rollback::pass(&log, &custody).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::LOG_ROLLED_BACK);
+    assert!(failure.cause.contains("by a key that the log does not know"), "{failure}");
+    let unread = bootstrap::witnesses(&line.config, &line.bench.data_dir()).await.unwrap().unread;
+    assert!(unread.iter().any(|failure| failure.code == ReasonCode::LOG_ROLLED_BACK), "{unread:?}");
+    line.rule().await;
+    assert_eq!(rollback::pass(&log, &custody).await, Ok(()));
+    assert_eq!(bootstrap::witnesses(&line.config, &line.bench.data_dir()).await.unwrap().unread, []);
+}
+
+/// Whoever can write to the share must not be able to stop the line by what tells nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_checkpoint_in_the_share_is_no_evidence_where_it_is_of_no_longer_log() {
     let line = Copied::new(1).await;
     let (log, custody) = line.by_hand().await;
     assert_eq!(rollback::pass(&log, &custody).await, Ok(()));
@@ -415,7 +453,11 @@ async fn a_forged_checkpoint_in_the_share_is_no_evidence() {
         TreeHead { size: 1_000_000, root: [7; 32] },
     );
     let forged = SignedCheckpoint::sign(forged, &forger).unwrap().to_string();
-    std::fs::write(line.copies.path().join("PRACTICE-00000000000001000000.checkpoint"), &forged).unwrap();
+    let size = custody.history.tree_head().await.unwrap().size;
+    let no_longer =
+        lineseal::audit::note::Checkpoint::new("lineseal/PRACTICE".parse().unwrap(), TreeHead { size, root: [7; 32] });
+    let no_longer = SignedCheckpoint::sign(no_longer, &forger).unwrap().to_string();
+    std::fs::write(line.copies.path().join(format!("PRACTICE-{size:020}.checkpoint")), no_longer).unwrap();
     std::fs::write(line.copies.path().join("PRACTICE-00000000000001000001.checkpoint"), b"\xff nonsense").unwrap();
     assert_eq!(rollback::pass(&log, &custody).await, Ok(()));
 
@@ -779,8 +821,9 @@ async fn a_checkpoint_that_only_a_cosigner_signed_is_no_evidence() {
     assert_eq!(checkpoint_and_copy(&log, &custody).await, Ok(Vec::new()));
     let qa = NoteKey::from_seed("qa.example".parse().unwrap(), &SecretBox::new(Box::new([9; 32]))).unwrap();
     let (cosigned, _) = cosign(&log, &custody, &qa, None).await.unwrap();
-    let alone = forge(&cosigned.note, &qa, 1_000_000);
-    std::fs::write(line.copies.path().join("PRACTICE-00000000000001000000.checkpoint"), alone).unwrap();
+    let size = custody.history.tree_head().await.unwrap().size;
+    let alone = forge(&cosigned.note, &qa, size);
+    std::fs::write(line.copies.path().join(format!("PRACTICE-{size:020}.checkpoint")), alone).unwrap();
     assert_eq!(rollback::pass(&log, &custody).await, Ok(()));
 }
 

@@ -14,6 +14,7 @@ mod clock;
 mod commands;
 mod connect;
 mod custody;
+mod disk;
 mod elsewhere;
 mod faults;
 mod gate;

@@ -8,7 +8,7 @@ use lineseal::adapters::pkcs11::{WORKER_ARGUMENT, WorkerTokens};
 use lineseal::adapters::sqlite::StationLock;
 use lineseal::bootstrap;
 use lineseal::config::Config;
-use lineseal::domain::Verdict;
+use lineseal::domain::{Failure, Verdict};
 use lineseal::provisioning::UnitRecord;
 use lineseal::runner::view::{Command, LaneView, Snapshot};
 use lineseal::runner::{self, Equipment, StationHandle};
@@ -88,6 +88,12 @@ impl Station {
     /// In order, with everything written.
     pub async fn stop(self) -> Vec<Logged> {
         self.stop_and_show().await.0
+    }
+
+    /// How it ends where the log takes no last word.
+    pub async fn end(self) -> Result<(), Failure> {
+        self.command(Command::Stop).await;
+        timeout(PATIENCE, self.handle.task).await.expect("the station ends").unwrap()
     }
 
     /// The same, and the last that was to be seen.

@@ -181,6 +181,7 @@ cli-ready = the station is ready: plug in a board (Ctrl-C ends)
 cli-log-returned = the log can be written again: the station goes on
 cli-label-unclear = the label of { $serial } may or may not have come out; look, stop the station, then: lineseal resume --label-printed { $run } | --print-label { $run }
 cli-no-copies = a rollback could not be proven: no place for copies of the log is configured ([log] copies or s3)
+cli-copies-same-disk = a rollback could not be proven: every place for copies of the log is on the disk that holds the log itself ([log] copies)
 cli-config-good = { $file }: no mistakes; profiles: { $profiles }
 cli-import-progress = { $done } of { $total } rows
 cli-import-done = { $rows ->

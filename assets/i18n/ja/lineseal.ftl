@@ -171,6 +171,7 @@ cli-ready = ステーションの準備ができました。基板を挿して�
 cli-log-returned = 記録に書けるようになりました。続けます
 cli-label-unclear = { $serial } のラベルが出たかどうか不明です。プリンターを確認し、ステーションを止めてから: lineseal resume --label-printed { $run } | --print-label { $run }
 cli-no-copies = 記録の巻き戻しを証明できません。控えの保管先が設定されていません（[log] の copies か s3）
+cli-copies-same-disk = 記録の巻き戻しを証明できません。控えの保管先がすべて記録と同じディスクにあります（[log] の copies）
 cli-config-good = { $file }: 誤りはありません。プロファイル: { $profiles }
 cli-import-progress = { $total } 行中 { $done } 行
 cli-import-done = { $rows } 行、うち新規 { $new } 行、矛盾 { $conflicts } 行

@@ -1,5 +1,7 @@
 //! The log's signing key in a token: the same worker processes, deadlines and kills as for boards.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
@@ -8,6 +10,7 @@ use tokio::sync::Mutex;
 use super::WorkerTokens;
 use super::parent::LogKeyWorker;
 use crate::config::TokenKey;
+use crate::domain::profile::Pin;
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{LogSigner, TokenAccess};
 
@@ -50,6 +53,9 @@ impl TokenSigner {
     async fn session(&self, open: &mut Option<Open>) -> Result<Open, Failure> {
         if let Some(open) = open.take() {
             return Ok(open);
+        }
+        if let Some(Pin::File(path)) = &self.access.pin {
+            refuse_open_to_others(path)?;
         }
         let mut worker = LogKeyWorker::open(&self.tokens, &self.access).await.map_err(unusable)?;
         let public = worker.public().await.map_err(unusable)?;
@@ -100,6 +106,15 @@ impl LogSigner for TokenSigner {
 /// What a board's token would be told apart by is one and the same for the log: its key is unusable.
 fn unusable(failure: Failure) -> Failure {
     refused(&failure.to_string())
+}
+
+/// Whoever reads it signs in the log's name. A file that is not there is told by who reads it.
+fn refuse_open_to_others(path: &Path) -> Result<(), Failure> {
+    let mode = std::fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o7777);
+    match mode & 0o077 {
+        0 => Ok(()),
+        _ => Err(refused(&format!("others may read the PIN file {} (mode {mode:04o}): chmod 600 it", path.display()))),
+    }
 }
 
 fn refused(cause: &str) -> Failure {

@@ -351,7 +351,15 @@ fn is_current(client: &mut Client) -> Result<bool, StoreError> {
         }
     }
     if applied.len() != known.len() {
-        return Ok(false);
+        return match catalogue::foreign_schema(client)? {
+            Some(_) => Ok(false),
+            // It has what those versions made.
+            None => Err(StoreError::Corrupt(format!(
+                "{} of its {} schema versions are on record, and it is laid out by all",
+                applied.len(),
+                known.len()
+            ))),
+        };
     }
     let derived: i64 = client.query_one("SELECT number FROM projection WHERE one = 1", &[])?.try_get(0)?;
     if derived > project::PROJECTION {

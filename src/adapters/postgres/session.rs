@@ -142,7 +142,10 @@ impl Session for PostgresSession {
     }
 
     fn grow(&mut self) -> Result<(), StoreError> {
-        self.command("SET LOCAL plan_cache_mode = force_custom_plan")
+        // A table that was vacuumed while it was empty is thought to be so, and would be read whole for each row.
+        self.command(
+            "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off; SET LOCAL jit = off",
+        )
     }
 
     fn save(&mut self) -> Result<(), StoreError> {

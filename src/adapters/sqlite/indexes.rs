@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, Error, ErrorCode, OptionalExtension as _, Row, Statement};
 
 use crate::adapters::store::error::StoreError;
 
@@ -17,7 +17,12 @@ pub(super) fn foreign_index(connection: &Connection) -> Result<Option<String>, S
     // its index.
     if let Some(found) = told(connection, "PRAGMA quick_check(1)")? {
         // Slow, and says which row.
-        return Ok(Some(told(connection, "PRAGMA integrity_check(1)")?.unwrap_or(found)));
+        let row = |statement: &mut Statement<'_>| -> rusqlite::Result<Option<String>> {
+            let told = statement.query_map([], |row| row.get(0))?.filter_map(Result::ok);
+            Ok(told.into_iter().find(|told: &String| told.starts_with("row ")))
+        };
+        let row = connection.prepare("PRAGMA integrity_check").and_then(|mut statement| row(&mut statement));
+        return Ok(Some(row.ok().flatten().unwrap_or(found)));
     }
     let secret = Secret(RandomState::new(), RandomState::new());
     for table in tables(connection)? {
@@ -32,8 +37,12 @@ pub(super) fn foreign_index(connection: &Connection) -> Result<Option<String>, S
 
 /// What SQLite finds wrong first.
 fn told(connection: &Connection, pragma: &str) -> Result<Option<String>, StoreError> {
-    let found: Option<String> = connection.query_row(pragma, [], |row| row.get(0)).optional()?;
-    Ok(found.filter(|found| found != "ok"))
+    match connection.query_row(pragma, [], |row| row.get(0)).optional() {
+        Ok(found) => Ok(found.filter(|found| found != "ok")),
+        // What SQLite cannot even begin to look at, as an index of words of a version that is none.
+        Err(Error::SqliteFailure(failure, Some(found))) if failure.code == ErrorCode::Unknown => Ok(Some(found)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 struct Table {

@@ -92,13 +92,41 @@ pub(super) fn reader(path: &Path, limits: Limits) -> Result<SqliteSession, Store
     if let Err(source) = File::open(path) {
         return Err(StoreError::File { doing: "open the log", path: path.to_owned(), source });
     }
-    let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+    let connection = match is_immutable(path) {
+        true => {
+            let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(immutable(path), flags(access))?
+        }
+        false => Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?,
+    };
     configure(&connection, limits)?;
     connection.pragma_update(None, "query_only", true)?;
     if schema_state(&connection)? != SchemaState::Current {
         return Err(StoreError::Older);
     }
     Ok(SqliteSession::new(connection, archives(path)))
+}
+
+/// On a disk that nobody can write to, and whole: SQLite would want to make an index of a write-ahead log
+/// that is not there.
+fn is_immutable(path: &Path) -> bool {
+    let disk = rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    disk && super::backup::left_beside(path).is_none()
+}
+
+fn immutable(path: &Path) -> String {
+    use std::fmt::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut uri = "file://".to_owned();
+    for byte in absolute.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*byte)),
+            // A string takes all that is written to it.
+            byte => drop(write!(uri, "%{byte:02X}")),
+        }
+    }
+    uri + "?immutable=1"
 }
 
 /// What is found by other ways than the derived tables' own keys is of no use in a scratch database.
@@ -201,6 +229,12 @@ fn schema_state(connection: &Connection) -> Result<SchemaState, StoreError> {
     let derived: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if derived > project::PROJECTION {
         return Err(StoreError::Newer { what: "projection", found: derived, known: project::PROJECTION });
+    }
+    if applied < known.len() && foreign_schema(connection)?.is_none() {
+        // It has what those versions made.
+        let cause =
+            format!("{applied} of its {} schema versions are on record, and it is laid out by all", known.len());
+        return Err(StoreError::Corrupt(cause));
     }
     let current = applied == known.len() && derived == project::PROJECTION;
     Ok(if current { SchemaState::Current } else { SchemaState::Behind })

@@ -54,6 +54,9 @@ pub enum StoreError {
     /// The caller's event cannot stand in the log.
     #[error("{0}")]
     Illegal(String),
+    /// Somebody asked for what cannot be.
+    #[error("{0}")]
+    Asked(String),
     /// Somebody else has written the run on.
     #[error("run {run} has gone on to event {last}, and was known up to event {known}")]
     Overtaken { run: RunId, known: u64, last: u64 },
@@ -101,6 +104,7 @@ impl StoreError {
             StoreError::Practice { .. } => ReasonCode::PRACTICE_MIXED,
             StoreError::Corrupt(_) => ReasonCode::STORE_CORRUPT,
             StoreError::Archived { .. } => ReasonCode::LOG_ARCHIVED,
+            StoreError::Asked(_) => ReasonCode::ARGUMENT_REFUSED,
             StoreError::Overtaken { .. } => ReasonCode::RUN_OVERTAKEN,
             StoreError::Lost { .. } => ReasonCode::LOG_ROLLED_BACK,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
@@ -121,6 +125,7 @@ impl StoreError {
     pub fn is_of_one_piece(&self) -> bool {
         match self {
             StoreError::Illegal(_)
+            | StoreError::Asked(_)
             | StoreError::Encode(_)
             | StoreError::Archived { .. }
             | StoreError::Overtaken { .. }
@@ -166,6 +171,10 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// What was written before cannot be read: more than what a disk that is read-only does.
+const READING: [i32; 4] =
+    [ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_DATA, ffi::SQLITE_IOERR_CORRUPTFS];
+
 fn sqlite_code(error: &rusqlite::Error) -> ReasonCode {
     let rusqlite::Error::SqliteFailure(failure, _) = error else {
         return match error {
@@ -180,6 +189,8 @@ fn sqlite_code(error: &rusqlite::Error) -> ReasonCode {
     match failure.code {
         ErrorCode::DiskFull => ReasonCode::STORE_FULL,
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => ReasonCode::STORE_READ_ONLY,
+        // A disk at fault is made read-only by the system, and what SQLite is told by it is no more than that.
+        ErrorCode::SystemIoFailure if !READING.contains(&failure.extended_code) => ReasonCode::STORE_READ_ONLY,
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => ReasonCode::STORE_BUSY,
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => ReasonCode::STORE_CORRUPT,
         // The guards on `events` and `tree_head`: what is stored is not what its head says.
@@ -227,5 +238,21 @@ fn migration_code(error: &refinery::Error) -> ReasonCode {
             ReasonCode::STORE_CORRUPT
         }
         _ => ReasonCode::STORE_FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ext4 makes a disk read-only at its first error, and every write fails from then on: a station waits for
+    /// that to pass, and shows no PASS meanwhile.
+    #[test]
+    fn a_disk_that_takes_nothing_is_read_only_and_one_that_gives_nothing_is_at_fault() {
+        let of = |extended| sqlite_code(&rusqlite::Error::SqliteFailure(ffi::Error::new(extended), None));
+        for extended in [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_TRUNCATE] {
+            assert_eq!(of(extended), ReasonCode::STORE_READ_ONLY, "{extended}");
+        }
+        assert_eq!(of(ffi::SQLITE_IOERR_READ), ReasonCode::STORE_FAILED);
     }
 }

@@ -100,7 +100,7 @@ fn is_of_a_short_time(session: &mut dyn Session, search: &Search, after: Option<
 fn bounds_of_hex(prefix: &str) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
     let pad = |filler: char| {
         let even = if prefix.len().is_multiple_of(2) { prefix.to_owned() } else { format!("{prefix}{filler}") };
-        hex::decode(&even).map_err(|_| StoreError::Illegal(format!("{prefix:?} is not the beginning of a fingerprint")))
+        hex::decode(&even).map_err(|_| StoreError::Asked(format!("{prefix:?} is not the beginning of a fingerprint")))
     };
     let (from, mut to) = (pad('0')?, pad('f')?);
     to.resize(33, 0xff);
@@ -190,7 +190,7 @@ pub fn search(
 }
 
 fn no_cursor() -> StoreError {
-    StoreError::Illegal("this is no page's end".to_owned())
+    StoreError::Asked("this is no page's end".to_owned())
 }
 
 struct Record {
@@ -295,38 +295,54 @@ fn imported_of(logged: Logged) -> Result<ImportedRow, StoreError> {
     Ok(ImportedRow { seq: logged.receipt.seq, source, unit, fingerprint, thing, date, conflicts })
 }
 
-/// A page of what is listed newest first by its event's number.
-fn newest<T>(
-    session: &mut dyn Session,
-    sql: Sql,
-    after: Option<&Cursor>,
-    limit: u32,
-    map: impl Fn(&dyn Row) -> Result<T, StoreError>,
-    seq: impl Fn(&T) -> u64,
-) -> Result<Page<T>, StoreError> {
-    let before = after.map_or(Ok(i64::MAX), |cursor| stored(cursor.seq))?;
-    let mut items = session.rows(sql, values![before, i64::from(limit) + 1], map)?;
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    let next = items.last().filter(|_| more).map(|last| Cursor { value: None, seq: seq(last) });
-    Ok(Page { items, next })
-}
-
+/// Newest first by its event's number.
 pub fn conflicts(
     session: &mut dyn Session,
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<Page<ImportedRow>, StoreError> {
-    newest(session, sql::CONFLICTS, after, limit, |row| imported_of(log::logged(row)?), |row| row.seq)
+    let before = after.map_or(Ok(i64::MAX), |cursor| stored(cursor.seq))?;
+    let asked = values![before, i64::from(limit) + 1];
+    let mut items = session.rows(sql::CONFLICTS, asked, |row| imported_of(log::logged(row)?))?;
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| more).map(|last| Cursor { value: None, seq: last.seq });
+    Ok(Page { items, next })
 }
 
+/// A cursor names the lock whole: one event locks several units.
 pub fn locked(session: &mut dyn Session, after: Option<&Cursor>, limit: u32) -> Result<Page<(Unit, Lock)>, StoreError> {
-    let unit_and_lock = |row: &dyn Row| {
-        let unit = Unit { product: parse(row.str(5)?)?, serial: parse(row.str(6)?)? };
-        Ok((unit, lock_of(row)?))
+    let (before, of) = match after {
+        None => (i64::MAX, LockKey::default()),
+        Some(Cursor { value: None, seq }) => (stored(*seq)?, LockKey::default()),
+        Some(Cursor { value: Some(value), seq }) => {
+            (stored(*seq)?, serde_json::from_str(value).map_err(|_| no_cursor())?)
+        }
     };
-    newest(session, sql::LOCKED, after, limit, unit_and_lock, |(_, lock)| lock.seq)
+    let LockKey(product, serial, kind, fingerprint) = &of;
+    let fingerprint = hex::decode(fingerprint).map_err(|_| no_cursor())?;
+    let asked = values![before, product, serial, kind, &fingerprint, i64::from(limit) + 1];
+    let mut rows = session.rows(sql::LOCKED, asked, |row| {
+        let (product, serial) = (row.str(5)?, row.str(6)?);
+        let unit = Unit { product: parse(product)?, serial: parse(serial)? };
+        let key = LockKey(product.to_owned(), serial.to_owned(), row.str(0)?.to_owned(), hex::encode(row.blob(1)?));
+        Ok((key, (unit, lock_of(row)?)))
+    })?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = match rows.last().filter(|_| more) {
+        Some((key, (_, lock))) => {
+            let value = serde_json::to_string(key).map_err(StoreError::Encode)?;
+            Some(Cursor { value: Some(value), seq: lock.seq })
+        }
+        None => None,
+    };
+    Ok(Page { items: rows.into_iter().map(|(_, item)| item).collect(), next })
 }
+
+/// Product, serial, kind, and the certificate in hexadecimal.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct LockKey(String, String, String, String);
 
 pub fn units(session: &mut dyn Session, serial: &str) -> Result<Vec<Unit>, StoreError> {
     // What is no serial number names no unit.

@@ -6,11 +6,12 @@ use uuid::Uuid;
 use super::error::StoreError;
 use super::project::nanoseconds;
 use super::read::{parse, timestamp};
-use super::session::{Row, Session, Value, values};
-use super::{sql, words};
+use super::session::{Row, Session, Value, stored, values};
+use super::{log, project, sql};
 use crate::audit::event::FreeText;
+use crate::audit::{Body, LineEvent};
 use crate::domain::{OperatorRef, Sha256};
-use crate::ports::{Credential, Person};
+use crate::ports::{Credential, Logged, Person, Receipt};
 
 /// The person of this exact name; `new` (id and salt) makes one where there is none.
 pub fn named(session: &mut dyn Session, name: &str, new: (Uuid, [u8; 32])) -> Result<OperatorRef, StoreError> {
@@ -136,15 +137,38 @@ pub fn forget_text(session: &mut dyn Session, id: Uuid) -> Result<bool, StoreErr
     if session.execute(sql::FORGET_TEXT, values![id.as_bytes()])? == 0 {
         return Ok(false);
     }
-    if let Some(seq) = session.row(sql::RULING_OF_REASON, values![id.as_bytes()], |row| row.i64(0))? {
+    if let Some(Logged { receipt: Receipt { seq, .. }, event }) = ruling_of(session, id)?
+        && let Body::Line(ruled) = &event.body
+    {
+        let seq = stored(seq)?;
         let known = session.one(sql::WORDS, values![seq], |row| Ok(row.str(0)?.to_owned()))?;
-        let (ruling, serial) = session.one(sql::RULING_NAMES, values![seq], |row| {
-            Ok((row.str(0)?.to_owned(), row.text(1)?.unwrap_or_default().to_owned()))
-        })?;
-        let without = words::index(&[&ruling, &serial]);
+        let without = project::words_of_ruling(session, ruled)?;
         session.execute(sql::UNINDEX_WORDS, values![seq, &known])?;
         session.execute(sql::PROJECT_WORDS, values![seq, &without])?;
         session.execute(sql::INDEX_WORDS, values![seq, &without])?;
     }
     Ok(true)
+}
+
+/// Rulings that are looked through at a time.
+const PAGE: i64 = 500;
+
+/// For which ruling this was typed: as its reason, or as what it refers to.
+fn ruling_of(session: &mut dyn Session, text: Uuid) -> Result<Option<Logged>, StoreError> {
+    if let Some(seq) = session.row(sql::RULING_OF_REASON, values![text.as_bytes()], |row| row.i64(0))? {
+        return Ok(log::events(session, sql::RULINGS_FROM, values![seq, 1])?.pop());
+    }
+    let mut from = 0;
+    loop {
+        let page = log::events(session, sql::RULINGS_FROM, values![from, PAGE])?;
+        let Some(last) = page.last() else { return Ok(None) };
+        from = stored(last.receipt.seq + 1)?;
+        let refers = |logged: &Logged| match &logged.event.body {
+            Body::Line(LineEvent::Ruled { references, .. }) => references.iter().any(|known| known.id == text),
+            _ => false,
+        };
+        if let Some(found) = page.into_iter().find(refers) {
+            return Ok(Some(found));
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::ports::Logged;
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 8;
+pub const PROJECTION: i64 = 9;
 
 /// What a transaction finds of the schema and of the projections, held against what this program knows:
 /// another one may have changed both since this connection was made.
@@ -309,7 +309,10 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
             let (first, end) = (stored(*first)?, stored(*end)?);
             session.execute(sql::PROJECT_ARCHIVED, values![first, end, file.as_bytes(), seq])?;
         }
-        LineEvent::Ruled { ruling, reason, .. } => ruled(session, seq, event, ruling, reason.id.as_bytes())?,
+        LineEvent::Ruled { ruling, reason, .. } => {
+            let words = words_of_ruling(session, happened)?;
+            ruled(session, seq, event, ruling, reason.id.as_bytes(), &words)?;
+        }
         LineEvent::HeldExported { runs } => {
             for held in runs {
                 session.execute(sql::PROJECT_EXPORTED, values![bytes(&held.run), seq])?;
@@ -358,6 +361,7 @@ fn ruled(
     event: &Event,
     ruling: &Ruling,
     reason: &[u8; 16],
+    words: &str,
 ) -> Result<(), StoreError> {
     let unit = ruling.unit();
     let (old, new) = match ruling {
@@ -391,17 +395,20 @@ fn ruled(
             session.execute(sql::PROJECT_LOCK, values![product, serial, lock, &[] as &[u8], seq])?;
         }
     }
-    let typed = session.row(sql::TEXT, values![reason], |row| Ok(row.str(1)?.to_owned()))?;
-    let words = words::index(&[
-        ruling.as_str(),
-        unit.map(|unit| unit.serial.as_str()).unwrap_or_default(),
-        typed.as_deref().unwrap_or_default(),
-    ]);
     let new_fingerprint = new.map(|identity| identity.fingerprint.as_bytes());
-    record(
-        session,
-        &Record { kind: "ruling", seq, event, unit, fingerprint: new_fingerprint, thing: None, words: &words },
-    )
+    record(session, &Record { kind: "ruling", seq, event, unit, fingerprint: new_fingerprint, thing: None, words })
+}
+
+/// What a ruling is found by: what was typed for it, as far as it was not forgotten, and its files' names.
+pub fn words_of_ruling(session: &mut dyn Session, ruled: &LineEvent) -> Result<String, StoreError> {
+    let LineEvent::Ruled { ruling, reason, evidence, references, .. } = ruled else { return Ok(String::new()) };
+    let mut texts = vec![ruling.as_str().to_owned()];
+    texts.extend(ruling.unit().map(|unit| unit.serial.to_string()));
+    for typed in std::iter::once(reason).chain(references) {
+        texts.extend(session.row(sql::TEXT, values![typed.id.as_bytes()], |row| Ok(row.str(1)?.to_owned()))?);
+    }
+    texts.extend(evidence.iter().map(|file| file.name.clone()));
+    Ok(words::index(&texts.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
 fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineEvent) -> Result<(), StoreError> {

@@ -125,7 +125,7 @@ impl dyn Row + '_ {
 
 /// Both databases' integers are signed.
 pub fn stored(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number).map_err(|_| StoreError::Illegal(format!("{number} is more than the store can count")))
+    i64::try_from(number).map_err(|_| StoreError::Asked(format!("{number} is more than a log can count")))
 }
 
 pub fn number(stored: i64) -> Result<u64, StoreError> {
@@ -186,7 +186,8 @@ pub trait Session: Send {
     /// Statements that are used once, without parameters.
     fn script(&mut self, sql: &str) -> Result<(), StoreError>;
 
-    /// In this transaction tables grow so much that a plan made for what they hold now would be none.
+    /// In this transaction tables grow so much that a plan made for what they hold, or are known to have held,
+    /// would be none.
     fn grow(&mut self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -210,8 +210,15 @@ statements! {
             AND b.product = ?1 AND b.serial = ?2 AND b.open = 0
         ORDER BY r.seq";
     LOCKS = "SELECT kind, fingerprint, run, reason, seq FROM locks WHERE product = ?1 AND serial = ?2";
+    /// Newest first; one event may lock several units.
     LOCKED = "SELECT kind, fingerprint, run, reason, seq, product, serial FROM locks
-        WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2";
+        WHERE (seq, product, serial, kind, fingerprint) < (?1, ?2, ?3, ?4, ?5)
+        ORDER BY seq DESC, product DESC, serial DESC, kind DESC, fingerprint DESC LIMIT ?6",
+        "SELECT kind, fingerprint, run, reason, seq, product, serial FROM locks
+        WHERE (seq, product COLLATE \"C\", serial COLLATE \"C\", kind COLLATE \"C\", fingerprint)
+            < (?1, ?2, ?3, ?4, ?5)
+        ORDER BY seq DESC, product COLLATE \"C\" DESC, serial COLLATE \"C\" DESC, kind COLLATE \"C\" DESC,
+            fingerprint DESC LIMIT ?6";
     OPEN_RULINGS = "SELECT id, ruling, old_fingerprint, new_fingerprint, new_spki, new_uid FROM rulings
         WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND ruling IN ('release', 'rebind') ORDER BY seq";
     RULINGS_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
@@ -221,6 +228,8 @@ statements! {
     NEWEST_RUN = "SELECT max(begun_seq) FROM runs";
     ROLLBACK_RULING = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
         WHERE r.ruling = 'rollback' ORDER BY r.seq DESC LIMIT 1";
+    RULINGS_FROM = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
+        WHERE r.seq >= ?1 ORDER BY r.seq LIMIT ?2";
     RULING_OF_REASON = "SELECT seq FROM rulings WHERE reason_id = ?1";
     IMPORTED_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM imported_rows i JOIN events e ON e.seq = i.seq
         WHERE i.product = ?1 AND i.serial = ?2 ORDER BY i.seq";
@@ -443,7 +452,6 @@ statements! {
     RUN_TO_RECORD = "SELECT first_seq, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict,
             started_ns FROM runs WHERE run = ?1";
     WORDS = "SELECT words FROM records WHERE seq = ?1";
-    RULING_NAMES = "SELECT ruling, serial FROM rulings WHERE seq = ?1";
     UNINDEX_WORDS = "INSERT INTO record_words (record_words, rowid, words) VALUES ('delete', ?1, ?2)", "";
     INDEX_WORDS = "INSERT INTO record_words (rowid, words) VALUES (?1, ?2)", "";
     FORGET_INDEX = "INSERT INTO record_words (record_words) VALUES ('delete-all')", "";

@@ -130,8 +130,9 @@ fn from(text: &str) -> Result<Timestamp, String> {
 
 fn until(text: &str) -> Result<Timestamp, String> {
     time(text, |day| {
-        let next = start_of(day.tomorrow()?)?;
-        next.checked_sub(jiff::SignedDuration::from_nanos(1))
+        // The last day that there is has none after it.
+        let Ok(next) = day.tomorrow() else { return Ok(Timestamp::MAX) };
+        start_of(next)?.checked_sub(jiff::SignedDuration::from_nanos(1))
     })
 }
 

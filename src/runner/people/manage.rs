@@ -30,6 +30,12 @@ pub async fn add(
     if people.person(name.as_str()).await?.as_ref().is_some_and(is_active) {
         return Err(not_now(format!("{name} is an operator already: disable first, then add with another role")));
     }
+    let operators = people.operators().await?;
+    let others = operators.iter().filter_map(|known| known.name.as_deref()).filter(|known| *known != name.as_str());
+    if let Some(other) = others.into_iter().find(|other| name.looks_like(other)) {
+        // Who of them ruled would be told by nothing that people read.
+        return Err(not_now(format!("{name} looks like {other}, who is known here: people must be told apart")));
+    }
     let person = log.person(name.as_str()).await?;
     let (pin_hash, pin_sha256) = hashed(&log, pin).await?;
     let event = LineEvent::OperatorAdded { person: person.clone(), role, pin_sha256 };

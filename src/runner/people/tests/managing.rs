@@ -213,3 +213,20 @@ async fn a_command_cut_off_anywhere_leaves_nothing_unsafe_and_can_be_repeated() 
         }
     }
 }
+
+/// A ruling takes two persons, and whoever reads it has to see that they are two.
+#[tokio::test]
+async fn nobody_is_added_under_a_name_that_looks_like_anothers() {
+    let (memory, log, root) = Memory::with_administrator().await;
+    add(&log, &*memory, Some(&root), &name("qa1"), Role::Qa, &pin("some-pin")).await.unwrap();
+    for alike in ["QA1", "qal", "q\u{430}1"] {
+        let refused = add(&log, &*memory, Some(&root), &name(alike), Role::Qa, &pin("some-pin")).await.unwrap_err();
+        assert_eq!(refused.code, ReasonCode::NOT_NOW, "{alike}");
+        assert!(refused.cause.contains("looks like qa1"), "{refused}");
+        assert!(memory.person(alike).await.unwrap().is_none());
+    }
+    // Under one's own name one comes back.
+    disable(&log, &*memory, &root, "qa1").await.unwrap();
+    add(&log, &*memory, Some(&root), &name("qa1"), Role::Qa, &pin("some-pin")).await.unwrap();
+    add(&log, &*memory, Some(&root), &name("qa2"), Role::Qa, &pin("some-pin")).await.unwrap();
+}
