@@ -187,6 +187,16 @@ const ATTEMPTS: &[Attempt] = &[
         passes: &["rulings::a_repaired_unit_moves_to_its_new_chip_and_the_old_one_is_burned"],
     },
     Attempt {
+        what: "a unit whose registration two supervisors took back",
+        codes: &["S-119"],
+        caught_in: &["adapters/store/claim.rs", "runner/undo.rs"],
+        made_by: &[
+            "undo::what_a_unit_registered_is_switched_off_by_two_supervisors_and_only_a_release_lets_it_back",
+            "undo::a_held_unit_that_was_withdrawn_is_registered_by_no_resume",
+        ],
+        passes: &["undo::what_a_unit_registered_is_switched_off_by_two_supervisors_and_only_a_release_lets_it_back"],
+    },
+    Attempt {
         what: "a sighting that nothing proved blocks nobody",
         codes: &["S-101"],
         caught_in: &["provisioning/decide.rs"],
