@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::{
-    ConflictRule, Decision, Evidence, FreeText, Holding, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose, Reading,
-    Ruling, SignatureScheme, Standing, TokenFacts, VERSION, Withdrawal,
+    ConflictRule, Decision, Evidence, FreeText, Holding, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose,
+    Reading, Ruling, SignatureScheme, Standing, TokenFacts, VERSION, Withdrawal,
 };
 use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeState};
 use lineseal::domain::profile::KeyKind;
