@@ -140,7 +140,10 @@ async fn back_from_held(
     line.proxy.up().await.map_err(PracticeError::Files)?;
     (audience.note)("the cloud is back: HELD units are finished (lineseal resume)");
     audience.command(Command::ResumeHeld).await?;
-    let mut record = audience.next_unit().await?;
+    let mut record = match audience.finished_without_its_board(lane).await? {
+        Some(record) => record,
+        None => held.clone(),
+    };
     if let (Verdict::Held, Some(serial)) = (record.verdict, &held.board.serial) {
         (audience.note)("the board is plugged in again: its chip makes the connection that is still due");
         line.plug_as(lane, serial, Behaviour::Normal)?;
@@ -199,6 +202,26 @@ impl Audience<'_> {
         let record = record.map_err(|_| ShowError::TooLong(PATIENCE, "a unit"))?.ok_or(ShowError::Ended)?;
         (self.unit)(&record);
         Ok(record)
+    }
+
+    /// `None`: it waits on, for its board.
+    async fn finished_without_its_board(&mut self, lane: LaneNumber) -> Result<Option<UnitRecord>, ShowError> {
+        let asks_for_its_board = |snapshot: &Snapshot| {
+            snapshot.lanes.iter().filter(|view| view.number == lane).any(|view| match &view.state {
+                LaneState::Finished { reason: Some(reason), .. } => reason.code == ReasonCode::CONNECT_NEEDS_BOARD,
+                _ => false,
+            })
+        };
+        let mut snapshots = self.snapshots.clone();
+        let waits_on = snapshots.wait_for(|snapshot| asks_for_its_board(snapshot));
+        tokio::select! {
+            record = self.next_unit() => record.map(Some),
+            seen = timeout(PATIENCE, waits_on) => match seen {
+                Ok(Ok(_)) => Ok(None),
+                Ok(Err(_)) => Err(ShowError::Ended),
+                Err(_) => Err(ShowError::TooLong(PATIENCE, "a unit")),
+            },
+        }
     }
 
     async fn until(&mut self, what: &'static str, holds: impl Fn(&Snapshot) -> bool) -> Result<(), ShowError> {

@@ -323,26 +323,45 @@ struct Guardian {
 }
 
 impl Guardian {
-    /// The station has let go of the socket: waits until the guardian has killed everything, or does it.
+    /// The station has let go of the socket: waits for a moment until the guardian has killed everything. `None`:
+    /// it takes longer, and no lane waits for that.
     async fn end(mut self) -> Option<ExitStatus> {
-        const MOMENT: Duration = Duration::from_secs(2);
-        let mut ended = timeout(MOMENT, self.child.wait()).await;
-        if ended.is_err() {
-            // It was stopped, say: what stayed in its process group ends with it.
-            let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-            if let Some(pid) = pid
-                && let Err(error) = kill_process_group(pid, Signal::KILL)
-            {
-                tracing::warn!(guardian = pid.as_raw_pid(), %error, "a worker's processes may be left");
-            }
-            ended = timeout(MOMENT, self.child.wait()).await;
+        // Its module may have stopped it.
+        if let Some(pid) = self.pid() {
+            let _ = kill_process(pid, Signal::CONT);
         }
-        let status = ended.ok().and_then(Result::ok);
+        match timeout(Self::MOMENT, self.child.wait()).await {
+            Ok(ended) => self.swept(ended.ok()).await,
+            Err(_) => {
+                tokio::spawn(self.end_by_force());
+                None
+            }
+        }
+    }
+
+    const MOMENT: Duration = Duration::from_secs(1);
+
+    async fn end_by_force(mut self) {
+        if let Some(pid) = self.pid()
+            && let Err(error) = kill_process_group(pid, Signal::KILL)
+        {
+            tracing::warn!(guardian = pid.as_raw_pid(), %error, "a worker's processes may be left");
+        }
+        let ended = timeout(Self::MOMENT, self.child.wait()).await;
+        self.swept(ended.ok().and_then(Result::ok)).await;
+    }
+
+    /// Where it was killed, by its own module perhaps, nobody has seen to what that started.
+    async fn swept(self, status: Option<ExitStatus>) -> Option<ExitStatus> {
         if status.is_none_or(|status| status.code().is_none()) {
-            // Killed, by its own module perhaps: nobody has seen to what that started.
             let _ = tokio::task::spawn_blocking(move || self.mark.kill_all()).await;
         }
         status
+    }
+
+    /// `None`: it was reaped.
+    fn pid(&self) -> Option<Pid> {
+        self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
     }
 }
 
