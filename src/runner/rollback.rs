@@ -280,7 +280,8 @@ struct Found {
 /// Every place at once: one that is slow holds up no other.
 async fn copies(custody: &Custody, size: u64, trust: &Arc<Trust>, evidence: &mut Evidence) {
     let mut looks = JoinSet::new();
-    for place in custody.places.iter().cloned() {
+    for place in &custody.places {
+        let place = place.clone();
         let (judge, name) = (trust.clone(), place.name().to_owned());
         let found: Arc<std::sync::Mutex<Found>> = Arc::default();
         let into = found.clone();
