@@ -116,7 +116,7 @@ unset DISPLAY WAYLAND_DISPLAY
 
 cores=$(nproc)
 threads=${LINESEAL_TEST_THREADS:-$((cores < 2 ? 2 : cores > 4 ? 4 : cores))}
-limit=900
+limit=1500
 extra=()
 if [ -n "$long" ]; then
     limit=10800
