@@ -280,8 +280,8 @@ struct Found {
 /// Every place at once: one that is slow holds up no other.
 async fn copies(custody: &Custody, size: u64, trust: &Arc<Trust>, evidence: &mut Evidence) {
     let mut looks = JoinSet::new();
-    for place in custody.places.iter().cloned() {
-        let (judge, name) = (trust.clone(), place.name().to_owned());
+    for place in &custody.places {
+        let (judge, name, place) = (trust.clone(), place.name().to_owned(), place.clone());
         let found: Arc<std::sync::Mutex<Found>> = Arc::default();
         let into = found.clone();
         let counts = Arc::new(move |note: &str| {

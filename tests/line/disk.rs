@@ -55,6 +55,7 @@ fn done(command: &mut Command) {
     assert!(command.env("PATH", path).status().unwrap().success(), "{command:?}");
 }
 
+#[allow(clippy::print_stderr, reason = "what was not run is said")]
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
