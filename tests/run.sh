@@ -71,6 +71,7 @@ tpms=(swtpm=swtpm tpm2-abrmd=tpm2-abrmd libtss2-tcti-tabrmd0 tpm2_ptool=libtpm2-
     tpm2_createprimary=tpm2-tools libtpm2-pkcs11-1 "dbus-daemon=dbus-daemon|dbus")
 readers=(sqlite3=sqlite3)
 databases=(postgres=postgresql initdb=postgresql setpriv=util-linux)
+disks=(mkfs.ext4=e2fsprogs mount=mount umount=mount)
 windows=(Xvfb=xvfb xdotool=xdotool import=imagemagick convert=imagemagick "${window_libraries[@]}")
 machine=(qemu-system-x86_64=qemu-system-x86 cpio=cpio modprobe=kmod strip=binutils)
 PATH=$PATH:/usr/sbin:/sbin # kmod's
@@ -83,11 +84,11 @@ for suite in "${suites[@]}"; do
     architecture | lib | fuzz) ;;
     audit) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
     adapters) wanted+=("${strangers[@]}" "${tokens[@]}" "${brokers[@]}" "${databases[@]}") peers=1 ;;
-    line) wanted+=("${tokens[@]}" "${tpms[@]}" "${databases[@]}") peers=1 ;;
+    line) wanted+=("${tokens[@]}" "${tpms[@]}" "${databases[@]}" "${disks[@]}") peers=1 ;;
     crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;
-    *) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${brokers[@]}" "${tpms[@]}" "${databases[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
+    *) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${brokers[@]}" "${tpms[@]}" "${databases[@]}" "${disks[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
     esac
 done
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}

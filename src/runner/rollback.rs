@@ -281,8 +281,7 @@ struct Found {
 async fn copies(custody: &Custody, size: u64, trust: &Arc<Trust>, evidence: &mut Evidence) {
     let mut looks = JoinSet::new();
     for place in &custody.places {
-        let place = place.clone();
-        let (judge, name) = (trust.clone(), place.name().to_owned());
+        let (judge, name, place) = (trust.clone(), place.name().to_owned(), place.clone());
         let found: Arc<std::sync::Mutex<Found>> = Arc::default();
         let into = found.clone();
         let counts = Arc::new(move |note: &str| {
