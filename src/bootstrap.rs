@@ -38,7 +38,7 @@ mod moving;
 mod safekeeping;
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
-pub use handing_over::{cosigner, new_cosigner, read_bundle, write_bundle, write_text};
+pub use handing_over::{cosigner, new_cosigner, read_archive, read_bundle, write_bundle, write_text};
 pub use moving::{Migrated, Move};
 pub use safekeeping::{
     Found, Restoring, archives_of, back_up, high_water_mark, restore, size_of_log, verifier, verify_copy,

@@ -1,6 +1,7 @@
 //! The world behind the ports: one folder a kind, each with its own errors.
 
 pub mod air_gap;
+mod aws_account;
 pub mod aws_iot;
 pub mod boards;
 pub mod bundles;

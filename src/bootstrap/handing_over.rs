@@ -10,7 +10,7 @@ use crate::adapters::bundles::{self, ReadError};
 use crate::adapters::log_key;
 use crate::audit::bundle;
 use crate::audit::note::{NoteKey, VerifierKey};
-use crate::domain::{Failure, KeyName, ReasonCode};
+use crate::domain::{Failure, KeyName, ReasonCode, Sha256};
 
 /// Packs a bundle: a zip archive where `path` ends so, else a folder.
 pub fn write_bundle(path: &Path, files: &[bundle::File]) -> Result<(), Failure> {
@@ -19,13 +19,20 @@ pub fn write_bundle(path: &Path, files: &[bundle::File]) -> Result<(), Failure> 
 
 /// The files of somebody's bundle. O-615 where there is nothing to read, L-526 where it is no honest bundle.
 pub fn read_bundle(path: &Path) -> Result<Vec<bundle::File>, Failure> {
-    bundles::read(path).map_err(|error| {
-        let code = match &error {
-            ReadError::Read { .. } => ReasonCode::ARGUMENT_REFUSED,
-            _ => ReasonCode::LOG_BROKEN,
-        };
-        Failure::new(code, in_full(&error))
-    })
+    bundles::read(path).map_err(|error| unread(&error))
+}
+
+/// The same of a zip archive, with its SHA-256.
+pub fn read_archive(path: &Path) -> Result<(Vec<bundle::File>, Sha256), Failure> {
+    bundles::archive(path).map_err(|error| unread(&error))
+}
+
+fn unread(error: &ReadError) -> Failure {
+    let code = match error {
+        ReadError::Read { .. } => ReasonCode::ARGUMENT_REFUSED,
+        _ => ReasonCode::LOG_BROKEN,
+    };
+    Failure::new(code, in_full(error))
 }
 
 /// A new file with this text.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::output::{self, say};
-use super::{Global, exit, places, remark_on_copies, with_config};
+use super::{Global, exit, held, places, remark_on_copies, with_config};
 use crate::bootstrap;
 use crate::domain::Failure;
 use crate::domain::profile::{Profile, UidRule};
@@ -33,6 +33,10 @@ pub fn main(global: &Global) -> ExitCode {
             }
         }
         if pinned.iter().any(|(_, pins)| pins.is_err()) {
+            return ExitCode::from(exit::USAGE);
+        }
+        if let Err(failure) = held::known_keys(&config) {
+            output::failure(&failure, &language);
             return ExitCode::from(exit::USAGE);
         }
         let profiles: Vec<&str> = config.profiles.iter().map(|profile| profile.name.as_str()).collect();

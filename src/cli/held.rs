@@ -9,7 +9,7 @@ use serde_json::json;
 use super::exit::{self, Worst};
 use super::output::{self, say};
 use super::{Global, checkpoint, places};
-use crate::audit::note::VerifierKey;
+use crate::audit::bundle::{File, GivenKey};
 use crate::bootstrap::{self, Records};
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, Sha256};
@@ -115,9 +115,10 @@ async fn import_all(
     Ok(if left.is_empty() { worst.code() } else { ExitCode::from(exit::NOTHING_DONE) })
 }
 
-fn known_keys(config: &Config) -> Result<Vec<VerifierKey>, Failure> {
+/// As `audit key show` prints them at the air-gapped stations.
+pub fn known_keys(config: &Config) -> Result<Vec<GivenKey>, Failure> {
     let parse = |key: &String| {
-        key.parse::<VerifierKey>().map_err(|error| {
+        key.parse::<GivenKey>().map_err(|error| {
             let cause = format!("\"air_gapped_keys\" in [log]: {key:?} is no verifier key: {error}");
             Failure::new(ReasonCode::CONFIG_INVALID, cause)
         })
@@ -125,14 +126,10 @@ fn known_keys(config: &Config) -> Result<Vec<VerifierKey>, Failure> {
     config.log.air_gapped_keys.iter().map(parse).collect()
 }
 
-/// L-541 for what is no honest archive, O-615 for what can't be read.
-fn files_of(path: &Path) -> Result<(Vec<crate::audit::bundle::File>, Sha256), Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{} can't be read: {error}", path.display()))
-    })?;
-    let files = bootstrap::read_bundle(path).map_err(|failure| match failure.code {
+/// L-541 for what is no honest archive, O-615 for what can't be read. The hash is that of the very bytes.
+fn files_of(path: &Path) -> Result<(Vec<File>, Sha256), Failure> {
+    bootstrap::read_archive(path).map_err(|failure| match failure.code {
         ReasonCode::LOG_BROKEN => Failure { code: ReasonCode::HELD_FILE_BROKEN, ..failure },
         _ => failure,
-    })?;
-    Ok((files, Sha256::of(&bytes)))
+    })
 }

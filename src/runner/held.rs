@@ -95,7 +95,7 @@ pub struct Delivery {
 }
 
 /// L-542 where no key of `known` signed it, L-541 where it is not all that was signed.
-pub fn read(files: &[File], known: &[VerifierKey]) -> Result<Delivery, Failure> {
+pub fn read(files: &[File], known: &[GivenKey]) -> Result<Delivery, Failure> {
     let mut folders: BTreeMap<&str, Vec<File>> = BTreeMap::new();
     for File { name, bytes } in files {
         let (folder, name) = name.split_once('/').ok_or_else(|| broken(format!("{name} does not belong here")))?;
@@ -121,7 +121,7 @@ pub fn read(files: &[File], known: &[VerifierKey]) -> Result<Delivery, Failure> 
     Ok(Delivery { origin, key, exported: proof.index, stories })
 }
 
-fn exported(export: &[File], known: &[VerifierKey]) -> Result<(Event, TlogProof, VerifierKey), Failure> {
+fn exported(export: &[File], known: &[GivenKey]) -> Result<(Event, TlogProof, VerifierKey), Failure> {
     let bytes = |name: &str| {
         let found = export.iter().find(|file| file.name == name).map(|file| file.bytes.as_slice());
         found.ok_or_else(|| broken(format!("{EXPORT}/{name} is missing")))
@@ -133,14 +133,18 @@ fn exported(export: &[File], known: &[VerifierKey]) -> Result<(Event, TlogProof,
     let text = std::str::from_utf8(bytes(PROOF)?).map_err(|error| unfit(&error))?;
     let proof: TlogProof = text.parse().map_err(|error: TlogProofError| unfit(&error))?;
     let event = bytes(EVENT)?;
-    let key = match proof.verify(event, known) {
-        Ok(signers) => signers.first().map(|key| (*key).clone()),
-        Err(TlogProofError::Signature(SignatureError::NoKnownKey)) => None,
-        Err(error) => return Err(unfit(&error)),
-    };
     let origin = proof.checkpoint.checkpoint().origin();
-    let unknown = || Failure::new(ReasonCode::HELD_FILE_UNKNOWN, format!("no known key signed for the log {origin}"));
-    let key = key.ok_or_else(unknown)?;
+    let unknown = |why: &str| Failure::new(ReasonCode::HELD_FILE_UNKNOWN, format!("the log {origin}: {why}"));
+    let keys: Vec<VerifierKey> = known.iter().map(|given| given.key.clone()).collect();
+    match proof.verify(event, &keys) {
+        Ok(_) => {}
+        Err(TlogProofError::Signature(SignatureError::NoKnownKey)) => {
+            return Err(unknown("no known key signed for it"));
+        }
+        Err(error) => return Err(unfit(&error)),
+    }
+    let key = bundle::vouching(&proof.checkpoint, known).map_err(|error| unknown(&error.in_full()))?.into_iter().next();
+    let key = key.ok_or_else(|| unknown("no known key signed for it"))?;
     let event = Event::decode(event).map_err(|error| broken(format!("{EXPORT}/{EVENT}: {error}")))?;
     Ok((event, proof, key))
 }
@@ -149,12 +153,11 @@ fn story(
     held: &HeldRun,
     bundle: &[File],
     (origin, station): (&KeyName, &StationName),
-    known: &[VerifierKey],
+    known: &[GivenKey],
 ) -> Result<Story, Failure> {
     let run = held.run;
     let wrong = |cause: &str| broken(format!("run {run}: {cause}"));
-    let given: Vec<GivenKey> = known.iter().cloned().map(GivenKey::from).collect();
-    let report = bundle::verify(bundle, Some(&given)).map_err(|error| wrong(&error.in_full()))?;
+    let report = bundle::verify(bundle, Some(known)).map_err(|error| wrong(&error.in_full()))?;
     if report.origin != *origin || matches!(report.signers, Signers::FromBundle(_)) {
         return Err(wrong("it is of another log"));
     }

@@ -249,6 +249,12 @@ async fn one_ca_is_in_default_mode_in_one_account_and_sni_only_in_another_and_a_
 
     let id = Fingerprint::of(&certificate.der).to_string();
     let [first, second] = ACCOUNTS.map(|key| account(&cloud, key));
+    // Whoever may read the PIN signs in the CA's name.
+    let mode = |mode| std::fs::set_permissions(hsm.pin_file(), std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    let refused = line.ca(&["register", "own", "--target", "production"], 3).await;
+    assert!(refused.err.contains("A-336") && refused.err.contains("chmod 600"), "{}", refused.err);
+    mode(0o600);
     let told = line.ca(&["register", "own"], 0).await.json();
     assert_eq!(told.iter().map(|end| &end["end"]).collect::<Vec<_>>(), ["done", "done"]);
     use CaCertificateStatus::Active;

@@ -26,14 +26,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_iot::Client;
 use tokio::time::Instant;
 
+use crate::adapters::aws_account;
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
@@ -76,16 +75,7 @@ pub struct AwsCloud {
 pub(super) async fn links(targets: &[Target]) -> BTreeMap<TargetName, Link> {
     let mut links = BTreeMap::new();
     for target in targets {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region(target));
-        if let Some(profile) = &target.aws_profile {
-            // The chain asks the environment first, and would take every target's calls into its account.
-            let credentials = ProfileFileCredentialsProvider::builder()
-                .configure(&ProviderConfig::without_region().with_region(Some(region(target))))
-                .profile_name(profile)
-                .build();
-            loader = loader.profile_name(profile).credentials_provider(credentials);
-        }
-        let shared = loader.load().await;
+        let shared = aws_account::config(&target.region, target.aws_profile.as_deref()).await;
         let link = link(target, aws_sdk_iot::config::Builder::from(&shared));
         links.insert(target.name.clone(), link);
     }
@@ -100,7 +90,7 @@ pub(super) fn links_with(
     let link_of = |target: &Target| {
         let config = aws_sdk_iot::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(region(target))
+            .region(aws_account::region(&target.region))
             .credentials_provider(credentials.clone());
         (target.name.clone(), link(target, config))
     };
@@ -164,10 +154,6 @@ impl Cloud for AwsCloud {
         let seen = look::fetch_ca(link, ca, Instant::now() + PROBE_WITHIN).await?;
         judge::usable(&seen, ca, target)
     }
-}
-
-fn region(target: &Target) -> aws_config::Region {
-    aws_config::Region::new(target.region.as_str().to_owned())
 }
 
 /// The SDK's own retries are off: attempts are counted, paced and bounded in [`call`], where the

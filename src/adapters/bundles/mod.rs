@@ -4,5 +4,5 @@ mod layout;
 mod read;
 mod write;
 
-pub use read::{ReadError, read};
+pub use read::{ReadError, archive, read};
 pub use write::{WriteError, write, write_text};

@@ -9,6 +9,7 @@ use zip::result::ZipError;
 
 use super::layout::{self, Listed};
 use crate::audit::bundle::File;
+use crate::domain::Sha256;
 
 /// A unit's bundle has some hundred files of some hundred kilobytes in all.
 const MOST_FILES: usize = 100_000;
@@ -43,11 +44,19 @@ pub fn read(path: &Path) -> Result<Vec<File>, ReadError> {
         folder(path, "", &mut Budget::WHOLE.clone(), &mut files)?;
         files
     } else {
-        let bytes = Budget::WHOLE.clone().take(std::fs::File::open(path).map_err(unread)?, unread)?;
-        zipped(&bytes, Budget::WHOLE)?
+        return Ok(archive(path)?.0);
     };
     files.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(files)
+}
+
+/// Those of a zip archive, and the SHA-256 of the very bytes that they came from.
+pub fn archive(path: &Path) -> Result<(Vec<File>, Sha256), ReadError> {
+    let unread = |source| ReadError::Read { path: path.to_owned(), source };
+    let bytes = Budget::WHOLE.clone().take(std::fs::File::open(path).map_err(unread)?, unread)?;
+    let mut files = zipped(&bytes, Budget::WHOLE)?;
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok((files, Sha256::of(&bytes)))
 }
 
 /// What may still come.

@@ -12,6 +12,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::{LONGEST_NOTE, LOOKED, SUFFIX, flooded, may_be_of, tag, tags, unread, unwritten};
+use crate::adapters::aws_account;
 use crate::config::S3Copies;
 use crate::domain::{Failure, StationName};
 use crate::ports::{CheckpointPlace, StoredCheckpoint, Wanted};
@@ -35,21 +36,17 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Credentials from the AWS default chain. Makes no call and cannot fail.
+    /// Credentials of the profile that is named, else from the AWS default chain. Makes no call and cannot fail.
     pub async fn new(plan: &S3Copies) -> Self {
-        let region = aws_config::Region::new(plan.region.as_str().to_owned());
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
-        if let Some(profile) = &plan.aws_profile {
-            loader = loader.profile_name(profile);
-        }
-        Self::of(plan, aws_sdk_s3::config::Builder::from(&loader.load().await))
+        let shared = aws_account::config(&plan.region, plan.aws_profile.as_deref()).await;
+        Self::of(plan, aws_sdk_s3::config::Builder::from(&shared))
     }
 
     /// The same with credentials of the caller's own and nothing from the environment.
     pub fn with_credentials(plan: &S3Copies, credentials: impl ProvideCredentials + 'static) -> Self {
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(aws_config::Region::new(plan.region.as_str().to_owned()))
+            .region(aws_account::region(&plan.region))
             .credentials_provider(credentials);
         Self::of(plan, config)
     }

@@ -83,7 +83,7 @@ impl Conversation {
             .with_client_cert_resolver(key.clone());
         // A session that is taken up again needs no signature.
         config.resumption = Resumption::disabled();
-        if place.is_aws && trial.port == MqttPort::Https {
+        if place.is_aws && place.port == MqttPort::Https.number() {
             config.alpn_protocols = vec![ALPN.to_vec()];
         }
         let tls = ClientConnection::new(Arc::new(config), place.name.clone())

@@ -42,7 +42,8 @@ impl MqttConnections {
             Some(roots) => Arc::new(store(roots)?),
             None => self.system_roots()?,
         };
-        Ok(Place { host, port, name, roots, is_aws: broker.is_none() })
+        let is_aws = broker.is_none() || is_of_aws(&host);
+        Ok(Place { host, port, name, roots, is_aws })
     }
 
     fn system_roots(&self) -> Result<Arc<RootCertStore>, Failure> {
@@ -58,6 +59,12 @@ impl MqttConnections {
         }
         Ok(self.roots.get_or_init(|| Arc::new(store)).clone())
     }
+}
+
+/// A VPC endpoint leads to AWS IoT Core, too.
+fn is_of_aws(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|suffix| host.ends_with(suffix))
 }
 
 fn store(roots: Vec<Vec<u8>>) -> Result<RootCertStore, Failure> {
@@ -86,6 +93,23 @@ impl fmt::Display for Place {
         match self.host.contains(':') {
             true => write!(f, "[{}]:{}", self.host, self.port),
             false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn aws_is_asked_as_aws_by_whatever_endpoint() {
+        for host in [
+            "a1b2c3-ats.iot.ap-northeast-1.amazonaws.com",
+            "vpce-0123.iot-data.ap-northeast-1.vpce.AMAZONAWS.com.",
+            "a1b2c3.ats.iot.cn-north-1.amazonaws.com.cn",
+        ] {
+            assert!(super::is_of_aws(host), "{host}");
+        }
+        for host in ["broker.example.com", "amazonaws.com.example.com", "notamazonaws.com", "localhost"] {
+            assert!(!super::is_of_aws(host), "{host}");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A CA's private key: a file of mode 0600, or an object in a PKCS#11 token, which it never leaves.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -13,15 +12,11 @@ use rustls_pki_types::pem::PemObject as _;
 use secrecy::ExposeSecret as _;
 
 use crate::adapters::log_key::read_private;
-use crate::adapters::pkcs11::WorkerTokens;
+use crate::adapters::pkcs11::{WorkerTokens, access_to, refuse_open_pin};
 use crate::audit::event::SignatureScheme;
 use crate::config::TokenKey;
 use crate::domain::{CaName, Failure, ReasonCode};
 use crate::ports::{CaSigner, TokenAccess, Tokens as _};
-
-/// A network HSM that has to fail over takes seconds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// PKCS#8, SEC 1 or PKCS#1 in PEM, not encrypted. Read when it is needed, and forgotten.
 pub struct FileCaKey {
@@ -87,20 +82,7 @@ pub struct TokenCaKey {
 
 impl TokenCaKey {
     pub fn new(ca: CaName, tokens: WorkerTokens, token: &TokenKey) -> Self {
-        let access = TokenAccess {
-            module: token.module.clone(),
-            environment: token.environment.clone(),
-            command: None,
-            slot: token.slot.clone(),
-            // There need not be one, and nobody reads it.
-            certificate: token.key.clone(),
-            key: token.key.clone(),
-            uid: None,
-            pin: token.pin.clone(),
-            call_timeout: CALL_TIMEOUT,
-            open_timeout: OPEN_TIMEOUT,
-        };
-        Self { ca, tokens, access }
+        Self { ca, tokens, access: access_to(token) }
     }
 }
 
@@ -109,6 +91,7 @@ impl CaSigner for TokenCaKey {
     async fn sign(&self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure> {
         // What a board's token would be told apart by is one and the same here.
         let failed = |failure: Failure| unusable(&self.ca, &failure.to_string());
+        refuse_open_pin(&self.access).map_err(|cause| unusable(&self.ca, &cause))?;
         let mut token = self.tokens.open(&self.access).await.map_err(failed)?;
         let signature = token.sign(message, scheme).await;
         token.close().await;

@@ -1,22 +1,14 @@
 //! The log's signing key in a token: the same worker processes, deadlines and kills as for boards.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::time::Duration;
-
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use tokio::sync::Mutex;
 
 use super::WorkerTokens;
+use super::own_key::{access_to, refuse_open_pin};
 use super::parent::LogKeyWorker;
 use crate::config::TokenKey;
-use crate::domain::profile::Pin;
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::{LogSigner, TokenAccess};
-
-/// A network HSM signs in milliseconds; one that has to fail over takes seconds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An Ed25519 key pair in a PKCS#11 token, made there with the token's own tools. Its session stays open
 /// from one checkpoint to the next.
@@ -33,20 +25,7 @@ struct Open {
 
 impl TokenSigner {
     pub fn new(tokens: WorkerTokens, token: &TokenKey) -> Self {
-        let access = TokenAccess {
-            module: token.module.clone(),
-            environment: token.environment.clone(),
-            command: None,
-            slot: token.slot.clone(),
-            // There is none, and nobody reads it.
-            certificate: token.key.clone(),
-            key: token.key.clone(),
-            uid: None,
-            pin: token.pin.clone(),
-            call_timeout: CALL_TIMEOUT,
-            open_timeout: OPEN_TIMEOUT,
-        };
-        Self { tokens, access, open: Mutex::default() }
+        Self { tokens, access: access_to(token), open: Mutex::default() }
     }
 
     /// The open session, or a new one: an error ends a worker, and the next call starts another.
@@ -54,9 +33,7 @@ impl TokenSigner {
         if let Some(open) = open.take() {
             return Ok(open);
         }
-        if let Some(Pin::File(path)) = &self.access.pin {
-            refuse_open_to_others(path)?;
-        }
+        refuse_open_pin(&self.access).map_err(|cause| refused(&cause))?;
         let mut worker = LogKeyWorker::open(&self.tokens, &self.access).await.map_err(unusable)?;
         let public = worker.public().await.map_err(unusable)?;
         let public = public.try_into().map_err(|_| refused("the token's key has not 32 bytes"))?;
@@ -106,15 +83,6 @@ impl LogSigner for TokenSigner {
 /// What a board's token would be told apart by is one and the same for the log: its key is unusable.
 fn unusable(failure: Failure) -> Failure {
     refused(&failure.to_string())
-}
-
-/// Whoever reads it signs in the log's name. A file that is not there is told by who reads it.
-fn refuse_open_to_others(path: &Path) -> Result<(), Failure> {
-    let mode = std::fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o7777);
-    match mode & 0o077 {
-        0 => Ok(()),
-        _ => Err(refused(&format!("others may read the PIN file {} (mode {mode:04o}): chmod 600 it", path.display()))),
-    }
 }
 
 fn refused(cause: &str) -> Failure {

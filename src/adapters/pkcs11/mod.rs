@@ -30,6 +30,7 @@ mod log_key;
 mod mechanism;
 mod objects;
 mod opening;
+mod own_key;
 mod parent;
 mod remote;
 mod session;
@@ -39,6 +40,7 @@ mod worker;
 
 pub use heard::heard;
 pub use log_key::TokenSigner;
+pub(in crate::adapters) use own_key::{access_to, refuse_open_pin};
 pub use parent::{WORKER_ARGUMENT, WorkerTokens};
 pub use wire::{Report, receive};
 pub use worker::worker_main;

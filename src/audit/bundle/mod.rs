@@ -25,7 +25,7 @@ mod write;
 pub use given::{GivenKey, GivenKeyError};
 pub use manifest::Disclosure;
 pub use runs::RunShown;
-pub use verify::{BundleError, BundleReport, Signers, verify};
+pub use verify::{BundleError, BundleReport, Signers, verify, vouching};
 pub use write::{Contents, ProvenEvent, write};
 
 use crate::domain::Sha256;

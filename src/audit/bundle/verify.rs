@@ -201,6 +201,17 @@ fn vouched(checkpoint: &SignedCheckpoint, given: &[GivenKey], rotations: &[Rotat
     }
 }
 
+/// Those of the given keys that vouch for this checkpoint by themselves.
+///
+/// # Errors
+/// None of them signed it, it is larger than the one that signed may vouch for, or a cosigner signed it alone.
+pub fn vouching(checkpoint: &SignedCheckpoint, given: &[GivenKey]) -> Result<Vec<VerifierKey>, BundleError> {
+    let keys: Vec<VerifierKey> = given.iter().map(|given| given.key.clone()).collect();
+    let limit =
+        |key: &VerifierKey| given.iter().filter(|given| given.key == *key).filter_map(|given| given.until).min();
+    counting(checkpoint, signers(checkpoint, &keys)?, limit)
+}
+
 /// Those of the keys that signed it.
 fn signers(checkpoint: &SignedCheckpoint, keys: &[VerifierKey]) -> Result<Vec<VerifierKey>, BundleError> {
     match checkpoint.verify(keys) {
