@@ -410,8 +410,8 @@ def check_runs(events, unit):
         kind, run, named = event.get("event"), event.get("run"), event.get("unit")
         ours = named is not None and (named["product"], named["serial"]) == (unit["product"], unit["serial"])
         if run is None:
-            need(ours or kind not in ("ruled", "imported"), what)
-            mine += kind in ("ruled", "imported")
+            need(ours or kind not in ("ruled", "withdrawn", "imported"), what)
+            mine += kind in ("ruled", "withdrawn", "imported")
             continue
         shown = runs.setdefault(run, {"what": what, "identified": False, "ended": "no verdict in this bundle"})
         need(ours or kind not in ("identified", "claimed"), what)

@@ -60,9 +60,12 @@ async fn export_all(
     if let Some(name) = &global.operator {
         log = log.named(name).await?;
     }
-    let Some(Export { files, runs, seq }) = held::export(&log, &custody, &*people, options.again, MADE_BY).await?
-    else {
-        say("nothing waits");
+    let Export { files, runs, seq, barred } = held::export(&log, &custody, &*people, options.again, MADE_BY).await?;
+    for failure in &barred {
+        output::failure(failure, language);
+    }
+    let Some(seq) = seq else {
+        say("nothing waits that may leave");
         return Ok(());
     };
     bootstrap::write_bundle(path, &files)?;

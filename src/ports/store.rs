@@ -210,10 +210,12 @@ pub trait AuditStore: Send + Sync {
     /// What became of the unit's label that another run than `run` owed; `None`: none was ever owed.
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure>;
 
-    /// What keeps the unit from passing with this identity now: another binding, or a lock. A run that
-    /// claimed long ago asks before it goes on, and before it passes. `twin` as in [`Claim`].
+    /// What keeps the unit from passing with this identity now: another binding, or a lock. A `run` that
+    /// claimed long ago asks before it goes on, and before it passes; `None` asks for a claim that is still to
+    /// be made, which a release may open. `twin` as in [`Claim`].
     async fn obstacle(
         &self,
+        run: Option<RunId>,
         unit: &Unit,
         identity: &Identity,
         twin: Option<Fingerprint>,

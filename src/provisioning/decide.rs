@@ -49,8 +49,8 @@ pub enum Input {
     Resume,
     /// The label may be printed now.
     PrintLabel,
-    /// It may not, and never will: the unit was scrapped.
-    Unlabelled(Lock),
+    /// It may not, and never will: the unit was scrapped, withdrawn, or has another chip.
+    Unlabelled(Obstacle),
     Printed(Result<(), Failure>),
 }
 
@@ -181,7 +181,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         }
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
         (Stage::Sealed, Input::PrintLabel) => print(run, context),
-        (Stage::Sealed, Input::Unlabelled(lock)) => unlabelled(run, &lock),
+        (Stage::Sealed, Input::Unlabelled(why)) => unlabelled(run, why),
         (Stage::Sealed, Input::Printed(result)) if matches!(run.label, Label::Intended(_)) => printed(run, result),
         _ => return Err(unexpected),
     };
@@ -724,11 +724,11 @@ fn print(run: &Run, context: &Context) -> Vec<Effect> {
 }
 
 /// What says PASS does not go on a unit that nobody is to take.
-fn unlabelled(run: &Run, lock: &Lock) -> Vec<Effect> {
+fn unlabelled(run: &Run, why: Obstacle) -> Vec<Effect> {
     let (Label::Owed(kind) | Label::Ended(kind, LabelStatus::Pending, _)) = &run.label else {
         return vec![Effect::Finish];
     };
-    let failure = Some(locked(run.unit.as_ref(), lock));
+    let failure = Some(barred(run.unit.as_ref(), why));
     vec![Effect::Record(vec![RunEvent::LabelEnded { kind: *kind, status: LabelStatus::None, failure }]), Effect::Finish]
 }
 

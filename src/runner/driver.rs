@@ -75,14 +75,19 @@ impl Shared {
         let (true, Some(unit), Some((identity, _))) = (asks, &run.unit, &run.claim) else {
             return Ok(input);
         };
-        let obstacle = self.log.store.obstacle(unit, identity, run.twin()).await?;
+        // A label goes on a unit as it is now; a run stands on the claim that it made.
+        let claimed = (!matches!(input, Input::PrintLabel)).then_some(run.id);
+        let obstacle = self.log.store.obstacle(claimed, unit, identity, run.twin()).await?;
         Ok(match (input, obstacle) {
             (input, None) => input,
-            // What stands against another PASS does not take back the one that was shown; a scrapping does.
-            (Input::PrintLabel, Some(Obstacle::Locked(lock))) if lock.kind == LockKind::Scrapped => {
-                Input::Unlabelled(lock)
+            // What another board did under this unit's name does not take back the PASS that was shown. A
+            // scrapping does, a withdrawal, and whoever gave the unit another chip.
+            (Input::PrintLabel, Some(Obstacle::Locked(lock)))
+                if matches!(lock.kind, LockKind::Failed | LockKind::Conflict) =>
+            {
+                Input::PrintLabel
             }
-            (Input::PrintLabel, Some(_)) => Input::PrintLabel,
+            (Input::PrintLabel, Some(obstacle)) => Input::Unlabelled(obstacle),
             (_, Some(obstacle)) => Input::Barred(obstacle),
         })
     }
@@ -310,7 +315,7 @@ impl Driver {
     /// The store has refused the verdict: what it was refused for, by now.
     async fn barred_at_last(&mut self, failure: Failure) -> Result<Input, Failure> {
         let (Some(unit), Some((identity, _))) = (&self.run.unit, &self.run.claim) else { return Err(failure) };
-        let obstacle = self.shared.log.store.obstacle(unit, identity, self.run.twin()).await?;
+        let obstacle = self.shared.log.store.obstacle(Some(self.run.id), unit, identity, self.run.twin()).await?;
         Ok(obstacle.map_or(Input::Interrupted(failure), Input::Barred))
     }
 

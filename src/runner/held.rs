@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::domain::profile::Profile;
 use crate::domain::{EventId, Failure, KeyName, ReasonCode, Sha256, StationName, Verdict};
 use crate::ports::{Logged, People, Receipt};
-use crate::provisioning::Run;
+use crate::provisioning::{self as core, Run};
 
 const EXPORT: &str = "export";
 const EVENT: &str = "event.json";
@@ -42,29 +42,37 @@ const PROOF: &str = "event.tlog-proof";
 pub struct Export {
     pub files: Vec<File>,
     pub runs: Vec<HeldRun>,
-    /// The event that says so.
-    pub seq: u64,
+    /// The event that says so; `None`: nothing waits that may leave, and there is no file.
+    pub seq: Option<u64>,
+    /// Why the others stay: their units failed, were scrapped or got another chip since.
+    pub barred: Vec<Failure>,
 }
 
-/// Makes a file of what waits and was in no file yet; `again`: of all that waits. `None`: nothing does.
+/// Makes a file of what waits and was in no file yet; `again`: of all that waits.
 pub async fn export(
     log: &LogWriter,
     custody: &Custody,
     people: &dyn People,
     again: bool,
     made_by: &str,
-) -> Result<Option<Export>, Failure> {
+) -> Result<Export, Failure> {
     let waiting = if again { log.store.held().await? } else { custody.history.unexported().await? };
     let mut wanted = Vec::with_capacity(waiting.len());
     let mut runs = Vec::with_capacity(waiting.len());
+    let mut barred = Vec::new();
     for held in &waiting {
         let run = fold(held)?;
-        let (Some(slip), Some(unit)) = (run.slip, run.unit) else { continue };
+        let (Some(slip), Some(unit), Some((identity, _))) = (run.slip, &run.unit, &run.claim) else { continue };
+        // Nobody else hears of what this log has against it: the file has this run alone.
+        if let Some(why) = log.store.obstacle(Some(run.id), unit, identity, run.twin()).await? {
+            barred.push(core::barred(Some(unit), why).with("slip", slip));
+            continue;
+        }
         runs.push(HeldRun { run: run.id, slip, last: run.last_seq });
-        wanted.push(Wanted { unit, run: Some(run.id), with_texts: false });
+        wanted.push(Wanted { unit: unit.clone(), run: Some(run.id), with_texts: false });
     }
     if runs.is_empty() {
-        return Ok(None);
+        return Ok(Export { files: Vec::new(), runs, seq: None, barred });
     }
     let seq = log.line(LineEvent::HeldExported { runs: runs.clone() }).await?.seq;
     // One signature for all of it.
@@ -80,7 +88,7 @@ pub async fn export(
         files.extend(proven.files.into_iter().map(|one| file(&folder, &one.name, one.bytes)));
     }
     files.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Some(Export { files, runs, seq }))
+    Ok(Export { files, runs, seq: Some(seq), barred })
 }
 
 /// A file whose every event is proven.

@@ -247,7 +247,7 @@ async fn log(eyes: &Eyes, wanted: &Wanted<'_>, seen: &mut Seen) {
         }
     }
     let twin = seen.reading.as_ref().and_then(|reading| checks::twin(&reading.certificate));
-    let free = match store.obstacle(&unit, &identity, twin).await {
+    let free = match store.obstacle(None, &unit, &identity, twin).await {
         Ok(None) => Ok(()),
         Ok(Some(obstacle)) => Err(core::barred(Some(&unit), obstacle)),
         Err(failure) => Err(failure),

@@ -167,11 +167,12 @@ impl AuditStore for Troubled {
 
     async fn obstacle(
         &self,
+        run: Option<RunId>,
         unit: &Unit,
         identity: &Identity,
         twin: Option<Fingerprint>,
     ) -> Result<Option<Obstacle>, Failure> {
-        self.inner.obstacle(unit, identity, twin).await
+        self.inner.obstacle(run, unit, identity, twin).await
     }
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
         self.inner.latest(count).await

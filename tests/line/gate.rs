@@ -103,11 +103,12 @@ impl AuditStore for GatedStore {
     }
     async fn obstacle(
         &self,
+        run: Option<RunId>,
         unit: &Unit,
         identity: &Identity,
         twin: Option<Fingerprint>,
     ) -> Result<Option<Obstacle>, Failure> {
-        self.store.obstacle(unit, identity, twin).await
+        self.store.obstacle(run, unit, identity, twin).await
     }
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {
         self.store.latest(count).await

@@ -26,8 +26,13 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
     let document = check(wanted)?;
     let by = Instant::now() + wanted.deadline.min(LONGEST_DEADLINE);
     let mut fruitless = 0;
+    let mut waits_for = None;
     loop {
-        let seen = look(link, wanted, progress.certificate_arn.as_deref(), by).await?;
+        let seen = match look(link, wanted, progress.certificate_arn.as_deref(), by).await {
+            // The time was over in the middle of a look: what it was spent on is what the one before had missed.
+            Err(failure) if Instant::now() >= by => return Err(waits_for.unwrap_or(failure)),
+            seen => seen?,
+        };
         let missing = judge(&seen, wanted, &document).inspect_err(|_| {
             // Somebody will put it right; what they did must count at the next attempt.
             link.cache().forget_policy(wanted.policy.name.as_str());
@@ -53,11 +58,13 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         // Written and not visible, or not yet writable: AWS IoT is eventually consistent.
         fruitless += 1;
         let pause = pause_after(fruitless);
+        let names: Vec<_> = missing.iter().map(|part| part.as_str()).collect();
+        let cause = format!("written, but not there before the deadline: {}", names.join(", "));
+        let not_yet = Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &wanted.target);
         if Instant::now() + pause >= by {
-            let names: Vec<_> = missing.iter().map(|part| part.as_str()).collect();
-            let cause = format!("written, but not there before the deadline: {}", names.join(", "));
-            return Err(Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &wanted.target));
+            return Err(not_yet);
         }
+        waits_for = Some(not_yet);
         tokio::time::sleep(pause).await;
     }
 }

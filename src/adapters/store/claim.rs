@@ -131,7 +131,7 @@ impl std::fmt::Display for Judgement {
     }
 }
 
-/// What keeps a claim that was made from holding still. The shipment manifest was asked when it was made.
+/// What stands against a claim. The shipment manifest is asked when it is made.
 pub fn obstacle(
     session: &mut dyn Session,
     unit: &Unit,
@@ -143,6 +143,29 @@ pub fn obstacle(
         Judgement::Collides(collisions) => Some(Obstacle::Collides(collisions)),
         Judgement::Locked(lock) => Some(Obstacle::Locked(lock)),
     })
+}
+
+/// What keeps the claim that the run made from holding still. A release opens a claim, and none that was made
+/// before it; and what was taken back since the run began is not made good by a run of that time.
+pub fn obstacle_of_run(
+    session: &mut dyn Session,
+    run: RunId,
+    unit: &Unit,
+    identity: &Identity,
+    twin: Option<Fingerprint>,
+) -> Result<Option<Obstacle>, StoreError> {
+    let holders = holders(session, unit, identity)?;
+    let collisions = with_twin(session, collisions(&holders, unit, identity), unit, twin)?;
+    if !collisions.is_empty() {
+        return Ok(Some(Obstacle::Collides(collisions)));
+    }
+    let known = holders.iter().any(|holder| holder.open && holder.unit == *unit && holder.is(identity));
+    let locks = locks(session, unit)?.into_iter().filter(|lock| lock.holds(identity, known)).map(|held| held.lock);
+    let lock = match locks.max_by_key(|lock| lock.kind) {
+        None => log::withdrawn_since(session, run)?,
+        lock => lock,
+    };
+    Ok(lock.map(Obstacle::Locked))
 }
 
 /// May the run claim this identity for the unit, by all that is bound, locked, ruled, and said by the

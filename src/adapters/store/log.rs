@@ -10,7 +10,7 @@ use super::{archive, project, sql};
 use crate::audit::event::LabelKind;
 use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
 use crate::domain::{EventId, RunId, Unit, Verdict};
-use crate::ports::{Logged, Receipt};
+use crate::ports::{Lock, LockKind, Logged, Receipt};
 
 /// Appends to the log within one transaction that nobody else writes in. Nothing counts before
 /// [`Appender::finish`] and the commit.
@@ -138,7 +138,7 @@ fn refuse_a_barred_pass(session: &mut dyn Session, event: &Event) -> Result<(), 
     })?;
     let why = match lock {
         Some(lock) => Some(lock),
-        None => unbound(session, run)?,
+        None => unfit(session, run)?,
     };
     why.map_or(Ok(()), |why| Err(StoreError::PassBarred { run, why }))
 }
@@ -163,8 +163,23 @@ pub fn refuse_a_twin(session: &mut dyn Session, run: RunId, now: Timestamp) -> R
     Ok(())
 }
 
+/// Why the run can't pass, whatever was ruled since; `None`: it can.
+pub fn unfit(session: &mut dyn Session, run: RunId) -> Result<Option<String>, StoreError> {
+    if let Some(lock) = withdrawn_since(session, run)? {
+        return Ok(Some(format!("what its unit registered was taken back by event {}", lock.seq)));
+    }
+    unbound(session, run)
+}
+
+/// The ruling that took back what the run's unit had registered, where it came after the run's beginning.
+pub fn withdrawn_since(session: &mut dyn Session, run: RunId) -> Result<Option<Lock>, StoreError> {
+    session.row(sql::WITHDRAWN_SINCE, values![run.as_uuid().as_bytes()], |row| {
+        Ok(Lock { kind: LockKind::Withdrawn, run: None, reason: None, seq: row.count(0)? })
+    })
+}
+
 /// What the run's unit holds instead of the chip that the run proved; `None`: it holds that chip.
-pub fn unbound(session: &mut dyn Session, run: RunId) -> Result<Option<String>, StoreError> {
+fn unbound(session: &mut dyn Session, run: RunId) -> Result<Option<String>, StoreError> {
     let key = run.as_uuid();
     let unit = session.row(sql::PASS_UNBOUND, values![key.as_bytes()], |row| {
         Ok((row.str(0)?.to_owned(), row.text(1)?.unwrap_or_default().to_owned()))

@@ -164,12 +164,17 @@ impl AuditStore for LogStore {
 
     async fn obstacle(
         &self,
+        run: Option<RunId>,
         unit: &Unit,
         identity: &Identity,
         twin: Option<Fingerprint>,
     ) -> Result<Option<Obstacle>, Failure> {
         let (unit, identity) = (unit.clone(), identity.clone());
-        self.in_time(self.read(move |session| claim::obstacle(session, &unit, &identity, twin))).await
+        let of = move |session: &mut dyn Session| match run {
+            Some(run) => claim::obstacle_of_run(session, run, &unit, &identity, twin),
+            None => claim::obstacle(session, &unit, &identity, twin),
+        };
+        self.in_time(self.read(of)).await
     }
 
     async fn latest(&self, count: u32) -> Result<Vec<RunLog>, Failure> {

@@ -42,7 +42,7 @@ macro_rules! contradicted_own {
 macro_rules! came_back {
     () => {
         "(h.reason = 'A-346' AND EXISTS (SELECT 1 FROM runs p WHERE p.product = h.product AND p.serial = h.serial
-            AND p.verdict = 'PASS' AND p.sealed_seq > h.sealed_seq))"
+            AND p.verdict = 'PASS' AND p.first_seq > h.first_seq))"
     };
 }
 
@@ -151,9 +151,9 @@ statements! {
     HASH_COUNT = "SELECT count(*) FROM (SELECT position FROM hashes LIMIT 1) AS first";
     HASHES_FROM = "SELECT position, hash FROM hashes WHERE position >= ?1 ORDER BY position LIMIT ?2";
     FORGET_BYTES = "UPDATE events SET bytes = ?2 WHERE seq = ?1";
-    OLDEST_OPEN_RUN = "SELECT min(first_seq) FROM (
-            SELECT min(first_seq) AS first_seq FROM runs WHERE verdict = 'HELD'
-            UNION ALL SELECT min(first_seq) FROM runs WHERE verdict IS NULL) AS open_runs";
+    OLDEST_OPEN_RUN = concat!("SELECT min(first_seq) FROM (
+            SELECT min(h.first_seq) AS first_seq FROM runs h WHERE h.verdict = 'HELD' AND NOT ", came_back!(), "
+            UNION ALL SELECT min(first_seq) FROM runs WHERE verdict IS NULL) AS open_runs");
     OLDEST_UNSETTLED = "SELECT min(r.first_seq) FROM labels l JOIN runs r ON r.run = l.run
         WHERE l.state NOT IN ('printed', 'none')";
 
@@ -185,10 +185,11 @@ statements! {
     OPERATORS_OF_UNIT = "SELECT DISTINCT operator_id FROM runs
         WHERE product = ?1 AND serial = ?2 AND operator_id IS NOT NULL";
     /// Units by the verdict of the run that was sealed last.
-    TALLY_LATEST = "SELECT verdict, count(*) FROM (
-            SELECT verdict, row_number() OVER (PARTITION BY product, serial ORDER BY sealed_seq DESC) AS n FROM runs
-            WHERE batch = ?1 AND serial IS NOT NULL AND verdict IN ('PASS', 'FAIL', 'ERROR', 'HELD')) AS latest
-        WHERE n = 1 GROUP BY verdict";
+    TALLY_LATEST = concat!("SELECT verdict, count(*) FROM (
+            SELECT verdict, row_number() OVER (PARTITION BY product, serial ORDER BY sealed_seq DESC) AS n FROM runs h
+            WHERE batch = ?1 AND serial IS NOT NULL AND verdict IN ('PASS', 'FAIL', 'ERROR', 'HELD')
+                AND NOT (verdict = 'HELD' AND ", came_back!(), ")) AS latest
+        WHERE n = 1 GROUP BY verdict");
     /// Units by the verdict of the first counted attempt.
     TALLY_FIRST = "SELECT verdict, count(*) FROM (
             SELECT verdict, row_number() OVER (PARTITION BY product, serial ORDER BY first_seq) AS n FROM runs
@@ -331,13 +332,18 @@ statements! {
     /// A lock that appeared after the run had claimed.
     PASS_BARRED = "SELECT l.kind, l.seq FROM runs r JOIN locks l ON l.product = r.product AND l.serial = r.serial
         WHERE r.run = ?1 AND (length(l.fingerprint) = 0 OR l.fingerprint = r.fingerprint) LIMIT 1";
+    WITHDRAWN_SINCE = "SELECT w.seq FROM runs r JOIN rulings w ON w.product = r.product AND w.serial = r.serial
+        WHERE r.run = ?1 AND w.ruling = 'withdraw' AND w.seq > r.first_seq ORDER BY w.seq LIMIT 1";
     /// Runs of the same unit that another station has not ended, or ended after this one's board had come: two
-    /// boards. One that was pulled is none any more, and the board of a unit that was HELD is elsewhere.
+    /// boards. One that was pulled is none any more, and the board of a unit that was HELD, here or on an
+    /// air-gapped line, is elsewhere.
     ELSEWHERE = "SELECT o.run, o.station, o.verdict,
             (SELECT max(e.seq) FROM run_events e WHERE e.run = o.run), o.product, o.serial
         FROM runs me JOIN runs o ON o.product = me.product AND o.serial = me.serial AND o.station <> me.station
         WHERE me.run = ?1 AND me.slip IS NULL AND o.slip IS NULL
             AND (o.verdict IS NULL OR (o.sealed_seq > me.first_seq AND o.verdict <> 'ABORTED'))
+            AND NOT EXISTS (SELECT 1 FROM captures c WHERE c.run = me.run)
+            AND NOT EXISTS (SELECT 1 FROM captures c WHERE c.run = o.run)
         ORDER BY o.first_seq DESC";
     /// The unit of a run that proved a chip, where the unit does not hold that chip.
     PASS_UNBOUND = "SELECT r.product, r.serial FROM runs r WHERE r.run = ?1 AND r.proven = 1

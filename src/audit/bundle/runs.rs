@@ -36,7 +36,7 @@ pub(super) fn runs_of<'e>(
         let names_the_unit = || Unit::deserialize(&event["unit"]).is_ok_and(|named| named == *unit);
         let foreign = || BundleError::Foreign { seq, unit: unit.clone() };
         if event["run"].is_null() {
-            if matches!(kind, "ruled" | "imported") {
+            if matches!(kind, "ruled" | "withdrawn" | "imported") {
                 others += 1;
                 names_the_unit().then_some(()).ok_or_else(foreign)?;
             }

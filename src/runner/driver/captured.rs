@@ -106,10 +106,24 @@ async fn begin(shared: &Shared, story: &Story) -> Result<Run, Failure> {
     let log = &shared.log;
     if let Some(known) = log.store.run(story.id()).await? {
         let run = Run::fold(&known.events).map_err(defect)?;
-        return match run.captured.as_ref() == Some(&story.capture) {
+        // How far its log had gone is another matter: its slip may have come out since.
+        let of = |capture: &Capture| (capture.origin.clone(), capture.station.clone(), capture.slip);
+        return match run.captured.as_ref().map(of) == Some(of(&story.capture)) {
             true => Ok(run),
             false => Err(Failure::new(ReasonCode::HELD_FILE_BROKEN, format!("run {} is in this log already", run.id))),
         };
+    }
+    let Capture { station, slip, .. } = &story.capture;
+    let known = match *station == log.station {
+        true => Some("this station".to_owned()),
+        false => {
+            shared.custody.history.run_of_captured(station, *slip).await?.map(|known| format!("run {}", known.run))
+        }
+    };
+    if let Some(known) = known {
+        // A slip has to name one unit: what it brings is a label that says PASS.
+        let cause = format!("run {}: its slip {slip}@{station} is one of {known} already", story.id());
+        return Err(Failure::new(ReasonCode::HELD_FILE_BROKEN, cause));
     }
     let captured = RunEvent::Captured { capture: story.capture.clone() };
     let mut events = story.before.clone();

@@ -69,7 +69,7 @@ impl Station {
         }
         let due = Instant::now() >= self.finishing.not_before;
         let idle = self.finishing.waiting.is_empty() && !self.errands.values().any(|errand| *errand == Errand::Held);
-        if self.view.cloud != Health::Good || self.view.held == 0 || self.blocked.is_some() || !(due && idle) {
+        if self.cloud != Health::Good || self.view.held == 0 || self.blocked.is_some() || !(due && idle) {
             return;
         }
         match self.shared.log.store.held().await {

@@ -35,9 +35,6 @@ pub(super) async fn watch(shared: Shared, config: Arc<Config>, out: mpsc::Sender
             }
         }
         let barred = if cloud == Health::Good { barred(&shared, &config).await } else { BTreeMap::new() };
-        if let Some(failure) = barred.values().next() {
-            cloud = Health::Bad(failure.clone());
-        }
         let printer = match &shared.printer {
             Some(printer) => health(printer.ready().await),
             None => Health::Unknown,

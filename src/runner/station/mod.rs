@@ -124,6 +124,8 @@ struct Station {
     driven: HashSet<RunId>,
     /// HELD runs that are being finished, and whose slip was scanned meanwhile.
     slips: HashSet<RunId>,
+    /// Whether the targets are there, whatever they say of a profile.
+    cloud: Health,
     /// Profiles that no board can be registered by, as far as the latest look shows.
     barred: BTreeMap<String, Failure>,
     finishing: Finishing,
@@ -175,6 +177,7 @@ impl Station {
             keeper: None,
             driven: HashSet::new(),
             slips: HashSet::new(),
+            cloud: Health::Unknown,
             barred: BTreeMap::new(),
             finishing: Finishing::new(),
         }
@@ -267,8 +270,10 @@ impl Station {
                     News::Doubt(failure) => self.block(failure),
                 },
                 Some(health::Seen { cloud, printer, barred }) = health.recv() => {
-                    let came_back = matches!(self.view.cloud, Health::Bad(_)) && cloud == Health::Good;
-                    self.view.cloud = cloud;
+                    let came_back = matches!(self.cloud, Health::Bad(_)) && cloud == Health::Good;
+                    // The header tells of a profile that can register nothing; the others' units go on.
+                    self.view.cloud = barred.values().next().map_or(cloud.clone(), |why| Health::Bad(why.clone()));
+                    self.cloud = cloud;
                     self.view.printer = printer;
                     self.barred = barred;
                     if !stopping {

@@ -54,8 +54,8 @@ impl Rederived {
                 rulings::judge(scratch, seq, ruling, people, *persons)?;
             }
             Body::Run(RunEvent::Sealed { verdict: Verdict::Pass, .. }) => {
-                let unbound = logged.event.run.map(|run| log::unbound(scratch, run)).transpose()?;
-                if let Some(found) = unbound.flatten() {
+                let unfit = logged.event.run.map(|run| log::unfit(scratch, run)).transpose()?;
+                if let Some(found) = unfit.flatten() {
                     return Err(broken(Promise::Claims, place(), format!("a PASS, and {found}")));
                 }
             }

@@ -298,7 +298,13 @@ impl AuditStore for Memory {
     async fn unit_label(&self, _: &Unit, _: RunId) -> Result<Option<LabelStatus>, Failure> {
         not_here()
     }
-    async fn obstacle(&self, _: &Unit, _: &Identity, _: Option<Fingerprint>) -> Result<Option<Obstacle>, Failure> {
+    async fn obstacle(
+        &self,
+        _: Option<RunId>,
+        _: &Unit,
+        _: &Identity,
+        _: Option<Fingerprint>,
+    ) -> Result<Option<Obstacle>, Failure> {
         not_here()
     }
     async fn latest(&self, _: u32) -> Result<Vec<RunLog>, Failure> {
