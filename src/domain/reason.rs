@@ -118,19 +118,6 @@ reasons! {
     CLOUD_STATUS = "A-325" => Error;
     /// The thing type is being deprecated or differs from the profile's.
     CLOUD_THING_TYPE = "A-326" => Error;
-    /// The MQTT endpoint does not answer at all.
-    CONNECT_UNREACHABLE = "A-341" => Error;
-    /// The endpoint's certificate is of none of the roots, or of another name.
-    CONNECT_UNTRUSTED = "A-342" => Error;
-    /// The broker takes the unit's certificate, client id or topic not, to the deadline.
-    CONNECT_REFUSED = "A-343" => Error;
-    /// The policy allows the topic that it should refuse.
-    CONNECT_TOO_BROAD = "A-344" => Error;
-    /// The connection broke, was silent, or spoke something else than MQTT.
-    CONNECT_BROKEN = "A-345" => Error;
-    /// Everything else is done, and only the board itself can make its connection.
-    CONNECT_NEEDS_BOARD = "A-346" => Held;
-
     /// The target does not know the CA in whose name the profile registers.
     CA_ABSENT = "A-331" => Error;
     CA_INACTIVE = "A-332" => Error;
@@ -144,6 +131,18 @@ reasons! {
     CA_KEY = "A-336" => Error;
     /// AWS takes no further CA of this subject, or in this account.
     CA_LIMIT = "A-337" => Error;
+    /// The MQTT endpoint does not answer at all.
+    CONNECT_UNREACHABLE = "A-341" => Error;
+    /// The endpoint's certificate is of none of the roots, or of another name.
+    CONNECT_UNTRUSTED = "A-342" => Error;
+    /// The broker takes the unit's certificate, client id or topic not, to the deadline.
+    CONNECT_REFUSED = "A-343" => Error;
+    /// The policy allows the topic that it should refuse.
+    CONNECT_TOO_BROAD = "A-344" => Error;
+    /// The connection broke, was silent, or spoke something else than MQTT.
+    CONNECT_BROKEN = "A-345" => Error;
+    /// Everything else is done, and only the board itself can make its connection.
+    CONNECT_NEEDS_BOARD = "A-346" => Held;
 
     PRINTER_UNREACHABLE = "P-401" => Pass;
     PRINTER_INTERRUPTED = "P-402" => Pass;
@@ -177,11 +176,11 @@ reasons! {
     LABEL_TAKEN = "L-532" => Error;
     /// The unit was locked, or bound to another chip, before the verdict was written.
     PASS_BARRED = "L-533" => Error;
-    /// The station ended, or was killed, in the middle of the run.
     /// A file of HELD units is not what the station that made it signed.
     HELD_FILE_BROKEN = "L-541" => Error;
     /// … or is signed by nobody who is known here.
     HELD_FILE_UNKNOWN = "L-542" => Error;
+    /// The station ended, or was killed, in the middle of the run.
     STATION_STOPPED = "L-511" => Aborted;
 
     OPERATOR_STOPPED = "O-601" => Aborted;

@@ -1107,7 +1107,7 @@ pub async fn a_withdrawn_unit_is_claimed_by_nobody_until_it_is_released(peer: &d
     let withdrawal = withdrawal("A1");
     store.append(vec![withdrawal.clone()]).await.unwrap();
     for waiting in [&open, &held] {
-        let obstacle = store.obstacle(&waiting.unit, &waiting.identity, None).await.unwrap();
+        let obstacle = store.obstacle(None, &waiting.unit, &waiting.identity, None).await.unwrap();
         assert!(matches!(obstacle, Some(Obstacle::Locked(Lock { kind: LockKind::Withdrawn, .. }))), "{obstacle:?}");
         store.append(vec![sealed(waiting.run, Verdict::Pass, None)]).await.unwrap_err();
     }
@@ -1135,7 +1135,17 @@ pub async fn a_withdrawn_unit_is_claimed_by_nobody_until_it_is_released(peer: &d
     {
         store.append(vec![withdrawn(ruling, serial, None)]).await.unwrap_err();
     }
+    // The release opens a run, and none of those that were there before.
+    let still_barred = async || {
+        let obstacle = store.obstacle(Some(held.run), &held.unit, &held.identity, None).await.unwrap();
+        assert!(matches!(obstacle, Some(Obstacle::Locked(Lock { kind: LockKind::Withdrawn, .. }))), "{obstacle:?}");
+        let refused = store.append(vec![sealed(held.run, Verdict::Pass, None)]).await.unwrap_err();
+        assert_eq!(refused.code, ReasonCode::PASS_BARRED, "{refused}");
+    };
+    assert_eq!(store.obstacle(None, &held.unit, &held.identity, None).await.unwrap(), None);
+    still_barred().await;
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    still_barred().await;
     attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
     let history = store.unit(&unit("A1")).await.unwrap().unwrap();
     assert_eq!((history.rulings.len(), history.withdrawn.len(), history.locks.len()), (3, 2, 0));
@@ -1144,9 +1154,9 @@ pub async fn a_withdrawn_unit_is_claimed_by_nobody_until_it_is_released(peer: &d
 pub async fn a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile(peer: &dyn Peer) {
     let store = peer.open().await;
     let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
-    assert_eq!(store.obstacle(&held.unit, &held.identity, None).await.unwrap(), None);
+    assert_eq!(store.obstacle(Some(held.run), &held.unit, &held.identity, None).await.unwrap(), None);
     store.append(vec![ruled(Ruling::Scrap { unit: unit("A1") })]).await.unwrap();
-    let obstacle = store.obstacle(&held.unit, &held.identity, None).await.unwrap();
+    let obstacle = store.obstacle(Some(held.run), &held.unit, &held.identity, None).await.unwrap();
     assert!(matches!(obstacle, Some(Obstacle::Locked(Lock { kind: LockKind::Scrapped, .. }))), "{obstacle:?}");
     // Whoever did not ask is refused where it counts.
     let head = store.head().await.unwrap();
@@ -1156,7 +1166,7 @@ pub async fn a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile(pe
     // Another chip is the unit's by now: the one that was claimed then is burned.
     let other = attempt(&*store, "B1", 5, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
     let foreign = Identity { fingerprint: Fingerprint::of(b"other"), ..other.identity.clone() };
-    assert!(matches!(store.obstacle(&other.unit, &foreign, None).await.unwrap(), Some(Obstacle::Collides(_))));
+    assert!(matches!(store.obstacle(None, &other.unit, &foreign, None).await.unwrap(), Some(Obstacle::Collides(_))));
 }
 
 pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn Peer) {

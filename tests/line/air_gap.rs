@@ -1,5 +1,6 @@
 //! Captured on an air-gapped line, registered elsewhere: the file, its signature, and what becomes of its units.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lineseal::domain::profile::KeyKind;
@@ -118,6 +119,71 @@ async fn units_of_an_air_gapped_line_are_registered_where_their_file_is_taken_in
     assert_eq!(lines.bench.printer.printed(), before + 1);
     lines.here(&["audit", "verify"]).run().await.expect(0);
     lines.air(&["audit", "verify"]).run().await.expect(0);
+}
+
+/// The file has the unit's run alone: what was ruled on the line would never be heard of where it is taken in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_was_scrapped_on_the_line_does_not_leave_it() {
+    let mut lines = Lines::new().await;
+    let chips = [(); 2].map(|()| lines.bench.chip(KeyKind::EcP256));
+    let slip = lines.capture("A", &chips[0]).await;
+    lines.capture("B", &chips[1]).await;
+    let pin = |name: &str| {
+        let path = lines.bench.dir.path().join(format!("pin-{name}"));
+        std::fs::write(&path, format!("{name}'s own pin\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let [root, aiko, ben] = ["Root", "Aiko", "Ben"].map(pin);
+    lines.air(&["operator", "add", "Root", "--role", "administrator", "--new-pin-file", &root]).run().await.expect(0);
+    for (name, file) in [("Aiko", &aiko), ("Ben", &ben)] {
+        let add =
+            ["operator", "add", name, "--role", "qa", "--new-pin-file", file, "--as", "Root", "--pin-file", &root];
+        lines.air(&add).run().await.expect(0);
+    }
+    let serial = lines.bench.serial("A");
+    let by = ["--as", "Aiko", "--pin-file", &aiko, "--second", "Ben", "--second-pin-file", &ben];
+    let scrap = ["audit", "rule", "scrap", &serial, "--reason", "burnt", "--evidence-text", "ticket 1"];
+    lines.air(&[&scrap[..], &by].concat()).run().await.expect(0);
+
+    let path = lines.bench.dir.path().join("held.zip").display().to_string();
+    let told = lines.air(&["export-held", "--json", "--out", &path]).run().await.expect(0);
+    assert!(told.err.contains("S-114") && told.err.contains(&serial), "{}", told.err);
+    let runs = told.json().remove(0)["runs"].clone();
+    assert_eq!(runs.as_array().unwrap().len(), 1);
+    assert_ne!(runs[0]["slip"], json!(slip));
+    lines.trust().await;
+    assert_eq!(
+        lines.import(Path::new(&path), 0).await.json().remove(0)["board"]["serial"],
+        json!(lines.bench.serial("B"))
+    );
+}
+
+/// A key counts as far as the log's own rotation says, and a cosigner's never by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_replaced_vouches_for_no_later_file() {
+    let mut lines = Lines::new().await;
+    let chips = [(); 2].map(|()| lines.bench.chip(KeyKind::EcP256));
+    lines.capture("A", &chips[0]).await;
+    lines.trust().await;
+    let text = std::fs::read_to_string(&lines.bench.config_file).unwrap();
+    let size = log::read(&lines.air_data).len();
+    let before = lines.export("before.zip").await;
+    // As `audit key show` writes it once the key was replaced when the log had so many events.
+    let limited = |until: usize| {
+        let text = text.replacen("\"]\n", &format!(" until {until}\"]\n"), 1);
+        assert!(text.contains(" until "), "{text}");
+        std::fs::write(&lines.bench.config_file, text).unwrap();
+    };
+    limited(size);
+    let refused = lines.import(&before, 1).await;
+    assert!(refused.err.contains("L-542"), "{}", refused.err);
+    lines.here(&["config", "check"]).run().await.expect(0);
+    limited(log::read(&lines.air_data).len());
+    assert_eq!(lines.import(&before, 0).await.json().remove(0)["verdict"], json!("PASS"));
+    // What is no key is told before a file comes.
+    std::fs::write(&lines.bench.config_file, text.replacen("+", "-", 2)).unwrap();
+    lines.here(&["config", "check"]).run().await.expect(2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,7 @@ impl Authorities for AwsAuthorities {
 
     async fn all(&self, target: &TargetName) -> Result<Vec<HeldCa>, Failure> {
         let link = link_of(&self.links, target)?;
-        all(link, usize::MAX, deadline()).await
+        all(link, deadline()).await
     }
 
     async fn registration_code(&self, target: &TargetName) -> Result<String, Failure> {
@@ -227,14 +227,12 @@ async fn describe(link: &Link, id: &str, by: Instant) -> Result<Option<(HeldCa, 
     });
     let held = answer.certificate_description.and_then(|found| {
         let (arn, pem) = (found.certificate_arn?, found.certificate_pem?);
-        let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
-        let certificate = Certificate::from_der(&der).ok()?;
         let held = HeldCa {
             id: found.certificate_id?.parse().ok()?,
             account: arn.split(':').nth(4)?.parse().ok()?,
             arn,
             region: link.region.clone(),
-            subject: certificate.tbs_certificate().subject().to_string(),
+            subject: subject_of(&pem),
             // From before there were modes, and of stand-ins that know none.
             mode: match found.certificate_mode {
                 Some(CertificateMode::SniOnly) => CaMode::SniOnly,
@@ -249,8 +247,14 @@ async fn describe(link: &Link, id: &str, by: Instant) -> Result<Option<(HeldCa, 
     held.map(Some).ok_or_else(|| incomplete(link, Action::DescribeCaCertificate))
 }
 
-/// At most so many.
-async fn all(link: &Link, most: usize, by: Instant) -> Result<Vec<HeldCa>, Failure> {
+/// Somebody else's CA may be one that this program can't read: empty.
+fn subject_of(pem: &str) -> String {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok();
+    let certificate = der.and_then(|der| Certificate::from_der(&der).ok());
+    certificate.map(|certificate| certificate.tbs_certificate().subject().to_string()).unwrap_or_default()
+}
+
+async fn all(link: &Link, by: Instant) -> Result<Vec<HeldCa>, Failure> {
     let mut ids = Vec::new();
     let mut page = None;
     loop {
@@ -258,13 +262,13 @@ async fn all(link: &Link, most: usize, by: Instant) -> Result<Vec<HeldCa>, Failu
         let answer = link.call(Action::ListCaCertificates, by, send).await.map_err(|refused| refused.failure)?;
         ids.extend(answer.certificates.unwrap_or_default().into_iter().filter_map(|ca| ca.certificate_id));
         page = answer.next_marker.filter(|marker| !marker.is_empty());
-        if page.is_none() || ids.len() >= most {
+        if page.is_none() {
             break;
         }
     }
     ids.sort();
     let mut held = Vec::new();
-    for id in ids.into_iter().take(most) {
+    for id in ids {
         // Deleted since the list was made.
         held.extend(describe(link, &id, by).await?.map(|(held, _)| held));
     }
@@ -337,8 +341,8 @@ fn taken(plan: &CaPlan, other: &str) -> Failure {
 async fn limit(link: &Link, plan: &CaPlan, said: &str, by: Instant) -> Failure {
     let own = Certificate::from_der(&plan.ca.certificate).map(|own| own.tbs_certificate().subject().to_string());
     let subject = own.unwrap_or_default();
-    let others = all(link, NAMED, by).await.unwrap_or_default();
-    let same = others.iter().filter(|held| held.subject == subject).map(|held| held.id.to_string());
+    let others = all(link, by).await.unwrap_or_default();
+    let same = others.iter().filter(|held| held.subject == subject).map(|held| held.id.to_string()).take(NAMED);
     let same = same.collect::<Vec<_>>().join(", ");
     about(plan, ReasonCode::CA_LIMIT, format!("{said}; of {subject:?} there are: {same}"))
 }
