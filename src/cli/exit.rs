@@ -33,13 +33,15 @@ pub fn of_failure(failure: &Failure) -> u8 {
 
 /// For a command that says itself what it did.
 pub fn report(result: Result<(), Failure>, language: &Language) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::failure(&failure, language);
-            ExitCode::from(of_failure(&failure))
-        }
-    }
+    ended(result.map(|()| ExitCode::SUCCESS), language)
+}
+
+/// For a command whose work has more than one good end.
+pub fn ended(result: Result<ExitCode, Failure>, language: &Language) -> ExitCode {
+    result.unwrap_or_else(|failure| {
+        output::failure(&failure, language);
+        ExitCode::from(of_failure(&failure))
+    })
 }
 
 /// The worst of what happened, each run counted by its latest verdict: a HELD unit that was finished

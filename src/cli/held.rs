@@ -83,13 +83,7 @@ async fn export_all(
 
 pub fn import(global: &Global, config: Config, options: &ImportOptions) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
-    match bootstrap::block_on(import_all(global, config, options, &language)) {
-        Ok(code) => code,
-        Err(failure) => {
-            output::failure(&failure, &language);
-            ExitCode::from(exit::of_failure(&failure))
-        }
-    }
+    exit::ended(bootstrap::block_on(import_all(global, config, options, &language)), &language)
 }
 
 async fn import_all(

@@ -38,13 +38,7 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         let places = places(global);
         perform(config, &places, global.operator.as_deref(), errand, global.json, &language).await
     });
-    match result {
-        Ok(worst) => worst.code(),
-        Err(failure) => {
-            output::failure(&failure, &language);
-            ExitCode::from(super::exit::of_failure(&failure))
-        }
-    }
+    super::exit::ended(result.map(|worst| worst.code()), &language)
 }
 
 async fn perform(

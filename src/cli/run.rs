@@ -41,14 +41,11 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         drop(station.lock);
         Ok(followed)
     });
-    match result {
-        Ok(Followed::Worked(worst)) => worst.code(),
-        Ok(Followed::Refused) => ExitCode::from(exit::USAGE),
-        Err(failure) => {
-            output::failure(&failure, &language);
-            ExitCode::from(exit::of_failure(&failure))
-        }
-    }
+    let code = result.map(|followed| match followed {
+        Followed::Worked(worst) => worst.code(),
+        Followed::Refused => ExitCode::from(exit::USAGE),
+    });
+    exit::ended(code, &language)
 }
 
 /// A person's wish that it ends.

@@ -1,20 +1,18 @@
 //! `lineseal undo`: what a unit registered is taken back, by two persons who answer for it.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use super::audit::unit;
 use super::output::{self, say};
-use super::sign_in::Acting;
-use super::{Global, checkpoint, exit, pin, places};
+use super::sign_in::{Acting, Second};
+use super::{Global, checkpoint, exit, places};
 use crate::audit::event::{WITHDRAW_UNITS, Withdrawal};
 use crate::bootstrap::{self, Records};
 use crate::config::Config;
 use crate::domain::{Failure, Persons, Product, ReasonCode, RulingReason, RunId, TargetName};
 use crate::ports::TakenBack;
-use crate::runner::people::{self, SignedIn};
 use crate::runner::rulings::{Grounds, Panel, Rulings};
 use crate::runner::undo::{self, Undo, Undone};
 use crate::texts::Language;
@@ -37,12 +35,8 @@ pub struct Options {
     reason: RulingReason,
     #[command(flatten)]
     acting: Acting,
-    /// The second person.
-    #[arg(long, value_name = "OPERATOR")]
-    with: Option<String>,
-    /// Holds the second person's PIN; without it, the PIN is asked for.
-    #[arg(long, value_name = "FILE", requires = "with")]
-    second_pin_file: Option<PathBuf>,
+    #[command(flatten)]
+    second: Second,
 }
 
 #[derive(clap::Args)]
@@ -58,13 +52,7 @@ struct Act {
 
 pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
-    match bootstrap::block_on(perform(global, config, options, &language)) {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            output::failure(&failure, &language);
-            ExitCode::from(exit::of_failure(&failure))
-        }
-    }
+    exit::ended(bootstrap::block_on(perform(global, config, options, &language)).map(ExitCode::from), &language)
 }
 
 async fn perform(global: &Global, config: &Config, options: &Options, language: &Language) -> Result<u8, Failure> {
@@ -76,7 +64,7 @@ async fn perform(global: &Global, config: &Config, options: &Options, language: 
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
     let undo = options.undo(&records).await?;
     let first = options.acting.sign_in(global, &records, &WITHDRAW_UNITS).await?;
-    let second = options.second(&records).await?;
+    let second = options.second.sign_in(&records, &WITHDRAW_UNITS).await?;
     let needed = if config.log.persons == 1 { Persons::One } else { Persons::Two };
     let Records { log, people, history, custody, .. } = &records;
     let panel = Panel { first, second, needed };
@@ -99,12 +87,6 @@ impl Options {
         }
         let unit = unit::find(&*records.history, &self.what, self.product.as_ref()).await?;
         Ok(Undo { unit, run: None, target, act })
-    }
-
-    async fn second(&self, records: &Records) -> Result<Option<SignedIn>, Failure> {
-        let Some(name) = &self.with else { return Ok(None) };
-        let pin = pin::known(name, self.second_pin_file.as_deref())?;
-        people::sign_in(&records.log, &*records.people, name, &pin, &WITHDRAW_UNITS).await.map(Some)
     }
 }
 

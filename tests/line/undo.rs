@@ -26,7 +26,7 @@ fn undo(line: &Line<'_>, what: &[&str], first: &str, second: Option<&str>) -> Pr
     args.extend(["--json", "--reason", "stolen in transit", "--as", first, "--pin-file", &first_pin]);
     let second_pin = second.map(|second| line.pin(second));
     if let (Some(second), Some(pin)) = (second, &second_pin) {
-        args.extend(["--with", second, "--second-pin-file", pin]);
+        args.extend(["--second", second, "--second-pin-file", pin]);
     }
     Program::on(&line.bench, args)
 }

@@ -5,7 +5,7 @@
 //! the group reaches it. The guardian is the "child subreaper" (prctl(2)) of all of them: whatever its
 //! descendants leave behind becomes its own child, to be killed and reaped. It needs no privileges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -142,9 +142,33 @@ fn kill_descendants() {
     }
 }
 
-fn descendants() -> Vec<i32> {
-    let parents = parents();
+/// Sixteen guardians ask ten times a second: only their own are looked at, where the kernel says who they are.
+fn descendants() -> BTreeSet<i32> {
     let mine = getpid().as_raw_pid();
+    let Ok(children) = children(mine) else { return among_all(mine) };
+    let mut found = BTreeSet::new();
+    let mut unasked = children;
+    while let Some(pid) = unasked.pop() {
+        if found.insert(pid) {
+            // Gone meanwhile: what it left behind comes to this process.
+            unasked.extend(self::children(pid).unwrap_or_default());
+        }
+    }
+    found
+}
+
+/// proc_pid_task_children(5): a kernel may be built without it.
+fn children(pid: i32) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let told = std::fs::read_to_string(thread?.path().join("children"))?;
+        found.extend(told.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    Ok(found)
+}
+
+fn among_all(mine: i32) -> BTreeSet<i32> {
+    let parents = parents();
     let descends = |mut pid: i32| {
         // A number that was given away again while /proc was read could close a circle.
         for _ in 0..parents.len() {

@@ -27,13 +27,7 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 
 pub fn main(global: &Global, config: &Config, options: Options) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
-    match bootstrap::block_on(perform(global, config, options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::failure(&failure, &language);
-            ExitCode::from(exit::of_failure(&failure))
-        }
-    }
+    exit::report(bootstrap::block_on(perform(global, config, options)), &language)
 }
 
 async fn perform(global: &Global, config: &Config, options: Options) -> Result<(), Failure> {

@@ -97,8 +97,5 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
 /// How a command ends whose failures are all told in the same way.
 fn ended(global: &Global, config: Option<&Config>, done: Result<ExitCode, Failure>) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.and_then(|it| it.station.language.as_deref()));
-    done.unwrap_or_else(|failure| {
-        output::failure(&failure, &language);
-        ExitCode::from(exit::of_failure(&failure))
-    })
+    exit::ended(done, &language)
 }

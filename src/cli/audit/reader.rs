@@ -32,13 +32,7 @@ pub fn perform(
         };
         work(&mut Reader { store, history, people, met: HashMap::new() }, &language).await
     });
-    match done {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            output::failure(&failure, &language);
-            ExitCode::from(exit::of_failure(&failure))
-        }
-    }
+    exit::ended(done.map(ExitCode::from), &language)
 }
 
 pub struct Reader {

@@ -100,13 +100,7 @@ pub struct Optional {
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
-    match bootstrap::block_on(perform(global, config, command, &language)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::failure(&failure, &language);
-            ExitCode::from(exit::of_failure(&failure))
-        }
-    }
+    exit::report(bootstrap::block_on(perform(global, config, command, &language)), &language)
 }
 
 async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {

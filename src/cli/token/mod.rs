@@ -56,13 +56,7 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
             () = bootstrap::stop_signal() => Err(Failure::new(ReasonCode::OPERATOR_STOPPED, "stopped")),
         }
     });
-    match shown {
-        Ok(status) => ExitCode::from(status),
-        Err(failure) => {
-            output::failure(&failure, &language);
-            ExitCode::from(exit::of_failure(&failure))
-        }
-    }
+    exit::ended(shown.map(ExitCode::from), &language)
 }
 
 async fn show(global: &Global, config: &Config, options: Options, language: &Language) -> Result<u8, Failure> {
