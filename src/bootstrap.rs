@@ -169,6 +169,12 @@ pub fn ca_signer(ca: &Ca) -> Option<Arc<dyn CaSigner>> {
     })
 }
 
+/// A module runs as the same user as the station: what is pinned, and what AWS's keys are, it can neither read
+/// nor write from there (prctl(2), PR_SET_DUMPABLE). Nor does a crash leave them on the disk.
+pub fn keep_memory_private() -> std::io::Result<()> {
+    crate::adapters::pkcs11::keep_memory_private()
+}
+
 /// The life of the PKCS#11 worker process.
 pub fn worker_main() -> std::process::ExitCode {
     crate::adapters::pkcs11::worker_main()

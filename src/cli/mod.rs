@@ -123,6 +123,10 @@ pub fn main() -> ExitCode {
         }
     };
     output::start_tracing(cli.global.verbose);
+    if let Err(error) = bootstrap::keep_memory_private() {
+        say(&format!("this process cannot be closed to others: {error}"));
+        return ExitCode::from(exit::NOTHING_DONE);
+    }
     let global = cli.global;
     match cli.command {
         Some(Command::Practice(options)) => practice::main(&global, options),

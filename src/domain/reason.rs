@@ -158,6 +158,8 @@ reasons! {
     STORE_AWAY = "L-507" => Error;
     /// Another process drives this data directory, or works in the plant's log under this name.
     STATION_TWICE = "L-508" => Error;
+    /// The log's file was deleted, moved or replaced under the running station.
+    STORE_MOVED = "L-509" => Error;
     /// The log is behind, or contradicts, a checkpoint of it that is kept elsewhere.
     LOG_ROLLED_BACK = "L-521" => Error;
     /// The place that holds copies of the checkpoints could not be read at start.

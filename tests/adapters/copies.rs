@@ -161,6 +161,21 @@ async fn a_bucket_keeps_every_copy_and_finds_the_newest() {
     contract(&bucket(moto().await, "copies-2", "").await).await;
 }
 
+/// Whoever may add copies may add this, and nobody may take it away.
+#[tokio::test]
+async fn an_object_without_a_byte_hides_no_copy() {
+    let peer = moto().await;
+    let place = bucket(peer, "copies-3", "plant/").await;
+    let genuine = checkpoint(9, "a");
+    place.put(&station("S"), &genuine).await.unwrap();
+    let objects = client(peer).list_objects_v2().bucket("copies-3").send().await.unwrap();
+    let key = objects.contents().iter().filter_map(|object| object.key()).find(|key| key.contains("checkpoint"));
+    let empty = key.unwrap().replace("00000009", "00000010");
+    assert_ne!(Some(empty.as_str()), key);
+    client(peer).put_object().bucket("copies-3").key(empty).body(ByteStream::from_static(b"")).send().await.unwrap();
+    assert_eq!(place.newest(&wanted(9, 32)).await.unwrap(), notes(&[&genuine]));
+}
+
 #[tokio::test]
 async fn a_bucket_that_is_not_there_or_not_reached_is_a_failure() {
     let peer = moto().await;

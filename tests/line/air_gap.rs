@@ -171,9 +171,8 @@ async fn a_key_that_was_replaced_vouches_for_no_later_file() {
     let before = lines.export("before.zip").await;
     // As `audit key show` writes it once the key was replaced when the log had so many events.
     let limited = |until: usize| {
-        let text = text.replacen("\"]\n", &format!(" until {until}\"]\n"), 1);
-        assert!(text.contains(" until "), "{text}");
-        std::fs::write(&lines.bench.config_file, text).unwrap();
+        let own = text.strip_suffix("\"]\n").unwrap();
+        std::fs::write(&lines.bench.config_file, format!("{own} until {until}\"]\n")).unwrap();
     };
     limited(size);
     let refused = lines.import(&before, 1).await;
@@ -182,8 +181,10 @@ async fn a_key_that_was_replaced_vouches_for_no_later_file() {
     limited(log::read(&lines.air_data).len());
     assert_eq!(lines.import(&before, 0).await.json().remove(0)["verdict"], json!("PASS"));
     // What is no key is told before a file comes.
-    std::fs::write(&lines.bench.config_file, text.replacen("+", "-", 2)).unwrap();
-    lines.here(&["config", "check"]).run().await.expect(2);
+    std::fs::write(&lines.bench.config_file, text.replace("air_gapped_keys = [\"", "air_gapped_keys = [\"no key"))
+        .unwrap();
+    let told = lines.here(&["config", "check"]).run().await.expect(2);
+    assert!(told.err.contains("air_gapped_keys"), "{}", told.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

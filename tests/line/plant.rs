@@ -9,6 +9,7 @@ use lineseal::audit::RunEvent;
 use lineseal::audit::event::Purpose;
 use lineseal::domain::profile::KeyKind;
 use lineseal::practice::setup;
+use lineseal::runner::view::{Health, Snapshot};
 use serde_json::Value;
 
 use crate::bench::Bench;
@@ -110,6 +111,31 @@ async fn a_database_that_dies_in_a_run_is_waited_for_and_the_board_is_taken_agai
     assert_eq!(returned[0]["failure"]["code"], "L-507");
     assert_eq!(log::all(&log, "sealed").len(), 3);
     assert_eq!(log::all(&log, "registered").len(), 2);
+}
+
+/// Whoever counts the units, and writes them down, reads them here: the log has the verdict.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_whose_label_could_not_be_recorded_any_more_is_told_all_the_same() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let server = Postgres::start();
+    let database = server.fresh_database();
+    join(&bench, &database, "ST-1");
+    let chip = bench.chip(KeyKind::EcP256);
+    let gate = Gate::new(|event| matches!(event, RunEvent::LabelIntended { .. }));
+    let mut station =
+        Station::start_with(&bench, |equipment| equipment.log.store = gate.before(equipment.log.store.clone())).await;
+    bench.plug(1, "A", &chip);
+    gate.reached_by(1).await;
+    server.kill_9();
+    gate.open();
+    assert_outcome(&station.unit().await, "PASS");
+    server.restart();
+    let good = |snapshot: &std::sync::Arc<Snapshot>| snapshot.log == Health::Good;
+    station.until("the log is back", good).await;
+    station.end().await.unwrap();
+    let log = events(&database);
+    assert_eq!(log::all(&log, "sealed").len(), 1);
+    assert_eq!(log::all(&log, "label-intended").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! A plant's database that is put back to what it was before, below a station that runs and has no copies
-//! elsewhere: nothing that was shown is taken back, and what was forgotten passes nothing.
+//! elsewhere: nothing that was shown is taken back, and what was forgotten passes nothing. And a station's
+//! own file that is taken from under it.
 
 use std::sync::Arc;
 
@@ -166,4 +167,59 @@ async fn a_database_that_forgets_a_whole_run_before_its_verdict_passes_nothing()
         assert_eq!(labels(&bench), 0);
         until_it_is_ruled_on(&bench, station).await;
     }
+}
+
+/// SQLite would go on writing to a file that nobody finds any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_file_that_is_taken_from_under_the_station_passes_nothing_until_it_is_put_back() {
+    type Act = fn(&std::path::Path);
+    let acts: [(Act, Act); 2] = [
+        (
+            |file| std::fs::rename(file, file.with_file_name("moved.db")).unwrap(),
+            |file| std::fs::rename(file.with_file_name("moved.db"), file).unwrap(),
+        ),
+        (
+            |file| {
+                std::fs::rename(file, file.with_file_name("moved.db")).unwrap();
+                std::fs::copy(file.with_file_name("moved.db"), file).unwrap();
+            },
+            |file| std::fs::rename(file.with_file_name("moved.db"), file).unwrap(),
+        ),
+    ];
+    for (take, give_back) in acts {
+        let mut bench = Bench::new(1, Cloud::shared().await).await;
+        let chips = [(); 2].map(|()| bench.chip(KeyKind::EcP256));
+        let file = bench.data_dir().join(lineseal::adapters::sqlite::FILE);
+        let mut station = started(&bench, &[]).await;
+        bench.plug(1, "A", &chips[0]);
+        assert_outcome(&station.unit().await, "PASS");
+        bench.unplug(1);
+        station.until_gone(&[1]).await;
+        take(&file);
+        bench.plug(1, "B", &chips[1]);
+        let moved =
+            |snapshot: &Snapshot| matches!(&snapshot.log, Health::Bad(why) if why.code == ReasonCode::STORE_MOVED);
+        station.until("L-509", |snapshot| moved(snapshot)).await;
+        let printed = bench.printer.printed();
+        assert_eq!(printed, 1);
+        give_back(&file);
+        assert_outcome(&station.unit().await, "PASS");
+        let log = station.stop().await;
+        assert_eq!(log::all(&log, "sealed").len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_ahead_log_that_is_deleted_passes_nothing() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    let file = bench.data_dir().join(lineseal::adapters::sqlite::FILE);
+    let mut station = started(&bench, &[]).await;
+    std::fs::remove_file(file.with_file_name("lineseal.db-wal")).unwrap();
+    bench.plug(1, "A", &chip);
+    let moved = |snapshot: &Snapshot| matches!(&snapshot.log, Health::Bad(why) if why.code == ReasonCode::STORE_MOVED);
+    station.until("L-509", |snapshot| moved(snapshot)).await;
+    assert_eq!(bench.printer.printed(), 0);
+    // What was only there is gone, and no last word is written after it.
+    station.end().await.unwrap_err();
 }

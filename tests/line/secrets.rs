@@ -1,6 +1,8 @@
 //! A PIN and the cloud's secret key go in, the log's signing key is made, and none comes out anywhere.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +11,7 @@ use lineseal::practice::setup::KEY_LABEL;
 
 use crate::bench::Bench;
 use crate::peers::{Cloud, pkcs11_tool};
-use crate::program::Program;
+use crate::program::{PROGRAM, Program};
 
 /// Like no other number on the line.
 const PIN: &str = "73509182645";
@@ -64,6 +66,48 @@ async fn no_secret_is_printed_logged_or_stored() {
     // What is no secret is found in all of them: the search works.
     for place in ["stdout", "stderr", "lineseal.db", ".zpl"] {
         assert!(said.iter().any(|name| name.contains(place)), "{place} among {said:?}");
+    }
+}
+
+/// A module is a program of the same user: it reads no key of AWS's from the station, and writes no root
+/// certificate of its own into it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_program_of_the_same_user_reads_what_the_station_holds() {
+    const SECRET: &str = "for-nobody-else";
+    let bench = Bench::new(1, Cloud::shared().await).await;
+    // Root may do it all the same, unless that is taken from it.
+    let as_a_user = |program: &str| {
+        let mut command = match rustix::process::geteuid().is_root() {
+            true => Command::new("setpriv"),
+            false => Command::new("env"),
+        };
+        if rustix::process::geteuid().is_root() {
+            command.arg("--bounding-set=-sys_ptrace");
+        }
+        command.arg(program).env("AWS_SECRET_ACCESS_KEY", SECRET).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let reads = |of: &std::process::Child| {
+        let read = as_a_user("cat").arg(format!("/proc/{}/environ", of.id())).output().unwrap();
+        holds(&read.stdout, SECRET.as_bytes())
+    };
+    let other = as_a_user("sleep").arg("600").spawn().unwrap();
+    let mut station = as_a_user(PROGRAM);
+    station.arg("--config").arg(&bench.config_file).arg("--data-dir").arg(bench.data_dir()).args(["boards", "--watch"]);
+    let mut station = station.spawn().unwrap();
+    let by = Instant::now() + Duration::from_secs(30);
+    let until = |what: &str, mut holds: Box<dyn FnMut() -> bool + '_>| {
+        while !holds() {
+            assert!(Instant::now() < by, "{what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    until("any other program can be read", Box::new(|| reads(&other)));
+    until("the station cannot", Box::new(|| !reads(&station)));
+    assert!(station.try_wait().unwrap().is_none(), "it runs");
+    for mut child in [station, other] {
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }
 

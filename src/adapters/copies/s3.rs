@@ -92,7 +92,11 @@ impl Bucket {
         let get = self.client.get_object().bucket(&self.bucket).key(key);
         // Whatever is longer is no note; its beginning is none, either.
         let get = get.range(format!("bytes=0-{}", LONGEST_NOTE - 1));
-        let object = get.send().await.map_err(|error| said("GetObject", &error))?;
+        let object = match get.send().await {
+            // Of an object without a byte there is no first one.
+            Err(error) if error.code() == Some("InvalidRange") => return Ok(String::new()),
+            sent => sent.map_err(|error| said("GetObject", &error))?,
+        };
         let body = object.body.collect().await.map_err(|error| format!("GetObject: {error}"))?;
         Ok(String::from_utf8_lossy(&body.into_bytes()).into_owned())
     }

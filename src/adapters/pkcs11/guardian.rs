@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, setrlimit,
-    setsid, wait,
+    DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process,
+    set_child_subreaper, set_dumpable_behavior, setrlimit, setsid, wait,
 };
 
 use super::remote::{self, Remote};
@@ -49,6 +49,8 @@ pub(super) fn guard(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
         let _ = writeln!(io::stderr(), "the worker cannot be made the first to go when memory runs short: {error}");
     }
+    // After it: from here on not even /proc/self belongs to this user.
+    keep_memory_private()?;
     let remote = Remote::of_environment(&station)?;
     let mut worker = Command::new("/proc/self/exe");
     worker
@@ -69,6 +71,11 @@ pub(super) fn guard(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::
     end_all();
     drop(remote);
     Ok(ExitCode::from(code))
+}
+
+/// No other process of this user opens this one's memory, environment or descriptors, nor traces it.
+pub fn keep_memory_private() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
 /// The worker's own status; others that end meanwhile are reaped.

@@ -38,6 +38,7 @@ mod sign_once;
 mod wire;
 mod worker;
 
+pub use guardian::keep_memory_private;
 pub use heard::heard;
 pub use log_key::TokenSigner;
 pub(in crate::adapters) use own_key::{access_to, refuse_open_pin};

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::guardian::{INNER_ARGUMENT, guard};
+use super::guardian::{INNER_ARGUMENT, guard, keep_memory_private};
 use super::session::TokenSession;
 use super::wire::{Report, Request, receive, send};
 use crate::domain::{Bytes, Failure, ReasonCode};
@@ -90,6 +90,8 @@ impl Link {
         // Fails unless it is a connected socket, e.g. a terminal.
         socket.peer_addr()?;
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        // A neighbour's module is no friend of this one's PIN.
+        keep_memory_private()?;
         // Should a module kill the guardian, this process ends with it.
         set_parent_process_death_signal(Some(Signal::KILL))?;
         Ok(Self { socket })

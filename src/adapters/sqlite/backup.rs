@@ -207,7 +207,7 @@ fn failed<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error
     move |source| StoreError::File { doing, path: path.to_owned(), source }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

@@ -7,6 +7,7 @@ mod backup;
 mod indexes;
 mod moved;
 mod open;
+mod place;
 mod segments;
 mod session;
 mod station_lock;

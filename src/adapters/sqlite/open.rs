@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::place::Place;
 use super::session::SqliteSession;
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
@@ -104,7 +105,7 @@ pub(super) fn reader(path: &Path, limits: Limits) -> Result<SqliteSession, Store
     if schema_state(&connection)? != SchemaState::Current {
         return Err(StoreError::Older);
     }
-    Ok(SqliteSession::new(connection, archives(path)))
+    Ok(SqliteSession::new(connection, Place::of(path)?, archives(path)))
 }
 
 /// On a disk that nobody can write to, and whole: SQLite would want to make an index of a write-ahead log
@@ -274,11 +275,11 @@ fn migrate(mut connection: Connection, path: &Path) -> Result<SqliteSession, Sto
         if let Some(foreign) = foreign_schema(&connection)? {
             return Err(StoreError::Corrupt(format!("the database is not as this program made it: {foreign}")));
         }
-        return Ok(SqliteSession::new(connection, archives(path)));
+        return Ok(SqliteSession::new(connection, Place::of(path)?, archives(path)));
     }
     schema::migrations::runner().run(&mut connection)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let mut session = SqliteSession::new(connection, archives(path));
+    let mut session = SqliteSession::new(connection, Place::of(path)?, archives(path));
     let derived = log::fill_hashes(&mut session).and_then(|()| project::rebuild(&mut session));
     match derived {
         Ok(()) => session.commit()?,

@@ -4,6 +4,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
 use super::open::NEWEST;
+use super::place::Place;
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::project;
@@ -12,19 +13,21 @@ use crate::audit::Node;
 
 pub(super) struct SqliteSession {
     connection: Connection,
+    /// None: it is gone with the session anyway.
+    place: Option<Place>,
     archives: Archives,
     /// Removed with the session.
     _folder: Option<tempfile::TempDir>,
 }
 
 impl SqliteSession {
-    pub(super) fn new(connection: Connection, archives: Archives) -> Self {
-        Self { connection, archives, _folder: None }
+    pub(super) fn new(connection: Connection, place: Place, archives: Archives) -> Self {
+        Self { connection, place: Some(place), archives, _folder: None }
     }
 
     /// A database that is gone with the session.
     pub(super) fn scratch(connection: Connection, folder: tempfile::TempDir) -> Self {
-        Self { connection, archives: Archives::default(), _folder: Some(folder) }
+        Self { connection, place: None, archives: Archives::default(), _folder: Some(folder) }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -45,6 +48,9 @@ impl Session for SqliteSession {
         match mode {
             Mode::Read => self.run("BEGIN DEFERRED")?,
             Mode::Write => self.run("BEGIN IMMEDIATE")?,
+        }
+        if let Some(place) = &mut self.place {
+            place.stands()?;
         }
         // In the very transaction that is about to rely on it.
         let (version, projection) =

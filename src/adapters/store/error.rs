@@ -34,6 +34,9 @@ pub enum StoreError {
     #[error("{rest} is part of a log, and {path} that it belongs to is gone: put it back, restore a backup with \
         `lineseal audit restore`, or move the rest away", rest = rest.display(), path = path.display())]
     Left { path: PathBuf, rest: PathBuf },
+    /// What is written to it nobody has ever after.
+    #[error("{path} was deleted, moved or replaced while it was in use", path = path.display())]
+    Moved { path: PathBuf },
     #[error("{path} is held by another process{holder}", path = path.display())]
     Held { path: PathBuf, holder: String },
     /// Another process is this station.
@@ -94,6 +97,7 @@ impl StoreError {
                 _ => ReasonCode::STORE_FAILED,
             },
             StoreError::Left { .. } => ReasonCode::STORE_FAILED,
+            StoreError::Moved { .. } => ReasonCode::STORE_MOVED,
             StoreError::Newer { .. } => ReasonCode::STORE_NEWER,
             StoreError::ReadOnly { .. } => ReasonCode::STORE_READ_ONLY,
             StoreError::Shared { .. } => ReasonCode::DIRECTORY_SHARED,

@@ -114,6 +114,11 @@ impl<'a> Crl<'a> {
         now >= self.next_update
     }
 
+    /// The newer of two lists is greater: by date, and by number (RFC 5280 §5.2.3) where a CA dates by the day.
+    pub fn age(&self) -> (i64, Option<(usize, &str)>) {
+        (self.this_update, self.number.as_deref().map(|number| (number.len(), number)))
+    }
+
     /// Made in the future, as no clock of a station or a CA is off: until then it says nothing.
     pub(super) fn is_not_yet_valid(&self, now: i64) -> bool {
         self.this_update > now.saturating_add(CLOCK_TOLERANCE.as_secs())

@@ -41,11 +41,20 @@ impl<'a> Lists<'a> {
             shown.iter().for_each(|shown| pinned.signatures.add(shown));
             lists.push(Signed { crl, key });
         }
-        lists.sort_by_key(|list| (list.crl.is_not_yet_valid(now), std::cmp::Reverse(list.crl.this_update)));
+        lists.sort_by(|one, other| {
+            let late = |list: &Signed<'_>| list.crl.is_not_yet_valid(now);
+            late(one).cmp(&late(other)).then_with(|| other.crl.age().cmp(&one.crl.age()))
+        });
         let mut newest: Vec<Signed<'a>> = Vec::new();
         for list in lists {
-            if !newest.iter().any(|newer| newer.replaces(&list)) {
-                newest.push(list);
+            match newest.iter().find(|newer| newer.replaces(&list)) {
+                None => newest.push(list),
+                Some(newer) if newer.crl.age() == list.crl.age() && newer.crl.sha256 != list.crl.sha256 => {
+                    let (file, issuer) = (newer.crl.file.display(), &list.crl.issuer_text);
+                    let cause = format!("{file} is another list of {issuer} of the same time and number");
+                    return Err(unusable(&list.crl.file.display(), &cause));
+                }
+                Some(_) => {}
             }
         }
         Ok(Self { lists: newest, coverage: trust.crl_coverage })

@@ -469,7 +469,10 @@ impl Station {
                 if let Some(run) = run {
                     self.driven.remove(&run.id);
                     self.slips.remove(&run.id);
-                    self.end_errand(run.id);
+                    let errand = self.end_errand(run.id);
+                    if run.stage == Stage::Sealed {
+                        self.tell(&run, errand).await;
+                    }
                     // What somebody else goes on with is closed, and labelled, there.
                     if failure.code != ReasonCode::RUN_OVERTAKEN {
                         if run.stage != Stage::Sealed {
@@ -513,20 +516,29 @@ impl Station {
                 _ => self.view.printer.clone(),
             };
         }
+        self.count().await;
+        self.tell(run, errand).await;
+        if self.slips.remove(&run.id) {
+            self.print(Run::clone(run));
+        }
+    }
+
+    /// To whoever reads the units that this station finishes. The verdict is in the log, whatever could not be
+    /// recorded after it; a label's errand has brought none, nor has one that leaves its unit HELD.
+    async fn tell(&mut self, run: &Run, errand: Option<Errand>) {
+        if errand == Some(Errand::Label) {
+            return;
+        }
         self.view.recent.retain(|known| known.run != run.id);
         if let Some(view) = picture::finished_view(run) {
             self.view.recent.insert(0, view);
             self.view.recent.truncate(RECENT);
         }
-        self.count().await;
         let waits_on = errand == Some(Errand::Held) && run.verdict() == Some(Verdict::Held);
         if let Some(record) = UnitRecord::of(run).filter(|_| !waits_on) {
             // A reader that is slow stops the line rather than lose a record; without a reader (a window
             // has dropped its end) nothing waits.
             let _ = self.finished.send(record).await;
-        }
-        if self.slips.remove(&run.id) {
-            self.print(Run::clone(run));
         }
     }
 

@@ -51,8 +51,9 @@ pub(super) fn is_watched(failure: &Failure) -> bool {
 /// It can't be written, for a reason that passes.
 fn is_outage(failure: &Failure) -> bool {
     use ReasonCode as Code;
-    let passing = [Code::STORE_AWAY, Code::STATION_TWICE, Code::STORE_FULL, Code::STORE_BUSY, Code::STORE_READ_ONLY];
-    passing.contains(&failure.code)
+    let away = [Code::STORE_AWAY, Code::STORE_MOVED, Code::STATION_TWICE];
+    let refusing = [Code::STORE_FULL, Code::STORE_BUSY, Code::STORE_READ_ONLY];
+    away.contains(&failure.code) || refusing.contains(&failure.code)
 }
 
 /// What the look told; nothing, while there is none.

@@ -146,6 +146,28 @@ fn a_list_that_names_a_number_in_a_form_of_its_own_counts_for_nothing() {
     passes(&vendor.chip(), &vendor.listing(vendor.list().naming(&[0, 0x92, 0x34, 0x56])));
 }
 
+/// A CA that dates its lists by the day makes two of one second.
+#[test]
+fn of_two_lists_of_one_time_the_greater_number_counts_in_whichever_order_they_are_given() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let root_list = vendor.root_list();
+    let numbered = |number, list: List| List { number, ..list }.sign(&vendor.issuer_key);
+    let older = numbered(9, vendor.list());
+    let newer = numbered(10, vendor.list().naming(SERIAL));
+    for pair in [[&older, &newer], [&newer, &older]] {
+        let trust = with_lists(vendor.trust(), &[&root_list, pair[0], pair[1]]);
+        refused(check(&chip, &trust), ReasonCode::CERTIFICATE_REVOKED);
+    }
+    // Which of two that are equally new counts, nobody can say; one and the same given twice is one.
+    let twin = numbered(10, vendor.list());
+    let trust = with_lists(vendor.trust(), &[&root_list, &newer, &twin]);
+    let failure = refused(check(&chip, &trust), ReasonCode::CRL_UNUSABLE);
+    assert!(failure.cause.contains("list-2.crl") && failure.cause.contains("list-3.crl"), "{failure}");
+    let trust = with_lists(vendor.trust(), &[&root_list, &twin, &twin]);
+    passes(&chip, &trust);
+}
+
 #[test]
 fn a_list_of_the_future_replaces_none_and_alone_stops_the_line() {
     let vendor = Vendor::new();
