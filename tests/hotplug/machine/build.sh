@@ -32,9 +32,10 @@ mkdir -p packages
   cd packages
   missing=()
   for package in $kernel $packages; do
-    version=$(apt-cache show --no-all-versions "$package" | sed -n 's/^Version: //p' | head -n1)
+    # The newest that can be fetched: what is installed here may have come from elsewhere.
+    version=$(apt-cache madison "$package" | awk -F' *[|] *' '/ Packages$/ { print $2; exit }')
     [ -n "$version" ] || { echo "build.sh: apt knows no $package; this needs Debian 12" >&2; exit 1; }
-    compgen -G "${package}_${version//:/%3a}_*.deb" >/dev/null || { rm -f "${package}"_*.deb; missing+=("$package"); }
+    compgen -G "${package}_${version//:/%3a}_*.deb" >/dev/null || { rm -f "${package}"_*.deb; missing+=("$package=$version"); }
   done
   # Not as the user _apt, who may not write here.
   [ ${#missing[@]} -eq 0 ] || apt-get -q -o APT::Sandbox::User="$(id -un)" -o Acquire::http::Timeout=20 download "${missing[@]}"
