@@ -233,8 +233,10 @@ async fn bucket(config: &Config) -> Result<Option<Bucket>, Failure> {
 
 /// Where copies of the checkpoints go.
 fn places(config: &Config, data_dir: &Path, bucket: Option<Bucket>) -> Vec<Arc<dyn CheckpointPlace>> {
-    let folders = copies::directories(&config.log, data_dir).into_iter().map(|folder| Arc::new(folder) as _);
-    folders.chain(bucket.map(|bucket| Arc::new(bucket) as _)).collect()
+    let memory = copies::Memory::of(data_dir);
+    let folders = copies::directories(&config.log, data_dir).into_iter();
+    let folders = folders.map(|folder| Arc::new(memory.place(folder)) as _);
+    folders.chain(bucket.map(|bucket| Arc::new(memory.place(bucket)) as _)).collect()
 }
 
 /// `plants`: how the plant's database is opened.

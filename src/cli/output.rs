@@ -69,8 +69,12 @@ fn unit_line(record: &UnitRecord, language: &Language) -> String {
 
 /// What a person reads of a failure: the sentence, the code, the cause.
 pub fn failure(failure: &Failure, language: &Language) {
+    say(&sentence(failure, language));
+}
+
+pub fn sentence(failure: &Failure, language: &Language) -> String {
     let text = reasons().text(language, failure);
-    say(&format!("{}: {} ({})", failure.code, text.technician, failure.cause));
+    format!("{}: {} ({})", failure.code, text.technician, failure.cause)
 }
 
 /// The sentences of this language.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, Verdict};
-use crate::runner::view::{Command, Health};
+use crate::runner::view::{Command, Health, LaneState, Snapshot};
 use crate::runner::{StationHandle, rollback};
 use crate::texts::{Language, fl};
 
@@ -74,6 +74,7 @@ async fn follow(
     let mut notice = None;
     let mut unread = None;
     let mut log = Health::Unknown;
+    let mut refusals = Vec::new();
     scan_from_stdin(handle.commands.clone());
     loop {
         tokio::select! {
@@ -104,10 +105,19 @@ async fn follow(
                 if changed.is_err() {
                     continue;
                 }
-                let (questions, said, health) = {
+                let (questions, said, health, now) = {
                     let snapshot = handle.snapshots.borrow_and_update();
-                    (snapshot.questions.clone(), snapshot.notice.clone(), snapshot.log.clone())
+                    let said = (snapshot.questions.clone(), snapshot.notice.clone(), snapshot.log.clone());
+                    (said.0, said.1, said.2, refusals_of(&snapshot))
                 };
+                // What the log is the reason for was told with it.
+                for refused in now.iter().filter(|refused| !refusals.contains(*refused)) {
+                    let (place, failure) = refused;
+                    if health != Health::Bad(failure.clone()) {
+                        say(&format!("{place}: {}", output::sentence(failure, language)));
+                    }
+                }
+                refusals = now;
                 if health != log {
                     match (&log, &health) {
                         (_, Health::Bad(failure)) => output::failure(failure, language),
@@ -151,6 +161,15 @@ async fn follow(
         Ok(result) => result.map(|()| Followed::Worked(worst)),
         Err(error) => Err(Failure::new(ReasonCode::STATION_STOPPED, error.to_string())),
     }
+}
+
+/// Why boards that are plugged in, in these lanes and ports, are not begun with.
+fn refusals_of(snapshot: &Snapshot) -> Vec<(String, Failure)> {
+    let lanes = snapshot.lanes.iter().filter_map(|lane| match &lane.state {
+        LaneState::Refused { failure } => Some((lane.name.clone(), failure.clone())),
+        _ => None,
+    });
+    lanes.chain(snapshot.refused.iter().map(|(device, why)| (device.path.to_string(), why.clone()))).collect()
 }
 
 /// Bytes: more than any barcode holds.

@@ -32,7 +32,10 @@ fn is_unseen(c: char) -> bool {
 impl PersonName {
     /// Would people take the one for the other? By Unicode's table of confusable characters (UTS 39).
     pub fn looks_like(&self, other: &str) -> bool {
-        let looks = |name: &str| skeleton(&name.nfkc().collect::<String>()).collect::<String>();
+        let looks = |name: &str| {
+            let name: Vec<_> = name.split_whitespace().collect();
+            skeleton(&name.join(" ").nfkc().collect::<String>()).collect::<String>()
+        };
         let small = |name: &str| looks(&name.nfkc().collect::<String>().to_lowercase());
         looks(self.as_str()) == looks(other) || small(self.as_str()) == small(other)
     }
@@ -44,14 +47,15 @@ pub struct Pin(SecretString);
 
 /// The text itself stays secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a PIN is 4 to 64 printable characters")]
+#[error("a PIN is 4 to 64 printable characters, not all of them spaces")]
 pub struct InvalidPin;
 
 impl TryFrom<SecretString> for Pin {
     type Error = InvalidPin;
     fn try_from(text: SecretString) -> Result<Self, InvalidPin> {
-        let characters = text.expose_secret().chars().count();
-        if (4..=64).contains(&characters) && !text.expose_secret().chars().any(char::is_control) {
+        let pin = text.expose_secret();
+        let blank = pin.trim().is_empty();
+        if (4..=64).contains(&pin.chars().count()) && !blank && !pin.chars().any(char::is_control) {
             Ok(Self(text))
         } else {
             Err(InvalidPin)

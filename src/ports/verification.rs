@@ -43,7 +43,7 @@ pub struct Verified {
     pub forgotten_texts: u64,
     /// Operators whose PIN no event commits to: given by an older program, it could be anybody's.
     pub uncommitted_pins: u64,
-    /// Rulings of one person where the log does not say that one was enough.
+    /// Rulings of one person: whether one is enough says the configuration that the command was given.
     pub ruled_alone: u64,
     /// Checkpoints of this log that are held elsewhere, and are not stored with it.
     pub unstored: u64,

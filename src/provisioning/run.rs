@@ -7,7 +7,7 @@ use crate::audit::event::{
     Capture, ConnectionRecord, Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord,
 };
 use crate::audit::{Body, RunEvent};
-use crate::domain::profile::ConnectMode;
+use crate::domain::profile::{CertificateStatus, ConnectMode};
 use crate::domain::{
     BatchName, Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef, Product, ReasonCode,
     RunId, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
@@ -269,7 +269,13 @@ impl Run {
                 self.end_connect(at);
             }
             RunEvent::DeactivateIntended { target } => self.deactivate.push(target.clone()),
-            RunEvent::Deactivated { target, .. } => self.deactivate.retain(|pending| pending != target),
+            RunEvent::Deactivated { target, failure } => {
+                self.deactivate.retain(|pending| pending != target);
+                let done = failure.is_none();
+                for record in self.registered.iter_mut().filter(|record| done && record.target == *target) {
+                    record.status = CertificateStatus::Inactive;
+                }
+            }
             RunEvent::StepFailed { .. } => self.end_step(at, true),
             RunEvent::Sealed { verdict, reason, slip, label } => {
                 self.end_step(at, *verdict != Verdict::Pass);

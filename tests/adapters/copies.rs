@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use aws_sdk_s3::primitives::ByteStream;
-use lineseal::adapters::copies::{Bucket, Directory};
+use lineseal::adapters::copies::{Bucket, Directory, Memory};
 use lineseal::config::S3Copies;
 use lineseal::domain::{ReasonCode, StationName};
 use lineseal::ports::{CheckpointPlace, StoredCheckpoint, Wanted};
@@ -219,4 +219,39 @@ async fn junk_of_huge_sizes_hides_no_copy_and_a_flood_of_it_is_no_good_place() {
     let failure = place.newest(&wanted(9, 32)).await.unwrap_err();
     assert_eq!(failure.code, ReasonCode::COPIES_UNREADABLE);
     assert!(failure.cause.contains("1024"), "{failure}");
+}
+
+/// An empty mount point says nothing against a log that was put back, and neither does a bucket that somebody
+/// has emptied.
+#[tokio::test]
+async fn a_place_without_the_copies_that_were_kept_there_is_not_taken_for_a_new_one() {
+    let (data, share) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let place = |data: &Path| Memory::of(data).place(Directory::new(share.path(), data));
+    let ours = place(data.path());
+    assert!(ours.newest(&wanted(0, 32)).await.unwrap().is_empty(), "a new place");
+    let copies = [5, 9].map(|size| checkpoint(size, "a"));
+    for copy in &copies {
+        ours.put(&station("S"), copy).await.unwrap();
+    }
+    assert_eq!(ours.newest(&wanted(9, 32)).await.unwrap(), notes(&[&copies[1], &copies[0]]));
+    // The newest, and then all of them, are gone: also for a process that has just begun.
+    for (left, told) in [(1, "the newest is of 5"), (0, "none")] {
+        let newest = std::fs::read_dir(share.path()).unwrap().map(|entry| entry.unwrap().path()).max();
+        std::fs::remove_file(newest.unwrap()).unwrap();
+        assert_eq!(std::fs::read_dir(share.path()).unwrap().count(), left);
+        for place in [&ours, &place(data.path())] {
+            let failure = place.newest(&wanted(9, 32)).await.unwrap_err();
+            assert_eq!(failure.code, ReasonCode::COPIES_UNREADABLE);
+            assert!(failure.cause.contains("9 events") && failure.cause.contains(told), "{failure}");
+        }
+    }
+    // Another station has never seen it otherwise, and what is put there after a ruling makes it good.
+    let other = tempfile::tempdir().unwrap();
+    assert!(place(other.path()).newest(&wanted(9, 32)).await.unwrap().is_empty());
+    let copy = checkpoint(12, "a");
+    ours.put(&station("S"), &copy).await.unwrap();
+    assert_eq!(ours.newest(&wanted(12, 32)).await.unwrap(), notes(&[&copy]));
+    // A memory that can't be read is none to rely on.
+    std::fs::write(data.path().join("copies-kept"), "9").unwrap();
+    assert_eq!(ours.newest(&wanted(12, 32)).await.unwrap_err().code, ReasonCode::COPIES_UNREADABLE);
 }

@@ -737,12 +737,12 @@ async fn a_ruling_by_who_could_not_have_ruled_is_found() {
     }
 }
 
-/// The log says of each ruling how many it took; an older one does not, and is told.
+/// Also where the log says that one was enough: whoever types the command chooses the configuration.
 #[tokio::test]
-async fn a_ruling_of_one_person_is_told_unless_one_was_enough() {
+async fn a_ruling_of_one_person_is_told() {
     let log = Log::written(2).await;
     let store = sqlite::open(&log.path()).unwrap();
-    for (asked, told) in [(Some(Persons::One), 0), (None, 1)] {
+    for (asked, told) in [(Some(Persons::One), 1), (None, 2)] {
         let mut event = store_contract::typed(&store, "x", Ruling::Scrap { unit: store_contract::unit("S7") }).await;
         let Body::Line(LineEvent::Ruled { second, persons, .. }) = &mut event.body else { panic!() };
         (*second, *persons) = (None, asked);

@@ -82,7 +82,7 @@ async fn no_other_program_of_the_same_user_reads_what_the_station_holds() {
             false => Command::new("env"),
         };
         if rustix::process::geteuid().is_root() {
-            command.arg("--bounding-set=-sys_ptrace");
+            command.arg("--bounding-set=-all");
         }
         command.arg(program).env("AWS_SECRET_ACCESS_KEY", SECRET).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -276,9 +276,9 @@ cli-verified-pins = { $count ->
    *[other] { $count } operators have
     } a PIN that the log says nothing of: `lineseal operator reset` mends that
 cli-verified-alone = { $count ->
-    [one] 1 ruling names one person, and does
-   *[other] { $count } rulings name one person, and do
-    } not say that one was enough
+    [one] 1 ruling names
+   *[other] { $count } rulings name
+    } one person: that is enough only where the plant has decided so (persons = 1 in [log])
 cli-verified-unjudged = { $count ->
     [one] 1 ruling could not be held against who operated its unit's runs: their events are in an archive that is not at hand
    *[other] { $count } rulings could not be held against who operated their units' runs: the events are in an archive that is not at hand

@@ -6,9 +6,11 @@
 //! back what it has signed.
 
 mod directory;
+mod kept;
 mod s3;
 
 pub use directory::Directory;
+pub use kept::Memory;
 pub use s3::Bucket;
 
 use aws_lc_rs::digest;

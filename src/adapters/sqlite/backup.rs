@@ -178,13 +178,14 @@ fn comes_with_wal(backup: &Path) -> Result<bool, Failure> {
 /// Puts what was brought in, and is closed again, in the place of the log `path`. The log that is
 /// there is kept beside it, under the name that is returned. The caller holds the station's lock.
 pub fn take_in(incoming: BroughtIn, path: &Path) -> Result<Option<PathBuf>, Failure> {
-    let kept = beside(path, &format!(".before-{}", &incoming.copy.file.to_string()[..12]));
-    let parts = ["-wal", "-shm", "-journal", ""].map(|part| (beside(path, part), beside(&kept, part)));
-    let there: Vec<_> = parts.into_iter().filter(|(from, _)| from.exists()).collect();
-    if let Some((_, name)) = there.iter().find(|(_, name)| name.exists()) {
-        let source = std::io::ErrorKind::AlreadyExists.into();
-        return Err(failed("keep the log that is there", name)(source).into());
-    }
+    const PARTS: [&str; 4] = ["-wal", "-shm", "-journal", ""];
+    let before = format!(".before-{}", &incoming.copy.file.to_string()[..12]);
+    let names = (1..).map(|n| if n == 1 { before.clone() } else { format!("{before}-{n}") });
+    let mut names = names.map(|name| beside(path, &name));
+    // A backup may be restored more than once, and each time there is a log to keep.
+    let kept = names.find(|kept| !PARTS.iter().any(|part| beside(kept, part).exists())).unwrap_or_default();
+    let there: Vec<_> = PARTS.map(|part| (beside(path, part), beside(&kept, part))).into();
+    let there: Vec<_> = there.into_iter().filter(|(from, _)| from.exists()).collect();
     // What lies beside the log belongs to it, and must never be read with another file: it goes first, also
     // where somebody has moved the log away from it.
     for (from, name) in &there {

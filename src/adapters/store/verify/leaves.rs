@@ -11,7 +11,7 @@ use crate::adapters::store::sql;
 use crate::adapters::store::{archive, log};
 use crate::audit::event::FreeText;
 use crate::audit::{Body, Event, LEAF_PREFIX, LeafHash, LineEvent, TreeHead, TreeState};
-use crate::domain::{OperatorRef, Persons, Sha256, Unit};
+use crate::domain::{OperatorRef, Sha256, Unit};
 use crate::ports::{Logged, Progress, Promise, Receipt, Stage};
 
 /// Rows read at a time: few enough that a processor's own memory still has them when they are hashed.
@@ -35,7 +35,7 @@ pub(super) struct Leaves {
     pub forgotten_texts: HashSet<uuid::Uuid>,
     /// What the last event of each operator says.
     pub operators: HashMap<uuid::Uuid, Operator>,
-    /// Rulings that one person made, without a word of the log that one was enough.
+    /// Rulings that one person made.
     pub ruled_alone: u64,
     /// Rulings on units, and who stood behind them.
     pub rulings: Vec<(u64, Unit, Vec<uuid::Uuid>)>,
@@ -207,8 +207,9 @@ impl Leaves {
             Body::Line(LineEvent::TextForgotten { text }) => {
                 self.forgotten_texts.insert(*text);
             }
-            Body::Line(LineEvent::Ruled { ruling, second, persons, reason, references, .. }) => {
-                self.ruled_alone += u64::from(second.is_none() && *persons != Some(Persons::One));
+            Body::Line(LineEvent::Ruled { ruling, second, reason, references, .. }) => {
+                // Who typed the command chose the configuration that it was enough by.
+                self.ruled_alone += u64::from(second.is_none());
                 second.iter().for_each(note);
                 self.typed.extend(std::iter::once(reason).chain(references).map(|text| (seq, text.clone())));
                 if let Some(unit) = ruling.unit() {

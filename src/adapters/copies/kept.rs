@@ -1,0 +1,108 @@
+//! A place that holds none of the copies that were kept there is not mounted, or was emptied: it would say
+//! nothing against a log that was put back.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{unread, unwritten};
+use crate::adapters::durable;
+use crate::domain::{Failure, StationName};
+use crate::ports::{CheckpointPlace, StoredCheckpoint, Wanted};
+
+/// A line a log and place: `<size> <place>\t<origin>`, where the size is that of the newest copy.
+const FILE: &str = "copies-kept";
+
+/// Remembers, beside the log, what this station has put into a place.
+pub struct Remembered<P> {
+    place: P,
+    file: PathBuf,
+    /// Several places share the file.
+    writing: Arc<Mutex<()>>,
+}
+
+impl<P: CheckpointPlace> Remembered<P> {
+    fn line(&self, origin: &str) -> String {
+        format!("{}\t{origin}", self.place.name())
+    }
+
+    fn remember(&self, origin: &str, size: u64) -> io::Result<()> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = read(&self.file)?;
+        let newest = known.entry(self.line(origin)).or_default();
+        if *newest >= size {
+            return Ok(());
+        }
+        *newest = size;
+        let text: String = known.iter().map(|(line, size)| format!("{size} {line}\n")).collect();
+        durable::replace(&self.file, text.as_bytes(), 0o600)
+    }
+}
+
+/// The places of one data directory.
+pub struct Memory {
+    file: PathBuf,
+    writing: Arc<Mutex<()>>,
+}
+
+impl Memory {
+    pub fn of(data_dir: &Path) -> Self {
+        Self { file: data_dir.join(FILE), writing: Arc::default() }
+    }
+
+    pub fn place<P: CheckpointPlace>(&self, place: P) -> Remembered<P> {
+        Remembered { place, file: self.file.clone(), writing: self.writing.clone() }
+    }
+}
+
+#[async_trait::async_trait]
+impl<P: CheckpointPlace> CheckpointPlace for Remembered<P> {
+    fn name(&self) -> &str {
+        self.place.name()
+    }
+
+    async fn is_elsewhere(&self) -> Result<bool, Failure> {
+        self.place.is_elsewhere().await
+    }
+
+    async fn put(&self, station: &StationName, checkpoint: &StoredCheckpoint) -> Result<(), Failure> {
+        self.place.put(station, checkpoint).await?;
+        let origin = checkpoint.note.lines().next().unwrap_or_default();
+        self.remember(origin, checkpoint.size)
+            .map_err(|error| unwritten(self.name(), format!("{}: {error}", self.file.display())))
+    }
+
+    async fn newest(&self, wanted: &Wanted) -> Result<Vec<String>, Failure> {
+        let notes = self.place.newest(wanted).await?;
+        let origin = wanted.origin.to_string();
+        let known =
+            read(&self.file).map_err(|error| unread(self.name(), format!("{}: {error}", self.file.display())))?;
+        let Some(kept) = known.get(&self.line(&origin)).copied() else { return Ok(notes) };
+        let size_of = |note: &String| {
+            let mut lines = note.lines();
+            lines.next().filter(|name| *name == origin).and_then(|_| lines.next()?.parse::<u64>().ok())
+        };
+        let newest = notes.iter().filter_map(size_of).max();
+        if newest.is_none_or(|newest| newest < kept) {
+            let there = newest.map_or("none".to_owned(), |newest| format!("the newest is of {newest}"));
+            let cause = format!("a copy of {kept} events was kept there, and {there}: is it mounted?");
+            return Err(unread(self.name(), cause));
+        }
+        Ok(notes)
+    }
+}
+
+fn read(file: &Path) -> io::Result<BTreeMap<String, u64>> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error),
+    };
+    let lines = text.lines().map(|line| {
+        let (size, line) = line.split_once(' ')?;
+        Some((line.to_owned(), size.parse().ok()?))
+    });
+    let damaged = || io::Error::other("it was altered or damaged; where you know why, delete it");
+    lines.collect::<Option<_>>().ok_or_else(damaged)
+}
