@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(file(" 1234 \n".as_bytes(), 0o600).unwrap(), " 1234 ");
         for bad in [b"1234\n\n".as_slice(), b"1234\n5678\n", b"", b"\n", b"12\xff34", &[b'1'; 2000]] {
             let said = file(bad, 0o600).unwrap_err();
-            assert_eq!(said, "this is no PIN: a PIN is 4 to 64 printable characters");
+            assert_eq!(said, "this is no PIN: a PIN is 4 to 64 printable characters, not all of them spaces");
         }
     }
 }

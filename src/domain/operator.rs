@@ -129,8 +129,9 @@ mod tests {
         for good in ["1234", "correct horse", "暗証番号", &"9".repeat(64), "ü".repeat(64).as_str()] {
             assert_eq!(pin(good).unwrap().expose_secret(), good);
         }
-        for bad in ["", "123", "暗証番", &"9".repeat(65), "1234\n", "12\t34", "\u{7f}1234"] {
-            assert_eq!(pin(bad).unwrap_err().to_string(), "a PIN is 4 to 64 printable characters");
+        for bad in ["", "123", "暗証番", &"9".repeat(65), "1234\n", "12\t34", "\u{7f}1234", "    "] {
+            let said = "a PIN is 4 to 64 printable characters, not all of them spaces";
+            assert_eq!(pin(bad).unwrap_err().to_string(), said);
         }
         assert!(!format!("{:?}", pin("73509182645")).contains("73509182645"));
     }
@@ -157,6 +158,8 @@ mod tests {
             ("Ivan", "lvan"),
             ("O0", "OO"),
             ("qa1", "qa\u{200d}1"),
+            ("QA One", "QA  One"),
+            ("QA One", "QA\u{3000}One"),
         ] {
             assert!(alike(one, other), "{one} {other}");
         }

@@ -635,6 +635,12 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
     if targets.is_empty() {
         return vec![Effect::Finish];
     }
+    // Lists, CAs and the date are not what they were when it was proven.
+    if let Some(Err(failure)) = run.reading.as_ref().map(|reading| checked(reading, context)) {
+        let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}])];
+        effects.extend(fail(run, Step::Register, failure, context));
+        return effects;
+    }
     let next = targets.iter().find(|target| !run.registered.iter().any(|record| record.target == **target)).cloned();
     let connect = context.profile.connect.as_ref().map(|plan| plan.mode);
     let needs_its_board = run.connect.max(connect) == Some(ConnectMode::Required);

@@ -346,7 +346,9 @@ async fn a_worker_that_cannot_start_or_speaks_nonsense_is_t_210() {
 #[tokio::test]
 async fn workers_of_this_program_are_this_program() {
     // This test binary takes the hidden argument for the name of a test that it does not have.
-    let Err(failure) = WorkerTokens::of_this_program().open(&Bench::new(KeyKind::EcP256).access()).await else {
+    let Err(failure) =
+        WorkerTokens::of_this_program(std::env::temp_dir().as_path()).open(&Bench::new(KeyKind::EcP256).access()).await
+    else {
         panic!("a test binary opened a token")
     };
     assert_eq!(failure.to_string(), "T-210: the worker ended by itself with status 0 in the worker's start");

@@ -6,12 +6,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lineseal::adapters::sqlite::{self, Limits, StationLock};
-use lineseal::audit::LineEvent;
+use lineseal::audit::event::Ruling;
+use lineseal::audit::{Body, LineEvent};
 use lineseal::domain::{Failure, ReasonCode};
-use lineseal::ports::AuditStore;
+use lineseal::ports::{AuditStore, People};
 use rusqlite::Connection;
 
-use super::store_contract::{bound, claim, identity, line, run_id, started};
+use super::store_contract::{self, bound, claim, identity, line, run_id, started};
 use super::{Fresh, recomputed};
 
 mod schema {
@@ -333,4 +334,29 @@ fn schema_of(connection: &Connection) -> Vec<String> {
         Err(error) => panic!("{error}"),
     };
     statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// An index of words keeps what was deleted from it until it is merged.
+#[tokio::test]
+async fn words_that_were_forgotten_are_nowhere_in_the_file() {
+    let fresh = Fresh::new();
+    let store = fresh.store();
+    let mut texts = Vec::new();
+    for word in ["zanzibarquux", "xylophonefrob"] {
+        let ruled = store_contract::typed(&store, word, Ruling::Scrap { unit: store_contract::unit("A1") }).await;
+        let Body::Line(LineEvent::Ruled { reason, .. }) = &ruled.body else { panic!() };
+        texts.push((word, reason.id));
+        store.append(vec![ruled]).await.unwrap();
+    }
+    let kept = |word: &str| {
+        let bytes = std::fs::read(fresh.path()).unwrap();
+        bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    };
+    drop(store);
+    assert!(texts.iter().all(|(word, _)| kept(word)));
+    let store = fresh.store();
+    assert!(store.forget_text(texts[0].1).await.unwrap());
+    store.append(vec![line(LineEvent::TextForgotten { text: texts[0].1 })]).await.unwrap();
+    drop(store);
+    assert_eq!(texts.iter().map(|(word, _)| kept(word)).collect::<Vec<_>>(), [false, true]);
 }

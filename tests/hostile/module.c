@@ -1,7 +1,8 @@
 /* A PKCS#11 module that means harm. HOSTILE_REAL names the module that it stands before; the file that
  * HOSTILE_PLAN names holds lines of a function, the number of its call from which on (from 1) and what
  * is then done: "C_Sign 1 stall". Without the file it is an honest go-between. Beside the plan: `frame`
- * (what a forged answer says), `other` (another object's value), `pids` (whom it started). */
+ * (what a forged answer says), `other` (another object's value), `pids` (whom it started), `folder` (whose
+ * files it tries to get at) and `reached` (what came of it). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -108,6 +109,38 @@ static void forge(void) {
     to_every_socket(frame, 4 + length);
 }
 
+static void told(FILE *reached, const char *what, int done) {
+    fprintf(reached, "%s %s\n", what, done ? "done" : "refused");
+}
+
+/* What is the station's alone: its log, its key, its mark, and its life. */
+static void intrude(void) {
+    static char folder[2048], name[4096];
+    contents("folder", (byte *)folder, sizeof folder - 1);
+    FILE *reached = fopen(beside("reached"), "w");
+#define AT(file) (snprintf(name, sizeof name, "%s/%s", folder, file), name)
+    told(reached, "read-key", open(AT("log.key"), O_RDONLY) >= 0);
+    told(reached, "read-log", open(AT("lineseal.db"), O_RDONLY) >= 0);
+    told(reached, "write-log", open(AT("lineseal.db"), O_RDWR) >= 0);
+    told(reached, "lock-log", open(AT("lineseal.db-shm"), O_RDWR) >= 0);
+    told(reached, "cut-mark", open(AT("high-water-mark"), O_WRONLY | O_TRUNC) >= 0);
+    told(reached, "new-file", open(AT("MIGRATED"), O_WRONLY | O_CREAT, 0600) >= 0);
+    told(reached, "delete-log", unlink(AT("lineseal.db-wal")) == 0);
+    char moved[4096];
+    snprintf(moved, sizeof moved, "%s", beside("moved"));
+    told(reached, "move-log", rename(AT("lineseal.db"), moved) == 0);
+    /* The guardian's parent: proc_pid_stat(5), whose second field is in brackets. */
+    char stat[512] = "";
+    int station = 0;
+    snprintf(name, sizeof name, "/proc/%d/stat", getppid());
+    FILE *file = fopen(name, "r");
+    if (file) fread(stat, 1, sizeof stat - 1, file), fclose(file);
+    char *after = strrchr(stat, ')');
+    if (after) sscanf(after + 1, " %*c %d", &station);
+    told(reached, "signal-station", station > 1 && kill(station, 0) == 0);
+    fclose(reached);
+}
+
 static int is(const char *does, const char *what) { return !strcmp(does, what); }
 
 /* 1: answer CKR_UNKNOWN. */
@@ -136,6 +169,7 @@ static int act(const char *does) {
         for (int i = 0; i < 4; i++) pthread_create(&thread, 0, spin, 0);
         stop_here();
     }
+    if (is(does, "intrude")) intrude();
     if (is(does, "elsewhere")) {
         (void)!chdir("/");
         setenv("PATH", "/nowhere", 1);

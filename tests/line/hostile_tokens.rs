@@ -8,22 +8,24 @@ use crate::bench::{Bench, Chip};
 use crate::hostile::{self, PLAN};
 use crate::log;
 use crate::peers::Cloud;
+use crate::program::Program;
 use crate::station::{Station, assert_outcome, is_pass, outcome};
+
+/// The profile whose module is the hostile one, with a plan beside each token.
+fn through_it(profile: String) -> String {
+    let real = SoftHsm::find().unwrap().module.display().to_string();
+    let module = format!("module = \"{}\"", hostile::module().display());
+    let tokens = profile.split_once("SOFTHSM2_CONF = \"").unwrap().1.split_once("/{usb_path}").unwrap().0.to_owned();
+    let environment =
+        format!("environment = {{ HOSTILE_REAL = \"{real}\", HOSTILE_PLAN = \"{tokens}/{{usb_path}}/{PLAN}\", ");
+    profile
+        .replace(&format!("module = \"{real}\""), &module)
+        .replace("environment = { ", &environment)
+        .replace("call_timeout_ms = 3000", "call_timeout_ms = 2000")
+}
 
 /// Both boards at once; the hostile one's outcome.
 async fn beside_a_good_one(plan: &str, files: &[(&str, &[u8])]) -> String {
-    let through_it = |profile: String| {
-        let real = SoftHsm::find().unwrap().module.display().to_string();
-        let module = format!("module = \"{}\"", hostile::module().display());
-        let tokens =
-            profile.split_once("SOFTHSM2_CONF = \"").unwrap().1.split_once("/{usb_path}").unwrap().0.to_owned();
-        let environment =
-            format!("environment = {{ HOSTILE_REAL = \"{real}\", HOSTILE_PLAN = \"{tokens}/{{usb_path}}/{PLAN}\", ");
-        profile
-            .replace(&format!("module = \"{real}\""), &module)
-            .replace("environment = { ", &environment)
-            .replace("call_timeout_ms = 3000", "call_timeout_ms = 2000")
-    };
     let mut bench = Bench::with_profile(2, Cloud::shared().await, through_it).await;
     let (good, bad): (Chip, Chip) = (bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256));
     for (name, bytes) in files.iter().copied().chain([(PLAN, plan.as_bytes())]) {
@@ -89,4 +91,28 @@ async fn no_frame_that_a_module_forges_passes_or_holds_a_board() {
             assert_eq!(beside_a_good_one(plan, &[("frame", frame)]).await, expected, "{plan}");
         }
     }
+}
+
+/// It runs as the station's user, to whom log, key and mark belong. Landlock has files since Linux 5.13, and
+/// signals since 6.12.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_gets_at_nothing_that_is_the_stations_alone() {
+    let mut bench = Bench::with_profile(1, Cloud::shared().await, through_it).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    let folder = bench.data_dir();
+    std::fs::write(chip.token.path().join("folder"), folder.to_str().unwrap()).unwrap();
+    std::fs::write(chip.token.path().join(PLAN), "C_Initialize 1 intrude").unwrap();
+    bench.plug(1, "A", &chip);
+    Program::on(&bench, ["run", "--units", "1"]).run().await.expect(0);
+    let told = std::fs::read_to_string(chip.token.path().join("reached")).unwrap();
+    let mut told: Vec<&str> = told.lines().collect();
+    assert_eq!(told.len(), 9, "{told:?}");
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let kernel: Vec<u32> = release.split(['.', '-']).take(2).map(|part| part.parse().unwrap()).collect();
+    if kernel < vec![6, 12] {
+        told.pop();
+    }
+    assert!(told.iter().all(|line| line.ends_with(" refused")), "Linux {release}: {told:?}");
+    Program::on(&bench, ["audit", "verify"]).run().await.expect(0);
+    assert!(!folder.join("MIGRATED").exists());
 }

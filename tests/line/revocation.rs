@@ -89,3 +89,28 @@ async fn an_expired_list_stops_the_line_and_a_current_one_the_revoked_chip() {
     let list = std::fs::read(bench.dir.path().join("vendor/vendor.crl")).unwrap();
     assert_eq!(std::fs::read(lists.next().expect("the list that was asked")).unwrap(), list);
 }
+
+/// The list came while the unit waited for the cloud; the same board, plugged in, would fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_unit_whose_chip_was_revoked_meanwhile_is_pulled_out() {
+    let quick = |text: String| text.replace("deadline_ms = 10000", "deadline_ms = 2000");
+    let mut bench = Bench::with_profile(1, Cloud::shared().await, quick).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.proxy.down().await;
+    bench.plug(1, "A", &chip);
+    Program::on(&bench, ["run", "--units", "1"]).run().await.expect(4);
+    bench.unplug(1);
+    bench.proxy.up().await.unwrap();
+    let serial = Certificate::from_der(&chip.certificate).unwrap().tbs_certificate().serial_number().clone();
+    write_list(bench.dir.path(), 2090, &[serial.as_bytes()]);
+    let profile = std::fs::read_dir(bench.dir.path().join("assets")).unwrap().map(|entry| entry.unwrap().path());
+    let profile = profile.into_iter().find(|path| path.extension().is_some_and(|it| it == "toml")).unwrap();
+    let text = std::fs::read_to_string(&profile).unwrap();
+    let lists = "crl_coverage = \"leaf\"\ncrls = [\"../vendor/vendor.crl\"]\nuid = \"required\"";
+    std::fs::write(&profile, text.replace("uid = \"required\"", lists)).unwrap();
+    let resumed = Program::on(&bench, ["resume", "--json"]).run().await.expect(1);
+    let record = resumed.json().remove(0);
+    assert_eq!((&record["verdict"], &record["reason"]), (&"FAIL".into(), &"C-109".into()), "{}", resumed.err);
+    assert!(!bench.cloud.witness().certificates.contains_key(&chip.fingerprint()));
+    assert_eq!(bench.printer.printed(), 1, "its slip");
+}

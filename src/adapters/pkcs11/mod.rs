@@ -21,6 +21,7 @@
 //! Where a command leads to the token, the guard listens for p11-kit's client, the module then, and starts
 //! the command behind each of its connections: `remote.rs`.
 
+mod confine;
 mod der;
 mod failure;
 mod guardian;

@@ -46,9 +46,9 @@ impl WorkerTokens {
     }
 
     /// Workers are this very program, even after its file has been replaced by an upgrade
-    /// (proc_pid_exe(5)): both ends always speak the same version.
-    pub fn of_this_program() -> Self {
-        Self::new("/proc/self/exe", [WORKER_ARGUMENT.into()])
+    /// (proc_pid_exe(5)): both ends always speak the same version. Modules are kept out of `data_dir`.
+    pub fn of_this_program(data_dir: &Path) -> Self {
+        Self::new("/proc/self/exe", [WORKER_ARGUMENT.into(), data_dir.into()])
     }
 }
 

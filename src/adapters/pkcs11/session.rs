@@ -9,6 +9,7 @@ use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::session::Session;
 use cryptoki::slot::{Slot, TokenInfo};
 
+use super::confine::keep_out_of;
 use super::der::first_sequence;
 use super::failure::from_module;
 use super::mechanism::{check_edwards, check_key_type, mechanism_and_data};
@@ -46,9 +47,15 @@ struct Signing {
 }
 
 impl TokenSession {
-    pub(super) fn open(access: Access, link: &Link) -> Result<Self, Failure> {
+    /// `keep_out`: a folder that is no module's.
+    pub(super) fn open(access: Access, keep_out: Option<&Path>, link: &Link) -> Result<Self, Failure> {
         let begun = Instant::now();
         let pin = access.pin.as_ref().map(pin_value).transpose()?;
+        if let Some(folder) = keep_out {
+            keep_out_of(folder).map_err(|error| {
+                Failure::new(ReasonCode::TOKEN_CRASHED, format!("the module cannot be kept out of the log: {error}"))
+            })?;
+        }
         let module = start_module(&access.module, link)?;
         link.calling("C_GetInfo");
         let library = module.get_library_info().map_err(from_module)?;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -18,8 +19,12 @@ use crate::domain::{Bytes, Failure, ReasonCode};
 /// standard input, and ends with the station, with the first error, or when it is killed.
 pub fn worker_main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let started = match arguments.last() {
-        Some(last) if last == INNER_ARGUMENT => Link::take().map(|link| work(&link)),
+    let started = match arguments.as_slice() {
+        // The worker's own argument first.
+        [_, folder @ .., last] if last == INNER_ARGUMENT => {
+            let folder = folder.first().map(PathBuf::from);
+            Link::take().map(|link| work(&link, folder.as_deref()))
+        }
         _ => guard(arguments.into_iter()),
     };
     started.unwrap_or_else(|error| {
@@ -28,8 +33,8 @@ pub fn worker_main() -> ExitCode {
     })
 }
 
-fn work(link: &Link) -> ExitCode {
-    match serve(link) {
+fn work(link: &Link, keep_out: Option<&Path>) -> ExitCode {
+    match serve(link, keep_out) {
         Ok(()) => ExitCode::SUCCESS,
         // The station hears of it through the end of the socket.
         Err(error) => {
@@ -44,11 +49,11 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-fn serve(link: &Link) -> io::Result<()> {
+fn serve(link: &Link, keep_out: Option<&Path>) -> io::Result<()> {
     let mut session: Option<TokenSession> = None;
     while let Some(request) = receive::<Request>(&mut &link.socket)? {
         let answer = match (request, &mut session) {
-            (Request::Open(access), None) => TokenSession::open(access, link).map(|opened| {
+            (Request::Open(access), None) => TokenSession::open(access, keep_out, link).map(|opened| {
                 session = Some(opened);
                 Report::Opened
             }),

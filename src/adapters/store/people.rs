@@ -146,6 +146,7 @@ pub fn forget_text(session: &mut dyn Session, id: Uuid) -> Result<bool, StoreErr
         session.execute(sql::UNINDEX_WORDS, values![seq, &known])?;
         session.execute(sql::PROJECT_WORDS, values![seq, &without])?;
         session.execute(sql::INDEX_WORDS, values![seq, &without])?;
+        session.execute(sql::MERGE_INDEX, values![])?;
     }
     Ok(true)
 }

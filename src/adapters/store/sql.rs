@@ -460,6 +460,8 @@ statements! {
     WORDS = "SELECT words FROM records WHERE seq = ?1";
     UNINDEX_WORDS = "INSERT INTO record_words (record_words, rowid, words) VALUES ('delete', ?1, ?2)", "";
     INDEX_WORDS = "INSERT INTO record_words (rowid, words) VALUES (?1, ?2)", "";
+    // What is deleted from FTS5's index stays in it until its parts are merged.
+    MERGE_INDEX = "INSERT INTO record_words (record_words) VALUES ('optimize')", "";
     FORGET_INDEX = "INSERT INTO record_words (record_words) VALUES ('delete-all')", "";
     PROJECT_RECORD = "INSERT INTO records (seq, kind, run, station, product, serial, batch, operator_id, thing,
             fingerprint, uid, verdict, reason, started_ns, finished_ns, words)

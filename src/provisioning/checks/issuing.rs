@@ -57,7 +57,9 @@ fn ask(leaf: &[u8], anchor: &TrustAnchor<'_>, intermediates: &[CertificateDer<'_
     });
     asked.map_err(|error| match error {
         Error::EndEntityUsedAsCa => "it is no CA's certificate (basicConstraints)".to_owned(),
-        Error::NameConstraintViolation => "it constrains directory names in a way that can't be read".to_owned(),
+        Error::NameConstraintViolation => {
+            "it constrains directory names or URIs in a way that can't be read".to_owned()
+        }
         error => format!("every path through it would be refused: {}", describe(&error)),
     })
 }

@@ -1,4 +1,4 @@
-//! Constraints on directory names (RFC 5280 §4.2.1.10). `webpki` compares no directory names and refuses
+//! Constraints on directory names and URIs (RFC 5280 §4.2.1.10). `webpki` compares neither and refuses
 //! whatever is below a CA that constrains them; here they are compared, and nothing else of it is done here.
 //!
 //! The verifier gets such a CA's certificate with the tags of these constraints changed to those of a form
@@ -23,21 +23,30 @@ const PERMITTED: u8 = 0xa0;
 const EXCLUDED: u8 = 0xa1;
 const DIRECTORY_NAME: u8 = 0xa4;
 const EDI_PARTY_NAME: u8 = 0xa5;
+const URI: u8 = 0x86;
+const REGISTERED_ID: u8 = 0x88;
 
-/// A CA that constrains the directory names below it.
+/// A CA that constrains the directory names or URIs below it.
 #[derive(Debug)]
 pub(super) struct Constrained {
-    permitted: Vec<Name>,
-    excluded: Vec<Name>,
+    permitted: Subtrees,
+    excluded: Subtrees,
     /// The tags, as the verifier gets them.
     pub changes: Vec<Change>,
 }
 
+#[derive(Debug, Default)]
+struct Subtrees {
+    names: Vec<Name>,
+    /// A host, or a domain, which begins with a point; in small letters.
+    hosts: Vec<String>,
+}
+
 impl Constrained {
-    /// `None`: it constrains no directory name, or not in a way that can be read; then the verifier refuses.
+    /// `None`: it constrains neither, or not in a way that can be read; then the verifier refuses.
     pub(super) fn parse(certificate: &[u8]) -> Option<Self> {
         let value = extension(certificate, NAME_CONSTRAINTS).ok()??;
-        let mut found = Self { permitted: vec![], excluded: vec![], changes: vec![] };
+        let mut found = Self { permitted: Subtrees::default(), excluded: Subtrees::default(), changes: vec![] };
         found.read(certificate, value).ok()?;
         if found.changes.is_empty() { None } else { Some(found) }
     }
@@ -55,42 +64,90 @@ impl Constrained {
             while !subtrees.is_finished() {
                 let subtree = expect(&mut subtrees, Tag::Sequence)?;
                 let base = SliceReader::new(contents(subtree)?)?.tlv_bytes()?;
-                if base.first() == Some(&DIRECTORY_NAME) {
-                    into.push(Name::from_der(contents(base)?)?);
-                    // A part of the certificate: so many bytes from its beginning.
-                    self.changes.push((base.as_ptr().addr() - certificate.as_ptr().addr(), EDI_PARTY_NAME));
-                }
+                let passed_over = match base.first() {
+                    Some(&DIRECTORY_NAME) => {
+                        into.names.push(Name::from_der(contents(base)?)?);
+                        EDI_PARTY_NAME
+                    }
+                    Some(&URI) => {
+                        into.hosts.push(domain(untagged(base)?).ok_or(der::ErrorKind::Failed)?);
+                        REGISTERED_ID
+                    }
+                    _ => continue,
+                };
+                // A part of the certificate: so many bytes from its beginning.
+                self.changes.push((base.as_ptr().addr() - certificate.as_ptr().addr(), passed_over));
             }
         }
         Ok(())
     }
 
-    /// May a certificate below this CA have its names? Its subject and each directory name among its others
-    /// have to be within a permitted subtree, where there is one, and in none that is excluded. What can't be
-    /// compared for certain is in no permitted subtree and in every excluded one.
+    /// May a certificate below this CA have its names? Its subject and each directory name and URI among its
+    /// others have to be within a permitted subtree of their form, where there is one, and in none that is
+    /// excluded. What can't be compared for certain is in no permitted subtree and in every excluded one.
     pub(super) fn allows(&self, certificate: &[u8]) -> bool {
-        let Ok(names) = names(certificate) else { return false };
-        names.iter().all(|name| {
-            let permitted = self.permitted.iter().any(|base| within(name, base) == Some(true));
-            let excluded = self.excluded.iter().any(|base| within(name, base) != Some(false));
-            (permitted || self.permitted.is_empty()) && !excluded
-        })
+        let Ok((names, uris)) = names(certificate) else { return false };
+        let (permitted, excluded) = (&self.permitted, &self.excluded);
+        let names = names.iter().all(|name| allowed(&permitted.names, &excluded.names, |base| within(name, base)));
+        let uris = uris.iter().all(|uri| {
+            let host = host(uri);
+            allowed(&permitted.hosts, &excluded.hosts, |base| Some(is_in(host.as_deref()?, base)))
+        });
+        names && uris
     }
 }
 
-/// The subject, and the directory names of subjectAltName.
-fn names(certificate: &[u8]) -> der::Result<Vec<Name>> {
-    let mut names = vec![Fields::parse(certificate)?.subject];
+fn allowed<B>(permitted: &[B], excluded: &[B], within: impl Fn(&B) -> Option<bool>) -> bool {
+    let inside = permitted.is_empty() || permitted.iter().any(|base| within(base) == Some(true));
+    inside && excluded.iter().all(|base| within(base) == Some(false))
+}
+
+/// The subject and the directory names of subjectAltName, and its URIs.
+fn names(certificate: &[u8]) -> der::Result<(Vec<Name>, Vec<&[u8]>)> {
+    let (mut names, mut uris) = (vec![Fields::parse(certificate)?.subject], Vec::new());
     if let Some(value) = extension(certificate, SUBJECT_ALT_NAME)? {
         let mut others = SliceReader::new(contents(value)?)?;
         while !others.is_finished() {
             let other = others.tlv_bytes()?;
-            if other.first() == Some(&DIRECTORY_NAME) {
-                names.push(Name::from_der(contents(other)?)?);
+            match other.first() {
+                Some(&DIRECTORY_NAME) => names.push(Name::from_der(contents(other)?)?),
+                Some(&URI) => uris.push(untagged(other)?),
+                _ => {}
             }
         }
     }
-    Ok(names)
+    Ok((names, uris))
+}
+
+/// The contents of an implicitly tagged text.
+fn untagged(name: &[u8]) -> der::Result<&[u8]> {
+    let mut reader = SliceReader::new(name)?;
+    let header = der::Header::decode(&mut reader)?;
+    reader.read_slice(header.length())
+}
+
+/// A constraint on URIs: a host, or a domain with a point before it.
+fn domain(base: &[u8]) -> Option<String> {
+    let labels = base.strip_prefix(b".").unwrap_or(base);
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let whole = labels.split(|byte| *byte == b'.').all(|label| !label.is_empty() && label.iter().all(letter));
+    whole.then(|| String::from_utf8_lossy(base).to_ascii_lowercase())
+}
+
+/// The host of a URI (RFC 3986 §3.2) that has a name; `None`: it has none that could be compared.
+fn host(uri: &[u8]) -> Option<String> {
+    let (_scheme, rest) = std::str::from_utf8(uri).ok()?.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let host = domain(host.as_bytes()).filter(|host| !host.starts_with('.'))?;
+    // An address, and no name.
+    let numbered = host.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    (!numbered).then_some(host)
+}
+
+fn is_in(host: &str, base: &str) -> bool {
+    if base.starts_with('.') { host.len() > base.len() && host.ends_with(base) } else { host == base }
 }
 
 /// Does the name begin with `base`, RDN by RDN? `None`: nobody can say.

@@ -9,9 +9,11 @@ use webpki::{
     EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, KeyUsage, VerifiedPath,
     spki_for_anchor,
 };
-use x509_cert::der::{self, Reader, SliceReader};
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{self, Decode as _, Reader, SliceReader};
+use x509_cert::ext::pkix::BasicConstraints;
 
-use super::extensions::{Usage, contents, tbs, usable};
+use super::extensions::{Usage, contents, extension, tbs, usable};
 use super::fields::{Fields, rfc3339};
 use super::names::Constrained;
 use super::revocation::Lists;
@@ -83,6 +85,26 @@ pub(super) fn find(der: &[u8], fields: &Fields, trust: &Trust, now: Timestamp) -
     Ok(Path { fingerprints, as_of, crls })
 }
 
+/// Of several certificates of the CA that signs the chips' (it was renewed, or another CA vouches for it),
+/// paths are made of the one that the profile asks for: the verifier would end at any of them.
+fn keep_as_issuer<'a>(asked: &Fingerprint, roots: &mut Vec<Authority<'a>>, intermediates: &mut Vec<Authority<'a>>) {
+    let is_asked = |authority: &Authority<'_>| Fingerprint::of(&authority.der) == *asked;
+    let Some(TrustAnchor { subject, subject_public_key_info: key, .. }) = roots
+        .iter()
+        .chain(intermediates.iter())
+        .find(|authority| is_asked(authority))
+        .map(|found| found.anchor.clone())
+    else {
+        return;
+    };
+    let serves = |authority: &Authority<'_>| {
+        let anchor = &authority.anchor;
+        is_asked(authority) || anchor.subject != subject || anchor.subject_public_key_info != key
+    };
+    roots.retain(serves);
+    intermediates.retain(serves);
+}
+
 /// Where the profile says which of its CAs signs the chips' certificates, another one's chip is foreign.
 fn signed_by(trust: &Trust, path: &[Fingerprint], fields: &Fields) -> Result<(), Failure> {
     match (&trust.issuer, path.get(1)) {
@@ -131,8 +153,10 @@ pub(super) struct Pinned<'a> {
 pub(super) struct Authority<'a> {
     pub der: CertificateDer<'a>,
     pub anchor: TrustAnchor<'static>,
-    /// It constrains directory names.
+    /// It constrains directory names or URIs.
     constrained: Option<Constrained>,
+    /// pathLenConstraint. Of an anchor the verifier looks at the name and the key.
+    depth: Option<u8>,
     /// As the verifier gets it, where that is not as it stands.
     shown: Option<Shown>,
 }
@@ -154,7 +178,10 @@ impl<'a> Pinned<'a> {
             };
             ders.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()
         };
-        let (roots, intermediates) = (all("root", &trust.roots)?, all("intermediate", &trust.intermediates)?);
+        let (mut roots, mut intermediates) = (all("root", &trust.roots)?, all("intermediate", &trust.intermediates)?);
+        if let Some(asked) = &trust.issuer {
+            keep_as_issuer(asked, &mut roots, &mut intermediates);
+        }
         let mut signatures = Signatures::default();
         intermediates.iter().filter_map(|it: &Authority<'_>| it.shown.as_ref()).for_each(|it| signatures.add(it));
         Ok(Self { roots, intermediates, signatures, spellings })
@@ -245,6 +272,7 @@ impl<'a> Authority<'a> {
         let anchor = webpki::anchor_from_trusted_cert(&given).map_err(|error| describe(&error))?.to_owned();
         key::may_sign(&spki_for_anchor(&anchor))?;
         usable(der, Usage::KeyCertSign)?;
+        let depth = depth(der)?;
         if is_root {
             issuing::root(&anchor)?;
         } else {
@@ -253,7 +281,7 @@ impl<'a> Authority<'a> {
                 return Err(DEMANDS_POLICY.to_owned());
             }
         }
-        Ok(Self { anchor, constrained, shown, der: CertificateDer::from(der) })
+        Ok(Self { anchor, constrained, depth, shown, der: CertificateDer::from(der) })
     }
 
     /// As the verifier gets it.
@@ -270,6 +298,17 @@ impl<'a> Authority<'a> {
         // Of version 1 there are roots only, and nobody asks who issued a root.
         EndEntityCert::try_from(&CertificateDer::from(self.shown()))
             .is_ok_and(|certificate| certificate.issuer() == name)
+    }
+}
+
+/// `Err`: it is no CA's. A root of before version 3 has no basicConstraints.
+fn depth(certificate: &[u8]) -> Result<Option<u8>, String> {
+    const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+    let value = extension(certificate, BASIC_CONSTRAINTS).map_err(|error| error.to_string())?;
+    let Some(value) = value else { return Ok(None) };
+    match BasicConstraints::from_der(value).map_err(|error| format!("its basicConstraints can't be read: {error}"))? {
+        BasicConstraints { ca: false, .. } => Err("it is no CA's certificate (basicConstraints)".to_owned()),
+        BasicConstraints { path_len_constraint, .. } => Ok(path_len_constraint),
     }
 }
 
@@ -314,6 +353,7 @@ impl Candidates<'_> {
         let against: RefCell<Option<Failure>> = RefCell::default();
         let judge = |path: &VerifiedPath<'_>| {
             self.check_names(path)?;
+            self.check_depth(path)?;
             lists.judge(path, &self.pinned.signatures, at, now).map(|_| ()).map_err(|failure| {
                 let mut against = against.borrow_mut();
                 // Where one path is revoked and another can't be judged, neither can the chip.
@@ -344,6 +384,15 @@ impl Candidates<'_> {
             check(self.pinned.intermediate(&intermediate.der()), Some(intermediate.der()))?;
         }
         check(self.root_of(path.anchor()), None)
+    }
+
+    /// Self-issued certificates are not counted (RFC 5280 §6.1.4).
+    fn check_depth(&self, path: &VerifiedPath<'_>) -> Result<(), Error> {
+        let below = path.intermediate_certificates().filter(|it| it.subject() != it.issuer()).count();
+        match self.root_of(path.anchor()).and_then(|root| root.depth) {
+            Some(most) if below > usize::from(most) => Err(Error::PathLenConstraintViolated),
+            _ => Ok(()),
+        }
     }
 
     /// The root behind one of the anchors, by address: two roots may share name and key and still be two

@@ -3,6 +3,7 @@
 use super::world::{Call, World, asked, failing, failure, refused};
 use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus};
+use crate::domain::profile::KeyKind;
 use crate::domain::{ReasonCode, Template, Verdict};
 use crate::ports::{Lock, LockKind, Obstacle};
 use crate::provisioning::{Effect, Input, Label, Run};
@@ -128,6 +129,23 @@ fn resume_ends_as_pass_held_or_fail_and_as_nothing_else() {
         assert_eq!(world.count(Call::Deactivate), usize::from(fails), "{code}");
         assert_eq!(world.try_go(Input::Resume).is_err(), fails, "{code}: only HELD is taken up again");
     }
+}
+
+/// Since it was proven its CA was given up, say, or its certificate revoked.
+#[test]
+fn a_unit_that_would_not_be_taken_today_is_not_finished_and_nothing_is_registered() {
+    let mut world = held();
+    world.profile.trust.keys = vec![KeyKind::Rsa2048];
+    let run = world.go(Input::Resume);
+    assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Fail), Some(ReasonCode::CERTIFICATE_KEY)));
+    assert!(world.calls.is_empty(), "{:?}", world.calls);
+
+    // What is wrong with the profile is not the unit's fault: it goes on waiting.
+    let mut world = held();
+    world.profile.trust.roots = vec![b"no certificate".to_vec()];
+    let run = world.go(Input::Resume);
+    assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Held), Some(ReasonCode::CONFIG_INVALID)));
+    assert!(world.calls.is_empty(), "{:?}", world.calls);
 }
 
 #[test]

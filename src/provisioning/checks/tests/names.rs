@@ -120,3 +120,36 @@ fn constraints_on_directory_names_hold_and_what_cannot_be_compared_is_refused() 
     let minimum = [tlv(0xa4, &forge), vec![0x80, 0x01, 0x01]].concat();
     below(0xa0, true, &minimum, &forge, None).unwrap_err();
 }
+
+/// The host of a URI decides, or the domain that it is in; what has no host with a name is in none.
+#[test]
+fn constraints_on_uris_hold_and_what_has_no_host_is_refused() {
+    let subject = forge::name("chip");
+    let cases = [
+        (".vendor.example", "https://a.vendor.example/x", Some(true)),
+        (".vendor.example", "HTTPS://user@A.Vendor.Example:8443?q", Some(true)),
+        (".vendor.example", "https://vendor.example/x", Some(false)),
+        (".vendor.example", "https://evilvendor.example", Some(false)),
+        (".vendor.example", "https://vendor.example.evil/.vendor.example", Some(false)),
+        ("vendor.example", "urn2://vendor.example#x", Some(true)),
+        ("vendor.example", "https://a.vendor.example", Some(false)),
+        ("vendor.example", "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", None),
+        ("vendor.example", "https://192.0.2.1/", None),
+        ("vendor.example", "https://[2001:db8::1]/", None),
+        ("vendor.example", "https:///vendor.example", None),
+    ];
+    for (base, uri, is_within) in cases {
+        let base = tlv(0x86, base.as_bytes());
+        let own = |uri: &str| extension("2.5.29.17", false, &sequence(&[&tlv(0x86, uri.as_bytes())]));
+        let permitted = below(0xa0, true, &base, &subject, Some(own(uri)));
+        assert_eq!(permitted.is_ok(), is_within == Some(true), "permitted: {uri}: {permitted:?}");
+        let excluded = below(0xa1, true, &base, &subject, Some(own(uri)));
+        assert_eq!(excluded.is_ok(), is_within == Some(false), "excluded: {uri}: {excluded:?}");
+        // Whoever has no URI is not constrained.
+        below(0xa0, true, &base, &subject, None).unwrap();
+    }
+    // A constraint that is no host and no domain is none that could be kept.
+    for bad in ["https://vendor.example", "", ".", "a..b"] {
+        below(0xa0, true, &tlv(0x86, bad.as_bytes()), &subject, None).unwrap_err();
+    }
+}

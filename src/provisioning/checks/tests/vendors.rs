@@ -438,3 +438,44 @@ fn an_expired_pin_is_told_and_stops_nothing() {
     assert_eq!(pins.roots[0].not_after, "2021-01-01T00:00:00Z");
     assert_eq!((pins.intermediates[0].key.as_str(), pins.intermediates[0].expired), ("ec-p256", false));
 }
+
+/// An own CA was renewed, or cross-signed: both certificates are pinned, and AWS knows one of them.
+#[test]
+fn of_two_certificates_of_the_ca_that_is_asked_for_paths_go_over_that_one() {
+    let vendor = Vendor::new();
+    let chip = vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)));
+    let renewed = Tbs { serial: vec![9], ..Tbs::ca(ISSUER, ROOT, &vendor.issuer_key) }.sign(&vendor.root_key);
+    let other_key = Key::new(KeyKind::EcP256);
+    let other = Tbs::ca(ISSUER, ROOT, &other_key).sign(&vendor.root_key);
+    for pinned in [[&vendor.issuer, &renewed, &other], [&renewed, &vendor.issuer, &other]] {
+        let pinned: Vec<&[u8]> = pinned.iter().map(|der| der.as_slice()).collect();
+        for asked in [&vendor.issuer, &renewed] {
+            let issuer = Some(Fingerprint::of(asked));
+            let trust = Trust { issuer, ..trust(&[&vendor.root], &pinned) };
+            assert_eq!(passes(&chip, &trust).decision.path[1], Fingerprint::of(asked));
+            // Another CA of that name is another CA.
+            let foreign = vendor.leaf(&Key::new(KeyKind::EcP256)).sign(&other_key);
+            refused(check(&foreign, &trust), ReasonCode::CERTIFICATE_FOREIGN_CA);
+        }
+    }
+}
+
+/// Somebody may pin a device's certificate by mistake: its key would be a CA's.
+#[test]
+fn a_pinned_root_is_a_cas_certificate_and_no_deeper_than_it_says() {
+    let vendor = Vendor::new();
+    let chip = vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)));
+    let root = |constraints: &[u8]| {
+        let mut root = Tbs::ca(ROOT, ROOT, &vendor.root_key);
+        root.extensions.retain(|it| !it.windows(3).any(|id| id == [0x55, 0x1d, 0x13]));
+        root.with(extension("2.5.29.19", true, constraints)).sign(&vendor.root_key)
+    };
+    let none = root(&sequence(&[]));
+    refused(check(&chip, &trust(&[&none], &[&vendor.issuer])), ReasonCode::CONFIG_INVALID);
+    let deep = |most: u8| root(&sequence(&[&tlv(0x01, &[0xff]), &tlv(0x02, &[most])]));
+    passes(&chip, &trust(&[&deep(1)], &[&vendor.issuer]));
+    refused(check(&chip, &trust(&[&deep(0)], &[&vendor.issuer])), ReasonCode::CERTIFICATE_REFUSED);
+    // A chip that the root itself has signed is below no other CA.
+    let own = Tbs::leaf(CHIP, ROOT, &Key::new(KeyKind::EcP256)).sign(&vendor.root_key);
+    passes(&own, &trust(&[&deep(0)], &[]));
+}
