@@ -104,7 +104,7 @@ async fn a_module_gets_at_nothing_that_is_the_stations_alone() {
     std::fs::write(chip.token.path().join(PLAN), "C_Initialize 1 intrude").unwrap();
     bench.plug(1, "A", &chip);
     Program::on(&bench, ["run", "--units", "1"]).run().await.expect(0);
-    let told = std::fs::read_to_string(chip.token.path().join("reached")).unwrap();
+    let told = std::fs::read_to_string(bench.token_dir(1).join("reached")).unwrap();
     let mut told: Vec<&str> = told.lines().collect();
     assert_eq!(told.len(), 9, "{told:?}");
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
