@@ -463,6 +463,9 @@ pub enum LineEvent {
         size: u64,
         root: Sha256,
         file: Sha256,
+        /// There was a log, with a mark of its own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        replaced: bool,
     },
 }
 

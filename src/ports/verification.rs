@@ -41,6 +41,9 @@ pub struct Verified {
     /// People and typed texts that were forgotten: their commitments stand, and nothing else.
     pub forgotten_people: u64,
     pub forgotten_texts: u64,
+    /// People and typed texts that an event says were forgotten, and whose words are here: it did not come to
+    /// that, or somebody has brought them back.
+    pub remembered: u64,
     /// Operators whose PIN no event commits to: given by an older program, it could be anybody's.
     pub uncommitted_pins: u64,
     /// Rulings of one person: whether one is enough says the configuration that the command was given.

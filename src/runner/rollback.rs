@@ -340,7 +340,10 @@ async fn lost_mark(station: &StationName, history: &dyn History) -> Result<Optio
     let head = history.tree_head().await?;
     let last = history.events(head.size.saturating_sub(1), 1).await?.pop();
     let brought = last.is_some_and(|(logged, _)| {
-        matches!(logged.event.body, Body::Line(LineEvent::LogMigrated { .. } | LineEvent::Restored { .. }))
+        matches!(
+            logged.event.body,
+            Body::Line(LineEvent::LogMigrated { .. } | LineEvent::Restored { replaced: false, .. })
+        )
     });
     let cause = format!("the high-water mark of {station} is gone, and its log has {} events", head.size);
     Ok((!brought).then(|| Failure::new(ReasonCode::MARK_FAILED, cause)))

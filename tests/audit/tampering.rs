@@ -751,6 +751,31 @@ async fn a_ruling_of_one_person_is_told() {
     }
 }
 
+/// By hand, or with a backup of before: that is no forgery, and no forgetting.
+#[tokio::test]
+async fn what_was_forgotten_and_is_here_again_is_told() {
+    let log = Log::written(2).await;
+    let store = sqlite::open(&log.path()).unwrap();
+    let event = store_contract::typed(&store, "zanzibar", Ruling::Scrap { unit: store_contract::unit("S7") }).await;
+    let Body::Line(LineEvent::Ruled { reason, .. }) = &event.body else { panic!() };
+    let text = reason.id;
+    store.append(vec![event, line(LineEvent::TextForgotten { text })]).await.unwrap();
+    assert_eq!(log.verify().unwrap().remembered, 1);
+    lineseal::ports::People::forget_text(&store, text).await.unwrap();
+    let verified = log.verify().unwrap();
+    assert_eq!((verified.remembered, verified.forgotten_texts), (0, 1));
+}
+
+/// Nothing that a statement stumbles over is a fault of the disk.
+#[tokio::test]
+async fn tables_that_are_not_those_of_the_program_are_named() {
+    for change in ["ALTER TABLE tree_head RENAME COLUMN size TO sise", "ALTER TABLE bindings RENAME TO bonds"] {
+        let log = Log::written(2).await;
+        log.raw().execute_batch(change).unwrap();
+        assert_eq!(log.broken().promise, Promise::Schema, "{change}");
+    }
+}
+
 #[tokio::test]
 async fn a_checkpoint_that_was_deleted_is_told_by_its_copies() {
     let log = Log::written(2).await;

@@ -279,6 +279,10 @@ cli-verified-alone = { $count ->
     [one] 1 ruling names
    *[other] { $count } rulings name
     } one person: that is enough only where the plant has decided so (persons = 1 in [log])
+cli-verified-remembered = { $count ->
+    [one] 1 person or text that an event says was forgotten is
+   *[other] { $count } persons and texts that events say were forgotten are
+    } still here, or here again: `lineseal operator forget` and `lineseal audit forget-text` delete them
 cli-verified-unjudged = { $count ->
     [one] 1 ruling could not be held against who operated its unit's runs: their events are in an archive that is not at hand
    *[other] { $count } rulings could not be held against who operated their units' runs: the events are in an archive that is not at hand

@@ -218,6 +218,7 @@ cli-verify-passed-over = { $place }: 大きさ { $size } のチェックポイ�
 cli-verify-junk = { $place }: この記録の控えの名をもつ { $count } 個のファイルはチェックポイントではないため、無視します
 cli-verified-pins = { $count } 名の PIN は記録にありません。`lineseal operator reset` で直せます
 cli-verified-alone = { $count } 件の判断は一人だけによるものです。一人でよいのは、工場がそう決めた場合（[log] の persons = 1）だけです
+cli-verified-remembered = 忘れたと記録された人や文 { $count } 件が残っているか、戻っています。`lineseal operator forget` と `lineseal audit forget-text` で消してください
 cli-verified-unjudged = 判断 { $count } 件は、その基板の作業者と照らし合わせられません。イベントが手元にないアーカイブにあります
 cli-verified-unstored = 別に保管した有効なチェックポイント { $count } 件が記録にありません。保管前の控えから復元されたか、行が削除されています
 

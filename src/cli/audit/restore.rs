@@ -33,7 +33,8 @@ pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
 
 async fn perform(global: &Global, config: &Config, options: &Options) -> Result<(), Failure> {
     let data_dir = places(global).data_dir;
-    if let Some(size) = bootstrap::size_of_log(&data_dir).await.filter(|_| !options.replace) {
+    let known = bootstrap::size_of_log(&data_dir).await;
+    if let Some(size) = known.filter(|_| !options.replace) {
         let cause = format!("{} holds a log of {size} events; --replace puts it aside", data_dir.display());
         return Err(Failure::new(ReasonCode::NOT_NOW, cause));
     }
@@ -46,7 +47,7 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     let by = options.acting.sign_in_to(global, &restoring.log, &*restoring.people, &roles).await?;
     let (head, file) = (restoring.incoming.copy.head, restoring.incoming.copy.file);
     let root = crate::domain::Sha256::from_bytes(head.root);
-    restoring.log.by(&by).line(LineEvent::Restored { size: head.size, root, file }).await?;
+    restoring.log.by(&by).line(LineEvent::Restored { size: head.size, root, file, replaced: known.is_some() }).await?;
     let before = restoring.finish()?;
     if let Some(before) = &before {
         say(&format!("the log that was there is kept as {}", before.display()));

@@ -121,7 +121,7 @@ fn witness(path: &PathBuf) -> Result<Witness, Failure> {
 fn tell(verified: &Verified, beside: &Found, as_json: bool, texts: &Texts) {
     let Verified { head, archived, checkpoints, covered, ruled, rows, forgotten_people, forgotten_texts, .. } =
         verified;
-    let Verified { uncommitted_pins, ruled_alone, unstored, unjudged, .. } = verified;
+    let Verified { uncommitted_pins, ruled_alone, unstored, unjudged, remembered, .. } = verified;
     let uncovered = head.size - covered.unwrap_or(0).min(head.size);
     if as_json {
         let strangers = beside.passed_over.iter().map(|(place, size)| json!({ "place": place, "size": size }));
@@ -132,7 +132,7 @@ fn tell(verified: &Verified, beside: &Found, as_json: bool, texts: &Texts) {
         let told = json!({
             "verified": true, "size": head.size, "root": hex::encode(head.root), "archived": archived,
             "checkpoints": checkpoints, "ruled": ruled, "covered": covered, "uncovered": uncovered, "rows": rows,
-            "forgotten_people": forgotten_people, "forgotten_texts": forgotten_texts,
+            "forgotten_people": forgotten_people, "forgotten_texts": forgotten_texts, "remembered": remembered,
             "uncommitted_pins": uncommitted_pins, "ruled_alone": ruled_alone, "unstored_checkpoints": unstored,
             "unjudged_rulings": unjudged, "unread_places": unread, "passed_over": strangers, "junk": junk,
         });
@@ -158,6 +158,9 @@ fn tell(verified: &Verified, beside: &Found, as_json: bool, texts: &Texts) {
     let (people, words) = (*forgotten_people, *forgotten_texts);
     if people + words > 0 {
         data(&fl!(texts, "cli-verified-forgotten", people = people, texts = words));
+    }
+    if *remembered > 0 {
+        data(&fl!(texts, "cli-verified-remembered", count = *remembered));
     }
     let (pins, alone, unstored, unjudged) = (*uncommitted_pins, *ruled_alone, *unstored, *unjudged);
     if pins > 0 {

@@ -68,6 +68,15 @@ impl LogVerifier {
         ended
     }
 
+    /// What is wrong with it alone, where that can be said.
+    fn schema(&mut self) -> Option<Broken> {
+        self.log.begin(Mode::Read).ok()?;
+        let foreign = self.log.foreign_schema();
+        self.log.roll_back();
+        let found = foreign.ok().flatten()?;
+        Some(Broken { promise: Promise::Schema, place: "the database".to_owned(), found })
+    }
+
     fn run(&mut self, what: &Verification, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Verified, Stop> {
         let (log, scratch) = (self.log.as_mut(), self.scratch.as_mut());
         log.begin(Mode::Read)?;
@@ -133,6 +142,7 @@ impl LogVerifier {
             rows,
             forgotten_people: people.forgotten_people,
             forgotten_texts: people.forgotten_texts,
+            remembered: people.remembered,
             uncommitted_pins: people.uncommitted_pins,
             unstored: vouched.unstored,
             ruled_alone: leaves.ruled_alone,
@@ -184,7 +194,11 @@ impl Verifier for LogVerifier {
                 place: "the database itself".to_owned(),
                 found: Failure::from(error).cause,
             })),
-            Err(Stop::Store(error)) => Err(error.into()),
+            Err(Stop::Store(error)) => match self.schema() {
+                // What a statement stumbled over is how the tables are.
+                Some(broken) if !error.is_away() => Ok(Err(broken)),
+                _ => Err(error.into()),
+            },
         }
     }
 }

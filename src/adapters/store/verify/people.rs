@@ -49,6 +49,7 @@ pub(super) fn check(session: &mut dyn Session) -> Result<Kept, Stop> {
 pub(super) struct Judged {
     pub forgotten_people: u64,
     pub forgotten_texts: u64,
+    pub remembered: u64,
     /// Operators whose PIN no event commits to.
     pub uncommitted_pins: u64,
 }
@@ -66,7 +67,7 @@ pub(super) fn judge(session: &mut dyn Session, leaves: &Leaves) -> Result<Judged
                 let found = "the log has committed to another name";
                 return Err(broken(Promise::People, format!("person {id}"), found));
             }
-            Some((_, true)) => {}
+            Some((_, true)) => judged.remembered += u64::from(leaves.forgotten.contains(id)),
             Some((_, false)) | None if leaves.forgotten.contains(id) => judged.forgotten_people += 1,
             Some((_, false)) | None => {
                 let found = "the name is gone, and no event says that it was forgotten";
@@ -89,7 +90,7 @@ fn texts(session: &mut dyn Session, leaves: &Leaves, judged: &mut Judged) -> Res
             Some((salt, words)) if salted(&salt, &words) != *text_sha256 => {
                 return Err(broken(Promise::People, place(), "it is not the text that was committed to"));
             }
-            Some(_) => {}
+            Some(_) => judged.remembered += u64::from(leaves.forgotten_texts.contains(id) && seen.insert(*id)),
             // The event that says so may be among those whose bytes are not at hand.
             None if leaves.forgotten_texts.contains(id) || *seq < leaves.read_from() => {
                 judged.forgotten_texts += u64::from(seen.insert(*id));
