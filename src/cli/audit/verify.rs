@@ -159,8 +159,8 @@ fn tell(verified: &Verified, beside: &Found, as_json: bool, texts: &Texts) {
     if people + words > 0 {
         data(&fl!(texts, "cli-verified-forgotten", people = people, texts = words));
     }
-    if *remembered > 0 {
-        data(&fl!(texts, "cli-verified-remembered", count = *remembered));
+    if let count @ 1.. = *remembered {
+        data(&fl!(texts, "cli-verified-remembered", count = count));
     }
     let (pins, alone, unstored, unjudged) = (*uncommitted_pins, *ruled_alone, *unstored, *unjudged);
     if pins > 0 {
