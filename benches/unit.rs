@@ -20,10 +20,11 @@ use lineseal::adapters::sqlite::StationLock;
 use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::{Holding, Reading, SignatureScheme, TargetRecord, Withdrawal};
 use lineseal::bootstrap;
-use lineseal::domain::profile::{Dialogue, Prepare};
+use lineseal::domain::profile::{Dialogue, ObjectName, Prepare};
 use lineseal::domain::{Device, Failure, Fingerprint, LaneNumber, SigningCa, TargetName, Variables, Verdict};
 use lineseal::ports::{
-    Answer, BoardDialogue, Clock as _, Cloud, Contents, Refusal, Registration, TakenBack, Token, TokenAccess, Tokens,
+    Answer, BoardDialogue, Clock as _, Cloud, Contents, Issuance, Kept, Made, MadeBefore, Refusal, Registration,
+    TakenBack, Token, TokenAccess, Tokens,
 };
 use lineseal::practice::line::{PracticeLine, PracticePlan};
 use lineseal::provisioning::UnitRecord;
@@ -305,6 +306,10 @@ impl Token for TimedToken {
         self.meter.token.during(self.inner.sign(message, scheme)).await
     }
 
+    async fn keep(&mut self, name: &ObjectName, certificate: &[u8]) -> Result<Kept, Failure> {
+        self.meter.token.during(self.inner.keep(name, certificate)).await
+    }
+
     async fn contents(&mut self) -> Result<Contents, Failure> {
         self.meter.token.during(self.inner.contents()).await
     }
@@ -316,6 +321,10 @@ impl Token for TimedToken {
 
 #[async_trait::async_trait]
 impl<T: Cloud + ?Sized> Cloud for Timed<T> {
+    async fn issue(&self, issuance: &Issuance, before: &MadeBefore) -> Result<Made, Failure> {
+        self.meter.cloud.during(self.inner.issue(issuance, before)).await
+    }
+
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal> {
         self.meter.cloud.during(self.inner.register(registration)).await
     }
@@ -333,8 +342,12 @@ impl<T: Cloud + ?Sized> Cloud for Timed<T> {
         self.inner.probe(target).await
     }
 
-    async fn takes_from(&self, target: &TargetName, ca: &SigningCa) -> Result<(), Failure> {
-        self.inner.takes_from(target, ca).await
+    async fn takes_from(&self, target: &TargetName, ca: &SigningCa, joining: bool) -> Result<(), Failure> {
+        self.inner.takes_from(target, ca, joining).await
+    }
+
+    async fn endpoint(&self, target: &TargetName) -> Result<String, Failure> {
+        self.meter.cloud.during(self.inner.endpoint(target)).await
     }
 }
 

@@ -11,6 +11,7 @@ use crate::adapters::air_gap::AirGap;
 use crate::adapters::aws_iot::{self, AwsCloud};
 use crate::adapters::boards::{SerialDialogue, StationPorts};
 use crate::adapters::copies::{self, Bucket};
+use crate::adapters::issuing::HttpIssuing;
 use crate::adapters::log_key::KeyFile;
 use crate::adapters::mark::MarkFile;
 use crate::adapters::mqtt::MqttConnections;
@@ -145,6 +146,7 @@ async fn equip_with(
         tokens: Arc::new(WorkerTokens::of_this_program(data_dir)),
         cloud,
         connections: Arc::new(MqttConnections::new(&config.targets)),
+        issuing: Arc::new(HttpIssuing),
         printer: printer::from_config(&config.printer),
         log,
         custody,

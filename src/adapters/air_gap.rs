@@ -2,7 +2,7 @@
 
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Issuance, Made, MadeBefore, Refusal, Registration, TakenBack};
 
 #[derive(Debug, Clone, Copy)]
 pub struct AirGap;
@@ -13,6 +13,10 @@ fn air_gapped(target: &TargetName) -> Failure {
 
 #[async_trait::async_trait]
 impl Cloud for AirGap {
+    async fn issue(&self, issuance: &Issuance, _: &MadeBefore) -> Result<Made, Failure> {
+        Err(air_gapped(&issuance.target))
+    }
+
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal> {
         Err(Refusal { failure: air_gapped(&registration.target), certificate_left: false })
     }
@@ -26,8 +30,12 @@ impl Cloud for AirGap {
     }
 
     /// Asked where the units are registered.
-    async fn takes_from(&self, _: &TargetName, _: &SigningCa) -> Result<(), Failure> {
+    async fn takes_from(&self, _: &TargetName, _: &SigningCa, _: bool) -> Result<(), Failure> {
         Ok(())
+    }
+
+    async fn endpoint(&self, target: &TargetName) -> Result<String, Failure> {
+        Err(air_gapped(target))
     }
 
     async fn probe(&self, target: &TargetName) -> Result<(), Failure> {

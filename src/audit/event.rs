@@ -10,7 +10,7 @@ use serde::ser::Error as _;
 use serde_json::value::RawValue;
 
 use super::flat;
-use crate::domain::profile::{CertificateStatus, ConnectMode, KeyKind};
+use crate::domain::profile::{CertificateStatus, ConnectMode, KeyKind, WriteBack};
 use crate::domain::{
     AccountId, BatchName, BoardSerial, Bytes, CaAct, CaEnd, CaMode, CaName, ChipUid, Device, EntryPlace, EventId,
     Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, PolicyName,
@@ -178,6 +178,26 @@ pub enum RunEvent {
     IdentifiedAgain {
         serial: BoardSerial,
     },
+    /// The intent to have the chip sign a request for a certificate: what it is to sign is fixed before the chip
+    /// sees it.
+    RequestMade {
+        target: TargetName,
+        thing: ThingName,
+        /// CertificationRequestInfo, DER (RFC 2986 §4.1).
+        info: Bytes,
+    },
+    /// The request, signed by the chip and verified on this host. It goes out after this: from here on somebody may
+    /// have made a certificate that nobody has recorded yet.
+    CertificateRequested {
+        target: TargetName,
+        /// PKCS#10, DER.
+        request: Bytes,
+    },
+    /// The certificate that the unit is registered with, by the chip's own key. Its fingerprint is this unit's
+    /// alone from here on.
+    CertificateIssued {
+        issued: IssuedCertificate,
+    },
     /// The intent to register, with everything that is about to be written.
     RegisterIntended {
         fingerprint: Fingerprint,
@@ -186,6 +206,18 @@ pub enum RunEvent {
         /// The unit's own key is to make a connection to each of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         connect: Option<ConnectMode>,
+    },
+    /// The token has the certificate that was made for its key, read back.
+    CertificateKept {
+        /// As the profile names it.
+        object: String,
+        /// By this run.
+        written: bool,
+    },
+    /// It has it not, and the profile does not insist.
+    CertificateNotKept {
+        object: String,
+        failure: Failure,
     },
     /// One target holds all of it, read back.
     Registered {
@@ -771,6 +803,39 @@ pub enum Standing {
     Completed,
     /// A ruling moved the unit's binding to this identity.
     Rebound,
+}
+
+/// A certificate that was made for the unit's own key.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct IssuedCertificate {
+    pub target: TargetName,
+    pub fingerprint: Fingerprint,
+    /// DER.
+    pub certificate: Bytes,
+    /// What lies between it and its root, where whoever made it said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<Bytes>,
+    /// SHA-256 of the request (PKCS#10) by which it was asked for in this run.
+    pub request: Sha256,
+    pub origin: IssuedOrigin,
+    /// Who made it, where that was not the target: the endpoint's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The token is to keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_back: Option<WriteBack>,
+}
+
+/// Whence an issued certificate comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IssuedOrigin {
+    /// Made for this very request.
+    Made,
+    /// Made for an earlier request of this unit whose answer was never recorded.
+    Found,
+    /// Recorded by an earlier run of this unit.
+    Known,
 }
 
 /// What one target holds after registration.

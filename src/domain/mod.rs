@@ -34,7 +34,7 @@ pub use reason::{Failure, ReasonCode};
 pub use run::{BatchName, EventId, RunId, Slip, StationName, Step, Verdict};
 pub use template::{Template, TemplateError, Variables};
 pub use unit::{BoardSerial, Product, Unit};
-pub use wire::{Bytes, certificate_pem};
+pub use wire::{Bytes, certificate_pem, request_pem};
 
 /// An hour's shift or a night's drift is nobody's fault; a clock that is further off than this is wrong, or
 /// what is dated by it is.

@@ -325,15 +325,132 @@ pub enum Method {
     WithoutCa,
     /// RegisterCertificate in the name of an own CA, which the target knows already.
     WithCa(SigningCa),
+    /// With a certificate that is made for the chip's key.
+    Csr(CsrPlan),
+    /// By AWS itself, when the chip first connects with a certificate of this CA (JITP, JITR).
+    JustInTime(SigningCa),
+}
+
+/// By whom a certificate is registered, once there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registrar<'m> {
+    /// By the station, without a CA.
+    Station,
+    /// By the station, in the name of a CA.
+    InNameOf(&'m SigningCa),
+    /// By AWS itself, which made it, or has seen it.
+    Aws,
 }
 
 impl Method {
     /// The CA that the target must know.
     pub fn ca(&self) -> Option<&SigningCa> {
-        match self {
-            Method::WithoutCa => None,
-            Method::WithCa(ca) => Some(ca),
+        match (self, self.registrar()) {
+            (Method::JustInTime(ca), _) | (_, Registrar::InNameOf(ca)) => Some(ca),
+            (_, Registrar::Station | Registrar::Aws) => None,
         }
+    }
+
+    pub fn registrar(&self) -> Registrar<'_> {
+        match self {
+            Method::WithoutCa => Registrar::Station,
+            Method::WithCa(ca) => Registrar::InNameOf(ca),
+            Method::Csr(CsrPlan { issuer: Issuer::Aws, .. }) | Method::JustInTime(_) => Registrar::Aws,
+            Method::Csr(CsrPlan { issuer: Issuer::Endpoint(endpoint), .. }) => {
+                endpoint.ca.as_ref().map_or(Registrar::Station, Registrar::InNameOf)
+            }
+        }
+    }
+
+    /// The user's own service that makes the certificates.
+    pub fn endpoint(&self) -> Option<&IssuingEndpoint> {
+        match self {
+            Method::Csr(CsrPlan { issuer: Issuer::Endpoint(endpoint), .. }) => Some(endpoint),
+            _ => None,
+        }
+    }
+
+    /// The CA that signs the chips' own certificates, which are what it registers.
+    pub fn chips_ca(&self) -> Option<&SigningCa> {
+        match self {
+            Method::WithCa(ca) | Method::JustInTime(ca) => Some(ca),
+            Method::WithoutCa | Method::Csr(_) => None,
+        }
+    }
+
+    /// A unit may wait for the cloud: its own key is not needed to register it.
+    pub fn may_hold(&self) -> bool {
+        match self {
+            Method::WithoutCa | Method::WithCa(_) => true,
+            Method::Csr(_) | Method::JustInTime(_) => false,
+        }
+    }
+
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Method::WithoutCa => "without-ca",
+            Method::WithCa(_) => "with-ca",
+            Method::Csr(_) => "csr",
+            Method::JustInTime(_) => "just-in-time",
+        }
+    }
+}
+
+/// How a certificate comes about for the chip's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsrPlan {
+    pub issuer: Issuer,
+    /// `None`: the token does not get it.
+    pub write_back: Option<WriteBackPlan>,
+}
+
+/// Where in the token the certificate is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteBackPlan {
+    pub object: ObjectName,
+    pub mode: WriteBack,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WriteBack {
+    /// What came of it is recorded, and the run goes on.
+    Optional,
+    /// No PASS without it.
+    Required,
+}
+
+/// Who makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Issuer {
+    /// The target: CreateCertificateFromCsr.
+    Aws,
+    Endpoint(IssuingEndpoint),
+}
+
+/// A service of the user's own that makes certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuingEndpoint {
+    pub url: String,
+    /// Where its bearer token comes from.
+    pub token: Option<Pin>,
+    /// In whose name its certificates are registered; `None`: without a CA.
+    pub ca: Option<SigningCa>,
+    /// Whom it is known by, DER; `None`: the system's roots.
+    pub roots: Option<Vec<Vec<u8>>>,
+    pub timeout: Duration,
+}
+
+impl IssuingEndpoint {
+    /// On this very machine.
+    pub fn is_here(&self) -> bool {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = match authority.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or_default(),
+            None => authority.split(':').next().unwrap_or_default(),
+        };
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 

@@ -143,6 +143,24 @@ reasons! {
     CONNECT_BROKEN = "A-345" => Error;
     /// Everything else is done, and only the board itself can make its connection.
     CONNECT_NEEDS_BOARD = "A-346" => Held;
+    /// The certificate that was made is for another key than the chip's.
+    ISSUED_OTHER_KEY = "A-351" => Error;
+    /// What was made is no certificate that the unit could use.
+    ISSUED_UNUSABLE = "A-352" => Error;
+    /// The profile's own endpoint for certificates does not answer, or not in time.
+    ISSUER_UNREACHABLE = "A-353" => Error;
+    /// It refuses the request, or answers with something else.
+    ISSUER_FAILED = "A-354" => Error;
+    /// The token does not keep the certificate that was made for its key.
+    WRITE_BACK_REFUSED = "A-355" => Error;
+    /// AWS has not registered the unit by itself, or not set it ACTIVE, before the deadline.
+    JOIN_NOT_YET = "A-356" => Error;
+    /// The CA's auto-registration is off in the target.
+    JOIN_OFF = "A-357" => Error;
+    /// What AWS's own template or rule made of the unit is not what the profile says.
+    JOIN_OTHERWISE = "A-358" => Fail;
+    /// … or it left something out.
+    JOIN_INCOMPLETE = "A-359" => Error;
 
     PRINTER_UNREACHABLE = "P-401" => Pass;
     PRINTER_INTERRUPTED = "P-402" => Pass;

@@ -65,9 +65,18 @@ impl std::fmt::Debug for Bytes {
 
 /// A certificate as other tools read it (RFC 7468 §5), in lines of 64 characters (§2).
 pub fn certificate_pem(der: &[u8]) -> String {
+    pem(der, "CERTIFICATE")
+}
+
+/// A request for one (§7).
+pub fn request_pem(der: &[u8]) -> String {
+    pem(der, "CERTIFICATE REQUEST")
+}
+
+fn pem(der: &[u8], label: &str) -> String {
     let text = STANDARD.encode(der);
     let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
-    format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", lines.collect::<String>())
+    format!("-----BEGIN {label}-----\n{}-----END {label}-----\n", lines.collect::<String>())
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::audit::event::{Holding, TargetRecord, Withdrawal};
+use jiff::Timestamp;
+
+use crate::audit::event::{Holding, IssuedOrigin, TargetRecord, Withdrawal};
 use crate::domain::profile::{CertificateStatus, Method, PolicyPlan};
 use crate::domain::{
-    AttributeName, AttributeValue, Bytes, Failure, Fingerprint, SigningCa, TargetName, ThingName, ThingTypeName,
+    AttributeName, AttributeValue, Bytes, Failure, Fingerprint, SigningCa, SpkiHash, TargetName, ThingName,
+    ThingTypeName,
 };
+use crate::ports::Trial;
 
 /// What one target shall hold for one unit. The unit has claimed the identity already.
 #[derive(Debug, Clone)]
@@ -30,6 +34,48 @@ pub struct Registration {
     pub patient: bool,
 }
 
+/// One target shall come to hold a unit by AWS's own doing.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// What is to be there then.
+    pub registration: Registration,
+    /// How the unit shows itself; the endpoint is the target's.
+    pub trial: Trial,
+}
+
+/// A certificate that shall be made for a unit's key, in one target.
+#[derive(Debug, Clone)]
+pub struct Issuance {
+    pub target: TargetName,
+    pub thing: ThingName,
+    /// PKCS#10, DER; signed by the key and verified.
+    pub request: Bytes,
+    /// Of the key.
+    pub spki: SpkiHash,
+    /// When it goes out, by the station's clock.
+    pub asked: Timestamp,
+    /// For all of it, retries included.
+    pub deadline: Duration,
+}
+
+/// What the log knows of certificates that were made for a unit in a target before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MadeBefore {
+    /// Newest first, DER.
+    pub certificates: Vec<Bytes>,
+    /// When the first request went out whose answer nobody recorded: one may have been made since then.
+    pub unanswered: Option<Timestamp>,
+}
+
+/// A certificate that was made, looked at by nobody yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// DER.
+    pub certificate: Bytes,
+    pub chain: Vec<Bytes>,
+    pub origin: IssuedOrigin,
+}
+
 /// A registration that did not come about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{failure}")]
@@ -49,7 +95,13 @@ pub struct TakenBack {
 
 #[async_trait::async_trait]
 pub trait Cloud: Send + Sync {
-    /// Looks up, writes what is missing, attaches, reads back. What exists is adopted only when it is
+    /// Has a certificate made for the request, INACTIVE. One that was made for the unit before, and is there, is
+    /// given instead, so that a second attempt makes no second certificate; whatever else of this key was made and
+    /// never recorded is deleted.
+    async fn issue(&self, issuance: &Issuance, before: &MadeBefore) -> Result<Made, Failure>;
+
+    /// Looks up, writes what is missing, attaches, reads back; where AWS registers by itself, nothing is written, and
+    /// what it makes is waited for. What exists is adopted only when it is
     /// identical and no one else's; calling it again for the same unit changes nothing.
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal>;
 
@@ -63,7 +115,10 @@ pub trait Cloud: Send + Sync {
     /// Is the target there and are the credentials good? For the header and `doctor`.
     async fn probe(&self, target: &TargetName) -> Result<(), Failure>;
 
-    /// Would the target take certificates in this CA's name? `A-331` it does not know the CA, `A-332` the CA is
-    /// not ACTIVE there.
-    async fn takes_from(&self, target: &TargetName, ca: &SigningCa) -> Result<(), Failure>;
+    /// Would the target take certificates in this CA's name, or, `joining`, register them by itself? `A-331` it does
+    /// not know the CA, `A-332` the CA is not ACTIVE there, `A-357` its auto-registration is off.
+    async fn takes_from(&self, target: &TargetName, ca: &SigningCa, joining: bool) -> Result<(), Failure>;
+
+    /// Where the target's devices connect.
+    async fn endpoint(&self, target: &TargetName) -> Result<String, Failure>;
 }

@@ -21,7 +21,8 @@ pub struct Trial {
     pub key: KeyKind,
     /// Subscribed and published to, in one connection; of each, `message` comes back.
     pub topics: Vec<TopicName>,
-    pub refused_topic: TopicName,
+    /// `None`: nothing but the connection itself is tried.
+    pub refused_topic: Option<TopicName>,
     /// Nobody else's message is like it.
     pub message: Bytes,
     /// For all tries: what is refused may be allowed in a moment, since permissions take a while to be
@@ -47,4 +48,11 @@ pub trait Connections: Send + Sync {
     /// topic that should be refused is allowed, `A-345` cut, silent or no MQTT, `A-314` no roots; what `key`
     /// says.
     async fn prove(&self, trial: &Trial, key: &mut dyn TlsKey) -> Result<ConnectionRecord, Failure>;
+
+    /// One connection in which the unit shows its certificate. That the broker does not take it, or hangs up, is no
+    /// failure: AWS registers a certificate that it sees for the first time, and ends the connection.
+    ///
+    /// # Errors
+    /// `A-341`, `A-342`, `A-345` where nobody asked for the certificate, `A-314`; what `key` says.
+    async fn introduce(&self, trial: &Trial, key: &mut dyn TlsKey) -> Result<(), Failure>;
 }

@@ -10,6 +10,7 @@ mod connection;
 mod copies;
 mod dialogue;
 mod history;
+mod issuing;
 mod manifests;
 mod mark;
 mod people;
@@ -23,7 +24,7 @@ mod verification;
 pub use archiving::Archiving;
 pub use authorities::{Authorities, CaSigner, HeldCa};
 pub use boards::BoardSource;
-pub use cloud::{Cloud, Refusal, Registration, TakenBack};
+pub use cloud::{Cloud, Issuance, Join, Made, MadeBefore, Refusal, Registration, TakenBack};
 pub use connection::{Connections, TlsKey, Trial};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
@@ -31,6 +32,7 @@ pub use history::{
     Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary,
     Search, StoredCheckpoint, UnitHistory,
 };
+pub use issuing::IssuingService;
 pub use manifests::{Listing, Manifests};
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
@@ -41,5 +43,5 @@ pub use store::{
     Obstacle, Receipt, RunLog, Unlisted,
 };
 pub use system::{Clock, Entropy};
-pub use token::{Contents, ObjectKind, Token, TokenAccess, TokenObject, Tokens};
+pub use token::{Contents, Kept, ObjectKind, Token, TokenAccess, TokenObject, Tokens};
 pub use verification::{Broken, Progress, Promise, Stage, Verification, Verified, Verifier, Witness};

@@ -4,9 +4,9 @@ use crate::audit::event::{LabelStatus, Standing};
 use crate::audit::{Event, LeafHash, TreeHead};
 use crate::domain::{
     BatchName, EntryPlace, EventId, Failure, Fingerprint, Identity, ManifestEntry, OperatorRef, Product, RunId,
-    StationName, Unit,
+    StationName, TargetName, Unit,
 };
-use crate::ports::Lock;
+use crate::ports::{Lock, MadeBefore};
 
 /// Where an event stands in the log: the store has it, durably.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,7 @@ pub trait AuditStore: Send + Sync {
 
     /// The same for a run that goes on, by a writer that knows it up to event `known`. L-531 where the
     /// run has moved on since, L-521 where the log has it no further than before that event, L-532 where a
-    /// label would be owed that another run of the unit has, L-533 where a PASS would be of a unit that is locked
+    /// label would be owed that another run of the unit has, S-105 where a certificate was issued that is another unit's, L-533 where a PASS would be of a unit that is locked
     /// or bound to another chip; nothing is written then. Events that the log holds already are read back whatever came after them.
     async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
@@ -209,6 +209,9 @@ pub trait AuditStore: Send + Sync {
 
     /// What became of the unit's label that another run than `run` owed; `None`: none was ever owed.
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure>;
+
+    /// Certificates that were made for the unit in the target, by other runs than `run`.
+    async fn made_before(&self, run: RunId, unit: &Unit, target: &TargetName) -> Result<MadeBefore, Failure>;
 
     /// What keeps the unit from passing with this identity now: another binding, or a lock. A `run` that
     /// claimed long ago asks before it goes on, and before it passes; `None` asks for a claim that is still to

@@ -40,11 +40,26 @@ pub trait Token: Send {
     /// module allows it. ECDSA answers are r ‖ s (PKCS#11 v3.0 §6.3.1). The caller verifies.
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure>;
 
+    /// Has it keep a certificate under this name, in the place of an earlier one for the same key and of nothing else,
+    /// and reads it back. That the module does not do so is an answer, and the token goes on.
+    async fn keep(&mut self, name: &ObjectName, certificate: &[u8]) -> Result<Kept, Failure>;
+
     /// Everything that it shows, for a person to look at: nothing is decided by it.
     async fn contents(&mut self) -> Result<Contents, Failure>;
 
     /// Has let go of the token, and of the port that leads to it, when it returns.
     async fn close(self: Box<Self>);
+}
+
+/// What became of a certificate that a token was to keep.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Kept {
+    /// It has it already.
+    Found,
+    /// Written, and read back.
+    Written,
+    /// Why not.
+    Refused(String),
 }
 
 /// What a token shows of itself.

@@ -3,17 +3,24 @@
 use jiff::Timestamp;
 
 use super::checks::{self, Checked};
+use super::csr;
 use super::run::{Label, Run, Stage, verdict_of};
 use super::values::{RegisterValues, connect_values, label_variables, register_values, variables_of};
 use crate::audit::RunEvent;
 use crate::audit::challenge::{ChallengeFacts, challenge as challenge_message};
-use crate::audit::event::{ConnectionRecord, LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord};
-use crate::domain::profile::{ConnectMode, Offline, Profile};
+use crate::audit::event::{
+    ConnectionRecord, IssuedCertificate, LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord,
+};
+use crate::domain::profile::{
+    ConnectMode, Issuer, Method, MqttPort, ObjectName, Offline, Profile, WriteBack, WriteBackPlan,
+};
 use crate::domain::{
-    BoardSerial, Bytes, EntryPlace, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Verdict,
+    BoardSerial, Bytes, EntryPlace, Failure, Fingerprint, Identity, ReasonCode, Sha256, SigningCa, Step, TargetName,
+    ThingName, Unit, Verdict,
 };
 use crate::ports::{
-    Answer, Collision, CollisionRule, Lock, LockKind, Obstacle, Refusal, Registration, Trial, Unlisted,
+    Answer, Collision, CollisionRule, Issuance, Join, Kept, Lock, LockKind, Made, Obstacle, Refusal, Registration,
+    Trial, Unlisted,
 };
 
 /// What the world answered.
@@ -36,7 +43,9 @@ pub enum Input {
     Unlisted(Unlisted),
     /// The claim that this run made does not hold any more.
     Barred(Obstacle),
+    Issued(TargetName, Box<Result<Made, Failure>>),
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
+    Kept(Result<Kept, Failure>),
     Connected(TargetName, Box<Result<ConnectionRecord, Failure>>),
     /// Another run of the unit came to owe its label while this one was about to pass.
     LabelTaken,
@@ -72,7 +81,16 @@ pub enum Effect {
         identity: Identity,
         twin: Option<Fingerprint>,
     },
+    /// By whoever the profile says.
+    Issue(Box<Issuance>),
     Register(Box<Registration>),
+    /// The chip's key shows itself to the broker, and what AWS makes of it is waited for.
+    Join(Box<Join>),
+    /// The token keeps the certificate that was made for its key.
+    Keep {
+        object: ObjectName,
+        certificate: Bytes,
+    },
     /// With the chip's key.
     Connect(Box<Trial>),
     Deactivate {
@@ -132,10 +150,17 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         }
         (Stage::Checking, Input::Locked(lock)) => fail(run, Step::Check, locked(run.unit.as_ref(), &lock), context),
         (Stage::Checking, Input::Unproven(failure)) => fail(run, Step::Check, failure, context),
+        (Stage::Requesting { target, thing, info }, Input::Signed(signature)) => {
+            requested(run, (target, thing, info), signature, context)
+        }
+        (Stage::Issuing { target, thing, request }, Input::Issued(asked, made)) if asked == *target => {
+            issued(run, (target, thing, request), *made, context)
+        }
         // An answer counts once, from the target that was asked.
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
             registered(run, target, *result, context)
         }
+        (Stage::Registering, Input::Kept(result)) if run.keeps_next().is_some() => kept(run, result, context),
         (Stage::Connecting, Input::Connected(target, result)) if run.pending_connections().first() == Some(&target) => {
             connected(run, target, *result, context)
         }
@@ -200,6 +225,9 @@ fn identified(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> 
         // Every value the profile makes of the answer is checked before anything is touched.
         let values = register_values(context.profile, &variables)?;
         connect_values(context.profile, &variables, &values.thing)?;
+        if let Method::Csr(_) = context.profile.register.method {
+            csr::subject_fits(&values.thing)?;
+        }
         Ok((unit, variables))
     });
     match found {
@@ -325,7 +353,7 @@ fn signed(
         purpose,
         signature: Bytes(signature),
         scheme: checks::scheme_for(checked.decision.key),
-        decision: checked.decision,
+        decision: checked.decision.clone(),
     };
     match (purpose, &run.unit) {
         (Purpose::First, Some(unit)) => {
@@ -338,7 +366,12 @@ fn signed(
         (Purpose::First, None) => {
             fail(run, run.step(), Failure::new(ReasonCode::BOARD_SERIAL, "the run has no unit"), context)
         }
-        (Purpose::BeforeRegister, _) => register(run, vec![answered], checked.identity.fingerprint, context),
+        (Purpose::BeforeRegister, _) => match context.profile.register.method {
+            Method::Csr(_) => request(run, answered, &checked, context),
+            Method::WithoutCa | Method::WithCa(_) | Method::JustInTime(_) => {
+                register(run, vec![answered], checked.identity.fingerprint, context)
+            }
+        },
         (Purpose::AfterConnect, _) if run.asks_again => vec![Effect::Record(vec![answered]), Effect::IdentifyAgain],
         (Purpose::AfterConnect, _) => pass(run, vec![answered], context),
     }
@@ -418,6 +451,101 @@ pub fn unlisted(chip: Option<&Identity>, why: Unlisted) -> Failure {
     }
 }
 
+/// What the chip is to sign, so that a certificate can be made for its key.
+fn request(run: &Run, answered: RunEvent, checked: &Checked, context: &Context) -> Vec<Effect> {
+    let register = &context.profile.register;
+    let none = || Failure::new(ReasonCode::CONFIG_INVALID, "the profile names no target");
+    let asked = register_values(context.profile, &run.variables).and_then(|RegisterValues { thing, .. }| {
+        let target = register.targets.first().cloned().ok_or_else(none)?;
+        Ok((csr::info(&checked.spki, &thing)?, target, thing))
+    });
+    match asked {
+        Ok((info, target, thing)) => {
+            let made = RunEvent::RequestMade { target, thing, info: Bytes(info.clone()) };
+            let scheme = checks::scheme_for(checked.decision.key);
+            vec![Effect::Record(vec![answered, made]), Effect::Sign { message: info, scheme }]
+        }
+        Err(failure) => {
+            let mut effects = vec![Effect::Record(vec![answered])];
+            effects.extend(fail(run, Step::Register, failure, context));
+            effects
+        }
+    }
+}
+
+/// It goes out only as what the chip's key has signed.
+fn requested(
+    run: &Run,
+    (target, thing, info): (&TargetName, &ThingName, &Bytes),
+    signature: Result<Vec<u8>, Failure>,
+    context: &Context,
+) -> Vec<Effect> {
+    let signed = signature.and_then(|signature| {
+        let reading = run.reading.as_ref().ok_or_else(|| changed("there is no reading"))?;
+        let checked = checked(reading, context)?;
+        checks::verify_signature(&checked, info, &signature)?;
+        let request = csr::signed(info, checks::scheme_for(checked.decision.key), &signature);
+        Ok((Bytes(request), checked.decision.spki))
+    });
+    match signed {
+        Ok((request, spki)) => {
+            let event = RunEvent::CertificateRequested { target: target.clone(), request: request.clone() };
+            let (target, thing) = (target.clone(), thing.clone());
+            let (asked, deadline) = (context.now, context.profile.register.deadline);
+            let issuance = Issuance { target, thing, request, spki, asked, deadline };
+            vec![Effect::Record(vec![event]), Effect::Issue(Box::new(issuance))]
+        }
+        Err(failure) => fail(run, Step::Register, failure, context),
+    }
+}
+
+/// What came back is recorded, and this unit's, before anything is done with it.
+fn issued(
+    run: &Run,
+    (target, thing, request): (&TargetName, &ThingName, &Bytes),
+    made: Result<Made, Failure>,
+    context: &Context,
+) -> Vec<Effect> {
+    let issuer = match &context.profile.register.method {
+        Method::Csr(plan) => Some(&plan.issuer),
+        Method::WithoutCa | Method::WithCa(_) | Method::JustInTime(_) => None,
+    };
+    let endpoint = match issuer {
+        Some(Issuer::Endpoint(endpoint)) => Some(endpoint),
+        Some(Issuer::Aws) | None => None,
+    };
+    let good = made.map_err(|failure| may_wait(run, failure, context)).and_then(|made| {
+        let (identity, _) = run.claim.as_ref().ok_or_else(|| changed("nothing was claimed"))?;
+        let ca = endpoint.and_then(|endpoint| endpoint.ca.as_ref());
+        let of_target = |failure: Failure| failure.with("target", target);
+        let fingerprint = csr::check_issued(&made.certificate, identity.spki, identity.fingerprint, ca, context.now)
+            .map_err(of_target)?;
+        let Made { certificate, chain, origin } = made;
+        Ok(IssuedCertificate {
+            target: target.clone(),
+            fingerprint,
+            certificate,
+            chain,
+            request: Sha256::of(request),
+            origin,
+            endpoint: endpoint.map(|endpoint| endpoint.url.clone()),
+            write_back: write_back(context).map(|plan| plan.mode),
+        })
+    });
+    let values = register_values(context.profile, &run.variables);
+    match good.and_then(|issued| Ok((issued, RegisterValues { thing: thing.clone(), ..values? }))) {
+        Ok((issued, values)) => {
+            let (fingerprint, certificate) = (issued.fingerprint, issued.certificate.clone());
+            let connect = context.profile.connect.as_ref().map(|plan| plan.mode);
+            let (thing, targets) = (thing.clone(), vec![target.clone()]);
+            let intended = RunEvent::RegisterIntended { fingerprint, thing, targets, connect };
+            let effect = registration(run, target.clone(), certificate, values, context);
+            vec![Effect::Record(vec![RunEvent::CertificateIssued { issued }, intended]), effect]
+        }
+        Err(failure) => fail(run, Step::Register, failure, context),
+    }
+}
+
 /// Intent first, then the first target; the others follow one by one.
 fn register(run: &Run, mut events: Vec<RunEvent>, fingerprint: Fingerprint, context: &Context) -> Vec<Effect> {
     let values = match register_values(context.profile, &run.variables) {
@@ -428,8 +556,10 @@ fn register(run: &Run, mut events: Vec<RunEvent>, fingerprint: Fingerprint, cont
     let first = targets.first().cloned();
     let connect = context.profile.connect.as_ref().map(|plan| plan.mode);
     events.push(RunEvent::RegisterIntended { fingerprint, thing: values.thing.clone(), targets, connect });
-    match first.and_then(|target| registration(run, target, fingerprint, values, context)) {
-        Some(effect) => vec![Effect::Record(events), effect],
+    match first.zip(run.registered_certificate().cloned()) {
+        Some((target, certificate)) => {
+            vec![Effect::Record(events), registration(run, target, certificate, values, context)]
+        }
         None => {
             let failure = Failure::new(ReasonCode::CONFIG_INVALID, "the profile names no target");
             fail(run, Step::Register, failure, context)
@@ -440,17 +570,21 @@ fn register(run: &Run, mut events: Vec<RunEvent>, fingerprint: Fingerprint, cont
 fn registration(
     run: &Run,
     target: TargetName,
-    fingerprint: Fingerprint,
+    certificate: Bytes,
     values: RegisterValues,
     context: &Context,
-) -> Option<Effect> {
+) -> Effect {
     let plan = &context.profile.register;
-    Some(Effect::Register(Box::new(Registration {
+    let join = match &plan.method {
+        Method::JustInTime(ca) => introduction(run, &target, &values.thing, ca, context),
+        Method::WithoutCa | Method::WithCa(_) | Method::Csr(_) => None,
+    };
+    let registration = Registration {
         target,
         method: plan.method.clone(),
-        certificate: run.reading.as_ref()?.certificate.clone(),
-        twin: run.twin(),
-        fingerprint,
+        twin: checks::twin(&certificate),
+        fingerprint: Fingerprint::of(&certificate),
+        certificate,
         certificate_status: plan.certificate_status,
         thing: values.thing,
         thing_type: plan.thing_type.clone(),
@@ -459,7 +593,31 @@ fn registration(
         replaces: run.replaces.clone(),
         deadline: plan.deadline,
         patient: run.slip.is_some(),
-    })))
+    };
+    match join {
+        Some(trial) => Effect::Join(Box::new(Join { registration, trial })),
+        None => Effect::Register(Box::new(registration)),
+    }
+}
+
+/// AWS has to see whose the chip's certificate is: it comes with the CA's (AWS IoT Core developer guide, "Just-in-time
+/// provisioning").
+fn introduction(run: &Run, target: &TargetName, thing: &ThingName, ca: &SigningCa, context: &Context) -> Option<Trial> {
+    let plan = context.profile.connect.as_ref();
+    Some(Trial {
+        target: target.clone(),
+        endpoint: String::new(),
+        port: plan.map_or(MqttPort::Mqtts, |plan| plan.port),
+        roots: plan.and_then(|plan| plan.roots.as_ref()).map(|roots| roots.iter().cloned().map(Bytes).collect()),
+        only_tls12: plan.is_some_and(|plan| plan.only_tls12),
+        thing: thing.clone(),
+        chain: vec![run.registered_certificate()?.clone(), ca.certificate.clone()],
+        key: run.decision.as_ref()?.key,
+        topics: Vec::new(),
+        refused_topic: None,
+        message: Bytes(Vec::new()),
+        deadline: context.profile.register.deadline,
+    })
 }
 
 fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusal>, context: &Context) -> Vec<Effect> {
@@ -477,7 +635,7 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
                 let values = register_values(context.profile, &run.variables).ok()?;
                 // Every target holds the thing that was promised.
                 let values = RegisterValues { thing: intent.thing.clone(), ..values };
-                registration(run, next, intent.fingerprint, values, context)
+                Some(registration(run, next, run.registered_certificate()?.clone(), values, context))
             });
             match effect {
                 Some(effect) => vec![Effect::Record(vec![record]), effect],
@@ -510,6 +668,11 @@ fn may_wait(run: &Run, failure: Failure, context: &Context) -> Failure {
 fn everywhere(run: &Run, last: TargetRecord, context: &Context) -> Vec<Effect> {
     let first = run.pending_connections().into_iter().next();
     let record = RunEvent::Registered { target: last.clone() };
+    let issued = run.issued.as_ref().filter(|issued| run.slip.is_none() && issued.write_back.is_some());
+    if let (Some(issued), Some(plan)) = (issued, write_back(context)) {
+        let (object, certificate) = (plan.object.clone(), issued.certificate.clone());
+        return vec![Effect::Record(vec![record]), Effect::Keep { object, certificate }];
+    }
     match (run.slip, first) {
         (None, None) => vec![Effect::Record(vec![record, RunEvent::StepBegan { step: Step::Seal }]), Effect::Read],
         (None, Some(target)) => {
@@ -523,6 +686,38 @@ fn everywhere(run: &Run, last: TargetRecord, context: &Context) -> Vec<Effect> {
         }
         // The board of a unit that was HELD is elsewhere: its first proof stands.
         (Some(_), _) => pass(run, vec![record], context),
+    }
+}
+
+fn write_back<'c>(context: &'c Context) -> Option<&'c WriteBackPlan> {
+    match &context.profile.register.method {
+        Method::Csr(plan) => plan.write_back.as_ref(),
+        Method::WithoutCa | Method::WithCa(_) | Method::JustInTime(_) => None,
+    }
+}
+
+/// The token has it or does not; then everything goes on as without that.
+fn kept(run: &Run, result: Result<Kept, Failure>, context: &Context) -> Vec<Effect> {
+    let object = write_back(context).map(|plan| plan.object.to_string()).unwrap_or_default();
+    let event = match result {
+        Ok(Kept::Found) => RunEvent::CertificateKept { object, written: false },
+        Ok(Kept::Written) => RunEvent::CertificateKept { object, written: true },
+        Ok(Kept::Refused(why)) => {
+            let failure = Failure::new(ReasonCode::WRITE_BACK_REFUSED, why).with("object", &object);
+            match run.keeps_next() {
+                Some(WriteBack::Optional) => RunEvent::CertificateNotKept { object, failure },
+                Some(WriteBack::Required) | None => return fail(run, Step::Register, failure, context),
+            }
+        }
+        // The chip's own faults count always.
+        Err(failure) => return fail(run, Step::Register, failure, context),
+    };
+    match run.pending_connections().into_iter().next() {
+        None => vec![Effect::Record(vec![event, RunEvent::StepBegan { step: Step::Seal }]), Effect::Read],
+        Some(target) => {
+            let held = run.registered.iter().find(|held| held.target == target);
+            connect(run, vec![event, RunEvent::StepBegan { step: Step::Connect }], held, context)
+        }
     }
 }
 
@@ -558,13 +753,19 @@ fn trial(run: &Run, held: &TargetRecord, context: &Context) -> Result<Trial, Fai
         roots: plan.roots.as_ref().map(|roots| roots.iter().cloned().map(Bytes).collect()),
         only_tls12: plan.only_tls12,
         thing,
-        chain: vec![run.reading.as_ref().ok_or_else(incomplete)?.certificate.clone()],
+        chain: chain(run).ok_or_else(incomplete)?,
         key: run.decision.as_ref().ok_or_else(incomplete)?.key,
         topics,
-        refused_topic,
+        refused_topic: Some(refused_topic),
         message: Bytes(message.into_bytes()),
         deadline: plan.deadline,
     })
+}
+
+/// What a device shows, its own certificate first.
+fn chain(run: &Run) -> Option<Vec<Bytes>> {
+    let above = run.issued.iter().flat_map(|issued| &issued.chain);
+    Some(std::iter::once(run.registered_certificate()?).chain(above).cloned().collect())
 }
 
 fn connected(
@@ -622,7 +823,9 @@ fn pass(run: &Run, last: Vec<RunEvent>, context: &Context) -> Vec<Effect> {
 }
 
 fn resume(run: &Run, context: &Context) -> Vec<Effect> {
-    let Some((identity, _)) = &run.claim else { return vec![Effect::Finish] };
+    let (Some(fingerprint), Some(certificate)) = (run.registered_fingerprint(), run.registered_certificate()) else {
+        return vec![Effect::Finish];
+    };
     let mut values = match register_values(context.profile, &run.variables) {
         Ok(values) => values,
         Err(_) => return vec![Effect::Finish],
@@ -648,14 +851,11 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
     if next.is_none() && needs_its_board && is_told {
         return vec![Effect::Finish];
     }
-    let (fingerprint, thing) = (identity.fingerprint, values.thing.clone());
+    let thing = values.thing.clone();
     let intent = RunEvent::RegisterIntended { fingerprint, thing, targets, connect };
     let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}, intent])];
     match next {
-        Some(target) => match registration(run, target, identity.fingerprint, values, context) {
-            Some(effect) => effects.push(effect),
-            None => return vec![Effect::Finish],
-        },
+        Some(target) => effects.push(registration(run, target, certificate.clone(), values, context)),
         // Each was read back and recorded; only the verdict is missing, since a crash or a target that
         // is none any more came in between.
         None if needs_its_board => effects.extend(fail(run, Step::Connect, needs_board(), context)),

@@ -6,6 +6,7 @@
 //! indeterminate, and `Input::Recover` says what happens.
 
 pub mod checks;
+pub mod csr;
 mod decide;
 pub mod label;
 pub mod matching;
@@ -17,6 +18,6 @@ mod values;
 pub mod verification;
 
 pub use decide::{COLLIDES, Context, Effect, Input, Unexpected, barred, collision, decide, serial_of, unlisted};
-pub use record::{ConnectionSummary, UnitRecord};
+pub use record::{ConnectionSummary, IssuedSummary, UnitRecord};
 pub use run::{Illegal, Label, Run, Sealed, Stage, StepRecord, verdict_of};
 pub use values::{RegisterValues, device_variables, label_variables, register_values, variables_of};

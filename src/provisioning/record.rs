@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::checks::CertificateFacts;
 use super::run::{Run, StepRecord};
-use crate::audit::event::{LabelStatus, TargetRecord};
+use crate::audit::event::{IssuedCertificate, IssuedOrigin, LabelStatus, TargetRecord};
 use crate::domain::{Failure, ReasonCode, TargetName, Verdict, profile::CertificateStatus};
 
 /// Scripts rely on these names.
@@ -19,6 +20,9 @@ pub struct UnitRecord {
     pub product: String,
     pub board: BoardRecord,
     pub certificate: Option<CertificateRecord>,
+    /// The certificate that was made for the chip's key, where that is what is registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<IssuedSummary>,
     pub chip_uid: Option<String>,
     pub verdict: Verdict,
     pub reason: Option<String>,
@@ -57,6 +61,21 @@ pub struct CertificateRecord {
     pub serial: String,
     pub not_before: String,
     pub not_after: String,
+}
+
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct IssuedSummary {
+    #[serde(flatten)]
+    pub certificate: CertificateRecord,
+    pub origin: IssuedOrigin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The object in the token that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_as: Option<String>,
+    /// Why the token has it not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_kept: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -143,6 +162,7 @@ impl UnitRecord {
                 pid: run.device.usb.map(|usb| format!("{:04x}", usb.pid)),
             },
             certificate,
+            issued: run.issued.as_ref().and_then(|issued| IssuedSummary::of(issued, run)),
             chip_uid: chip_uid(run),
             verdict: sealed.verdict,
             reason: sealed.reason.as_ref().map(|reason| reason.code.to_string()),
@@ -163,6 +183,27 @@ impl UnitRecord {
 fn chip_uid(run: &Run) -> Option<String> {
     let claimed = run.claim.as_ref().and_then(|(identity, _)| identity.uid.as_ref());
     claimed.or_else(|| run.reading.as_ref()?.uid.as_ref()).map(ToString::to_string)
+}
+
+impl IssuedSummary {
+    fn of(issued: &IssuedCertificate, run: &Run) -> Option<Self> {
+        let facts = CertificateFacts::of(&issued.certificate).ok()?;
+        Some(Self {
+            certificate: CertificateRecord {
+                sha256: facts.sha256.to_string(),
+                spki_sha256: facts.spki_sha256.to_string(),
+                subject: facts.subject,
+                issuer: facts.issuer,
+                serial: facts.serial,
+                not_before: facts.not_before,
+                not_after: facts.not_after,
+            },
+            origin: issued.origin,
+            endpoint: issued.endpoint.clone(),
+            kept_as: run.kept.as_ref().filter(|(_, failure)| failure.is_none()).map(|(object, _)| object.clone()),
+            not_kept: run.kept.as_ref().and_then(|(_, failure)| Some(failure.as_ref()?.code.to_string())),
+        })
+    }
 }
 
 impl TargetSummary {

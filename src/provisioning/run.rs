@@ -2,15 +2,16 @@
 
 use jiff::Timestamp;
 
-use super::checks;
+use super::{checks, csr};
 use crate::audit::event::{
-    Capture, ConnectionRecord, Decision, LabelKind, LabelStatus, Purpose, Reading, Standing, TargetRecord,
+    Capture, ConnectionRecord, Decision, IssuedCertificate, LabelKind, LabelStatus, Purpose, Reading, Standing,
+    TargetRecord,
 };
 use crate::audit::{Body, RunEvent};
-use crate::domain::profile::{CertificateStatus, ConnectMode};
+use crate::domain::profile::{CertificateStatus, ConnectMode, WriteBack};
 use crate::domain::{
     BatchName, Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, OperatorRef, Product, ReasonCode,
-    RunId, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
+    RunId, Sha256, StationName, Step, TargetName, ThingName, Unit, Variables, Verdict,
 };
 use crate::ports::{Logged, Receipt};
 
@@ -50,6 +51,10 @@ pub struct Run {
     pub ruling: Option<EventId>,
     /// Certificates that this or earlier rulings took from the unit.
     pub replaces: Vec<Fingerprint>,
+    /// The certificate that was made for its key, where it is not the chip's own that is registered.
+    pub issued: Option<IssuedCertificate>,
+    /// What became of it in the token, where that was to keep it: the object, and why not.
+    pub kept: Option<(String, Option<Failure>)>,
     pub intent: Option<RegisterIntent>,
     pub registered: Vec<TargetRecord>,
     /// The most that was ever promised of the unit's own connections.
@@ -85,6 +90,21 @@ pub enum Stage {
     ReadingAgain(Purpose),
     ReadAgain(Purpose),
     ProvenAgain,
+    /// The chip is to sign this request.
+    Requesting {
+        target: TargetName,
+        thing: ThingName,
+        info: Bytes,
+    },
+    /// A certificate is being made for it.
+    Issuing {
+        target: TargetName,
+        thing: ThingName,
+        request: Bytes,
+    },
+    Issued {
+        thing: ThingName,
+    },
     Registering,
     /// Every target holds the unit; its own key connects to one after the other.
     Connecting,
@@ -197,6 +217,8 @@ impl Run {
                 claim: None,
                 ruling: None,
                 replaces: Vec::new(),
+                issued: None,
+                kept: None,
                 intent: None,
                 registered: Vec::new(),
                 connect: None,
@@ -252,6 +274,11 @@ impl Run {
                     Some(RegisterIntent { fingerprint: *fingerprint, thing: thing.clone(), targets: targets.clone() });
                 // Nobody takes it back by another profile.
                 self.connect = self.connect.max(*connect);
+            }
+            RunEvent::CertificateIssued { issued } => self.issued = Some(issued.clone()),
+            RunEvent::CertificateKept { object, .. } => self.kept = Some((object.clone(), None)),
+            RunEvent::CertificateNotKept { object, failure } => {
+                self.kept = Some((object.clone(), Some(failure.clone())));
             }
             RunEvent::Registered { target } => {
                 self.registered.retain(|known| known.target != target.target);
@@ -312,6 +339,8 @@ impl Run {
             | RunEvent::ChallengeMade { .. }
             | RunEvent::ChallengeAnswered { .. }
             | RunEvent::ReadAgain { .. }
+            | RunEvent::RequestMade { .. }
+            | RunEvent::CertificateRequested { .. }
             | RunEvent::IdentifiedAgain { .. } => {}
         }
         self.stage = next;
@@ -348,6 +377,20 @@ impl Run {
         // Where both named one, they are the same: the UID rule saw to it.
         let uid = reading.uid.as_ref().or(decision.uid_in_certificate.as_ref()).cloned();
         Some(Identity { fingerprint: Fingerprint::of(&reading.certificate), spki: decision.spki, uid })
+    }
+
+    /// The certificate that stands for the unit in the cloud: made for its key, or the chip's own. DER.
+    pub fn registered_certificate(&self) -> Option<&Bytes> {
+        match &self.issued {
+            Some(issued) => Some(&issued.certificate),
+            None => self.reading.as_ref().map(|reading| &reading.certificate),
+        }
+    }
+
+    /// Its fingerprint, where it was claimed.
+    pub fn registered_fingerprint(&self) -> Option<Fingerprint> {
+        let claimed = self.claim.as_ref().map(|(identity, _)| identity.fingerprint);
+        self.issued.as_ref().map_or(claimed, |issued| Some(issued.fingerprint))
     }
 
     /// The other form of the certificate that was read.
@@ -411,6 +454,13 @@ impl Run {
                 S::Claimed
             }
             (S::Claimed, E::StepBegan { step: Step::Register }) => S::ReadingAgain(Purpose::BeforeRegister),
+            (S::Registering, E::CertificateKept { .. }) if self.keeps_next().is_some() => S::Registering,
+            (S::Registering, E::CertificateNotKept { .. }) if self.keeps_next() == Some(WriteBack::Optional) => {
+                S::Registering
+            }
+            (S::Registering, E::StepBegan { step: Step::Connect | Step::Seal }) if self.keeps_next().is_some() => {
+                return Err(self.order(event));
+            }
             (S::Registering, E::StepBegan { step: Step::Connect }) if self.looks_again() && self.connect.is_some() => {
                 S::Connecting
             }
@@ -434,8 +484,32 @@ impl Run {
             {
                 S::IdentifiedAgain
             }
+            (S::ProvenAgain, E::RequestMade { target, thing, info }) => {
+                S::Requesting { target: target.clone(), thing: thing.clone(), info: info.clone() }
+            }
+            (S::Requesting { target: due, thing, info }, E::CertificateRequested { target, request })
+                if due == target && csr::asks(request, info) =>
+            {
+                S::Issuing { target: target.clone(), thing: thing.clone(), request: request.clone() }
+            }
+            (S::Issuing { target, thing, request }, E::CertificateIssued { issued })
+                if issued.target == *target && self.is_of_its_key(issued, request) =>
+            {
+                S::Issued { thing: thing.clone() }
+            }
+            // What was made for one target is registered there and nowhere else.
+            (S::Issued { thing: asked }, E::RegisterIntended { fingerprint, thing, targets, .. })
+                if asked == thing
+                    && self.issued.as_ref().is_some_and(|issued| {
+                        issued.fingerprint == *fingerprint && *targets == [issued.target.clone()]
+                    }) =>
+            {
+                S::Registering
+            }
             (S::ProvenAgain | S::Resumed, E::RegisterIntended { fingerprint, thing, targets, .. })
-                if self.claimed(fingerprint) && self.keeps_its_thing(thing) && !targets.is_empty() =>
+                if self.registered_fingerprint() == Some(*fingerprint)
+                    && self.keeps_its_thing(thing)
+                    && !targets.is_empty() =>
             {
                 S::Registering
             }
@@ -497,13 +571,24 @@ impl Run {
         self.intent.is_some() && self.pending_targets().is_empty() && self.slip.is_none()
     }
 
+    /// Every target holds the unit, and its token is to keep the certificate that was made.
+    pub(super) fn keeps_next(&self) -> Option<WriteBack> {
+        let due = self.looks_again() && self.kept.is_none();
+        self.issued.as_ref().and_then(|issued| issued.write_back).filter(|_| due)
+    }
+
     /// Another look at the chip showed what the first did.
     pub fn read_the_same(&self, again: &Reading) -> bool {
         self.reading.as_ref().is_some_and(|first| first.certificate == again.certificate && first.uid == again.uid)
     }
 
-    fn claimed(&self, fingerprint: &Fingerprint) -> bool {
-        self.claim.as_ref().is_some_and(|(identity, _)| identity.fingerprint == *fingerprint)
+    /// Made for the key that was proven and claimed, and asked for by this request.
+    fn is_of_its_key(&self, issued: &IssuedCertificate, request: &Bytes) -> bool {
+        let key = self.claim.as_ref().map(|(identity, _)| identity.spki);
+        key.is_some()
+            && checks::spki_hash(&issued.certificate).ok() == key
+            && issued.fingerprint == Fingerprint::of(&issued.certificate)
+            && issued.request == Sha256::of(request)
     }
 
     /// What was promised to the cloud once stays what it was.
@@ -552,11 +637,11 @@ impl Run {
             (Stage::Confirmed, Verdict::Pass) if self.asks_again => no("did not ask the board once more"),
             (Stage::Registering | Stage::Confirmed | Stage::IdentifiedAgain, Verdict::Pass) => {
                 let Some(intent) = &self.intent else { return no("did not register") };
-                let Some((identity, _)) = &self.claim else { return no("claimed nothing") };
+                let Some(certificate) = self.registered_fingerprint() else { return no("claimed nothing") };
                 match () {
                     () if !self.pending_targets().is_empty() => no("has not registered in every target"),
                     () if self.needs_its_board() => no("has not connected to every target"),
-                    () if identity.fingerprint != intent.fingerprint => no("registered another certificate"),
+                    () if certificate != intent.fingerprint => no("registered another certificate"),
                     () if self.decision.is_none() => no("proved nothing"),
                     () if reason.is_some() => no("has a reason to fail"),
                     () => Ok(()),
@@ -589,7 +674,8 @@ impl Run {
 }
 
 /// The verdict that a reason leads to. HELD is for what is proven, claimed and meant to be
-/// registered in targets that do not hold it yet; else the same cause is an ERROR, since nothing could be
+/// registered in targets that do not hold it yet (a certificate that was made on the way is none to wait with);
+/// else the same cause is an ERROR, since nothing could be
 /// finished later. A unit that was HELD goes on waiting whatever the station's or the line's fault is
 /// (credentials that have expired, a stop): trying again is another resume, not its board. Only its own
 /// fault ends it.
@@ -597,6 +683,7 @@ pub fn verdict_of(code: ReasonCode, run: &Run) -> Verdict {
     match code.verdict() {
         Verdict::Fail => Verdict::Fail,
         _ if run.slip.is_some() => Verdict::Held,
+        Verdict::Held if run.issued.is_some() => Verdict::Error,
         Verdict::Held if run.claim.is_some() && !run.pending_targets().is_empty() => Verdict::Held,
         Verdict::Held | Verdict::Pass => Verdict::Error,
         verdict => verdict,
@@ -615,6 +702,11 @@ fn name_of(event: &RunEvent) -> &'static str {
         RunEvent::Claimed { .. } => "claimed",
         RunEvent::ReadAgain { .. } => "read-again",
         RunEvent::IdentifiedAgain { .. } => "identified-again",
+        RunEvent::RequestMade { .. } => "request-made",
+        RunEvent::CertificateRequested { .. } => "certificate-requested",
+        RunEvent::CertificateIssued { .. } => "certificate-issued",
+        RunEvent::CertificateKept { .. } => "certificate-kept",
+        RunEvent::CertificateNotKept { .. } => "certificate-not-kept",
         RunEvent::RegisterIntended { .. } => "register-intended",
         RunEvent::Registered { .. } => "registered",
         RunEvent::Connected { .. } => "connected",

@@ -78,7 +78,8 @@ pub fn label_variables(run: &Run, practice: bool, air_gapped: bool) -> Variables
     set("batch", run.batch.as_ref().map(ToString::to_string).unwrap_or_default());
     set("thing", run.intent.as_ref().map(|intent| intent.thing.to_string()).unwrap_or_default());
     let fingerprint = run.claim.as_ref().map(|(identity, _)| identity.fingerprint.to_string()).unwrap_or_default();
-    set("certificate_id", fingerprint.clone());
+    // What AWS calls the unit's certificate, which may be another than its chip's own.
+    set("certificate_id", run.registered_fingerprint().map(|registered| registered.to_string()).unwrap_or_default());
     set("fingerprint", fingerprint);
     let station = air_gapped.then(|| run.station.clone());
     set("slip", run.slip.map(|number| Slip { number, station }.to_string()).unwrap_or_default());

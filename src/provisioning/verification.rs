@@ -75,8 +75,7 @@ impl Unsigned {
                 sequence(&[integer(r), integer(s)])
             }
         };
-        let bits = tlv(BIT_STRING, &[&[0], value.as_slice()].concat());
-        Ok(sequence(&[self.message.clone(), algorithm(self.scheme).to_vec(), bits]))
+        Ok(sequence(&[self.message.clone(), algorithm(self.scheme).to_vec(), bit_string(&value)]))
     }
 }
 
@@ -92,7 +91,7 @@ const VERSION_3: u8 = 2;
 const COMMON_NAME: [u8; 5] = [0x06, 0x03, 0x55, 0x04, 0x03];
 
 /// AlgorithmIdentifier (RFC 5758 §3.2, RFC 4055 §5).
-fn algorithm(scheme: SignatureScheme) -> &'static [u8] {
+pub(super) fn algorithm(scheme: SignatureScheme) -> &'static [u8] {
     match scheme {
         SignatureScheme::EcdsaSecp256r1Sha256 => {
             &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]
@@ -117,8 +116,13 @@ fn algorithm(scheme: SignatureScheme) -> &'static [u8] {
     }
 }
 
-fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
     tlv(SEQUENCE, &parts.concat())
+}
+
+/// Of whole bytes.
+pub(super) fn bit_string(bytes: &[u8]) -> Vec<u8> {
+    tlv(BIT_STRING, &[&[0], bytes].concat())
 }
 
 fn set(parts: &[Vec<u8>]) -> Vec<u8> {

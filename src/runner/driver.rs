@@ -15,16 +15,16 @@ use super::presence::Presence;
 use super::reach;
 use super::rollback;
 use super::scan::{Looks, is_seen_again};
-use crate::audit::event::{ConnectionRecord, LabelKind, LabelStatus, Purpose};
+use crate::audit::event::{ConnectionRecord, IssuedOrigin, LabelKind, LabelStatus, Purpose, TargetRecord};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
-use crate::domain::profile::{IdentifySource, Profile};
-use crate::domain::{Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict};
+use crate::domain::profile::{IdentifySource, Issuer, Method, Profile};
+use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict};
 use crate::ports::{
-    BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, LabelPrinter, LockKind, Logged, Obstacle, Receipt, Token,
-    Tokens, Trial,
+    BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Issuance, IssuingService, Join, LabelPrinter, LockKind,
+    Logged, Made, Obstacle, Receipt, Refusal, Token, Tokens, Trial,
 };
-use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, decide};
+use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
 
 pub use captured::{Story, take_in};
 
@@ -36,6 +36,7 @@ pub struct Shared {
     pub tokens: Arc<dyn Tokens>,
     pub cloud: Arc<dyn Cloud>,
     pub connections: Arc<dyn Connections>,
+    pub issuing: Arc<dyn IssuingService>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
     pub custody: Custody,
     pub practice: bool,
@@ -54,6 +55,7 @@ impl Shared {
             tokens: equipment.tokens.clone(),
             cloud: equipment.cloud.clone(),
             connections: equipment.connections.clone(),
+            issuing: equipment.issuing.clone(),
             printer: equipment.printer.clone(),
             custody: equipment.custody.clone(),
             practice: config.station.practice,
@@ -288,6 +290,11 @@ impl Driver {
                             answer = Some(self.interrupt(failure));
                             break;
                         }
+                        Err(failure) if failure.code == ReasonCode::CERTIFICATE_BOUND => {
+                            // What was made turns out to be another unit's: nothing of it was recorded.
+                            answer = Some(self.not_ours(failure)?);
+                            break;
+                        }
                         Err(failure) if failure.code == ReasonCode::PASS_BARRED => {
                             answer = Some(self.barred_at_last(failure).await?);
                             break;
@@ -317,6 +324,13 @@ impl Driver {
         let (Some(unit), Some((identity, _))) = (&self.run.unit, &self.run.claim) else { return Err(failure) };
         let obstacle = self.shared.log.store.obstacle(Some(self.run.id), unit, identity, self.run.twin()).await?;
         Ok(obstacle.map_or(Input::Interrupted(failure), Input::Barred))
+    }
+
+    fn not_ours(&self, failure: Failure) -> Result<Input, Failure> {
+        match &self.run.stage {
+            Stage::Issuing { target, .. } => Ok(Input::Issued(target.clone(), Box::new(Err(failure)))),
+            _ => Err(failure),
+        }
     }
 
     fn decide(&self, input: Input, head: TreeHead) -> Result<Vec<Effect>, Failure> {
@@ -542,6 +556,7 @@ fn line_fault(run: &Run, input: &Input) -> bool {
         }
         Input::IdentifiedAgain(Err(_)) | Input::Read(Err(_)) => true,
         Input::Signed(result) => result.is_err(),
+        Input::Kept(result) => result.is_err(),
         Input::Connected(_, result) => result.is_err(),
         _ => false,
     }
@@ -566,10 +581,22 @@ impl Work<'_> {
                 Some(token) => token.sign(&message, scheme).await,
                 None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could sign")),
             }),
+            Effect::Issue(issuance) => {
+                let made = self.issue(&issuance).await;
+                Input::Issued(issuance.target, Box::new(made))
+            }
             Effect::Register(registration) => {
                 let result = self.shared.cloud.register(&registration).await;
                 Input::Registered(registration.target.clone(), Box::new(result))
             }
+            Effect::Join(join) => {
+                let target = join.registration.target.clone();
+                Input::Registered(target, Box::new(self.join(*join).await))
+            }
+            Effect::Keep { object, certificate } => Input::Kept(match self.token.as_mut() {
+                Some(token) => token.keep(&object, &certificate).await,
+                None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could keep anything")),
+            }),
             Effect::Connect(trial) => {
                 let result = self.connect(&trial).await;
                 Input::Connected(trial.target, Box::new(result))
@@ -585,12 +612,57 @@ impl Work<'_> {
     }
 
     async fn connect(&mut self, trial: &Trial) -> Result<ConnectionRecord, Failure> {
+        let connections = self.shared.connections.clone();
+        let (token, spki) = self.key()?;
+        let mut key = ChipSigns { token, kind: trial.key, spki: &spki };
+        connections.prove(trial, &mut key).await
+    }
+
+    async fn join(&mut self, Join { registration, mut trial }: Join) -> Result<TargetRecord, Refusal> {
+        let shown: Result<(), Failure> = async {
+            trial.endpoint = self.shared.cloud.endpoint(&trial.target).await?;
+            let connections = self.shared.connections.clone();
+            let (token, spki) = self.key()?;
+            let mut key = ChipSigns { token, kind: trial.key, spki: &spki };
+            connections.introduce(&trial, &mut key).await
+        }
+        .await;
+        match shown {
+            Ok(()) => self.shared.cloud.register(&registration).await,
+            // Whatever it was shown by then, AWS may have registered.
+            Err(failure) => Err(Refusal { failure, certificate_left: false }),
+        }
+    }
+
+    /// The chip's, and its public half as the first reading has it.
+    fn key(&mut self) -> Result<(&mut dyn Token, Vec<u8>), Failure> {
         let lost = |cause: &str| Failure::new(ReasonCode::TOKEN_LOST, cause);
-        let token = self.token.as_mut().ok_or_else(|| lost("the token was closed before it could connect"))?;
         let certificate = &self.run.reading.as_ref().ok_or_else(|| lost("no certificate was read"))?.certificate;
         let spki = checks::spki_of(certificate)?;
-        let mut key = ChipSigns { token: token.as_mut(), kind: trial.key, spki: &spki };
-        self.shared.connections.prove(trial, &mut key).await
+        let token = self.token.as_mut().ok_or_else(|| lost("the token was closed before it could connect"))?;
+        Ok((token.as_mut(), spki))
+    }
+
+    async fn issue(&mut self, issuance: &Issuance) -> Result<Made, Failure> {
+        let unknown = || Failure::new(ReasonCode::CONFIG_INVALID, "the profile has no certificates made");
+        let unit = self.run.unit.as_ref().ok_or_else(unknown)?;
+        let Method::Csr(plan) = &self.profile.register.method else { return Err(unknown()) };
+        let before = self.shared.log.store.made_before(self.run.id, unit, &issuance.target).await?;
+        match &plan.issuer {
+            Issuer::Aws => self.shared.cloud.issue(issuance, &before).await,
+            Issuer::Endpoint(endpoint) => {
+                let (identity, _) = self.run.claim.as_ref().ok_or_else(unknown)?;
+                let (own, now) = (identity.fingerprint, self.shared.log.clock.now());
+                // What it made before and can still be registered, it is not asked for again.
+                let good = |der: &&Bytes| csr::check_issued(der, issuance.spki, own, endpoint.ca.as_ref(), now).is_ok();
+                match before.certificates.iter().find(good) {
+                    Some(known) => {
+                        Ok(Made { certificate: known.clone(), chain: Vec::new(), origin: IssuedOrigin::Known })
+                    }
+                    None => self.shared.issuing.issue(endpoint, issuance).await,
+                }
+            }
+        }
     }
 
     async fn identify(&mut self) -> Result<Variables, Failure> {

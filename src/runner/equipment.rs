@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::custody::Custody;
 use super::log::LogWriter;
-use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, LabelPrinter, Tokens};
+use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, IssuingService, LabelPrinter, Tokens};
 
 /// Made by `bootstrap` from the configuration.
 pub struct Equipment {
@@ -13,6 +13,7 @@ pub struct Equipment {
     pub tokens: Arc<dyn Tokens>,
     pub cloud: Arc<dyn Cloud>,
     pub connections: Arc<dyn Connections>,
+    pub issuing: Arc<dyn IssuingService>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
     /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,

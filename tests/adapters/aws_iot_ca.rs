@@ -133,16 +133,16 @@ async fn without_its_ca_nothing_of_a_unit_is_made_and_what_was_seen_active_is_lo
     let (unit, cloud, target) = (own.unit(), peer.cloud(), "plant".parse().unwrap());
     let refusal = cloud.register(&unit).await.unwrap_err();
     assert_eq!((code(&refusal), refusal.certificate_left), (ReasonCode::CA_ABSENT, false));
-    assert_eq!(cloud.takes_from(&target, &own.signing).await.unwrap_err().code, ReasonCode::CA_ABSENT);
+    assert_eq!(cloud.takes_from(&target, &own.signing, false).await.unwrap_err().code, ReasonCode::CA_ABSENT);
     own.by_hand(peer).await;
     own.set(peer, CaCertificateStatus::Inactive).await;
     assert_eq!(code(&cloud.register(&unit).await.unwrap_err()), ReasonCode::CA_INACTIVE);
-    assert_eq!(cloud.takes_from(&target, &own.signing).await.unwrap_err().code, ReasonCode::CA_INACTIVE);
+    assert_eq!(cloud.takes_from(&target, &own.signing, false).await.unwrap_err().code, ReasonCode::CA_INACTIVE);
     let nothing = held(&peer.raw(), &unit).await;
     assert_eq!((nothing.certificates_with_this_id, nothing.things_with_this_name), (0, 0));
 
     own.set(peer, CaCertificateStatus::Active).await;
-    cloud.takes_from(&target, &own.signing).await.unwrap();
+    cloud.takes_from(&target, &own.signing, false).await.unwrap();
     // Switched off while the station believes what it saw.
     own.set(peer, CaCertificateStatus::Inactive).await;
     let refusal = cloud.register(&unit).await.unwrap_err();

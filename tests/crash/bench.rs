@@ -48,6 +48,15 @@ impl Bench {
         Self::with(Some(ConnectMode::Required)).await
     }
 
+    /// And each has a certificate made for its key.
+    pub async fn requesting() -> Bench {
+        let bench = Self::connecting().await;
+        let profile = bench.line.config_file().parent().unwrap().join("assets/practice.toml");
+        let text = std::fs::read_to_string(&profile).unwrap();
+        std::fs::write(&profile, text.replace("method = \"without-ca\"", "method = \"csr\"")).unwrap();
+        bench
+    }
+
     async fn with(connect: Option<ConnectMode>) -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let venv = std::env::var_os("LINESEAL_TEST_VENV").expect("LINESEAL_TEST_VENV names the peers' environment");
@@ -228,16 +237,15 @@ impl Bench {
         self.in_the_cloud(serial, last).await;
     }
 
-    /// One thing, its one certificate (that of the chip, ACTIVE), one policy on it; and in the whole
+    /// One thing, its one certificate (that of the chip, or the one made for its key, ACTIVE), one policy on it; and in the whole
     /// account as many of each as boards.
     async fn in_the_cloud(&self, serial: &str, run: &Run) {
         let thing = format!("practice-{serial}");
         assert_eq!(run.intent.as_ref().unwrap().thing.as_str(), thing);
         let principals = self.cloud.list_thing_principals().thing_name(&thing).send().await.unwrap();
         let [principal] = principals.principals() else { panic!("{thing}: {principals:?}") };
-        let (identity, _) = run.claim.as_ref().unwrap();
-        assert!(principal.ends_with(&format!(":cert/{}", identity.fingerprint)), "{principal}");
-        let id = identity.fingerprint.to_string();
+        let id = run.registered_fingerprint().unwrap().to_string();
+        assert!(principal.ends_with(&format!(":cert/{id}")), "{principal}");
         let certificate = self.cloud.describe_certificate().certificate_id(&id).send().await.unwrap();
         let certificate = certificate.certificate_description().unwrap();
         assert_eq!(certificate.status(), Some(&aws_sdk_iot::types::CertificateStatus::Active));

@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use lineseal::adapters::aws_iot::AwsCloud;
 use lineseal::adapters::boards::{SerialDialogue, StationPorts};
+use lineseal::adapters::issuing::HttpIssuing;
 use lineseal::adapters::mqtt::MqttConnections;
 use lineseal::adapters::pkcs11::{WORKER_ARGUMENT, WorkerTokens};
 use lineseal::adapters::printer;
@@ -87,6 +88,7 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
         tokens: Arc::new(WorkerTokens::new(env!("CARGO_BIN_EXE_lineseal"), [WORKER_ARGUMENT.into()])),
         cloud: Arc::new(AwsCloud::with_credentials(&config.targets, credentials)),
         connections: Arc::new(MqttConnections::new(&config.targets)),
+        issuing: Arc::new(HttpIssuing),
         printer: printer::from_config(&config.printer),
         log: LogWriter {
             store: Arc::new(store),

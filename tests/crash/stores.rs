@@ -12,9 +12,11 @@ use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::LabelStatus;
 use lineseal::audit::{Event, TreeHead};
 use lineseal::domain::{
-    BatchName, EventId, Failure, Fingerprint, Identity, OperatorRef, ReasonCode, RunId, StationName, Unit,
+    BatchName, EventId, Failure, Fingerprint, Identity, OperatorRef, ReasonCode, RunId, StationName, TargetName, Unit,
 };
-use lineseal::ports::{AuditStore, Batch, BatchTally, Claim, ClaimAnswer, ManifestTally, Obstacle, Receipt, RunLog};
+use lineseal::ports::{
+    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, MadeBefore, ManifestTally, Obstacle, Receipt, RunLog,
+};
 use lineseal::runner::Custody;
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -165,6 +167,9 @@ impl AuditStore for Troubled {
         self.inner.unit_label(unit, run).await
     }
 
+    async fn made_before(&self, run: RunId, unit: &Unit, target: &TargetName) -> Result<MadeBefore, Failure> {
+        self.inner.made_before(run, unit, target).await
+    }
     async fn obstacle(
         &self,
         run: Option<RunId>,

@@ -40,7 +40,9 @@ fn nothing_that_a_worker_says_proves_a_chip_but_what_the_chip_has_signed() {
                     assert!(contents.objects.iter().all(|object| object.label.as_deref().is_none_or(plain)));
                     " contents"
                 }
-                Ok(Report::Opened | Report::Closed | Report::LogKey(_) | Report::Failed(_)) => " opened",
+                Ok(Report::Opened | Report::Closed | Report::Kept(_) | Report::LogKey(_) | Report::Failed(_)) => {
+                    " opened"
+                }
                 Err(failure) => {
                     let of_a_token = failure.code.as_str().starts_with("T-");
                     let of_its_chip = [ReasonCode::CERTIFICATE_UNREADABLE, ReasonCode::CHIP_LACKS_KEY];

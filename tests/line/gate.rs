@@ -6,10 +6,11 @@ use std::time::Duration;
 use lineseal::adapters::pkcs11::WorkerTokens;
 use lineseal::audit::event::{LabelStatus, Reading, SignatureScheme};
 use lineseal::audit::{Body, Event, RunEvent, TreeHead};
-use lineseal::domain::{BatchName, Failure, Fingerprint, Identity, OperatorRef, RunId, StationName, Unit};
+use lineseal::domain::profile::ObjectName;
+use lineseal::domain::{BatchName, Failure, Fingerprint, Identity, OperatorRef, RunId, StationName, TargetName, Unit};
 use lineseal::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Contents, ManifestTally, Obstacle, Receipt, RunLog, Token,
-    TokenAccess, Tokens,
+    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Contents, Kept, MadeBefore, ManifestTally, Obstacle, Receipt,
+    RunLog, Token, TokenAccess, Tokens,
 };
 use tokio::sync::watch;
 
@@ -101,6 +102,9 @@ impl AuditStore for GatedStore {
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
         self.store.unit_label(unit, run).await
     }
+    async fn made_before(&self, run: RunId, unit: &Unit, target: &TargetName) -> Result<MadeBefore, Failure> {
+        self.store.made_before(run, unit, target).await
+    }
     async fn obstacle(
         &self,
         run: Option<RunId>,
@@ -185,6 +189,9 @@ impl Token for SwappedChip {
     async fn close(self: Box<Self>) {
         self.first.close().await;
         self.other.close().await;
+    }
+    async fn keep(&mut self, name: &ObjectName, certificate: &[u8]) -> Result<Kept, Failure> {
+        self.now().keep(name, certificate).await
     }
     async fn contents(&mut self) -> Result<Contents, Failure> {
         self.now().contents().await

@@ -13,6 +13,7 @@ mod bench;
 mod clock;
 mod commands;
 mod connect;
+mod csr;
 mod custody;
 mod disk;
 mod elsewhere;
@@ -22,6 +23,7 @@ mod held;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 mod hostile_tokens;
+mod just_in_time;
 mod killed;
 mod log;
 mod manifests;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use lineseal::adapters::pkcs11::WorkerTokens;
 use lineseal::audit::event::{Reading, SignatureScheme};
 use lineseal::domain::Failure;
-use lineseal::domain::profile::KeyKind;
-use lineseal::ports::{Contents, Token, TokenAccess, Tokens};
+use lineseal::domain::profile::{KeyKind, ObjectName};
+use lineseal::ports::{Contents, Kept, Token, TokenAccess, Tokens};
 
 use crate::bench::{Bench, Chip};
 use crate::log;
@@ -66,6 +66,10 @@ impl Token for Wire {
         let answer = self.chip.sign(message, scheme).await?;
         self.between.noted.lock().unwrap().push(answer.clone());
         Ok(answer)
+    }
+
+    async fn keep(&mut self, name: &ObjectName, certificate: &[u8]) -> Result<Kept, Failure> {
+        self.chip.keep(name, certificate).await
     }
 
     async fn contents(&mut self) -> Result<Contents, Failure> {

@@ -65,6 +65,36 @@ impl Link {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
         T: Send,
     {
+        self.repeat(action, by, false, send).await
+    }
+
+    /// The same for a call that must not have its effect twice: it ends with the first attempt that may have had it.
+    pub(super) async fn call_until_lost<T, E, F>(
+        &self,
+        action: Action,
+        by: Instant,
+        send: impl Fn() -> F + Send + Sync,
+    ) -> Result<T, Refused<E>>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+        T: Send,
+    {
+        self.repeat(action, by, true, send).await
+    }
+
+    async fn repeat<T, E, F>(
+        &self,
+        action: Action,
+        by: Instant,
+        once: bool,
+        send: impl Fn() -> F + Send + Sync,
+    ) -> Result<T, Refused<E>>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+        T: Send,
+    {
         let mut lost = false;
         let mut attempts = 0;
         let mut last: Option<Failure> = None;
@@ -92,7 +122,7 @@ impl Link {
                 Again::Attempts(most) => attempts < most,
                 Again::UntilDeadline => true,
             };
-            if !again || Instant::now() + pause >= by {
+            if !again || (once && lost) || Instant::now() + pause >= by {
                 return Err(self.refused(action, trouble.failure, answered(error), lost));
             }
             last = Some(trouble.failure);

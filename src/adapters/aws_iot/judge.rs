@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_iot::types::CertificateStatus as AwsStatus;
 
 use super::look::{Seen, SeenCa, SeenCertificate, SeenReplaced, SeenThing, SeenThingType, holds};
-use crate::domain::profile::CertificateStatus;
+use crate::domain::profile::{CertificateStatus, Method};
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
 use crate::ports::Registration;
 
@@ -119,7 +119,9 @@ pub(super) fn judge(
     }
     if let Some(other) = seen.attached_policies.iter().find(|name| name.as_str() != wanted.policy.name.as_str()) {
         let cause = format!("certificate {} also has the policy {other:?}", wanted.fingerprint);
-        return Err(named(ReasonCode::CLOUD_STATUS, wanted, cause).with("other", other));
+        // Of what AWS made by itself, nobody else's hand is the cause.
+        let code = if is_joining(wanted) { ReasonCode::JOIN_OTHERWISE } else { ReasonCode::CLOUD_STATUS };
+        return Err(named(code, wanted, cause).with("other", other));
     }
     if seen.attached_policies.is_empty() {
         missing.insert(Part::PolicyAttachment);
@@ -205,7 +207,12 @@ fn judge_certificate(found: &SeenCertificate, wanted: &Registration) -> Result<O
     match (&found.status, wanted.certificate_status) {
         (Some(AwsStatus::Active), CertificateStatus::Active) => Ok(None),
         (Some(AwsStatus::Inactive), CertificateStatus::Inactive) => Ok(None),
-        (Some(AwsStatus::Inactive), CertificateStatus::Active) => Ok(Some(Part::CertificateStatus)),
+        (Some(AwsStatus::PendingActivation), CertificateStatus::Active) if is_joining(wanted) => {
+            Ok(Some(Part::CertificateStatus))
+        }
+        (Some(AwsStatus::Inactive), CertificateStatus::Active) if !is_joining(wanted) => {
+            Ok(Some(Part::CertificateStatus))
+        }
         // Someone activated it, revoked it, or is giving it away: not this station's to undo.
         (status, asked) => {
             let status = status.as_ref().map_or("of no known status", AwsStatus::as_str);
@@ -227,7 +234,7 @@ fn judge_ca(seen: &SeenCa, wanted: &Registration) -> Result<(), Failure> {
 pub(super) fn usable(seen: &SeenCa, ca: &SigningCa, target: &TargetName) -> Result<(), Failure> {
     let SigningCa { name, fingerprint, .. } = ca;
     let (code, cause) = match seen {
-        SeenCa::Active | SeenCa::Unasked => return Ok(()),
+        SeenCa::Active { .. } | SeenCa::Unasked => return Ok(()),
         SeenCa::Absent => (ReasonCode::CA_ABSENT, format!("CA {name} ({fingerprint}) is not registered there")),
         SeenCa::NotActive(status) => (ReasonCode::CA_INACTIVE, format!("CA {name} ({fingerprint}) is {status}")),
         SeenCa::Other => {
@@ -237,9 +244,23 @@ pub(super) fn usable(seen: &SeenCa, ca: &SigningCa, target: &TargetName) -> Resu
     Err(Failure::new(code, cause).with("target", target).with("ca", name))
 }
 
+/// `A-357`.
+pub(super) fn joins(seen: &SeenCa, ca: &SigningCa, target: &TargetName) -> Result<(), Failure> {
+    if *seen != (SeenCa::Active { joins: false }) {
+        return Ok(());
+    }
+    let cause = format!("CA {} ({}) is ACTIVE, and its auto-registration is off", ca.name, ca.fingerprint);
+    Err(Failure::new(ReasonCode::JOIN_OFF, cause).with("target", target).with("ca", &ca.name))
+}
+
 /// Is the principal (an ARN) this certificate? Account and Region are the client's own.
 pub(super) fn is_certificate(principal: &str, certificate: &Fingerprint) -> bool {
     principal.rsplit_once(":cert/").is_some_and(|(_, id)| id == certificate.to_string())
+}
+
+/// AWS registers the unit by itself.
+pub(super) fn is_joining(wanted: &Registration) -> bool {
+    matches!(wanted.method, Method::JustInTime(_))
 }
 
 fn type_of(wanted: &Registration) -> Option<&str> {

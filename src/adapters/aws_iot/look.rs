@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_sdk_iot::types::{CaCertificateStatus, CertificateStatus};
+use aws_sdk_iot::types::{AutoRegistrationStatus, CaCertificateStatus, CertificateStatus};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::time::Instant;
@@ -61,7 +61,10 @@ pub(super) enum SeenCa {
     NotActive(String),
     /// Another certificate under the id of ours.
     Other,
-    Active,
+    /// `joins`: AWS itself registers certificates of it when they are first seen.
+    Active {
+        joins: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -99,8 +102,8 @@ pub(super) struct Cache {
     policies: HashMap<String, (String, Instant)>,
     /// Usable thing types.
     thing_types: HashMap<String, Instant>,
-    /// ACTIVE CAs.
-    cas: HashMap<Fingerprint, Instant>,
+    /// ACTIVE CAs, and whether they have auto-registration.
+    cas: HashMap<Fingerprint, (bool, Instant)>,
 }
 
 impl Cache {
@@ -117,8 +120,9 @@ impl Cache {
         self.cas.remove(&ca.fingerprint);
     }
 
-    fn has_ca(&self, ca: &SigningCa, now: Instant) -> bool {
-        self.cas.get(&ca.fingerprint).is_some_and(|seen| now.duration_since(*seen) < BELIEVED_FOR)
+    fn ca(&self, ca: &SigningCa, now: Instant) -> Option<SeenCa> {
+        let (joins, seen) = self.cas.get(&ca.fingerprint)?;
+        (now.duration_since(*seen) < BELIEVED_FOR).then_some(SeenCa::Active { joins: *joins })
     }
 
     fn policy(&self, name: &str, now: Instant) -> Option<String> {
@@ -232,7 +236,7 @@ pub(super) async fn fetch_endpoint(link: &Link, by: Instant) -> Result<String, F
     Ok(endpoint)
 }
 
-async fn cached_endpoint(link: &Link, by: Instant) -> Result<String, Failure> {
+pub(super) async fn cached_endpoint(link: &Link, by: Instant) -> Result<String, Failure> {
     let kept = link.cache().endpoint.clone();
     match kept {
         Some(endpoint) => Ok(endpoint),
@@ -279,10 +283,11 @@ pub(super) async fn fetch_certificate(
 
 /// A CA that was ACTIVE a moment ago is believed to be.
 async fn cached_ca(link: &Link, ca: &SigningCa, by: Instant) -> Result<SeenCa, Failure> {
-    if link.cache().has_ca(ca, Instant::now()) {
-        return Ok(SeenCa::Active);
+    let kept = link.cache().ca(ca, Instant::now());
+    match kept {
+        Some(seen) => Ok(seen),
+        None => fetch_ca(link, ca, by).await,
     }
-    fetch_ca(link, ca, by).await
 }
 
 /// As it is now; until that is known, nothing is believed of it.
@@ -295,7 +300,9 @@ pub(super) async fn fetch_ca(link: &Link, ca: &SigningCa, by: Instant) -> Result
         return Ok(SeenCa::Absent);
     };
     let description = answer.certificate_description;
-    let Some((pem, status)) = description.and_then(|found| Some((found.certificate_pem?, found.status?))) else {
+    let parts =
+        description.and_then(|found| Some((found.certificate_pem?, found.status?, found.auto_registration_status)));
+    let Some((pem, status, auto)) = parts else {
         return Err(incomplete(link, Action::DescribeCaCertificate));
     };
     if !holds(&pem, &ca.certificate) {
@@ -304,8 +311,9 @@ pub(super) async fn fetch_ca(link: &Link, ca: &SigningCa, by: Instant) -> Result
     if status != CaCertificateStatus::Active {
         return Ok(SeenCa::NotActive(status.as_str().to_owned()));
     }
-    link.cache().cas.insert(ca.fingerprint, Instant::now());
-    Ok(SeenCa::Active)
+    let joins = auto == Some(AutoRegistrationStatus::Enable);
+    link.cache().cas.insert(ca.fingerprint, (joins, Instant::now()));
+    Ok(SeenCa::Active { joins })
 }
 
 pub(super) async fn fetch_thing(link: &Link, name: &str, by: Instant) -> Result<Option<SeenThing>, Failure> {

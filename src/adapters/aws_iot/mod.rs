@@ -15,6 +15,7 @@
 
 pub(super) mod call;
 mod failure;
+mod issue;
 mod judge;
 pub(super) mod look;
 pub(super) mod quota;
@@ -36,7 +37,7 @@ use crate::adapters::aws_account;
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Issuance, Made, MadeBefore, Refusal, Registration, TakenBack};
 use call::Link;
 
 /// A TCP connection that does not come about is given up after this: a dead proxy cannot hang a unit.
@@ -47,6 +48,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEACTIVATE_WITHIN: Duration = Duration::from_secs(15);
 /// For taking back what a unit registered, propagation included.
 const WITHDRAW_WITHIN: Duration = Duration::from_secs(60);
+/// For the address that a device is to connect to; it is asked once.
+const ENDPOINT_WITHIN: Duration = Duration::from_secs(10);
 /// For the header's and `doctor`'s look at a target.
 const PROBE_WITHIN: Duration = Duration::from_secs(3);
 /// No registration is given more time than this, whatever the profile says.
@@ -124,6 +127,10 @@ impl AwsCloud {
 
 #[async_trait::async_trait]
 impl Cloud for AwsCloud {
+    async fn issue(&self, issuance: &Issuance, before: &MadeBefore) -> Result<Made, Failure> {
+        issue::issue(self.link(&issuance.target)?, issuance, before).await
+    }
+
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal> {
         match self.link(&registration.target) {
             Ok(link) if registration.patient => register::register(&link.patient(), registration).await,
@@ -149,10 +156,15 @@ impl Cloud for AwsCloud {
         look::fetch_endpoint(link, Instant::now() + PROBE_WITHIN).await.map(drop)
     }
 
-    async fn takes_from(&self, target: &TargetName, ca: &SigningCa) -> Result<(), Failure> {
+    async fn takes_from(&self, target: &TargetName, ca: &SigningCa, joining: bool) -> Result<(), Failure> {
         let link = self.link(target)?;
         let seen = look::fetch_ca(link, ca, Instant::now() + PROBE_WITHIN).await?;
-        judge::usable(&seen, ca, target)
+        judge::usable(&seen, ca, target)?;
+        if joining { judge::joins(&seen, ca, target) } else { Ok(()) }
+    }
+
+    async fn endpoint(&self, target: &TargetName) -> Result<String, Failure> {
+        look::cached_endpoint(self.link(target)?, Instant::now() + ENDPOINT_WITHIN).await
     }
 }
 

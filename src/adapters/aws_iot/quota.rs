@@ -11,6 +11,7 @@ use tokio::time::Instant;
 pub(in crate::adapters) enum Action {
     AttachPolicy,
     AttachThingPrincipal,
+    CreateCertificateFromCsr,
     CreatePolicy,
     CreateThing,
     CreateThingType,
@@ -28,6 +29,7 @@ pub(in crate::adapters) enum Action {
     GetRegistrationCode,
     ListAttachedPolicies,
     ListCaCertificates,
+    ListCertificates,
     ListPrincipalThings,
     ListThingPrincipals,
     RegisterCaCertificate,
@@ -43,6 +45,7 @@ impl Action {
         match self {
             Action::AttachPolicy => "iot:AttachPolicy",
             Action::AttachThingPrincipal => "iot:AttachThingPrincipal",
+            Action::CreateCertificateFromCsr => "iot:CreateCertificateFromCsr",
             Action::CreatePolicy => "iot:CreatePolicy",
             Action::CreateThing => "iot:CreateThing",
             Action::CreateThingType => "iot:CreateThingType",
@@ -60,6 +63,7 @@ impl Action {
             Action::GetRegistrationCode => "iot:GetRegistrationCode",
             Action::ListAttachedPolicies => "iot:ListAttachedPolicies",
             Action::ListCaCertificates => "iot:ListCACertificates",
+            Action::ListCertificates => "iot:ListCertificates",
             Action::ListPrincipalThings => "iot:ListPrincipalThings",
             Action::ListThingPrincipals => "iot:ListThingPrincipals",
             Action::RegisterCaCertificate => "iot:RegisterCACertificate",
@@ -78,7 +82,7 @@ impl Action {
             Action::CreateThing | Action::DeleteThing | Action::AttachThingPrincipal | Action::DetachThingPrincipal => {
                 80
             }
-            Action::AttachPolicy | Action::DetachPolicy => 12,
+            Action::AttachPolicy | Action::CreateCertificateFromCsr | Action::DetachPolicy => 12,
             Action::CreatePolicy
             | Action::CreateThingType
             | Action::DeleteCaCertificate
@@ -91,6 +95,7 @@ impl Action {
             | Action::GetRegistrationCode
             | Action::ListAttachedPolicies
             | Action::ListCaCertificates
+            | Action::ListCertificates
             | Action::ListPrincipalThings
             | Action::ListThingPrincipals
             | Action::RegisterCaCertificate

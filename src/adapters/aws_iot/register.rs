@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::LONGEST_DEADLINE;
 use super::call::{Link, pause_after};
-use super::judge::{Part, judge, parts};
+use super::judge::{Part, is_joining, joins, judge, parts};
 use super::look::{Seen, look};
 use super::write::{Progress, write};
 use crate::audit::event::TargetRecord;
@@ -33,6 +33,8 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
             Err(failure) if Instant::now() >= by => return Err(waits_for.unwrap_or(failure)),
             seen => seen?,
         };
+        // What AWS registered of itself, the unit's connection has brought about.
+        progress.certificate_left |= is_joining(wanted) && seen.certificate.is_some();
         let missing = judge(&seen, wanted, &document).inspect_err(|_| {
             // Somebody will put it right; what they did must count at the next attempt.
             link.cache().forget_policy(wanted.policy.name.as_str());
@@ -42,6 +44,16 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         }
         if missing.is_empty() {
             return record(link, wanted, progress, seen);
+        }
+        if is_joining(wanted) {
+            // Nothing is written: what AWS makes by itself is waited for, or was to be there by now.
+            fruitless += 1;
+            let pause = pause_after(fruitless);
+            if Instant::now() + pause >= by {
+                return Err(not_joined(&seen, &missing, wanted));
+            }
+            tokio::time::sleep(pause).await;
+            continue;
         }
         if let Some(certificate) = seen.certificate {
             progress.certificate_arn.get_or_insert(certificate.arn);
@@ -67,6 +79,28 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         waits_for = Some(not_yet);
         tokio::time::sleep(pause).await;
     }
+}
+
+/// `A-356`, `A-357`, `A-359`.
+fn not_joined(seen: &Seen, missing: &BTreeSet<Part>, wanted: &Registration) -> Failure {
+    let off = wanted.method.ca().and_then(|ca| joins(&seen.ca, ca, &wanted.target).err());
+    let status = seen.certificate.as_ref().map(|certificate| certificate.status.clone());
+    let (code, cause) = match (off, status) {
+        (Some(off), None) => return off,
+        (None, None) => (ReasonCode::JOIN_NOT_YET, "AWS has not registered the certificate".to_owned()),
+        (_, Some(status)) if missing.contains(&Part::CertificateStatus) => {
+            let status = status.as_ref().map_or("of no known status", |status| status.as_str());
+            (ReasonCode::JOIN_NOT_YET, format!("the certificate is registered, and {status}"))
+        }
+        (_, Some(_)) => {
+            let names: Vec<_> = missing.iter().map(|part| part.as_str()).collect();
+            (
+                ReasonCode::JOIN_INCOMPLETE,
+                format!("the certificate is registered and ACTIVE, without: {}", names.join(", ")),
+            )
+        }
+    };
+    Failure::new(code, cause).with("target", &wanted.target).with("thing", &wanted.thing)
 }
 
 /// The wanted policy, parsed. Refuses what no AWS call could make right.

@@ -9,7 +9,7 @@ use super::call::{Link, Refused, pause_after};
 use super::judge::{Part, usable};
 use super::look::{SeenReplaced, fetch_ca, incomplete};
 use super::quota::Action;
-use crate::domain::profile::{CertificateStatus, Method};
+use crate::domain::profile::{CertificateStatus, Registrar};
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, certificate_pem};
 use crate::ports::Registration;
 
@@ -158,8 +158,10 @@ async fn register_certificate(link: &Link, wanted: &Registration, by: Instant) -
         CertificateStatus::Active => AwsStatus::Active,
         CertificateStatus::Inactive => AwsStatus::Inactive,
     };
-    match &wanted.method {
-        Method::WithoutCa => {
+    match wanted.method.registrar() {
+        // It was there when it was made, and has only to be seen.
+        Registrar::Aws => Registered { wrote: Ok(Wrote::NotYet), arn: None, left: false },
+        Registrar::Station => {
             let send =
                 || link.client.register_certificate_without_ca().certificate_pem(&pem).status(status.clone()).send();
             let action = Action::RegisterCertificateWithoutCa;
@@ -167,7 +169,7 @@ async fn register_certificate(link: &Link, wanted: &Registration, by: Instant) -
             let made = answer.map(|answer| (answer.certificate_arn, answer.certificate_id));
             registered(link, wanted, action, made, |error| error.is_resource_already_exists_exception())
         }
-        Method::WithCa(ca) => {
+        Registrar::InNameOf(ca) => {
             let ca_pem = certificate_pem(&ca.certificate);
             let request = || {
                 let request = link.client.register_certificate().certificate_pem(&pem);

@@ -40,7 +40,8 @@ pub(super) struct Shown {
     pub cipher: String,
     pub scheme: SignatureScheme,
     pub broker: Fingerprint,
-    pub refused: RefusedTopic,
+    /// `None`: no topic was to be refused.
+    pub refused: Option<RefusedTopic>,
 }
 
 /// One connection: everything that is said, and then its end.
@@ -51,7 +52,7 @@ pub(super) struct Conversation {
     is_aws: bool,
     thing: ThingName,
     topics: Vec<TopicName>,
-    refused: TopicName,
+    refused: Option<TopicName>,
     message: Bytes,
     end: Instant,
     received: BytesMut,
@@ -114,7 +115,10 @@ impl Conversation {
         for topic in self.topics.clone() {
             self.round_trip(&topic)?;
         }
-        let refused = self.refused()?;
+        let refused = match self.refused.clone() {
+            Some(topic) => Some(self.refused(topic)?),
+            None => None,
+        };
         self.part();
         Ok(Shown { tls, cipher, scheme, broker, refused })
     }
@@ -175,8 +179,7 @@ impl Conversation {
     }
 
     /// The topic outside of the policy: both ways of using it.
-    fn refused(&mut self) -> Result<RefusedTopic, Ended> {
-        let topic = self.refused.clone();
+    fn refused(&mut self, topic: TopicName) -> Result<RefusedTopic, Ended> {
         let too_broad = |how| Ended::TooBroad { topic: topic.clone(), how };
         let subscribe = match self.subscribe(&topic)? {
             Answer::Granted => return Err(too_broad("to subscribe to")),

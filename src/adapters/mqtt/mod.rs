@@ -32,7 +32,7 @@ use self::key::Ask;
 pub use self::target::MqttConnections;
 use self::target::Place;
 use crate::audit::event::ConnectionRecord;
-use crate::domain::Failure;
+use crate::domain::{Failure, ReasonCode};
 use crate::ports::{Connections, TlsKey, Trial};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -46,33 +46,59 @@ const A_MOMENT: Duration = Duration::from_millis(500);
 impl Connections for MqttConnections {
     async fn prove(&self, trial: &Trial, key: &mut dyn TlsKey) -> Result<ConnectionRecord, Failure> {
         let begun = Instant::now();
-        let end = begun + trial.deadline;
         let place = self.place(trial)?;
-        let mut pause = FIRST_PAUSE;
-        let mut tries = 1;
-        let mut before: Option<Ended> = None;
-        loop {
-            let ended = match attempt(&place, trial, key, end).await {
-                Ok(shown) => return Ok(record(trial, &place, shown, tries, begun)),
-                // A try that the deadline cut off tells less than the one before it.
-                Err(ended) if ended.may_pass() && Instant::now() >= end => before.take().unwrap_or(ended),
-                Err(ended) => ended,
-            };
-            if !ended.may_pass() || Instant::now() + pause >= end {
-                return Err(ended.into_failure(trial, &place, tries));
-            }
-            tracing::debug!(endpoint = %place, ?ended, "the connection is tried again");
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            tries += 1;
-            before = Some(ended);
-        }
+        let (shown, tries) = tried(&place, trial, key, begun, Aim::Proof).await?;
+        let unshown = || Failure::new(ReasonCode::CONNECT_BROKEN, "nothing was to be refused");
+        shown.and_then(|shown| record(trial, &place, shown, tries, begun)).ok_or_else(unshown)
+    }
+
+    async fn introduce(&self, trial: &Trial, key: &mut dyn TlsKey) -> Result<(), Failure> {
+        let place = self.place(trial)?;
+        tried(&place, trial, key, Instant::now(), Aim::Introduction).await.map(drop)
     }
 }
 
-fn record(trial: &Trial, place: &Place, shown: Shown, tries: u32, begun: Instant) -> ConnectionRecord {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    Proof,
+    /// The broker has seen the certificate, and the signature by its key: what it thinks of it is another matter.
+    Introduction,
+}
+
+/// What was shown and by which try; `None`: the broker refused what it was introduced to.
+async fn tried(
+    place: &Place,
+    trial: &Trial,
+    key: &mut dyn TlsKey,
+    begun: Instant,
+    aim: Aim,
+) -> Result<(Option<Shown>, u32), Failure> {
+    let end = begun + trial.deadline;
+    let mut pause = FIRST_PAUSE;
+    let mut tries = 1;
+    let mut before: Option<Ended> = None;
+    loop {
+        let ended = match attempt(place, trial, key, end).await {
+            Ok(shown) => return Ok((Some(shown), tries)),
+            Err(Ended::Refused(_)) if aim == Aim::Introduction => return Ok((None, tries)),
+            // A try that the deadline cut off tells less than the one before it.
+            Err(ended) if ended.may_pass() && Instant::now() >= end => before.take().unwrap_or(ended),
+            Err(ended) => ended,
+        };
+        if !ended.may_pass() || Instant::now() + pause >= end {
+            return Err(ended.into_failure(trial, place, tries));
+        }
+        tracing::debug!(endpoint = %place, ?ended, "the connection is tried again");
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        tries += 1;
+        before = Some(ended);
+    }
+}
+
+fn record(trial: &Trial, place: &Place, shown: Shown, tries: u32, begun: Instant) -> Option<ConnectionRecord> {
     let Shown { tls, cipher, scheme, broker, refused } = shown;
-    ConnectionRecord {
+    Some(ConnectionRecord {
         target: trial.target.clone(),
         endpoint: place.to_string(),
         client_id: trial.thing.clone(),
@@ -81,10 +107,10 @@ fn record(trial: &Trial, place: &Place, shown: Shown, tries: u32, begun: Instant
         scheme,
         broker,
         topics: trial.topics.clone(),
-        refused,
+        refused: refused?,
         tries,
         ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-    }
+    })
 }
 
 async fn attempt(place: &Place, trial: &Trial, key: &mut dyn TlsKey, end: Instant) -> Result<Shown, Ended> {

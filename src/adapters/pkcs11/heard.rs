@@ -3,7 +3,7 @@
 use super::wire::Report;
 use crate::audit::event::{Reading, TokenFacts};
 use crate::domain::{Failure, ReasonCode};
-use crate::ports::{Contents, TokenObject};
+use crate::ports::{Contents, Kept, TokenObject};
 
 /// Characters of a name or a cause; the longest honest one is a path.
 const LONGEST: usize = 512;
@@ -17,8 +17,9 @@ pub fn heard(report: Report) -> Result<Report, Failure> {
         Report::Calling(function) => Ok(Report::Calling(word(&function))),
         Report::Contents(said) => Ok(Report::Contents(Box::new(contents(*said)))),
         Report::Read(said) => Ok(Report::Read(Box::new(reading(*said)?))),
+        Report::Kept(Kept::Refused(why)) => Ok(Report::Kept(Kept::Refused(word(&why)))),
         Report::Failed(said) => Err(failure(said)),
-        Report::Opened | Report::Closed | Report::Signed(_) | Report::LogKey(_) => Ok(report),
+        Report::Opened | Report::Closed | Report::Signed(_) | Report::Kept(_) | Report::LogKey(_) => Ok(report),
     }
 }
 

@@ -26,6 +26,7 @@ mod der;
 mod failure;
 mod guardian;
 mod heard;
+mod keep;
 mod listening;
 mod log_key;
 mod mechanism;

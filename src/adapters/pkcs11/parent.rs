@@ -22,8 +22,9 @@ use super::listening::{Complaint, listen};
 use super::remote;
 use super::wire::{Report, Request, receive_async, send_async};
 use crate::audit::event::{Reading, SignatureScheme};
+use crate::domain::profile::ObjectName;
 use crate::domain::{Bytes, Failure, ReasonCode};
-use crate::ports::{Contents, Token, TokenAccess, Tokens};
+use crate::ports::{Contents, Kept, Token, TokenAccess, Tokens};
 
 /// The hidden argument on which this program becomes a worker.
 pub const WORKER_ARGUMENT: &str = "pkcs11-worker";
@@ -137,6 +138,17 @@ impl Token for WorkerToken {
             (worker, Report::Signed(signature)) => {
                 self.worker = Some(worker);
                 Ok(signature.0)
+            }
+            (worker, report) => Err(worker.misunderstood(&report).await),
+        }
+    }
+
+    async fn keep(&mut self, name: &ObjectName, certificate: &[u8]) -> Result<Kept, Failure> {
+        let request = Request::Keep { name: name.clone(), certificate: Bytes(certificate.to_vec()) };
+        match self.ask(&request).await? {
+            (worker, Report::Kept(kept)) => {
+                self.worker = Some(worker);
+                Ok(kept)
             }
             (worker, report) => Err(worker.misunderstood(&report).await),
         }
@@ -287,6 +299,7 @@ impl Worker {
             Report::Read(_) => "read",
             Report::Contents(_) => "contents",
             Report::Signed(_) => "signed",
+            Report::Kept(_) => "kept",
             Report::LogKey(_) => "a key",
             Report::Failed(_) => "failed",
         };

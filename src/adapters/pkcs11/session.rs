@@ -12,6 +12,7 @@ use cryptoki::slot::{Slot, TokenInfo};
 use super::confine::keep_out_of;
 use super::der::first_sequence;
 use super::failure::from_module;
+use super::keep;
 use super::mechanism::{check_edwards, check_key_type, mechanism_and_data};
 use super::objects::{Found, Kind, Objects};
 use super::opening::{choose_slot, login, pin_value, start_module};
@@ -19,9 +20,9 @@ use super::sign_once::Signer;
 use super::wire::Access;
 use super::worker::Link;
 use crate::audit::event::{Reading, SignatureScheme, TokenFacts};
-use crate::domain::profile::ObjectName;
+use crate::domain::profile::{NameForm, ObjectName};
 use crate::domain::{ChipUid, Failure, ReasonCode};
-use crate::ports::Contents;
+use crate::ports::{Contents, Kept};
 
 /// An open session and what it shall look for.
 pub(super) struct TokenSession {
@@ -37,6 +38,8 @@ pub(super) struct TokenSession {
     facts: TokenFacts,
     /// The key as the latest reading found it, for the signature that follows it.
     found_key: Option<Found>,
+    /// Under which form of its name the latest reading found the certificate.
+    form: Option<NameForm>,
     /// Made at the first signature.
     signing: Option<Signing>,
 }
@@ -77,6 +80,7 @@ impl TokenSession {
             uid: access.uid,
             facts,
             found_key: None,
+            form: None,
             signing: None,
         })
     }
@@ -99,6 +103,7 @@ impl TokenSession {
         let uid = self.uid.as_ref().map(|name| read_uid(&objects, name)).transpose()?.flatten();
         let (uid, uid_found_as) = uid.unzip();
         let mut keys = objects.find(&self.key, Kind::PrivateKey)?;
+        self.form = self.certificate.form_of(&certificate.name);
         self.found_key = keys.pop().filter(|_| keys.is_empty());
         Ok(Reading {
             certificate: der.to_vec().into(),
@@ -111,6 +116,12 @@ impl TokenSession {
                 ..self.facts.clone()
             },
         })
+    }
+
+    pub(super) fn keep(&self, name: &ObjectName, der: &[u8], link: &Link) -> Result<Kept, Failure> {
+        let objects = Objects { session: &self.session, link };
+        // The second of three that NXP's module ever gives; a worker writes once.
+        keep::keep(&objects, name, self.form, der, || self.module.open_rw_session(self.slot))
     }
 
     pub(super) fn contents(&self, link: &Link) -> Result<Contents, Failure> {

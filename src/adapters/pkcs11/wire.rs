@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::audit::event::{Reading, SignatureScheme};
 use crate::domain::profile::{ObjectName, Pin, SlotChoice};
 use crate::domain::{Bytes, Failure};
-use crate::ports::{Contents, TokenAccess};
+use crate::ports::{Contents, Kept, TokenAccess};
 
 /// A certificate is a few kilobytes; a longer frame is nonsense.
 const LARGEST_FRAME: usize = 1 << 20;
@@ -25,6 +25,11 @@ pub(super) enum Request {
     Sign {
         message: Bytes,
         scheme: SignatureScheme,
+    },
+    /// Keep a certificate under this name.
+    Keep {
+        name: ObjectName,
+        certificate: Bytes,
     },
     /// End the session, and yourself.
     Close,
@@ -71,6 +76,7 @@ pub enum Report {
     Read(Box<Reading>),
     Contents(Box<Contents>),
     Signed(Bytes),
+    Kept(Kept),
     LogKey(Bytes),
     Closed,
     /// The worker ends after this.

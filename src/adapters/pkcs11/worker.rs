@@ -62,6 +62,9 @@ fn serve(link: &Link, keep_out: Option<&Path>) -> io::Result<()> {
             (Request::Sign { message, scheme }, Some(session)) => {
                 session.sign(&message, scheme, link).map(|signature| Report::Signed(Bytes(signature)))
             }
+            (Request::Keep { name, certificate }, Some(session)) => {
+                session.keep(&name, &certificate, link).map(Report::Kept)
+            }
             (Request::Close, _) => {
                 link.calling("C_CloseSession");
                 drop(session.take());

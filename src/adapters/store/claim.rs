@@ -7,7 +7,7 @@ use super::log::{self, Appender};
 use super::manifest;
 use super::read::{parse, run_id};
 use super::session::{Row, Session, stored, values};
-use super::{project, sql};
+use super::{issued, project, sql};
 use crate::audit::event::{LabelStatus, Standing, VERSION};
 use crate::audit::{Body, Event, RunEvent};
 use crate::domain::{
@@ -155,7 +155,7 @@ pub fn obstacle_of_run(
     twin: Option<Fingerprint>,
 ) -> Result<Option<Obstacle>, StoreError> {
     let holders = holders(session, unit, identity)?;
-    let collisions = with_twin(session, collisions(&holders, unit, identity), unit, twin)?;
+    let collisions = with_twin(session, collisions(&holders, unit, identity), unit, identity, twin)?;
     if !collisions.is_empty() {
         return Ok(Some(Obstacle::Collides(collisions)));
     }
@@ -201,7 +201,7 @@ fn judge(
 ) -> Result<Judgement, StoreError> {
     let holders = holders(session, unit, identity)?;
     let held = holders.iter().find(|holder| holder.open && holder.unit == *unit);
-    let collisions = with_twin(session, collisions(&holders, unit, identity), unit, twin)?;
+    let collisions = with_twin(session, collisions(&holders, unit, identity), unit, identity, twin)?;
     let locks = locks(session, unit)?;
     let known = held.is_some_and(|held| held.is(identity));
     let lock =
@@ -226,6 +226,7 @@ fn judge(
             Some(ruling) => {
                 let mut replaces = replaced(session, unit)?;
                 replaces.push(held.fingerprint);
+                replaces.extend(issued::under(session, &[held.fingerprint])?);
                 Ok(Judgement::Free { standing: Standing::Rebound, ruling: Some(ruling.id), replaces, entry: None })
             }
             None => Ok(Judgement::Collides(collisions)),
@@ -264,6 +265,9 @@ fn replaced(session: &mut dyn Session, unit: &Unit) -> Result<Vec<Fingerprint>, 
     })?;
     let mut seen = BTreeSet::new();
     replaced.retain(|fingerprint| seen.insert(*fingerprint));
+    // What was made for the key of such a chip went with it.
+    let under = issued::under(session, &replaced)?;
+    replaced.extend(under);
     Ok(replaced)
 }
 
@@ -286,14 +290,24 @@ fn collisions(holders: &[Binding], unit: &Unit, identity: &Identity) -> Vec<Coll
     .collect()
 }
 
-/// And who holds the certificate in its other form. Where their key is known, it collides by itself; a
+/// And who holds the certificate in its other form, or had it made for the key of its chip. Where their key is known, it collides by itself; a
 /// history made elsewhere may know nothing but the fingerprint.
 fn with_twin(
     session: &mut dyn Session,
     mut collisions: Vec<Collision>,
     unit: &Unit,
+    identity: &Identity,
     twin: Option<Fingerprint>,
 ) -> Result<Vec<Collision>, StoreError> {
+    for fingerprint in std::iter::once(identity.fingerprint).chain(twin) {
+        let made = issued::issued_to(session, &fingerprint)?.filter(|made| made.unit != *unit);
+        if let Some(issued::IssuedTo { unit, run, seq }) = made
+            && collisions.iter().all(|known| known.rule != CollisionRule::Certificate)
+        {
+            let rule = CollisionRule::Certificate;
+            collisions.insert(0, Collision { rule, unit, fingerprint, run: Some(run), seq });
+        }
+    }
     let Some(twin) = twin else { return Ok(collisions) };
     let holders = matching(session, unit, &twin, None, None)?;
     let holder = holders.iter().find(|holder| holder.fingerprint == twin && !(holder.open && holder.unit == *unit));
@@ -340,7 +354,7 @@ pub fn collisions_of(
     twin: Option<Fingerprint>,
 ) -> Result<Vec<Collision>, StoreError> {
     let holders = holders(session, unit, identity)?;
-    with_twin(session, collisions(&holders, unit, identity), unit, twin)
+    with_twin(session, collisions(&holders, unit, identity), unit, identity, twin)
 }
 
 /// What the unit holds now.

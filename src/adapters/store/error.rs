@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use postgres::error::SqlState;
 use rusqlite::{ErrorCode, ffi};
 
-use crate::domain::{Failure, ReasonCode, RunId, Unit};
+use crate::domain::{Failure, Fingerprint, ReasonCode, RunId, Unit};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -75,6 +75,9 @@ pub enum StoreError {
     /// What was claimed does not hold any more.
     #[error("run {run} cannot pass: {why}")]
     PassBarred { run: RunId, why: String },
+    /// A certificate was made for one unit's key, and is another's.
+    #[error("certificate {fingerprint} is {holder}'s")]
+    CertificateTaken { fingerprint: Fingerprint, holder: Unit },
     /// `whence`: which archive that is, and where it belongs.
     #[error("event {seq} is in an archive that is not at hand{whence}")]
     Archived { seq: u64, whence: String },
@@ -114,6 +117,7 @@ impl StoreError {
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
             StoreError::PassBarred { .. } => ReasonCode::PASS_BARRED,
             StoreError::Twin { .. } => ReasonCode::BOARD_TWIN,
+            StoreError::CertificateTaken { .. } => ReasonCode::CERTIFICATE_BOUND,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
                 ReasonCode::STORE_FAILED
             }
@@ -137,6 +141,7 @@ impl StoreError {
             | StoreError::LabelTaken { .. }
             | StoreError::PassBarred { .. }
             | StoreError::Twin { .. }
+            | StoreError::CertificateTaken { .. }
             // What it found damaged, others need not come upon.
             | StoreError::Corrupt(_) => true,
             StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) => {
@@ -164,6 +169,7 @@ impl From<&StoreError> for Failure {
         let failure = Failure::new(error.code(), cause);
         match error {
             StoreError::Twin { unit, .. } => failure.with("serial", &unit.serial),
+            StoreError::CertificateTaken { holder, .. } => failure.with("unit", &holder.serial),
             _ => failure,
         }
     }

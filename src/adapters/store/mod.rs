@@ -13,6 +13,7 @@ pub mod copy;
 pub mod error;
 mod history;
 mod import;
+mod issued;
 pub mod log;
 mod manifest;
 mod people;
@@ -40,12 +41,12 @@ use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Event, Node, TreeHead};
 use crate::domain::{
     BatchName, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity, ManifestEntry, OperatorRef,
-    ReasonCode, RunId, Sha256, StationName, Unit,
+    ReasonCode, RunId, Sha256, StationName, TargetName, Unit,
 };
 use crate::ports::{
     Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found,
-    History, ImportedRow, Imports, Listing, Lock, LogKey, Logged, ManifestTally, Manifests, Obstacle, Page, People,
-    Person, Receipt, RunLog, Search, StoredCheckpoint, UnitHistory,
+    History, ImportedRow, Imports, Listing, Lock, LogKey, Logged, MadeBefore, ManifestTally, Manifests, Obstacle, Page,
+    People, Person, Receipt, RunLog, Search, StoredCheckpoint, UnitHistory,
 };
 
 /// An open log.
@@ -160,6 +161,11 @@ impl AuditStore for LogStore {
     async fn unit_label(&self, unit: &Unit, run: RunId) -> Result<Option<LabelStatus>, Failure> {
         let unit = unit.clone();
         self.in_time(self.read(move |session| claim::earlier_label(session, &unit, run, i64::MAX))).await
+    }
+
+    async fn made_before(&self, run: RunId, unit: &Unit, target: &TargetName) -> Result<MadeBefore, Failure> {
+        let (unit, target) = (unit.clone(), target.clone());
+        self.in_time(self.read(move |session| issued::made_before(session, run, &unit, &target))).await
     }
 
     async fn obstacle(

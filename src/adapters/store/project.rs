@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::session::{Row, Session, Value, stored, values};
-use super::{archive, contradicted, log, manifest, sql, words};
+use super::{archive, contradicted, issued, log, manifest, sql, words};
 use crate::audit::event::{ConflictRule, ImportConflict, LabelKind, LabelStatus, Purpose, Ruling, Standing};
 use crate::audit::{Body, Event, LineEvent, RunEvent};
 use crate::domain::{Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
@@ -13,7 +13,7 @@ use crate::ports::Logged;
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 9;
+pub const PROJECTION: i64 = 10;
 
 /// What a transaction finds of the schema and of the projections, held against what this program knows:
 /// another one may have changed both since this connection was made.
@@ -169,6 +169,8 @@ fn project_run(
                 manifest::used(session, seq, run, unit, identity, entry)?;
             }
         }
+        RunEvent::CertificateRequested { target, .. } => issued::requested(session, seq, event.at, run, target)?,
+        RunEvent::CertificateIssued { issued } => issued::issued(session, seq, run, issued)?,
         RunEvent::RegisterIntended { thing, .. } => {
             session.execute(sql::PROJECT_REGISTER_INTENDED, values![key, thing.as_str()])?;
         }
@@ -229,6 +231,9 @@ fn project_run(
         | RunEvent::ChallengeAnswered { .. }
         | RunEvent::ReadAgain { .. }
         | RunEvent::IdentifiedAgain { .. }
+        | RunEvent::RequestMade { .. }
+        | RunEvent::CertificateKept { .. }
+        | RunEvent::CertificateNotKept { .. }
         | RunEvent::Registered { .. }
         | RunEvent::Connected { .. }
         | RunEvent::NotConnected { .. }

@@ -210,6 +210,16 @@ statements! {
         WHERE r.product = ?1 AND r.serial = ?2 AND r.ruling = 'rebind'
             AND b.product = ?1 AND b.serial = ?2 AND b.open = 0
         ORDER BY r.seq";
+    /// Whose a certificate is that was made for a unit's key.
+    ISSUED_TO = "SELECT product, serial, run, seq FROM issued_certificates WHERE fingerprint = ?1";
+    /// Newest first.
+    ISSUED_OF_UNIT = "SELECT certificate FROM issued_certificates
+        WHERE product = ?1 AND serial = ?2 AND target = ?3 ORDER BY seq DESC";
+    /// To the unit while it was bound by this certificate, oldest first.
+    ISSUED_UNDER = "SELECT fingerprint FROM issued_certificates WHERE bound = ?1 ORDER BY seq";
+    /// When the first request went out that nobody saw an answer of; a request of run ?4 is no other's.
+    UNANSWERED = "SELECT min(asked_ns) FROM certificate_requests
+        WHERE product = ?1 AND serial = ?2 AND answered = 0 AND target = ?3 AND run <> ?4";
     LOCKS = "SELECT kind, fingerprint, run, reason, seq FROM locks WHERE product = ?1 AND serial = ?2";
     /// Newest first; one event may lock several units.
     LOCKED = "SELECT kind, fingerprint, run, reason, seq, product, serial FROM locks
@@ -399,6 +409,13 @@ statements! {
         WHERE product = ?1 AND serial = ?2 AND open = 1 AND fingerprint = ?6 AND coalesce(spki, ?3) = ?3
             AND coalesce(CAST(?4 AS TEXT), uid, '') = coalesce(uid, CAST(?4 AS TEXT), '')";
     PROJECT_UNBOUND = "UPDATE bindings SET open = 0 WHERE product = ?1 AND serial = ?2 AND open = 1";
+    PROJECT_REQUESTED = "INSERT INTO certificate_requests (seq, run, product, serial, target, asked_ns, answered)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)";
+    PROJECT_ANSWERED = "UPDATE certificate_requests SET answered = 1
+        WHERE product = ?1 AND serial = ?2 AND answered = 0 AND target = ?3";
+    PROJECT_ISSUED = "INSERT INTO issued_certificates
+            (fingerprint, product, serial, target, bound, certificate, run, seq)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (fingerprint) DO NOTHING";
     PROJECT_RULING_USED = "UPDATE rulings SET used_seq = ?2 WHERE id = ?1";
     PROJECT_UNLOCKED = "DELETE FROM locks WHERE product = ?1 AND serial = ?2 AND kind <> 'scrapped'";
     PROJECT_REGISTER_INTENDED = "UPDATE runs SET thing = ?2 WHERE run = ?1";
@@ -483,6 +500,8 @@ pub const PROJECTIONS: &[Projection] = &[
     Projection { table: "runs", order: &[("first_seq", false)] },
     Projection { table: "labels", order: &[("run", false), ("kind", true)] },
     Projection { table: "bindings", order: &[("claimed_seq", false)] },
+    Projection { table: "issued_certificates", order: &[("fingerprint", false)] },
+    Projection { table: "certificate_requests", order: &[("seq", false)] },
     Projection { table: "batches", order: &[("name", true)] },
     Projection { table: "batch_stations", order: &[("opened_seq", false)] },
     Projection {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::File;
 use crate::audit::challenge::ChallengeFacts;
-use crate::audit::event::{Decision, Purpose, SignatureScheme};
+use crate::audit::event::{Decision, IssuedCertificate, Purpose, SignatureScheme};
 use crate::audit::x509::ecdsa_der;
 use crate::audit::{Body, Event, LineEvent, RunEvent, x509};
-use crate::domain::{Bytes, Fingerprint, PortPath, RunId, SpkiHash, Unit};
+use crate::domain::{Bytes, Fingerprint, PortPath, RunId, Sha256, SpkiHash, Unit};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
@@ -17,6 +17,15 @@ use aws_lc_rs::signature::{
 pub(super) struct Evidence {
     pub files: Vec<File>,
     pub answers: Vec<Answer>,
+    pub issued: Vec<Issued>,
+}
+
+/// A certificate that was made for a chip's key, with what the run says of itself.
+pub(super) struct Issued {
+    pub seq: u64,
+    issued: IssuedCertificate,
+    claimed: Option<SpkiHash>,
+    request: Option<Bytes>,
 }
 
 /// One signature of a chip, with the events that it joins.
@@ -41,6 +50,8 @@ struct Shown {
     unit: Option<Unit>,
     certificate: Option<(u64, Bytes)>,
     challenge: Option<(u64, Purpose, Bytes)>,
+    claimed: Option<SpkiHash>,
+    request: Option<Bytes>,
 }
 
 /// From events in the order of the log. Events of a kind that this version does not know hold nothing
@@ -100,10 +111,32 @@ pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evid
                     });
                 }
             }
+            RunEvent::CertificateRequested { request, .. } => {
+                evidence.files.push(File::new(format!("evidence/{seq}-request.der"), request.0.clone()));
+                shown.request = Some(request);
+            }
+            RunEvent::Claimed { identity, .. } => shown.claimed = Some(identity.spki),
+            RunEvent::CertificateIssued { issued } => {
+                evidence.files.push(File::new(certificate_name(seq), issued.certificate.0.clone()));
+                let (claimed, request) = (shown.claimed, shown.request.take());
+                evidence.issued.push(Issued { seq, issued, claimed, request });
+            }
             _ => {}
         }
     }
     evidence
+}
+
+impl Issued {
+    /// Is it what its event says, for the key that its run claimed, and asked for by that run?
+    pub(super) fn holds(&self) -> bool {
+        let IssuedCertificate { fingerprint, certificate, request, .. } = &self.issued;
+        let key = x509::spki(certificate).map(|(spki, _)| SpkiHash::of(spki));
+        *fingerprint == Fingerprint::of(certificate)
+            && key.is_some()
+            && key == self.claimed
+            && self.request.as_ref().map(|asked| Sha256::of(asked)) == Some(*request)
+    }
 }
 
 impl Answer {

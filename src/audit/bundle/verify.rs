@@ -88,6 +88,9 @@ pub enum BundleError {
     Challenge { seq: u64 },
     #[error("the certificates that event {seq} was decided by did not sign each other as it says")]
     Path { seq: u64 },
+    /// A certificate was made for a key, and the run that had it made claimed another, or asked for something else.
+    #[error("event {seq}: the certificate is not one that its run asked for, for the key that it claimed")]
+    Issued { seq: u64 },
     #[error("what is said to be behind {sha256} is not, or no event has it")]
     Disclosure { sha256: Sha256 },
     #[error("nothing here says that event {seq} is of the unit {unit}")]
@@ -156,6 +159,9 @@ pub fn verify(files: &[File], trusted: Option<&[GivenKey]>) -> Result<BundleRepo
     }
     if let Some(answer) = evidence.answers.iter().find(|answer| !answer.path_holds()) {
         return Err(BundleError::Path { seq: answer.signature.0 });
+    }
+    if let Some(issued) = evidence.issued.iter().find(|issued| !issued.holds()) {
+        return Err(BundleError::Issued { seq: issued.seq });
     }
     let said = |hash: Sha256| events.values().any(|bytes| contains(bytes, hash.to_string().as_bytes()));
     if let Some(wrong) = manifest.disclosures.iter().find(|it| !it.holds() || !said(it.sha256())) {

@@ -2,6 +2,7 @@
 
 mod board;
 mod connect;
+mod csr;
 mod label;
 mod manifest;
 mod register;
@@ -15,7 +16,7 @@ use super::problem::Mistake;
 use super::section::{Entry, Known, Section};
 use super::source::Source;
 use crate::domain::Product;
-use crate::domain::profile::{Profile, RUN_VARIABLES};
+use crate::domain::profile::{Method, Profile, RUN_VARIABLES, Register, TokenPlan};
 
 /// What the station's file names, and a profile may refer to.
 pub(super) struct Named<'a> {
@@ -66,7 +67,10 @@ pub(super) fn read(path: &Path, name: &str, known_names: &Named<'_>, named_by: &
     let register =
         top.required("register").and_then(|entry| register::read(&entry, &known, known_names, trust.as_ref()));
     if let (Some(trust), Some(register)) = (&mut trust, &register) {
-        trust.issuer = register.method.ca().map(|ca| ca.fingerprint);
+        trust.issuer = register.method.chips_ca().map(|ca| ca.fingerprint);
+    }
+    if let (Some(token), Some(register), Some(entry)) = (&token, &register, top.optional("register")) {
+        spare_the_chips_own(token, register, &entry);
     }
     let status = register.as_ref().map(|register| register.certificate_status);
     let connect = top.optional("connect").map_or(Some(None), |entry| connect::read(&entry, &known, status));
@@ -87,4 +91,15 @@ pub(super) fn read(path: &Path, name: &str, known_names: &Named<'_>, named_by: &
         label: label.map_or(Some(None), |label| label.map(Some))?,
         manifest: manifest.map_or(Some(None), |manifest| manifest.map(Some))?,
     })
+}
+
+/// What proves the chip is never written over.
+fn spare_the_chips_own(token: &TokenPlan, register: &Register, entry: &Entry<'_>) {
+    let Method::Csr(plan) = &register.method else { return };
+    if plan.write_back.as_ref().is_some_and(|plan| plan.object == token.certificate) {
+        entry.refuse(
+            "has the certificate written to the very object of [token] that proves the chip: name another under \
+             \"certificate\" in [register.csr]",
+        );
+    }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Named;
 use super::board::millis;
+use super::{Named, csr};
 use crate::config::problem::{Mistake, nearest};
 use crate::config::section::{Entry, Known, Section};
 use crate::domain::profile::{CertificateStatus, DEVICE_VARIABLES, Method, Offline, PolicyPlan, Register, Trust};
@@ -22,7 +22,10 @@ const ATTRIBUTES_WITH_TYPE: usize = 50;
 pub(super) fn read(entry: &Entry<'_>, known: &Known, named: &Named<'_>, trust: Option<&Trust>) -> Option<Register> {
     let section = entry.section("[register]")?;
     let method = method(&section, named, trust);
-    let targets = section.required("targets").and_then(|entry| target_names(&entry, named.targets));
+    let targets = section.required("targets").and_then(|entry| {
+        let targets = target_names(&entry, named.targets)?;
+        one_target(&entry, method.as_ref(), &targets).then_some(targets)
+    });
     let thing_name = section.required("thing_name").and_then(|entry| thing_name(&entry, known));
     let thing_type = section.optional("thing_type").map(|entry| entry.parsed());
     let attributes = match section.optional("attributes") {
@@ -32,11 +35,13 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, named: &Named<'_>, trust: O
     let statuses = [CertificateStatus::Active, CertificateStatus::Inactive].map(|status| (status.as_str(), status));
     let certificate_status =
         section.optional("certificate_status").map_or(Some(CertificateStatus::Active), |entry| entry.choice(&statuses));
+    if let (Some(Method::JustInTime(_)), Some(CertificateStatus::Inactive)) = (&method, certificate_status) {
+        let because = "is \"INACTIVE\", and AWS sets ACTIVE what method = \"just-in-time\" has it register".to_owned();
+        section.report(Mistake::Refused { key: section.name("certificate_status"), because });
+    }
     let policy = section.required("policy").and_then(|entry| policy(&entry));
     let deadline = millis(&section, "deadline_ms", DEADLINE, 1_000, 600_000);
-    let offline = section.optional("offline");
-    let offline =
-        offline.map_or(Some(Offline::Hold), |entry| entry.choice(&[("hold", Offline::Hold), ("stop", Offline::Stop)]));
+    let offline = offline(&section, method.as_ref());
     Some(Register {
         method: method?,
         targets: targets?,
@@ -50,22 +55,69 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, named: &Named<'_>, trust: O
     })
 }
 
+/// A certificate that is made in one account is unknown in every other.
+fn one_target(entry: &Entry<'_>, method: Option<&Method>, targets: &[TargetName]) -> bool {
+    let one = !matches!(method, Some(Method::Csr(_))) || targets.len() == 1;
+    if !one {
+        entry.refuse(format!(
+            "names {} targets, method = \"csr\" takes one: the certificate that is made for a unit in one account is \
+             unknown in every other",
+            targets.len()
+        ));
+    }
+    one
+}
+
+fn offline(section: &Section<'_>, method: Option<&Method>) -> Option<Offline> {
+    let waits = method.is_none_or(Method::may_hold);
+    let Some(entry) = section.optional("offline") else {
+        return Some(if waits { Offline::Hold } else { Offline::Stop });
+    };
+    let offline = entry.choice(&[("hold", Offline::Hold), ("stop", Offline::Stop)])?;
+    if offline == Offline::Hold && !waits {
+        let name = method.map_or("", Method::as_str);
+        entry.refuse(format!(
+            "is \"hold\", and with method = {name:?} no unit can wait for the cloud: its own key is needed to register \
+             it, and its board would be elsewhere"
+        ));
+        return None;
+    }
+    Some(offline)
+}
+
 fn method(section: &Section<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Option<Method> {
     #[derive(Clone, Copy)]
     enum Kind {
         WithoutCa,
         WithCa,
+        Csr,
+        JustInTime,
     }
-    let kinds = [("without-ca", Kind::WithoutCa), ("with-ca", Kind::WithCa)];
+    let kinds = [
+        ("without-ca", Kind::WithoutCa),
+        ("with-ca", Kind::WithCa),
+        ("csr", Kind::Csr),
+        ("just-in-time", Kind::JustInTime),
+    ];
     let kind = section.optional("method").map_or(Some(Kind::WithoutCa), |entry| entry.choice(&kinds));
+    if !matches!(kind, None | Some(Kind::Csr)) {
+        section.meaningless(&["csr"], "only method = \"csr\" has a certificate made");
+    }
     match kind {
+        Some(Kind::Csr) => {
+            section.meaningless(&["ca"], "method = \"csr\" has it under [register.csr]");
+            csr::read(&section, named).map(Method::Csr)
+        }
         Some(Kind::WithoutCa) => {
             section.meaningless(&["ca"], "method = \"without-ca\" asks for none");
             Some(Method::WithoutCa)
         }
+        Some(Kind::JustInTime) => {
+            section.required("ca").and_then(|entry| joining(&entry, named, trust)).map(Method::JustInTime)
+        }
         Some(Kind::WithCa) => section.required("ca").and_then(|entry| ca(&entry, named, trust)).map(Method::WithCa),
         None => {
-            let _ = section.optional("ca");
+            let _ = (section.optional("ca"), section.optional("csr"));
             None
         }
     }
@@ -73,6 +125,21 @@ fn method(section: &Section<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Op
 
 /// A CA of the station's file, which the profile has to trust as the one that signed the chips' certificates.
 fn ca(entry: &Entry<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Option<SigningCa> {
+    let ca = known_ca(entry, named)?;
+    let mut pinned = trust?.roots.iter().chain(&trust?.intermediates);
+    if !pinned.any(|der| *der == ca.certificate.0) {
+        entry.refuse(format!(
+            "{} ({}) is neither among the roots nor the intermediates of [trust], and has to be what signs the \
+             chips' certificates",
+            ca.name, ca.fingerprint
+        ));
+        return None;
+    }
+    Some(ca)
+}
+
+/// A CA of the station's file.
+pub(super) fn known_ca(entry: &Entry<'_>, named: &Named<'_>) -> Option<SigningCa> {
     let text = entry.string()?;
     if !named.ca_names.iter().any(|name| name == text) {
         entry.report(Mistake::Dangling {
@@ -85,17 +152,23 @@ fn ca(entry: &Entry<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Option<Sig
         return None;
     }
     // What is wrong with it has been reported where it stands.
-    let ca = named.cas.iter().map(|ca| &ca.signing).find(|ca| ca.name.as_str() == text)?;
-    let mut pinned = trust?.roots.iter().chain(&trust?.intermediates);
-    if !pinned.any(|der| *der == ca.certificate.0) {
-        entry.refuse(format!(
-            "{text} ({}) is neither among the roots nor the intermediates of [trust], and has to be what signs the \
-             chips' certificates",
-            ca.fingerprint
-        ));
-        return None;
+    named.cas.iter().map(|ca| &ca.signing).find(|ca| ca.name.as_str() == text).cloned()
+}
+
+/// One that AWS registers devices of by itself, wherever the profile goes.
+fn joining(entry: &Entry<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Option<SigningCa> {
+    let ca = ca(entry, named, trust)?;
+    let plans = named.cas.iter().filter(|known| known.signing.name == ca.name).flat_map(|known| &known.plans);
+    let off: Vec<&str> = plans.filter(|plan| !plan.auto_registration).map(|plan| plan.target.as_str()).collect();
+    if off.is_empty() {
+        return Some(ca);
     }
-    Some(ca.clone())
+    entry.refuse(format!(
+        "{} has no auto_registration in {}: AWS would register none of its devices by itself there",
+        ca.name,
+        off.join(" and ")
+    ));
+    None
 }
 
 fn target_names(entry: &Entry<'_>, targets: &[String]) -> Option<Vec<TargetName>> {

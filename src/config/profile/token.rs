@@ -94,7 +94,7 @@ fn slot(section: &Section<'_>) -> Option<SlotChoice> {
 }
 
 /// A PKCS#11 URI, or an SE050 object id as an integer or as text.
-fn object(entry: &Entry<'_>, wanted: ObjectType) -> Option<ObjectName> {
+pub(super) fn object(entry: &Entry<'_>, wanted: ObjectType) -> Option<ObjectName> {
     if entry.is_integer() {
         return u32::try_from(entry.integer(1..=i64::from(u32::MAX))?).ok().map(ObjectName::Se050);
     }

@@ -1,6 +1,7 @@
 //! Every mistake with its message, word for word.
 
 mod ca;
+mod csr;
 mod fixture;
 mod log;
 mod manifest;

@@ -78,7 +78,7 @@ fn every_shipped_profile_has_no_mistake() {
         let targets = ["production", "practice"].map(|name| format!("{{ name = '{name}', region = 'eu-west-1' }}"));
         let text = format!(
             "profiles = [{path:?}]\nstation.name = 'a'\ntargets = [{}]\n\
-             ca.plant.certificate = 'ca/plant.pem'",
+             ca.plant.certificate = 'ca/plant.pem'\nca.plant.auto_registration = true",
             targets.join(", ")
         );
         std::fs::write(&station, text).unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use webpki::spki_for_anchor;
 
 use super::fields::{Fields, rfc3339};
@@ -78,6 +78,13 @@ pub fn spki_hash(der: &[u8]) -> Result<SpkiHash, Failure> {
 /// The SubjectPublicKeyInfo of any certificate, as [`spki_hash`].
 pub fn spki_of(der: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(parsed(der)?.spki.to_vec())
+}
+
+/// Is it valid at that time, by its own dates? `early`: so much before them counts as well.
+pub fn is_valid_at(der: &[u8], now: Timestamp, early: SignedDuration) -> bool {
+    parsed(der).is_ok_and(|fields| {
+        now.as_second().saturating_add(early.as_secs()) >= fields.not_before && now.as_second() <= fields.not_after
+    })
 }
 
 pub(super) fn parsed(der: &[u8]) -> Result<Fields<'_>, Failure> {

@@ -77,7 +77,7 @@ fn what_a_connection_shall_show_is_made_of_this_unit() {
     assert_eq!(trial.endpoint, "example.iot.eu-west-1.amazonaws.com");
     assert_eq!(trial.chain, [run.reading.as_ref().unwrap().certificate.clone()]);
     assert_eq!(trial.topics[0].as_str(), "devices/gw-A-0001/test");
-    assert_eq!(trial.refused_topic.as_str(), "elsewhere/A-0001");
+    assert_eq!(trial.refused_topic.as_ref().unwrap().as_str(), "elsewhere/A-0001");
     let message = String::from_utf8(trial.message.0.clone()).unwrap();
     assert!(message.contains(&run.id.to_string()), "another run's message is not this one's: {message}");
 }

@@ -2,6 +2,7 @@
 //! interrupted, and events in any order.
 
 mod connecting;
+mod csr;
 mod endings;
 mod held;
 mod labels;

@@ -7,16 +7,16 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::audit::event::{
-    ConnectionRecord, LabelStatus, Purpose, Reading, Refused, RefusedTopic, SignatureScheme, Standing, TargetRecord,
-    VERSION,
+    ConnectionRecord, IssuedOrigin, LabelStatus, Purpose, Reading, Refused, RefusedTopic, SignatureScheme, Standing,
+    TargetRecord, VERSION,
 };
 use crate::audit::{Body, Event, LeafHash, RunEvent};
 use crate::domain::profile::*;
 use crate::domain::{
-    Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SpkiHash, TargetName,
-    Template, Unit, Variables, Verdict,
+    Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SigningCa, SpkiHash,
+    TargetName, Template, Unit, Variables, Verdict,
 };
-use crate::ports::{Logged, Receipt, Registration, Trial};
+use crate::ports::{Issuance, Kept, Logged, Made, Receipt, Registration, Trial};
 use crate::provisioning::checks::tests::forge::{Key, Tbs, basic_constraints};
 use crate::provisioning::{Context, Effect, Illegal, Input, Run, Unexpected, decide};
 
@@ -76,7 +76,10 @@ pub enum Call {
     Read,
     Sign,
     Claim,
+    Issue,
     Register,
+    Join,
+    Keep,
     Connect,
     Deactivate,
     Print,
@@ -129,6 +132,33 @@ impl World {
     pub fn connecting(mode: ConnectMode, targets: &[&str]) -> Self {
         let mut world = Self::with_targets(targets);
         world.profile.connect = Some(connect(mode));
+        world
+    }
+
+    /// A certificate is made for its chip's key.
+    pub fn with_request() -> Self {
+        let mut world = Self::new();
+        world.profile.register.method = Method::Csr(CsrPlan { issuer: Issuer::Aws, write_back: None });
+        world.profile.register.offline = Offline::Stop;
+        world
+    }
+
+    /// And the token is to keep it.
+    pub fn with_write_back(mode: WriteBack) -> Self {
+        let mut world = Self::with_request();
+        let write_back = Some(WriteBackPlan { object: ObjectName::Se050(2), mode });
+        world.profile.register.method = Method::Csr(CsrPlan { issuer: Issuer::Aws, write_back });
+        world
+    }
+
+    /// AWS registers it by itself.
+    pub fn joining() -> Self {
+        let mut world = Self::new();
+        let certificate = Bytes(VENDOR.root.clone());
+        let fingerprint = Fingerprint::of(&certificate);
+        let ca = SigningCa { name: "plant".parse().unwrap(), certificate, fingerprint };
+        world.profile.register.method = Method::JustInTime(ca);
+        world.profile.register.offline = Offline::Stop;
         world
     }
 
@@ -263,7 +293,10 @@ impl World {
             Effect::Read => (Call::Read, "read".to_owned()),
             Effect::Sign { scheme, .. } => (Call::Sign, format!("sign {scheme:?}")),
             Effect::Claim { unit, .. } => (Call::Claim, format!("claim {unit}")),
+            Effect::Issue(asked) => (Call::Issue, format!("issue for {} in {}", asked.thing, asked.target)),
             Effect::Register(asked) => (Call::Register, format!("register {} in {}", asked.thing, asked.target)),
+            Effect::Join(join) => (Call::Join, format!("join {} in {}", join.registration.thing, join.trial.target)),
+            Effect::Keep { object, .. } => (Call::Keep, format!("keep as {object}")),
             Effect::Connect(trial) => (Call::Connect, format!("connect as {} to {}", trial.thing, trial.target)),
             Effect::Deactivate { target, .. } => (Call::Deactivate, format!("deactivate in {target}")),
             Effect::Print { name, .. } => (Call::Print, format!("print {name}")),
@@ -299,7 +332,10 @@ impl World {
                 self.append(claimed).unwrap();
                 Input::Claimed
             }
+            Effect::Issue(asked) => issued(asked, &self.chip),
             Effect::Register(asked) => registered(asked),
+            Effect::Join(join) => registered(&join.registration),
+            Effect::Keep { .. } => Input::Kept(Ok(Kept::Written)),
             Effect::Connect(trial) => connected(trial),
             Effect::Deactivate { target, .. } => Input::Deactivated(target.clone(), Ok(())),
             Effect::Print { .. } => Input::Printed(Ok(())),
@@ -332,7 +368,10 @@ pub fn failing(effect: &Effect, failure: Failure) -> Input {
         Effect::Read => Input::Read(Err(failure)),
         Effect::Sign { .. } => Input::Signed(Err(failure)),
         Effect::Claim { .. } => Input::Interrupted(failure),
+        Effect::Issue(asked) => Input::Issued(asked.target.clone(), Box::new(Err(failure))),
         Effect::Register(asked) => refused(asked, failure, false),
+        Effect::Join(join) => refused(&join.registration, failure, false),
+        Effect::Keep { .. } => Input::Kept(Err(failure)),
         Effect::Connect(trial) => Input::Connected(trial.target.clone(), Box::new(Err(failure))),
         Effect::Deactivate { target, .. } => Input::Deactivated(target.clone(), Err(failure)),
         Effect::Print { .. } => Input::Printed(Err(failure)),
@@ -355,6 +394,26 @@ pub fn asked(effect: &Effect) -> &Registration {
 
 pub fn registered(asked: &Registration) -> Input {
     Input::Registered(asked.target.clone(), Box::new(Ok(record_of(&asked.target, asked.fingerprint, &asked.thing))))
+}
+
+pub fn issued(asked: &Issuance, chip: &Chip) -> Input {
+    Input::Issued(asked.target.clone(), Box::new(Ok(made(&chip.key))))
+}
+
+/// By the world's vendor, who is the cloud's CA here, too: always the same for one key.
+pub fn made(key: &Key) -> Made {
+    static MADE: std::sync::Mutex<Vec<(Vec<u8>, Vec<u8>)>> = std::sync::Mutex::new(Vec::new());
+    let mut known = MADE.lock().unwrap();
+    let certificate = match known.iter().find(|(spki, _)| *spki == key.spki) {
+        Some((_, certificate)) => certificate.clone(),
+        None => {
+            let certificate =
+                Tbs::leaf("gw-A-0001", "World Root", key).with(basic_constraints(false)).sign(&VENDOR.key);
+            known.push((key.spki.clone(), certificate.clone()));
+            certificate
+        }
+    };
+    Made { certificate: Bytes(certificate), chain: Vec::new(), origin: IssuedOrigin::Made }
 }
 
 pub fn connected(trial: &Trial) -> Input {
@@ -518,6 +577,11 @@ pub fn tell(event: &RunEvent) -> String {
             format!("claimed {} {}", short(&identity.fingerprint), format!("{standing:?}").to_lowercase())
         }
         E::ReadAgain { reading } => format!("read-again {}", short(&Fingerprint::of(&reading.certificate))),
+        E::RequestMade { target, thing, .. } => format!("request-made {thing} in {target}"),
+        E::CertificateRequested { target, .. } => format!("certificate-requested {target}"),
+        E::CertificateIssued { issued } => format!("certificate-issued {}", issued.target),
+        E::CertificateKept { object, .. } => format!("certificate-kept {object}"),
+        E::CertificateNotKept { object, failure } => format!("certificate-not-kept {object} {}", failure.code),
         E::RegisterIntended { thing, targets, .. } => {
             let targets: Vec<&str> = targets.iter().map(TargetName::as_str).collect();
             format!("register-intended {thing} in {}", targets.join(" and "))

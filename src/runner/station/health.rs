@@ -7,11 +7,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::config::Config;
+use crate::domain::profile::Method;
 use crate::domain::{Failure, ReasonCode};
 use crate::runner::driver::Shared;
 use crate::runner::view::Health;
 
 const EVERY: Duration = Duration::from_secs(15);
+
+/// What is wrong with a CA so that no board need be begun.
+const BARRING: [ReasonCode; 3] = [ReasonCode::CA_ABSENT, ReasonCode::CA_INACTIVE, ReasonCode::JOIN_OFF];
 
 /// What was seen.
 pub(super) struct Seen {
@@ -55,8 +59,9 @@ async fn barred(shared: &Shared, config: &Config) -> BTreeMap<String, Failure> {
     for profile in &config.profiles {
         let Some(ca) = profile.register.method.ca() else { continue };
         for target in &profile.register.targets {
-            match shared.cloud.takes_from(target, ca).await {
-                Err(failure) if [ReasonCode::CA_ABSENT, ReasonCode::CA_INACTIVE].contains(&failure.code) => {
+            let joining = matches!(profile.register.method, Method::JustInTime(_));
+            match shared.cloud.takes_from(target, ca, joining).await {
+                Err(failure) if BARRING.contains(&failure.code) => {
                     barred.insert(profile.name.clone(), failure);
                     break;
                 }

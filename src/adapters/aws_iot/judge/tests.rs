@@ -278,7 +278,7 @@ fn with_ca(change: impl FnOnce(&mut Seen, &str)) -> Result<Vec<&'static str>, Re
     let id = ca.fingerprint.to_string();
     let wanted = Registration { method: Method::WithCa(ca), ..wanted() };
     let mut seen = whole();
-    seen.ca = SeenCa::Active;
+    seen.ca = SeenCa::Active { joins: false };
     seen.certificate.as_mut().unwrap().ca = Some(id.clone());
     change(&mut seen, &id);
     let document = serde_json::from_str(&wanted.policy.document).unwrap();
@@ -304,7 +304,7 @@ fn nothing_is_registered_in_the_name_of_a_ca_that_may_not_sign_there() {
             seen.certificate = None;
         })
     };
-    assert_eq!(asked(SeenCa::Active), Ok(vec!["certificate"]));
+    assert_eq!(asked(SeenCa::Active { joins: false }), Ok(vec!["certificate"]));
     assert_eq!(asked(SeenCa::Absent), Err(ReasonCode::CA_ABSENT));
     assert_eq!(asked(SeenCa::NotActive("INACTIVE".into())), Err(ReasonCode::CA_INACTIVE));
     assert_eq!(asked(SeenCa::Other), Err(ReasonCode::CLOUD_CERTIFICATE));

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::super::labels::{field, fields, heading, reason, time, word};
 use super::super::reader::Reader;
 use super::evidence;
-use crate::audit::event::{RefusedTopic, Standing, TargetRecord};
+use crate::audit::event::{IssuedOrigin, RefusedTopic, Standing, TargetRecord};
 use crate::audit::{Body, RunEvent};
 use crate::domain::{Failure, Fingerprint, OperatorRef, ReasonCode, Verdict};
 use crate::ports::{Logged, RunLog};
+use crate::provisioning::checks::CertificateFacts;
 use crate::provisioning::{Run, UnitRecord};
 use crate::texts::{Language, reasons};
 
@@ -21,6 +22,7 @@ pub async fn tell(reader: &mut Reader, log: &RunLog, language: &Language) -> Res
     outcome(&run, language);
     evidence::of(reader, log, &run).await?.tell();
     claim(log, &run);
+    issued(log, &run);
     targets(log, &run);
     if let Some(slip) = run.slip {
         field("slip", slip);
@@ -70,6 +72,10 @@ pub fn certificates<'a>(log: &'a RunLog, claimed: &mut Vec<Fingerprint>, read: &
         match event {
             RunEvent::Claimed { identity, .. } => claimed.push(identity.fingerprint),
             RunEvent::ChipRead { reading } => read.push(&reading.certificate),
+            RunEvent::CertificateIssued { issued } => {
+                claimed.push(issued.fingerprint);
+                read.push(&issued.certificate);
+            }
             _ => {}
         }
     }
@@ -170,6 +176,37 @@ fn claim(log: &RunLog, run: &Run) {
     fields("  before", run.replaces.iter().map(ToString::to_string));
     if let Some(ruling) = &run.ruling {
         field("  by ruling", ruling);
+    }
+}
+
+fn issued(log: &RunLog, run: &Run) {
+    let Some(issued) = &run.issued else { return };
+    let at =
+        log.events.iter().find(|logged| matches!(&logged.event.body, Body::Run(RunEvent::CertificateIssued { .. })));
+    let seq = at.map_or(run.first_seq, |logged| logged.receipt.seq);
+    let how = match issued.origin {
+        IssuedOrigin::Made => "was made for the chip's key",
+        IssuedOrigin::Found => "was made for the chip's key earlier, and nobody had recorded it",
+        IssuedOrigin::Known => "was made for the chip's key in an earlier run",
+    };
+    field("issued", format!("event {seq}: a certificate that {how}"));
+    if let Ok(says) = CertificateFacts::of(&issued.certificate) {
+        field("  subject", says.subject);
+        field("  issuer", says.issuer);
+        field("  serial", says.serial);
+        field("  valid", format!("{} to {}", says.not_before, says.not_after));
+    }
+    field("  SHA-256", issued.fingerprint);
+    field("  request", format!("SHA-256 {}", issued.request));
+    if let Some(endpoint) = &issued.endpoint {
+        field("  made by", endpoint);
+    }
+    match &run.kept {
+        Some((object, None)) => field("  in token", object),
+        Some((object, Some(failure))) => {
+            field("  in token", format!("not as {object}: {} {}", failure.code, failure.cause))
+        }
+        None => {}
     }
 }
 

@@ -12,11 +12,11 @@ use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead};
 use crate::domain::{
     BatchName, Failure, Fingerprint, Identity, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId, Sha256,
-    StationName, Unit,
+    StationName, TargetName, Unit,
 };
 use crate::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, ManifestTally, Obstacle, People,
-    Person, Receipt, RunLog,
+    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, MadeBefore, ManifestTally, Obstacle,
+    People, Person, Receipt, RunLog,
 };
 use crate::runner::LogWriter;
 use crate::runner::people::{SignedIn, add, sign_in};
@@ -296,6 +296,9 @@ impl AuditStore for Memory {
         not_here()
     }
     async fn unit_label(&self, _: &Unit, _: RunId) -> Result<Option<LabelStatus>, Failure> {
+        not_here()
+    }
+    async fn made_before(&self, _: RunId, _: &Unit, _: &TargetName) -> Result<MadeBefore, Failure> {
         not_here()
     }
     async fn obstacle(
