@@ -13,6 +13,8 @@
 
 #[path = "aws_iot_ca.rs"]
 mod ca;
+#[path = "aws_iot_csr.rs"]
+mod csr;
 #[path = "aws_iot_faults.rs"]
 mod faults;
 #[path = "aws_iot_practice.rs"]
