@@ -34,6 +34,7 @@ READY_WITHIN_SECONDS = 60
 STATION_ACTIONS = [
     "iot:AttachPolicy",
     "iot:AttachThingPrincipal",
+    "iot:CreateCertificateFromCsr",
     "iot:CreatePolicy",
     "iot:CreateThing",
     "iot:CreateThingType",
@@ -48,6 +49,7 @@ STATION_ACTIONS = [
     "iot:DetachThingPrincipal",
     "iot:GetPolicy",
     "iot:ListAttachedPolicies",
+    "iot:ListCertificates",
     "iot:ListPrincipalThings",
     "iot:ListThingPrincipals",
     "iot:RegisterCertificate",
