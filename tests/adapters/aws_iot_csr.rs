@@ -58,7 +58,12 @@ async fn a_certificate_is_made_once_and_found_again() {
     let again = cloud.issue(&wanted, &before).await.unwrap();
     assert_eq!((again.origin, &again.certificate), (IssuedOrigin::Known, &made.certificate));
     // Deleted by a person: another one is made.
-    peer.raw().delete_certificate().certificate_id(Fingerprint::of(&made.certificate).to_string()).send().await.unwrap();
+    peer.raw()
+        .delete_certificate()
+        .certificate_id(Fingerprint::of(&made.certificate).to_string())
+        .send()
+        .await
+        .unwrap();
     let anew = cloud.issue(&wanted, &before).await.unwrap();
     assert_eq!((anew.origin, of_key(&peer.raw(), wanted.spki).await), (IssuedOrigin::Made, inactive(&anew)));
 }
@@ -119,6 +124,9 @@ async fn a_station_that_may_not_says_which_action_and_nothing_is_made() {
     .await;
     let wanted = issuance();
     let failure = peer.cloud_at(&responder.endpoint()).issue(&wanted, &MadeBefore::default()).await.unwrap_err();
-    assert_eq!((failure.code, failure.args["action"].as_str()), (ReasonCode::CLOUD_PERMISSION, "iot:CreateCertificateFromCsr"));
+    assert_eq!(
+        (failure.code, failure.args["action"].as_str()),
+        (ReasonCode::CLOUD_PERMISSION, "iot:CreateCertificateFromCsr")
+    );
     assert!(of_key(&peer.raw(), wanted.spki).await.is_empty());
 }

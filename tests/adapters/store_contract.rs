@@ -6,19 +6,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::{
-    ConflictRule, Decision, Evidence, FreeText, Holding, ImportConflict, ImportSource, LabelKind, LabelStatus, Purpose,
-    Reading, Ruling, SignatureScheme, Standing, TokenFacts, VERSION, Withdrawal,
+    ConflictRule, Decision, Evidence, FreeText, Holding, ImportConflict, ImportSource, IssuedCertificate, IssuedOrigin,
+    LabelKind, LabelStatus, Purpose, Reading, Ruling, SignatureScheme, Standing, TokenFacts, VERSION, Withdrawal,
 };
 use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeState};
 use lineseal::domain::profile::KeyKind;
 use lineseal::domain::{
     BatchName, Bytes, ChipUid, Device, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
-    ManifestEntry, OperatorRef, Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, Unit, Variables,
-    Verdict,
+    ManifestEntry, OperatorRef, Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName,
+    Unit, Variables, Verdict,
 };
 use lineseal::ports::{
     AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Cursor,
-    Found, History, Imports, Lock, LockKind, ManifestTally, Manifests, Obstacle, People, RunLog, Search,
+    Found, History, Imports, Lock, LockKind, MadeBefore, ManifestTally, Manifests, Obstacle, People, RunLog, Search,
     StoredCheckpoint, Unlisted,
 };
 
@@ -47,6 +47,9 @@ macro_rules! store_contract {
             of_two_stations_that_resume_one_run_one_goes_on
             of_two_runs_that_pass_one_unit_one_owes_its_label
             a_free_identity_is_bound
+            a_certificate_that_was_made_for_a_unit_is_nobody_elses
+            what_was_asked_for_and_not_recorded_is_told_to_the_next_run
+            a_rebind_takes_what_was_made_for_the_old_chips_key
             the_same_identity_on_the_same_unit_is_known
             an_identity_without_uid_is_bound_and_known
             a_lost_answer_is_given_again
@@ -298,6 +301,105 @@ pub async fn a_free_identity_is_bound(peer: &dyn Peer) {
     };
     assert_eq!(event.body, Body::Run(body));
     assert_eq!(store.run(claim.run).await.unwrap().unwrap().events[0].event, event);
+}
+
+/// A run of the unit that has claimed the chip, and comes to ask for a certificate.
+async fn asking(store: &dyn Store, serial: &str, chip: u32, expected: Standing) -> RunId {
+    let claim = claim(serial, identity(chip));
+    store.append(started(claim.run, serial, None)).await.unwrap();
+    assert_eq!(bound(store.claim(claim.clone()).await).1, expected);
+    claim.run
+}
+
+fn target() -> TargetName {
+    "production".parse().unwrap()
+}
+
+fn requested(run: RunId, at: Timestamp) -> Event {
+    let body = RunEvent::CertificateRequested { target: target(), request: Bytes(b"request".to_vec()) };
+    Event { at, ..event(run, body) }
+}
+
+fn made(run: RunId, certificate: &[u8]) -> Event {
+    let issued = IssuedCertificate {
+        target: target(),
+        fingerprint: Fingerprint::of(certificate),
+        certificate: Bytes(certificate.to_vec()),
+        chain: Vec::new(),
+        request: Sha256::of(b"request"),
+        origin: IssuedOrigin::Made,
+        endpoint: None,
+        write_back: None,
+    };
+    event(run, RunEvent::CertificateIssued { issued })
+}
+
+pub async fn a_certificate_that_was_made_for_a_unit_is_nobody_elses(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    let first = asking(&*store, "A1", 1, Standing::New).await;
+    let second = asking(&*store, "A2", 2, Standing::New).await;
+    store.append(vec![requested(first, now()), made(first, b"for A1")]).await.unwrap();
+    let head = store.head().await.unwrap();
+    // Neither made for another unit, nor another chip's own, nor what a history gives to another.
+    let refused = store.append(vec![made(second, b"for A1")]).await.unwrap_err();
+    assert_eq!((refused.code, refused.args["unit"].as_str()), (ReasonCode::CERTIFICATE_BOUND, "A1"));
+    assert_eq!(store.head().await.unwrap(), head, "nothing was written");
+    let own = identity_of(3, b"for A1");
+    assert_eq!(rules(&collides(store.claim(claim("A3", own)).await)), [CollisionRule::Certificate]);
+    let twin = Claim { twin: Some(Fingerprint::of(b"for A1")), ..claim("A3", identity(3)) };
+    assert_eq!(rules(&collides(store.claim(twin).await)), [CollisionRule::Certificate]);
+    // And none that is a chip's own is made for anybody else.
+    bound(store.claim(claim("A4", identity_of(4, b"of a chip"))).await);
+    let refused = store.append(vec![made(second, b"of a chip")]).await.unwrap_err();
+    assert_eq!(refused.args["unit"], "A4");
+    // The unit's own later runs find it, and record it again.
+    let again = asking(&*store, "A1", 1, Standing::Known).await;
+    let before = store.made_before(again, &unit("A1"), &target()).await.unwrap();
+    assert_eq!(before, MadeBefore { certificates: vec![Bytes(b"for A1".to_vec())], unanswered: None });
+    store.append(vec![made(again, b"for A1"), made(again, b"for A1, anew")]).await.unwrap();
+    let before = store.made_before(run_id(), &unit("A1"), &target()).await.unwrap();
+    let newest_first = [&b"for A1, anew"[..], b"for A1"].map(|der| Bytes(der.to_vec()));
+    assert_eq!(before.certificates, newest_first);
+    let elsewhere = "staging".parse().unwrap();
+    assert_eq!(store.made_before(again, &unit("A1"), &elsewhere).await.unwrap(), MadeBefore::default());
+}
+
+fn identity_of(chip: u32, certificate: &[u8]) -> Identity {
+    Identity { fingerprint: Fingerprint::of(certificate), ..identity(chip) }
+}
+
+pub async fn what_was_asked_for_and_not_recorded_is_told_to_the_next_run(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    let at = |n: i64| Timestamp::from_second(1_700_000_000 + n).unwrap();
+    let [cut, cut_too] = [1, 2].map(|n| at(n * 100));
+    let first = asking(&*store, "A1", 1, Standing::New).await;
+    store.append(vec![requested(first, cut)]).await.unwrap();
+    let of = async |run| store.made_before(run, &unit("A1"), &target()).await.unwrap().unanswered;
+    assert_eq!(of(first).await, None, "its own request is no other's");
+    let second = asking(&*store, "A1", 1, Standing::Known).await;
+    store.append(vec![requested(second, cut_too)]).await.unwrap();
+    assert_eq!((of(second).await, of(run_id()).await), (Some(cut), Some(cut)));
+    store.append(vec![made(second, b"made")]).await.unwrap();
+    assert_eq!(of(run_id()).await, None, "whoever records one has looked for all");
+}
+
+pub async fn a_rebind_takes_what_was_made_for_the_old_chips_key(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    let first = asking(&*store, "A1", 1, Standing::New).await;
+    store.append(vec![made(first, b"for the old key"), sealed(first, Verdict::Pass, None)]).await.unwrap();
+    let repaired = attempt(&*store, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let (old, new) = (identity(1).into(), identity(2));
+    store.append(vec![ruled(Ruling::Rebind { unit: unit("A1"), old, new, run: repaired.run })]).await.unwrap();
+    let both = [identity(1).fingerprint, Fingerprint::of(b"for the old key")];
+    for standing in [Standing::Rebound, Standing::Known] {
+        let claim = claim("A1", identity(2));
+        store.append(started(claim.run, "A1", None)).await.unwrap();
+        let (event, found, _) = bound(store.claim(claim.clone()).await);
+        assert_eq!(found, standing);
+        let Body::Run(RunEvent::Claimed { replaces, .. }) = event.body else { panic!("{event:?}") };
+        assert_eq!(replaces, both);
+        store.append(vec![made(claim.run, b"for the new key")]).await.unwrap();
+    }
 }
 
 pub async fn the_same_identity_on_the_same_unit_is_known(peer: &dyn Peer) {

@@ -338,7 +338,8 @@ impl Service {
                         (201, json!({ "certificatePem": pem, "chainPem": chain }).to_string())
                     }
                 };
-                let head = format!("HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                let head =
+                    format!("HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
                 let _ = client.write_all((head + &body).as_bytes()).await;
             }
         };
