@@ -87,10 +87,10 @@ fn a_certificate_that_is_made_goes_to_one_target_and_no_unit_waits() {
     let fixture = Fixture::new();
     fixture.write("profiles/gateway.toml", replaced(PROFILE, "method = \"without-ca\"", "method = \"csr\""));
     let all = said(&fixture);
-    assert!(all[0].starts_with("\"targets\" in [register] names 2 targets, method = \"csr\" takes one"), "{all:?}");
+    assert!(all[0].starts_with("\"targets\" in [register]: names 2 targets, method = \"csr\" takes one"), "{all:?}");
     let all = said(&with("method = \"csr\"\noffline = \"hold\""));
     assert!(
-        all[0].starts_with("\"offline\" in [register] is \"hold\", and with method = \"csr\" no unit can wait"),
+        all[0].starts_with("\"offline\" in [register]: is \"hold\", and with method = \"csr\" no unit can wait"),
         "{all:?}"
     );
     let all = said(&with("method = \"without-ca\"\ncsr = {}"));
@@ -115,7 +115,7 @@ fn a_unit_registers_itself_only_by_a_ca_that_lets_it() {
     assert_eq!((profile.register.offline, profile.trust.issuer), (Offline::Stop, Some(ca.fingerprint)));
     let all = said(&joining(""));
     assert!(
-        all[0].starts_with("\"ca\" in [register] own has no auto_registration in staging and production"),
+        all[0].starts_with("\"ca\" in [register]: own has no auto_registration in staging and production"),
         "{all:?}"
     );
 }
