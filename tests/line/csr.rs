@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_iot::Client;
-use lineseal::audit::RunEvent;
 use lineseal::domain::Fingerprint;
 use lineseal::domain::profile::{ConnectMode, KeyKind};
 use lineseal::practice::token::SoftHsm;
@@ -19,8 +18,8 @@ use tokio::net::TcpListener;
 use x509_cert::der::{Decode as _, Encode as _};
 
 use crate::bench::Bench;
-use crate::gate;
 use crate::hostile::{self, PLAN};
+use crate::killed::LossyWay;
 use crate::log;
 use crate::peers::{Cloud, read_object};
 use crate::program::Program;
@@ -113,6 +112,9 @@ async fn a_certificate_is_made_for_each_chips_key_and_is_what_connects() {
         assert_eq!((&again["issued"]["sha256"], &again["issued"]["origin"]), (&json!(id), &json!("known")));
         assert_eq!(of_key(cloud, &chip.spki).await.len(), 1);
 
+        // By the id that AWS's console shows.
+        let found = Program::on(&bench, ["audit", "search", &id[..12], "--json"]).run().await.expect(0);
+        assert!(found.out.contains(record["run"].as_str().unwrap()), "{found:?}");
         let shown = Program::on(&bench, ["audit", "show", record["run"].as_str().unwrap()]).run().await.expect(0);
         let told = shown.out + &shown.err;
         assert!(told.contains("was made for the chip's key") && told.contains(&id), "{told}");
@@ -135,25 +137,31 @@ async fn what_was_made_before_a_crash_is_found_and_taken_by_the_next_run() {
     let cloud = Cloud::shared().await;
     let mut bench = Bench::with_profile(1, cloud, csr).await;
     let chip = bench.chip(KeyKind::EcP256);
+    let way = LossyWay::start(bench.proxy.address(), b"POST /certificates").await;
+    let configured = std::fs::read_to_string(&bench.config_file).unwrap();
+    std::fs::write(&bench.config_file, configured.replace(&bench.proxy.endpoint(), &way.endpoint())).unwrap();
     bench.plug(1, "A", &chip);
-    // Held right after the request is in the log; the certificates are made by a stranger's hand, as if the station
-    // had been killed between AWS's answer and its record, twice.
-    let (station, gate) = gate::gated(&bench, |event| matches!(event, RunEvent::CertificateRequested { .. })).await;
-    gate.reached_by(1).await;
-    let events = log::read(&bench.data_dir());
-    let request = hex_or_base64(&log::all(&events, "certificate-requested")[0]["request"]);
-    drop(station);
-    let client = root(cloud);
-    for _ in 0..2 {
-        let pem = lineseal::domain::request_pem(&request);
-        client.create_certificate_from_csr().certificate_signing_request(pem).send().await.unwrap();
+    // Killed between AWS's answer and its record.
+    let station = Program::on(&bench, ["run", "--json"]).start();
+    let by = std::time::Instant::now() + Duration::from_secs(60);
+    while of_key(cloud, &chip.spki).await.is_empty() {
+        assert!(std::time::Instant::now() < by, "nothing was made within a minute");
     }
+    assert_eq!(station.kill().status, -9);
+    let events = log::read(&bench.data_dir());
+    assert!(log::all(&events, "certificate-issued").is_empty());
+    // And a second one of the same request, as a retry would have made it.
+    let request = hex_or_base64(&log::all(&events, "certificate-requested")[0]["request"]);
+    let pem = lineseal::domain::request_pem(&request);
+    root(cloud).create_certificate_from_csr().certificate_signing_request(pem).send().await.unwrap();
     let before = of_key(cloud, &chip.spki).await;
     assert_eq!(before.iter().map(|(_, status)| status.as_str()).collect::<Vec<_>>(), ["INACTIVE", "INACTIVE"]);
 
+    way.repair();
+    // The run that was cut off, and the board's next one.
     let ended = Program::on(&bench, ["run", "--json", "--units", "1"]).run().await.expect(3);
-    let record =
-        ended.json().into_iter().find(|record| record["verdict"] == "PASS").unwrap_or_else(|| panic!("{ended:?}"));
+    let record = ended.json().into_iter().find(|record| record["verdict"] == "PASS");
+    let record = record.unwrap_or_else(|| panic!("{ended:?}"));
     assert_eq!(record["issued"]["origin"], "found");
     let id = record["issued"]["sha256"].as_str().unwrap().to_owned();
     assert!(before.iter().any(|(made, _)| *made == id));
@@ -179,8 +187,7 @@ async fn a_cloud_that_is_away_stops_the_line_and_the_board_is_tried_again() {
     assert_eq!(of_key(cloud, &chip.spki).await.len(), 1);
 }
 
-/// Taken back by two persons, and released: the same certificate where it is still there, a new one where it was
-/// deleted.
+/// Whose thing somebody else got at.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_that_fails_has_what_was_made_set_inactive() {
     let cloud = Cloud::shared().await;
@@ -199,6 +206,8 @@ async fn a_unit_that_fails_has_what_was_made_set_inactive() {
     bench.plug(1, "A", &chip);
     assert_outcome(&station.unit().await, "FAIL S-111");
     station.stop().await;
+    let ours = of_key(cloud, &chip.spki).await;
+    assert_eq!(ours.len(), 1, "{ours:?}");
 }
 
 /// With more under `[register.csr]`.

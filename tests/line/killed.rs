@@ -20,7 +20,7 @@ async fn a_killed_station_leaves_nothing_twice_and_nothing_lost() {
     let cloud = Cloud::ministack().await;
     let patient = |text: String| text.replace("deadline_ms = 10000", "deadline_ms = 60000");
     let mut bench = Bench::with_profile(2, &cloud, patient).await;
-    let way = LossyWay::start(bench.proxy.address()).await;
+    let way = LossyWay::start(bench.proxy.address(), b"/certificate/register-no-ca").await;
     let configured = std::fs::read_to_string(&bench.config_file).unwrap();
     std::fs::write(&bench.config_file, configured.replace(&bench.proxy.endpoint(), &way.endpoint())).unwrap();
     let chips = [bench.chip(KeyKind::EcP256), bench.chip(KeyKind::Rsa2048)];
@@ -97,38 +97,37 @@ fn runs_with(text: &str) -> bool {
     })
 }
 
-/// A way to the cloud on which the certificate's registration arrives and its answer is lost.
-struct LossyWay {
+/// A way to the cloud on which one kind of request arrives and its answer is lost.
+pub struct LossyWay {
     address: SocketAddr,
     loses: Arc<AtomicBool>,
 }
 
 impl LossyWay {
-    async fn start(upstream: SocketAddr) -> LossyWay {
+    /// `lost`: as such a request has it on its first line.
+    pub async fn start(upstream: SocketAddr, lost: &'static [u8]) -> LossyWay {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let loses = Arc::new(AtomicBool::new(true));
         let shared = loses.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, upstream, shared.clone()));
+                tokio::spawn(carry(client, upstream, shared.clone(), lost));
             }
         });
         LossyWay { address, loses }
     }
 
-    fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    fn repair(&self) {
+    pub fn repair(&self) {
         self.loses.store(false, Ordering::Relaxed);
     }
 }
 
-async fn carry(client: TcpStream, upstream: SocketAddr, loses: Arc<AtomicBool>) {
-    /// RegisterCertificateWithoutCA.
-    const LOST: &[u8] = b"/certificate/register-no-ca";
+async fn carry(client: TcpStream, upstream: SocketAddr, loses: Arc<AtomicBool>, lost: &[u8]) {
     let Ok(server) = TcpStream::connect(upstream).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
@@ -140,7 +139,7 @@ async fn carry(client: TcpStream, upstream: SocketAddr, loses: Arc<AtomicBool>) 
             if size == 0 {
                 return Ok(());
             }
-            if loses.load(Ordering::Relaxed) && piece[..size].windows(LOST.len()).any(|part| part == LOST) {
+            if loses.load(Ordering::Relaxed) && piece[..size].windows(lost.len()).any(|part| part == lost) {
                 mute.store(true, Ordering::Relaxed);
             }
             to_server.write_all(&piece[..size]).await?;

@@ -89,6 +89,12 @@ pub fn under(session: &mut dyn Session, bound: &[Fingerprint]) -> Result<Vec<Fin
     Ok(under)
 }
 
+/// The ids of all that was made for the unit's key, parted by spaces.
+pub fn ids_of(session: &mut dyn Session, product: &str, serial: Option<&str>) -> Result<String, StoreError> {
+    let ids = session.rows(sql::ISSUED_IDS, values![product, serial], |row| row.array::<32>(0).map(hex::encode))?;
+    Ok(ids.join(" "))
+}
+
 pub fn made_before(
     session: &mut dyn Session,
     run: RunId,

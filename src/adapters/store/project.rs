@@ -508,7 +508,10 @@ fn record_run(
 ) -> Result<(), StoreError> {
     let some = |text: &'_ Option<String>| text.clone().unwrap_or_default();
     let code = reason.map(|failure| failure.code.as_str());
+    // AWS's console knows such a unit by the certificate that was made for it.
+    let made = issued::ids_of(session, &run.product, run.serial.as_deref())?;
     let words = words::index(&[
+        &made,
         &run.product,
         &some(&run.serial),
         &some(&run.batch),
