@@ -187,27 +187,23 @@ async fn a_cloud_that_is_away_stops_the_line_and_the_board_is_tried_again() {
     assert_eq!(of_key(cloud, &chip.spki).await.len(), 1);
 }
 
-/// Whose thing somebody else got at.
+/// Somebody else's certificate is on the thing: what was made for this unit never became ACTIVE.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_that_fails_has_what_was_made_set_inactive() {
+async fn what_was_made_for_a_unit_that_fails_stays_inactive() {
     let cloud = Cloud::shared().await;
     let mut bench = Bench::with_profile(1, cloud, csr).await;
     let chip = bench.chip(KeyKind::EcP256);
-    bench.plug(1, "A", &chip);
-    let mut station = Station::start(&bench).await;
-    assert_outcome(&station.unit().await, "PASS");
-    bench.unplug(1);
-    station.until_gone(&[1]).await;
-    // Somebody else's certificate on the thing: foreign.
     let client = root(cloud);
     let other = client.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
-    let arn = other.certificate_arn.unwrap();
-    client.attach_thing_principal().thing_name(bench.thing("A")).principal(&arn).send().await.unwrap();
+    client.create_thing().thing_name(bench.thing("A")).send().await.unwrap();
+    let attach = client.attach_thing_principal().thing_name(bench.thing("A"));
+    attach.principal(other.certificate_arn.unwrap()).send().await.unwrap();
     bench.plug(1, "A", &chip);
+    let mut station = Station::start(&bench).await;
     assert_outcome(&station.unit().await, "FAIL S-111");
     station.stop().await;
     let ours = of_key(cloud, &chip.spki).await;
-    assert_eq!(ours.len(), 1, "{ours:?}");
+    assert_eq!(ours.iter().map(|(_, status)| status.as_str()).collect::<Vec<_>>(), ["INACTIVE"]);
 }
 
 /// With more under `[register.csr]`.
