@@ -49,9 +49,11 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
             // Nothing is written: what AWS makes by itself is waited for, or was to be there by now.
             fruitless += 1;
             let pause = pause_after(fruitless);
+            let not_joined = not_joined(&seen, &missing, wanted);
             if Instant::now() + pause >= by {
-                return Err(not_joined(&seen, &missing, wanted));
+                return Err(not_joined);
             }
+            waits_for = Some(not_joined);
             tokio::time::sleep(pause).await;
             continue;
         }
