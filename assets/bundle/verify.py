@@ -232,8 +232,8 @@ def ecdsa_der(signature):
 
 
 def evidence(events):
-    """The files that the events make, and the chips' answers to check."""
-    files, answers, runs, pinned = {}, [], {}, {}
+    """The files that the events make, the chips' answers, and what was made for their keys, to check."""
+    files, answers, issued, runs, pinned = {}, [], [], {}, {}
     for seq, event in events:
         kind, run = event.get("event"), event.get("run")
         if kind in ("imported", "certificate-pinned") and "certificate" in event:
@@ -253,6 +253,15 @@ def evidence(events):
         elif kind in ("chip-read", "read-again"):
             shown["certificate"] = unbase64(event["reading"]["certificate"], f"events/{seq}.json")
             files[f"evidence/{seq}-certificate.der"] = shown["certificate"]
+        elif kind == "claimed":
+            shown["spki"] = event["identity"]["spki"]
+        elif kind == "certificate-requested":
+            shown["request"] = unbase64(event["request"], f"events/{seq}.json")
+            files[f"evidence/{seq}-request.der"] = shown["request"]
+        elif kind == "certificate-issued":
+            certificate = unbase64(event["issued"]["certificate"], f"events/{seq}.json")
+            files[f"evidence/{seq}-certificate.der"] = certificate
+            issued.append((seq, event["issued"], certificate, shown.get("spki"), shown.pop("request", None)))
         elif kind == "challenge-made":
             challenge = unbase64(event["challenge"], f"events/{seq}.json")
             shown["challenge"] = (event["purpose"], challenge)
@@ -278,7 +287,7 @@ def evidence(events):
                         "issuers": [] if None in issuers else issuers,
                     }
                 )
-    return files, answers
+    return files, answers, issued
 
 
 def check_challenge(answer):
@@ -389,6 +398,16 @@ def check_chip(seq, certificate, challenge, signature, scheme):
         public=pem_of(parts(certificate, what)["spki"]), signature=signature, challenge=challenge,
     )
     need(done.returncode == 0, what)
+
+
+def check_issued(seq, said, certificate, spki, request):
+    """It is for the key that the run claimed, and what the run asked for by that key's own signature."""
+    what = f"event {seq}: the certificate is not one that its run asked for, for the key that it claimed"
+    need(said["fingerprint"] == sha256(certificate).hex() and request is not None, what)
+    need(said["request"] == sha256(request).hex(), what)
+    need(sha256(parts(certificate, what)["spki"]).hex() == spki, what)
+    signed = openssl("req", "-inform", "DER", "-in", "{request}", "-noout", "-verify", request=request)
+    need(signed.returncode == 0, what)
 
 
 def check_disclosure(disclosure, events):
@@ -510,7 +529,7 @@ def check(folder, pinned):
     hint = f" (replaced by {replaced[-1]['key']}: have that confirmed on another way)" if replaced else ""
     need(counted or not pinned or not refused or hint, f"checkpoint.txt: {refused}")
     need(counted or not pinned, f"none of the keys given with --key signed checkpoint.txt{hint}")
-    made, answers = evidence(sorted((seq, event) for seq, _, event in events))
+    made, answers, issued = evidence(sorted((seq, event) for seq, _, event in events))
     expected.update(made)
     for name in sorted(expected):
         need(name in files, f"{name} is missing")
@@ -521,6 +540,8 @@ def check(folder, pinned):
         check_chip(*(answer[part] for part in ("seq", "certificate", "challenge", "signature", "scheme")))
         check_challenge(answer)
         check_path(answer)
+    for each in issued:
+        check_issued(*each)
     for disclosure in manifest.get("disclosures", []):
         check_disclosure(disclosure, [event for _, event, _ in events])
     unit = manifest["unit"]

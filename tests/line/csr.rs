@@ -123,6 +123,25 @@ async fn a_certificate_is_made_for_each_chips_key_and_is_what_connects() {
         let serial = bench.serial(name);
         Program::on(&bench, ["audit", "prove", &serial, "--out", &bundle]).run().await.expect(0);
         Program::on(&bench, ["audit", "verify-bundle", &bundle]).run().await.expect(0);
+        let folder = bench.dir.path().join("bundle");
+        Program::on(&bench, ["audit", "prove", &serial, "--out", folder.to_str().unwrap()]).run().await.expect(0);
+        by_strangers(&folder);
+    }
+}
+
+/// What came with the bundle, and OpenSSL by the README's commands, accept it.
+fn by_strangers(folder: &Path) {
+    let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let blocks = readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let by_hand = blocks.collect::<String>();
+    assert!(by_hand.contains("made evidence/"), "{readme}");
+    let run = |program: &str, args: &[&str]| {
+        std::process::Command::new(program).args(args).current_dir(folder).output().unwrap()
+    };
+    let python = crate::peers::venv().join("bin/python").display().to_string();
+    for (program, args) in [("sh", ["-c", by_hand.as_str()]), (python.as_str(), ["-B", "verify.py"])] {
+        let output = run(program, &args);
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

@@ -261,3 +261,36 @@ async fn a_held_unit_that_was_withdrawn_is_registered_by_no_resume() {
     assert_eq!((&resumed["verdict"], &resumed["reason"]), (&json!("FAIL"), &json!("S-119")));
     assert_eq!(status(cloud, &chip.fingerprint()), None);
 }
+
+/// Of a unit whose certificate was made for its key, that one is taken back; released, it is set ACTIVE again where it
+/// is still there, and else another one is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_for_a_chips_key_is_taken_back_and_made_again_after_a_release() {
+    let cloud = Cloud::shared().await;
+    let mut line = line(cloud).await;
+    let profile = line.bench.dir.path().join("assets/practice.toml");
+    let text = std::fs::read_to_string(&profile).unwrap();
+    std::fs::write(&profile, crate::csr::csr(text)).unwrap();
+    let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
+    let id = |record: &Value| record["issued"]["sha256"].as_str().unwrap().to_owned();
+    let (outcome, record, _) = line.run("A", &chip).await;
+    let first = id(&record);
+    assert_eq!((outcome.as_str(), status(cloud, &first).as_deref()), ("PASS", Some("ACTIVE")));
+
+    assert_eq!(targets(&undone(&line, &[&serial, "--deactivate"], 0).await), practice(json!(["inactive"])));
+    assert_eq!(status(cloud, &first).as_deref(), Some("INACTIVE"));
+    assert_eq!(line.run("A", &chip).await.0, "FAIL S-119");
+    line.ruled(&["release", &serial]).await;
+    let (outcome, record, _) = line.run("A", &chip).await;
+    assert_eq!((outcome.as_str(), id(&record)), ("PASS", first.clone()));
+    assert_eq!(status(cloud, &first).as_deref(), Some("ACTIVE"));
+
+    undone(&line, &[&serial, "--delete"], 0).await;
+    assert_eq!(status(cloud, &first), None);
+    line.ruled(&["release", &serial]).await;
+    let (outcome, record, _) = line.run("A", &chip).await;
+    let second = id(&record);
+    assert_eq!((outcome.as_str(), status(cloud, &second).as_deref()), ("PASS", Some("ACTIVE")));
+    assert!(second != first && record["issued"]["origin"] == "made", "{record}");
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
+}

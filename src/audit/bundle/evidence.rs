@@ -25,7 +25,9 @@ pub(super) struct Issued {
     pub seq: u64,
     issued: IssuedCertificate,
     claimed: Option<SpkiHash>,
-    request: Option<Bytes>,
+    request: Option<(u64, Bytes)>,
+    /// The chip's own certificate.
+    own: Option<(u64, Bytes)>,
 }
 
 /// One signature of a chip, with the events that it joins.
@@ -51,7 +53,7 @@ struct Shown {
     certificate: Option<(u64, Bytes)>,
     challenge: Option<(u64, Purpose, Bytes)>,
     claimed: Option<SpkiHash>,
-    request: Option<Bytes>,
+    request: Option<(u64, Bytes)>,
 }
 
 /// From events in the order of the log. Events of a kind that this version does not know hold nothing
@@ -113,13 +115,13 @@ pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evid
             }
             RunEvent::CertificateRequested { request, .. } => {
                 evidence.files.push(File::new(format!("evidence/{seq}-request.der"), request.0.clone()));
-                shown.request = Some(request);
+                shown.request = Some((seq, request));
             }
             RunEvent::Claimed { identity, .. } => shown.claimed = Some(identity.spki),
             RunEvent::CertificateIssued { issued } => {
                 evidence.files.push(File::new(certificate_name(seq), issued.certificate.0.clone()));
-                let (claimed, request) = (shown.claimed, shown.request.take());
-                evidence.issued.push(Issued { seq, issued, claimed, request });
+                let (claimed, request, own) = (shown.claimed, shown.request.take(), shown.certificate.clone());
+                evidence.issued.push(Issued { seq, issued, claimed, request, own });
             }
             _ => {}
         }
@@ -135,7 +137,17 @@ impl Issued {
         *fingerprint == Fingerprint::of(certificate)
             && key.is_some()
             && key == self.claimed
-            && self.request.as_ref().map(|asked| Sha256::of(asked)) == Some(*request)
+            && self.request.as_ref().map(|(_, asked)| Sha256::of(asked)) == Some(*request)
+    }
+}
+
+impl Issued {
+    /// The commands that check it with OpenSSL.
+    pub(super) fn by_hand(&self) -> Option<String> {
+        let ((asked, _), (own, der)) = (self.request.as_ref()?, self.own.as_ref()?);
+        let (own, issued) = (certificate_name(*own), certificate_name(self.seq));
+        let place = x509::places(der)?.spki;
+        Some(format!("key {own} {place}\nmade evidence/{asked}-request.der {issued}\n"))
     }
 }
 

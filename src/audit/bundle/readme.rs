@@ -1,7 +1,7 @@
 //! `README.md`: how to check this very bundle by hand. Its commands are made of numbers, hexadecimal
 //! digits and base64 only: no name or text out of an event reaches a shell.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Issued};
 use super::manifest::Manifest;
 use super::succession::Rotation;
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
@@ -38,6 +38,7 @@ pub(super) fn text(
         )
     });
     let chips: String = answers.collect();
+    let requests: String = evidence.issued.iter().filter_map(Issued::by_hand).collect();
     let rotations: String = rotations.iter().filter_map(rotation).collect();
     let keys = manifest.keys.iter().map(|key| format!("    {key}\n"));
     let ids: Vec<String> = manifest.keys.iter().map(|key| format!("{:08x}", key.id())).collect();
@@ -49,6 +50,7 @@ pub(super) fn text(
         .replace("{seqs}", &seqs.join(" "))
         .replace("{ids}", &ids.join(" "))
         .replace("{chips}", if chips.is_empty() { "# no chip signed anything in these events\n" } else { &chips })
+        .replace("{requests}", if requests.is_empty() { "# none was made in these events\n" } else { &requests })
         .replace("{rotations}", if rotations.is_empty() { "# no key was replaced\n" } else { &rotations })
         .replace("{paths}", if paths.is_empty() { "# no issuer's certificate is here\n" } else { &paths })
         .replace("{size}", &manifest.checkpoint.size.to_string())

@@ -106,7 +106,7 @@ fn method(section: &Section<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Op
     match kind {
         Some(Kind::Csr) => {
             section.meaningless(&["ca"], "method = \"csr\" has it under [register.csr]");
-            csr::read(&section, named).map(Method::Csr)
+            csr::read(section, named).map(Method::Csr)
         }
         Some(Kind::WithoutCa) => {
             section.meaningless(&["ca"], "method = \"without-ca\" asks for none");

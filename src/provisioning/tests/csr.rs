@@ -72,7 +72,7 @@ fn the_certificate_that_was_made_connects_and_stands_on_label_and_record() {
     });
     let run = world.begin();
     let certificate = made(&CHIPS[0].key).certificate;
-    assert_eq!(trials.try_iter().next().unwrap().chain, [certificate.clone()]);
+    assert_eq!(trials.try_iter().next().unwrap().chain, std::slice::from_ref(&certificate));
     let record = UnitRecord::of(&run).unwrap();
     let id = Fingerprint::of(&certificate).to_string();
     assert_eq!(record.issued.as_ref().unwrap().certificate.sha256, id);
