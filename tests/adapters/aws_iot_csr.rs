@@ -1,6 +1,6 @@
 //! Certificates that AWS makes for a unit's key: one, whatever becomes of the calls, and INACTIVE until it is recorded.
-//! moto makes them, too, but lists none of them with a status that it could be found by again after a lost answer: the
-//! stories are MiniStack's.
+//! The stories are MiniStack's: moto makes each certificate for a key of its own, whatever the request says, and what a
+//! station makes of that is in `tests/line/csr.rs`.
 
 use jiff::Timestamp;
 use lineseal::audit::event::IssuedOrigin;

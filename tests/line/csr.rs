@@ -188,6 +188,22 @@ async fn what_was_made_before_a_crash_is_found_and_taken_by_the_next_run() {
     Program::on(&bench, ["audit", "verify"]).run().await.expect(0);
 }
 
+/// moto makes the certificate for a key of its own, whatever the request says: the very thing that must not pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_that_makes_it_for_another_key_is_not_believed() {
+    let cloud = Cloud::moto().await;
+    for kind in [KeyKind::EcP256, KeyKind::Rsa2048] {
+        let mut bench = Bench::with_profile(1, &cloud, csr).await;
+        let chip = bench.chip(kind);
+        bench.plug(1, "A", &chip);
+        let record = run_one(&bench, 3).await;
+        assert_eq!((&record["verdict"], &record["reason"]), (&json!("ERROR"), &json!("A-351")), "{record}");
+        assert!(record["issued"].is_null() && !cloud.witness().things.contains_key(&bench.thing("A")));
+        let events = log::read(&bench.data_dir());
+        assert!(log::all(&events, "register-intended").is_empty());
+    }
+}
+
 /// Its board is needed to go on: nothing is HELD.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cloud_that_is_away_stops_the_line_and_the_board_is_tried_again() {
