@@ -313,7 +313,7 @@ fn readme_without_sums(honest: &[File], folder: &Path) -> Output {
 fn commands(honest: &[File], folder: &Path, wanted: fn(&str) -> bool) -> Output {
     let text = std::str::from_utf8(content(honest, "README.md")).unwrap();
     let blocks: Vec<&str> = text.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert_eq!(blocks.len(), 9, "{text}");
+    assert_eq!(blocks.len(), 10, "{text}");
     let lines: Vec<&str> = blocks.iter().flat_map(|block| block.lines()).filter(|line| wanted(line)).collect();
     Command::new("sh").arg("-c").arg(lines.join("\n")).current_dir(folder).output().expect("sh")
 }
