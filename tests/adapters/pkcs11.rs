@@ -14,7 +14,7 @@ use lineseal::adapters::pkcs11::{WORKER_ARGUMENT, WorkerTokens};
 use lineseal::audit::event::SignatureScheme;
 use lineseal::domain::profile::{KeyKind, ObjectName, Pin, SlotChoice};
 use lineseal::domain::{ChipUid, Failure, ReasonCode};
-use lineseal::ports::{Token, TokenAccess, Tokens};
+use lineseal::ports::{Kept, Token, TokenAccess, Tokens};
 
 const MESSAGE: &[u8] = b"lineseal challenge v1";
 
@@ -66,6 +66,43 @@ async fn reading_again_asks_the_token_again() {
     let other = bench::some_certificate();
     bench.token.replace_certificate(CERTIFICATE, &[], &other).unwrap();
     assert_eq!(token.read().await.unwrap().certificate.0, other);
+}
+
+/// Another certificate of the same key takes the place of the first; what proves the chip is never written over.
+#[tokio::test]
+async fn a_certificate_is_kept_in_the_place_of_its_own_keys_and_of_nothing_else() {
+    const KEPT_ID: u32 = 0xF000_0113;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let of_key = |name: &str| {
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    };
+    let (first, second) = (of_key("first"), of_key("second"));
+    // As modules name their objects, and as NXP's did up to 4.2.
+    for label in [CERTIFICATE.to_owned(), swapped_label(CERTIFICATE_ID)] {
+        let mut bench = Bench::empty();
+        bench.spki = bench.token.generate_key(KeyKind::EcP256, KEY, &KEY_ID.to_be_bytes()).unwrap();
+        bench.certificate = bench::some_certificate();
+        bench.token.import_certificate(&label, &[], &bench.certificate).unwrap();
+        let name = ObjectName::Se050(KEPT_ID);
+        let mut token = open(&bench.access()).await.unwrap();
+        token.read().await.unwrap();
+        assert_eq!(token.keep(&name, &first).await.unwrap(), Kept::Written);
+        assert_eq!(token.keep(&name, &first).await.unwrap(), Kept::Found);
+        assert_eq!(token.keep(&name, &second).await.unwrap(), Kept::Written);
+        let Kept::Refused(why) = token.keep(&name, &bench.certificate).await.unwrap() else { panic!("written over") };
+        assert!(why.contains("not written over"), "{why}");
+        assert_eq!(token.keep(&name, &second).await.unwrap(), Kept::Found);
+        let own = ObjectName::Se050(CERTIFICATE_ID);
+        assert!(matches!(token.keep(&own, &first).await.unwrap(), Kept::Refused(_)));
+        // The token goes on.
+        let signature = token.sign(MESSAGE, SignatureScheme::EcdsaSecp256r1Sha256).await.unwrap();
+        verify(&bench.spki, SignatureScheme::EcdsaSecp256r1Sha256, MESSAGE, &signature).unwrap();
+        let shown = token.contents().await.unwrap();
+        let labels: Vec<&str> = shown.objects.iter().filter_map(|object| object.label.as_deref()).collect();
+        let kept_as = if label == CERTIFICATE { "sss:F0000113".to_owned() } else { swapped_label(KEPT_ID) };
+        assert_eq!(labels.iter().filter(|known| **known == kept_as).count(), 1, "{labels:?}");
+    }
 }
 
 #[tokio::test]
