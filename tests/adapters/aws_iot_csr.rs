@@ -2,10 +2,10 @@
 //! The stories are MiniStack's: moto makes each certificate for a key of its own, whatever the request says, and what a
 //! station makes of that is in `tests/line/csr.rs`.
 
-use jiff::Timestamp;
+use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::IssuedOrigin;
 use lineseal::domain::SpkiHash;
-use lineseal::ports::{Issuance, Made, MadeBefore};
+use lineseal::ports::{Clock as _, Issuance, Made, MadeBefore};
 
 use super::faults::{Do, Responder, error};
 use super::*;
@@ -22,7 +22,7 @@ fn issuance() -> Issuance {
         thing: "gw-1".parse().unwrap(),
         request: Bytes(request),
         spki: SpkiHash::of(&rcgen::PublicKeyData::subject_public_key_info(&key)),
-        asked: Timestamp::now(),
+        asked: SystemClock.now(),
         deadline: Duration::from_secs(20),
     }
 }
@@ -92,10 +92,13 @@ async fn what_was_made_and_not_recorded_is_taken_and_its_doubles_go() {
     assert_eq!(of_key(&peer.raw(), other.spki).await, [(theirs, "INACTIVE".to_owned())]);
 }
 
+/// What becomes of the call, by how often it was made.
+type Fault = fn(u32) -> Do;
+
 #[tokio::test]
 async fn whatever_becomes_of_the_call_one_certificate_is_made() {
     let peer = ministack().await;
-    let faults: [(&str, fn(u32) -> Do); 4] = [
+    let faults: [(&str, Fault); 4] = [
         ("its answer is lost", |count| if count == 1 { Do::PassAndCut } else { Do::Pass }),
         ("a failure of AWS's", |count| if count == 1 { error(500, "InternalFailureException") } else { Do::Pass }),
         ("unavailable", |count| if count == 1 { error(503, "ServiceUnavailableException") } else { Do::Pass }),

@@ -334,9 +334,12 @@ enum Answers {
     Never,
 }
 
+/// Headers and body.
+type Asked = (BTreeMap<String, String>, Value);
+
 struct Service {
     port: u16,
-    asked: Arc<Mutex<Vec<(BTreeMap<String, String>, Value)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     task: tokio::task::AbortHandle,
 }
 

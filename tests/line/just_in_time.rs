@@ -133,11 +133,14 @@ async fn a_chip_that_connects_is_registered_by_aws_and_passes() {
     }
 }
 
+/// What it makes of a thing's name.
+type Rule = fn(String) -> Makes;
+
 /// What AWS leaves out is the line's fault, and what it makes otherwise the unit's.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_aws_makes_of_a_chip_is_held_against_the_profile() {
     let cloud = Cloud::with_broker().await;
-    let cases: [(&str, &str, Option<fn(String) -> Makes>); 5] = [
+    let cases: [(&str, &str, Option<Rule>); 5] = [
         ("ERROR A-356", "PENDING_ACTIVATION", None),
         ("ERROR A-356", "PENDING_ACTIVATION", Some(|thing| Makes { active: false, ..as_the_profile_has_it(thing) })),
         ("ERROR A-359", "ACTIVE", Some(|thing| Makes { policy: None, ..as_the_profile_has_it(thing) })),
