@@ -313,7 +313,9 @@ fn profiles(
         if profile.matches.serial_port == Some(false) && !without_port {
             item.refuse("its boards have no serial port, so [detection] needs usb = true to see them");
         }
-        if practice.is_some() && profile.register.method.endpoint().is_some_and(|endpoint| !endpoint.is_here()) {
+        if practice.is_some()
+            && profile.register.method.endpoint().is_some_and(|endpoint| !profile::csr::is_here(endpoint))
+        {
             item.refuse("a practice station has its certificates made on this very machine");
         }
         let lacks = |target: &&Target| target.mqtt.is_none() && profile.register.targets.contains(&target.name);

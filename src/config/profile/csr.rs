@@ -62,10 +62,21 @@ fn reached(entry: &Entry<'_>, endpoint: &IssuingEndpoint) -> Option<()> {
     if authority.is_empty() || authority.contains('@') || text.contains(char::is_whitespace) {
         return bad("write https://host/path, without a user or spaces");
     }
-    if !secure && !endpoint.is_here() {
+    if !secure && !is_here(endpoint) {
         return bad("without TLS only this very machine may be used");
     }
     Some(())
+}
+
+/// On this very machine.
+pub(in crate::config) fn is_here(endpoint: &IssuingEndpoint) -> bool {
+    let rest = endpoint.url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// `None` inside: it wants none.

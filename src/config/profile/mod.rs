@@ -2,7 +2,7 @@
 
 mod board;
 mod connect;
-mod csr;
+pub(super) mod csr;
 mod label;
 mod manifest;
 mod register;
