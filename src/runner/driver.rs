@@ -557,6 +557,11 @@ fn line_fault(run: &Run, input: &Input) -> bool {
         Input::IdentifiedAgain(Err(_)) | Input::Read(Err(_)) => true,
         Input::Signed(result) => result.is_err(),
         Input::Kept(result) => result.is_err(),
+        // The chip signs for it where AWS registers a unit by itself; a cloud never names a token's fault.
+        Input::Registered(_, result) => result.as_ref().as_ref().is_err_and(|refusal| {
+            let code = refusal.failure.code;
+            code == ReasonCode::CHIP_LACKS_KEY || code.as_str().starts_with("T-")
+        }),
         Input::Connected(_, result) => result.is_err(),
         _ => false,
     }
