@@ -21,7 +21,9 @@ use lineseal::adapters::system::SystemClock;
 use lineseal::audit::event::{Holding, Reading, SignatureScheme, TargetRecord, Withdrawal};
 use lineseal::bootstrap;
 use lineseal::domain::profile::{Dialogue, ObjectName, Prepare};
-use lineseal::domain::{Device, Failure, Fingerprint, LaneNumber, SigningCa, TargetName, Variables, Verdict};
+use lineseal::domain::{
+    Device, Failure, Fingerprint, LaneNumber, ProvisioningTemplateName, SigningCa, TargetName, Variables, Verdict,
+};
 use lineseal::ports::{
     Answer, BoardDialogue, Clock as _, Cloud, Contents, Issuance, Kept, Made, MadeBefore, Refusal, Registration,
     TakenBack, Token, TokenAccess, Tokens,
@@ -30,6 +32,7 @@ use lineseal::practice::line::{PracticeLine, PracticePlan};
 use lineseal::provisioning::UnitRecord;
 use lineseal::runner::view::{Command, LaneState, Snapshot};
 use lineseal::runner::{self, StationHandle};
+use secrecy::SecretString;
 
 #[derive(Parser)]
 struct Options {
@@ -323,6 +326,22 @@ impl Token for TimedToken {
 impl<T: Cloud + ?Sized> Cloud for Timed<T> {
     async fn issue(&self, issuance: &Issuance, before: &MadeBefore) -> Result<Made, Failure> {
         self.meter.cloud.during(self.inner.issue(issuance, before)).await
+    }
+
+    async fn made_before(&self, issuance: &Issuance, before: &MadeBefore) -> Result<Option<Made>, Failure> {
+        self.meter.cloud.during(self.inner.made_before(issuance, before)).await
+    }
+
+    async fn prepare(&self, registration: &Registration) -> Result<bool, Failure> {
+        self.meter.cloud.during(self.inner.prepare(registration)).await
+    }
+
+    async fn claim(
+        &self,
+        target: &TargetName,
+        template: &ProvisioningTemplateName,
+    ) -> Result<(String, SecretString), Failure> {
+        self.meter.cloud.during(self.inner.claim(target, template)).await
     }
 
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal> {

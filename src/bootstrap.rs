@@ -11,10 +11,11 @@ use crate::adapters::air_gap::AirGap;
 use crate::adapters::aws_iot::{self, AwsCloud};
 use crate::adapters::boards::{SerialDialogue, StationPorts};
 use crate::adapters::copies::{self, Bucket};
+use crate::adapters::fleet::{AwsFleet, ClaimFolder};
 use crate::adapters::issuing::HttpIssuing;
 use crate::adapters::log_key::KeyFile;
 use crate::adapters::mark::MarkFile;
-use crate::adapters::mqtt::MqttConnections;
+use crate::adapters::mqtt::{MqttConnections, MqttFleets};
 use crate::adapters::own_ca::{AwsAuthorities, FileCaKey, TokenCaKey};
 use crate::adapters::pkcs11::{TokenSigner, WorkerTokens};
 use crate::adapters::postgres::{self, Connection};
@@ -140,12 +141,14 @@ async fn equip_with(
     let lock = StationLock::take(data_dir)?;
     let plants = |plants: Connection| postgres::open_or_wait(plants.of_station(config.station.name.clone()));
     let Records { log, custody, .. } = records_with(config, data_dir, bucket, plants)?;
+    let connections = Arc::new(MqttConnections::new(&config.targets));
     let equipment = Equipment {
         boards: boards(config),
         dialogue: Arc::new(SerialDialogue),
         tokens: Arc::new(WorkerTokens::of_this_program(data_dir)),
         cloud,
-        connections: Arc::new(MqttConnections::new(&config.targets)),
+        fleets: Arc::new(MqttFleets::new(connections.clone())),
+        connections,
         issuing: Arc::new(HttpIssuing),
         printer: printer::from_config(&config.printer),
         log,
@@ -160,6 +163,17 @@ async fn equip_with(
 pub async fn authorities(config: &Config) -> Result<Arc<dyn Authorities>, Failure> {
     aws_iot::root_certificates()?;
     Ok(Arc::new(AwsAuthorities::new(&config.targets).await))
+}
+
+/// What the targets know of provisioning templates and claims, likewise.
+pub async fn fleet(config: &Config) -> Result<AwsFleet, Failure> {
+    aws_iot::root_certificates()?;
+    Ok(AwsFleet::new(&config.targets).await)
+}
+
+/// Where claims are written.
+pub fn claim_folder(path: PathBuf) -> ClaimFolder {
+    ClaimFolder::new(path)
 }
 
 /// The CA's private key, where one is configured.

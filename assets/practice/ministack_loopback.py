@@ -36,6 +36,7 @@ STATION_ACTIONS = [
     "iot:AttachThingPrincipal",
     "iot:CreateCertificateFromCsr",
     "iot:CreatePolicy",
+    "iot:CreateProvisioningClaim",
     "iot:CreateThing",
     "iot:CreateThingType",
     "iot:DescribeCACertificate",
@@ -54,6 +55,7 @@ STATION_ACTIONS = [
     "iot:ListThingPrincipals",
     "iot:RegisterCertificate",
     "iot:RegisterCertificateWithoutCA",
+    "iot:RegisterThing",
     "iot:UpdateCertificate",
 ]
 
@@ -64,6 +66,16 @@ CA_ACTIONS = [
     "iot:ListCACertificates",
     "iot:RegisterCACertificate",
     "iot:UpdateCACertificate",
+]
+
+# And `lineseal template` and `lineseal claim`.
+FLEET_ACTIONS = [
+    "iot:CreateKeysAndCertificate",
+    "iot:CreateProvisioningTemplate",
+    "iot:DescribeProvisioningTemplate",
+    "iot:ListProvisioningTemplates",
+    "iot:ListTargetsForPolicy",
+    "iam:PassRole",
 ]
 
 
@@ -224,7 +236,7 @@ def make_station_user(endpoint):
     except iam.exceptions.EntityAlreadyExistsException:
         for old in iam.list_access_keys(UserName=USER)["AccessKeyMetadata"]:
             iam.delete_access_key(UserName=USER, AccessKeyId=old["AccessKeyId"])
-    statement = {"Effect": "Allow", "Action": STATION_ACTIONS + CA_ACTIONS, "Resource": "*"}
+    statement = {"Effect": "Allow", "Action": STATION_ACTIONS + CA_ACTIONS + FLEET_ACTIONS, "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.put_user_policy(UserName=USER, PolicyName="station", PolicyDocument=document)
     return iam.create_access_key(UserName=USER)["AccessKey"]

@@ -1,7 +1,9 @@
 //! No cloud, on purpose: every unit waits for the station that takes this one's file in.
 
+use secrecy::SecretString;
+
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
-use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
+use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
 use crate::ports::{Cloud, Issuance, Made, MadeBefore, Refusal, Registration, TakenBack};
 
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +34,22 @@ impl Cloud for AirGap {
     /// Asked where the units are registered.
     async fn takes_from(&self, _: &TargetName, _: &SigningCa, _: bool) -> Result<(), Failure> {
         Ok(())
+    }
+
+    async fn made_before(&self, issuance: &Issuance, _: &MadeBefore) -> Result<Option<Made>, Failure> {
+        Err(air_gapped(&issuance.target))
+    }
+
+    async fn prepare(&self, registration: &Registration) -> Result<bool, Failure> {
+        Err(air_gapped(&registration.target))
+    }
+
+    async fn claim(
+        &self,
+        target: &TargetName,
+        _: &ProvisioningTemplateName,
+    ) -> Result<(String, SecretString), Failure> {
+        Err(air_gapped(target))
     }
 
     async fn endpoint(&self, target: &TargetName) -> Result<String, Failure> {

@@ -7,6 +7,7 @@ pub mod boards;
 pub mod bundles;
 pub mod copies;
 mod durable;
+pub mod fleet;
 pub mod issuing;
 pub mod log_key;
 pub mod mark;

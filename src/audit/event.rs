@@ -4,6 +4,7 @@
 //! whole, so that an outsider can repeat every check years later.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::ser::Error as _;
@@ -12,10 +13,10 @@ use serde_json::value::RawValue;
 use super::flat;
 use crate::domain::profile::{CertificateStatus, ConnectMode, KeyKind, WriteBack};
 use crate::domain::{
-    AccountId, BatchName, BoardSerial, Bytes, CaAct, CaEnd, CaMode, CaName, ChipUid, Device, EntryPlace, EventId,
+    AccountId, Arn, BatchName, BoardSerial, Bytes, CaAct, CaEnd, CaMode, CaName, ChipUid, Device, EntryPlace, EventId,
     Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, PolicyName,
-    Product, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName, ThingName, TopicName, Unit,
-    Variables, Verdict,
+    Product, ProvisioningTemplateName, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName,
+    TemplateKind, ThingName, TopicName, Unit, Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -198,6 +199,8 @@ pub enum RunEvent {
     CertificateIssued {
         issued: IssuedCertificate,
     },
+    /// The board was given what AWS made of it: the device configuration.
+    BoardConfigured {},
     /// The intent to register, with everything that is about to be written.
     RegisterIntended {
         fingerprint: Fingerprint,
@@ -470,6 +473,41 @@ pub enum LineEvent {
         fingerprint: Fingerprint,
         target: TargetName,
         end: CaEnd,
+    },
+    /// The intent to make a provisioning template in a target.
+    TemplateIntended {
+        template: ProvisioningTemplateName,
+        target: TargetName,
+        kind: TemplateKind,
+        /// SHA-256 of the body that AWS is sent.
+        body: Sha256,
+        role: Arn,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<Arn>,
+    },
+    /// What became of it. An intent without an end was cut off: the act is repeated, and finds or does it.
+    TemplateEnded {
+        template: ProvisioningTemplateName,
+        target: TargetName,
+        /// It was not there before.
+        made: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// The intent to have a claim certificate made. An intent without an end may have left one, INACTIVE.
+    ClaimIntended {
+        template: ProvisioningTemplateName,
+        policy: PolicyName,
+        target: TargetName,
+    },
+    ClaimEnded {
+        template: ProvisioningTemplateName,
+        target: TargetName,
+        /// Of the certificate that was made. Its key is nowhere here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<Fingerprint>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
     },
     /// The log was copied here from another store, leaf by leaf.
     LogMigrated {
@@ -855,6 +893,9 @@ pub struct TargetRecord {
     /// Certificates of this unit's past that this run took off the thing and its policy, or set INACTIVE.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Fingerprint>,
+    /// What a fleet's template answers a device with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub device_configuration: BTreeMap<String, String>,
 }
 
 /// A connection that the unit's own key made, as its thing, and what the broker let it do.

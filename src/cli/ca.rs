@@ -238,7 +238,7 @@ fn plans(ca: &Ca, place: &Where) -> Result<Vec<CaPlan>, Failure> {
     if plans.is_empty() { Err(no_target(place)) } else { Ok(plans) }
 }
 
-fn targets(config: &Config, place: &Where) -> Result<Vec<TargetName>, Failure> {
+pub(super) fn targets(config: &Config, place: &Where) -> Result<Vec<TargetName>, Failure> {
     let asked = |name: &&TargetName| place.target.as_ref().is_none_or(|target| *name == target);
     let names: Vec<TargetName> = config.targets.iter().map(|target| &target.name).filter(asked).cloned().collect();
     if names.is_empty() { Err(no_target(place)) } else { Ok(names) }

@@ -5,6 +5,7 @@ mod batch;
 pub mod boards;
 mod ca;
 mod check;
+mod claim;
 mod exit;
 mod held;
 mod operator;
@@ -14,6 +15,7 @@ mod practice;
 mod resume;
 mod run;
 pub mod sign_in;
+mod template;
 mod token;
 mod undo;
 mod window;
@@ -101,6 +103,12 @@ enum Command {
     /// Own CAs, as the targets know them.
     #[command(subcommand)]
     Ca(ca::Command),
+    /// Provisioning templates, as the targets know them.
+    #[command(subcommand)]
+    Template(template::Command),
+    /// Claim certificates: what devices show that have none of their own yet.
+    #[command(subcommand)]
+    Claim(claim::Command),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -142,6 +150,8 @@ pub fn main() -> ExitCode {
             Command::Batch(command) => batch::main(&global, &config, command),
             Command::Operator(command) => operator::main(&global, &config, command),
             Command::Ca(command) => ca::main(&global, &config, command),
+            Command::Template(command) => template::main(&global, &config, command),
+            Command::Claim(command) => claim::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
             Command::ExportHeld(options) => held::export(&global, &config, &options),
             Command::ImportHeld(options) => held::import(&global, config, &options),

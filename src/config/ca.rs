@@ -188,7 +188,7 @@ fn template(entry: &Entry<'_>) -> Option<String> {
 }
 
 /// JSON with resources: more can't be told without AWS.
-fn template_at(path: &Path) -> Result<String, String> {
+pub(super) fn template_at(path: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))?;
     let resources = value.get("Resources").and_then(serde_json::Value::as_object);

@@ -22,9 +22,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::domain::profile::{ObjectName, Pin, Profile, SlotChoice};
-use crate::domain::{CaPlan, KeyName, LaneNumber, Region, SigningCa, StationName, TargetName};
+use crate::domain::{CaPlan, Failure, KeyName, LaneNumber, ReasonCode, Region, SigningCa, StationName, TargetName};
 
 pub use problem::{ConfigErrors, Mistake, Problem};
+
+/// The body of a provisioning template in a file, as AWS is sent it. Whether AWS takes it, AWS says.
+pub fn provisioning_template(path: &Path) -> Result<String, Failure> {
+    let said = |because| Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{} {because}", path.display()));
+    ca::template_at(path).map_err(said)
+}
 
 /// Reads the station's file at `path` and the profiles it names. A relative path inside is relative
 /// to the file that names it. Errors: everything that is wrong in all of the files, in order. Tokens'

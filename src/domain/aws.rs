@@ -46,6 +46,20 @@ text_type!(
     |t| t.len() <= 800 && t.bytes().all(|b| word(b) || b"_.,@/:#=[]-".contains(&b))
 );
 text_type!(
+    /// A parameter of a provisioning template.
+    ParameterName,
+    "template parameter",
+    "1 to 128 printable characters",
+    |t| super::printable(t, 128)
+);
+text_type!(
+    /// TemplateName.
+    ProvisioningTemplateName,
+    "provisioning template name",
+    "1 to 36 of a-z A-Z 0-9 _ -",
+    |t| all(t, 36, |b| word(b) || b == b'-')
+);
+text_type!(
     /// The twelve digits of an AWS account.
     AccountId,
     "AWS account",

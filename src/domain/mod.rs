@@ -9,6 +9,7 @@ mod aws;
 mod board;
 mod ca;
 mod command;
+mod fleet;
 mod identity;
 mod log;
 mod manifest;
@@ -21,11 +22,13 @@ mod unit;
 mod wire;
 
 pub use aws::{
-    AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName, TopicName,
+    AccountId, AttributeName, AttributeValue, ParameterName, PolicyName, ProvisioningTemplateName, Region, TargetName,
+    ThingName, ThingTypeName, TopicName,
 };
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
 pub use ca::{CaAct, CaEnd, CaMode, CaName, CaPlan, JoinTemplate, SigningCa};
 pub use command::{CommandError, CommandLine, may_be_said};
+pub use fleet::{Arn, TemplateKind, TemplatePlan};
 pub use identity::{ChipUid, Fingerprint, Identity, KnownIdentity, Sha256, SpkiHash};
 pub use log::{KeyName, RulingReason};
 pub use manifest::{EntryPlace, ManifestEntry};

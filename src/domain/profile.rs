@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    AttributeName, CommandLine, Fingerprint, PolicyName, Product, SigningCa, TargetName, Template, ThingTypeName,
-    UsbIds,
+    AttributeName, CommandLine, Fingerprint, ParameterName, PolicyName, Product, ProvisioningTemplateName, SigningCa,
+    TargetName, Template, ThingTypeName, UsbIds,
 };
 
 /// Variables that every run has once its board is identified; the named groups of the identify
@@ -24,6 +24,14 @@ pub const LABEL_VARIABLES: [&str; 9] =
 
 /// What a topic may name besides [`RUN_VARIABLES`].
 pub const TOPIC_VARIABLES: [&str; 1] = ["thing"];
+
+/// What `configure` may name besides [`RUN_VARIABLES`], the parameters of the device configuration that AWS answered
+/// with, and nothing else: `configuration` is all of it, JSON in one line.
+pub const CONFIGURE_VARIABLES: [&str; 4] = ["thing", "certificate_id", "certificate_pem", "configuration"];
+
+/// What a parameter of a provisioning template may name besides [`RUN_VARIABLES`]: `certificate_pem` is the unit's,
+/// `ca_certificate_pem` that of the CA in whose name it is registered (empty without one).
+pub const PARAMETER_VARIABLES: [&str; 4] = ["thing", "certificate_id", "certificate_pem", "ca_certificate_pem"];
 
 #[derive(Debug, Clone)]
 pub struct Profile {
@@ -215,8 +223,8 @@ pub struct Trust {
     /// Pinned trust anchors, DER.
     pub roots: Vec<Vec<u8>>,
     pub intermediates: Vec<Vec<u8>>,
-    /// The one of them that must have signed the chip's certificate itself: the method `with-ca` registers it
-    /// in that CA's name.
+    /// The one of them that must have signed the chip's certificate itself, which is registered in that CA's
+    /// name.
     pub issuer: Option<Fingerprint>,
     pub expired_intermediate: ExpiredIntermediate,
     /// Without any, nobody is asked whether a certificate was revoked.
@@ -307,6 +315,8 @@ pub struct Register {
     /// For all calls of one unit to one target, retries and read-back included.
     pub deadline: Duration,
     pub offline: Offline,
+    /// How the board is given what AWS made of it (the method `fleet`).
+    pub configure: Option<Prepare>,
 }
 
 /// What becomes of a unit whose chip is proven when the cloud cannot be reached.
@@ -329,6 +339,26 @@ pub enum Method {
     Csr(CsrPlan),
     /// By AWS itself, when the chip first connects with a certificate of this CA (JITP, JITR).
     JustInTime(SigningCa),
+    /// RegisterThing with a provisioning template; the certificate is the chip's, of an own CA where one is named.
+    Template { ca: Option<SigningCa>, template: ThingTemplate },
+}
+
+/// What RegisterThing is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThingTemplate {
+    /// JSON. Its functions are AWS's own and stay as they are.
+    pub body: String,
+    pub certificate: TemplateCertificate,
+    pub parameters: BTreeMap<ParameterName, Template>,
+}
+
+/// How a provisioning template names the certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateCertificate {
+    /// `CertificateId`: it has to be registered before.
+    ById,
+    /// `CertificatePem`: RegisterThing registers it, which AWS does for certificates of a registered CA only.
+    ByPem,
 }
 
 /// By whom a certificate is registered, once there is one.
@@ -351,11 +381,34 @@ impl Method {
         }
     }
 
+    pub fn template(&self) -> Option<&ThingTemplate> {
+        match self {
+            Method::Template { template, .. } => Some(template),
+            _ => None,
+        }
+    }
+
+    pub fn fleet(&self) -> Option<&FleetPlan> {
+        match self {
+            Method::Csr(CsrPlan { issuer: Issuer::Fleet(plan), .. }) => Some(plan),
+            _ => None,
+        }
+    }
+
+    /// What a provisioning template is told of a unit.
+    pub fn parameters(&self) -> Option<&BTreeMap<ParameterName, Template>> {
+        let of_template = self.template().map(|template| &template.parameters);
+        of_template.or_else(|| self.fleet().map(|fleet| &fleet.parameters))
+    }
+
     pub fn registrar(&self) -> Registrar<'_> {
         match self {
             Method::WithoutCa => Registrar::Station,
             Method::WithCa(ca) => Registrar::InNameOf(ca),
-            Method::Csr(CsrPlan { issuer: Issuer::Aws, .. }) | Method::JustInTime(_) => Registrar::Aws,
+            Method::Template { ca, .. } => ca.as_ref().map_or(Registrar::Station, Registrar::InNameOf),
+            Method::Csr(CsrPlan { issuer: Issuer::Aws | Issuer::Fleet(_), .. }) | Method::JustInTime(_) => {
+                Registrar::Aws
+            }
             Method::Csr(CsrPlan { issuer: Issuer::Endpoint(endpoint), .. }) => {
                 endpoint.ca.as_ref().map_or(Registrar::Station, Registrar::InNameOf)
             }
@@ -374,6 +427,7 @@ impl Method {
     pub fn chips_ca(&self) -> Option<&SigningCa> {
         match self {
             Method::WithCa(ca) | Method::JustInTime(ca) => Some(ca),
+            Method::Template { ca, .. } => ca.as_ref(),
             Method::WithoutCa | Method::Csr(_) => None,
         }
     }
@@ -381,7 +435,7 @@ impl Method {
     /// A unit may wait for the cloud: its own key is not needed to register it.
     pub fn may_hold(&self) -> bool {
         match self {
-            Method::WithoutCa | Method::WithCa(_) => true,
+            Method::WithoutCa | Method::WithCa(_) | Method::Template { .. } => true,
             Method::Csr(_) | Method::JustInTime(_) => false,
         }
     }
@@ -390,8 +444,10 @@ impl Method {
         match self {
             Method::WithoutCa => "without-ca",
             Method::WithCa(_) => "with-ca",
+            Method::Csr(CsrPlan { issuer: Issuer::Fleet(_), .. }) => "fleet",
             Method::Csr(_) => "csr",
             Method::JustInTime(_) => "just-in-time",
+            Method::Template { .. } => "template",
         }
     }
 }
@@ -426,6 +482,26 @@ pub enum Issuer {
     /// The target: CreateCertificateFromCsr.
     Aws,
     Endpoint(IssuingEndpoint),
+    /// The target, over MQTT and by a claim; it registers the unit, too (fleet provisioning).
+    Fleet(FleetPlan),
+}
+
+/// How a fleet is entered, and what it is told of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetPlan {
+    /// As AWS calls it.
+    pub template: ProvisioningTemplateName,
+    pub claim: ClaimSource,
+    pub parameters: BTreeMap<ParameterName, Template>,
+}
+
+/// What a fleet is entered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimSource {
+    /// A claim certificate and its private key, PEM.
+    Files { certificate: PathBuf, key: PathBuf },
+    /// A claim of minutes, by the AWS credentials of the target (CreateProvisioningClaim).
+    TrustedUser,
 }
 
 /// A service of the user's own that makes certificates.

@@ -161,6 +161,24 @@ reasons! {
     JOIN_OTHERWISE = "A-358" => Fail;
     /// … or it left something out.
     JOIN_INCOMPLETE = "A-359" => Error;
+    /// RegisterThing has answered, and the thing, policy or attachment that the profile expects is not there.
+    TEMPLATE_SHORT = "A-361" => Error;
+    /// AWS does not take the provisioning template, or not with these parameters.
+    TEMPLATE_REFUSED = "A-362" => Error;
+    /// The provisioning template is there, and otherwise than it was asked for.
+    TEMPLATE_DIFFERS = "A-363" => Error;
+    /// The target has no provisioning template of that name for fleets.
+    TEMPLATE_ABSENT = "A-364" => Error;
+    /// The claim can't be read, or the broker does not take it.
+    CLAIM_UNUSABLE = "A-365" => Error;
+    /// AWS has refused the request for a certificate, or to apply the template.
+    FLEET_REJECTED = "A-366" => Error;
+    /// The template's hook has refused the device, or did not answer as it should.
+    FLEET_HOOK = "A-367" => Error;
+    /// The certificate is not this connection's to register, or not any more.
+    FLEET_TOKEN = "A-368" => Error;
+    /// The connection by the claim broke, was silent, or spoke something else than AWS does.
+    FLEET_BROKEN = "A-369" => Error;
 
     PRINTER_UNREACHABLE = "P-401" => Pass;
     PRINTER_INTERRUPTED = "P-402" => Pass;

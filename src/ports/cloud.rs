@@ -2,12 +2,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use crate::audit::event::{Holding, IssuedOrigin, TargetRecord, Withdrawal};
 use crate::domain::profile::{CertificateStatus, Method, PolicyPlan};
 use crate::domain::{
-    AttributeName, AttributeValue, Bytes, Failure, Fingerprint, SigningCa, SpkiHash, TargetName, ThingName,
-    ThingTypeName,
+    AttributeName, AttributeValue, Bytes, Failure, Fingerprint, ParameterName, ProvisioningTemplateName, SigningCa,
+    SpkiHash, TargetName, ThingName, ThingTypeName,
 };
 use crate::ports::Trial;
 
@@ -26,6 +27,8 @@ pub struct Registration {
     pub thing_type: Option<ThingTypeName>,
     pub attributes: BTreeMap<AttributeName, AttributeValue>,
     pub policy: PolicyPlan,
+    /// Of the method's provisioning template.
+    pub parameters: BTreeMap<ParameterName, String>,
     /// Certificates that rulings took from this unit: they come off the thing and are set INACTIVE.
     pub replaces: Vec<Fingerprint>,
     /// For all of it, retries and read-back included.
@@ -99,6 +102,22 @@ pub trait Cloud: Send + Sync {
     /// given instead, so that a second attempt makes no second certificate; whatever else of this key was made and
     /// never recorded is deleted.
     async fn issue(&self, issuance: &Issuance, before: &MadeBefore) -> Result<Made, Failure>;
+
+    /// What was made for the unit before, and is registered; whatever else was made for its key is deleted, since
+    /// nobody can have it registered any more.
+    async fn made_before(&self, issuance: &Issuance, before: &MadeBefore) -> Result<Option<Made>, Failure>;
+
+    /// Before AWS makes a unit by a fleet's template: whatever is foreign is told, and what the template builds on
+    /// (policy, thing type) is made where it is absent. `true`: all of the unit is there already.
+    async fn prepare(&self, registration: &Registration) -> Result<bool, Failure>;
+
+    /// CreateProvisioningClaim: a certificate and its private key, PEM, that enter the template's fleet for some
+    /// minutes. `A-364` there is no such template.
+    async fn claim(
+        &self,
+        target: &TargetName,
+        template: &ProvisioningTemplateName,
+    ) -> Result<(String, SecretString), Failure>;
 
     /// Looks up, writes what is missing, attaches, reads back; where AWS registers by itself, nothing is written, and
     /// what it makes is waited for. What exists is adopted only when it is

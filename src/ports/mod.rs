@@ -9,12 +9,14 @@ mod cloud;
 mod connection;
 mod copies;
 mod dialogue;
+mod fleet;
 mod history;
 mod issuing;
 mod manifests;
 mod mark;
 mod people;
 mod printer;
+mod provisioner;
 mod signer;
 mod store;
 mod system;
@@ -28,6 +30,7 @@ pub use cloud::{Cloud, Issuance, Join, Made, MadeBefore, Refusal, Registration, 
 pub use connection::{Connections, TlsKey, Trial};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
+pub use fleet::{ClaimPlace, ClaimPlan, Claims, HeldClaim, HeldTemplate, NewClaim, ProvisioningTemplates};
 pub use history::{
     Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary,
     Search, StoredCheckpoint, UnitHistory,
@@ -37,6 +40,7 @@ pub use manifests::{Listing, Manifests};
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
+pub use provisioner::{Entry, Fleet, Fleets, Papers, Provisioned};
 pub use signer::LogSigner;
 pub use store::{
     AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, ManifestTally,

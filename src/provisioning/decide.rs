@@ -5,18 +5,21 @@ use jiff::Timestamp;
 use super::checks::{self, Checked};
 use super::csr;
 use super::run::{Label, Run, Stage, verdict_of};
-use super::values::{RegisterValues, connect_values, label_variables, register_values, variables_of};
+use super::values::{
+    RegisterValues, configure_variables, connect_values, label_variables, parameter_values, register_values,
+    variables_of,
+};
 use crate::audit::RunEvent;
 use crate::audit::challenge::{ChallengeFacts, challenge as challenge_message};
 use crate::audit::event::{
     ConnectionRecord, IssuedCertificate, LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord,
 };
 use crate::domain::profile::{
-    ConnectMode, Issuer, Method, MqttPort, ObjectName, Offline, Profile, WriteBack, WriteBackPlan,
+    ConnectMode, Issuer, Method, MqttPort, ObjectName, Offline, Prepare, Profile, WriteBack, WriteBackPlan,
 };
 use crate::domain::{
     BoardSerial, Bytes, EntryPlace, Failure, Fingerprint, Identity, ReasonCode, Sha256, SigningCa, Step, TargetName,
-    ThingName, Unit, Verdict,
+    ThingName, Unit, Variables, Verdict,
 };
 use crate::ports::{
     Answer, Collision, CollisionRule, Issuance, Join, Kept, Lock, LockKind, Made, Obstacle, Refusal, Registration,
@@ -47,6 +50,8 @@ pub enum Input {
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
     Kept(Result<Kept, Failure>),
     Connected(TargetName, Box<Result<ConnectionRecord, Failure>>),
+    /// The board was given what AWS made of it.
+    Configured(Result<(), Failure>),
     /// Another run of the unit came to owe its label while this one was about to pass.
     LabelTaken,
     Deactivated(TargetName, Result<(), Failure>),
@@ -93,6 +98,11 @@ pub enum Effect {
     },
     /// With the chip's key.
     Connect(Box<Trial>),
+    /// The board is given what AWS made of it, its token being closed first: a port has one owner.
+    Configure {
+        prepare: Prepare,
+        variables: Variables,
+    },
     Deactivate {
         target: TargetName,
         certificate: Fingerprint,
@@ -164,6 +174,10 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (Stage::Connecting, Input::Connected(target, result)) if run.pending_connections().first() == Some(&target) => {
             connected(run, target, *result, context)
         }
+        (Stage::Confirmed | Stage::IdentifiedAgain, Input::Configured(result)) => match result {
+            Ok(()) => pass(run, vec![RunEvent::BoardConfigured {}], context),
+            Err(failure) => fail(run, run.step(), failure, context),
+        },
         (Stage::Confirmed, Input::IdentifiedAgain(answer)) if run.asks_again => identified_again(run, answer, context),
         (Stage::Registering | Stage::Confirmed | Stage::IdentifiedAgain, Input::LabelTaken)
             if run.pending_targets().is_empty() =>
@@ -244,7 +258,9 @@ fn identified(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> 
 fn identified_again(run: &Run, answer: Result<Answer, Failure>, context: &Context) -> Vec<Effect> {
     let serial = answer.and_then(|answer| serial_of(&answer, context.profile));
     match (serial, run.unit.as_ref().map(|unit| &unit.serial)) {
-        (Ok(serial), Some(first)) if serial == *first => pass(run, vec![RunEvent::IdentifiedAgain { serial }], context),
+        (Ok(serial), Some(first)) if serial == *first => {
+            configure(run, vec![RunEvent::IdentifiedAgain { serial }], context)
+        }
         (Ok(again), first) => {
             let first = first.map(ToString::to_string).unwrap_or_default();
             let cause = format!("a board with serial number {again} answers, which was {first} when the run began");
@@ -368,12 +384,12 @@ fn signed(
         }
         (Purpose::BeforeRegister, _) => match context.profile.register.method {
             Method::Csr(_) => request(run, answered, &checked, context),
-            Method::WithoutCa | Method::WithCa(_) | Method::JustInTime(_) => {
+            Method::WithoutCa | Method::WithCa(_) | Method::JustInTime(_) | Method::Template { .. } => {
                 register(run, vec![answered], checked.identity.fingerprint, context)
             }
         },
         (Purpose::AfterConnect, _) if run.asks_again => vec![Effect::Record(vec![answered]), Effect::IdentifyAgain],
-        (Purpose::AfterConnect, _) => pass(run, vec![answered], context),
+        (Purpose::AfterConnect, _) => configure(run, vec![answered], context),
     }
 }
 
@@ -508,11 +524,11 @@ fn issued(
 ) -> Vec<Effect> {
     let issuer = match &context.profile.register.method {
         Method::Csr(plan) => Some(&plan.issuer),
-        Method::WithoutCa | Method::WithCa(_) | Method::JustInTime(_) => None,
+        Method::WithoutCa | Method::WithCa(_) | Method::JustInTime(_) | Method::Template { .. } => None,
     };
     let endpoint = match issuer {
         Some(Issuer::Endpoint(endpoint)) => Some(endpoint),
-        Some(Issuer::Aws) | None => None,
+        Some(Issuer::Aws | Issuer::Fleet(_)) | None => None,
     };
     let good = made.map_err(|failure| may_wait(run, failure, context)).and_then(|made| {
         let (identity, _) = run.claim.as_ref().ok_or_else(|| changed("nothing was claimed"))?;
@@ -577,11 +593,13 @@ fn registration(
     let plan = &context.profile.register;
     let join = match &plan.method {
         Method::JustInTime(ca) => introduction(run, &target, &values.thing, ca, context),
-        Method::WithoutCa | Method::WithCa(_) | Method::Csr(_) => None,
+        Method::WithoutCa | Method::WithCa(_) | Method::Csr(_) | Method::Template { .. } => None,
     };
     let registration = Registration {
         target,
         method: plan.method.clone(),
+        // Whatever could keep them from being rendered was found when the board had answered.
+        parameters: parameter_values(context.profile, &run.variables, &values.thing, &certificate).unwrap_or_default(),
         twin: checks::twin(&certificate),
         fingerprint: Fingerprint::of(&certificate),
         certificate,
@@ -692,7 +710,7 @@ fn everywhere(run: &Run, last: TargetRecord, context: &Context) -> Vec<Effect> {
 fn write_back<'c>(context: &'c Context) -> Option<&'c WriteBackPlan> {
     match &context.profile.register.method {
         Method::Csr(plan) => plan.write_back.as_ref(),
-        Method::WithoutCa | Method::WithCa(_) | Method::JustInTime(_) => None,
+        Method::WithoutCa | Method::WithCa(_) | Method::JustInTime(_) | Method::Template { .. } => None,
     }
 }
 
@@ -808,6 +826,12 @@ fn is_of_a_connection(code: ReasonCode) -> bool {
         Code::CLOUD_ROOTS,
     ]
     .contains(&code)
+}
+
+/// The chip was seen for the last time, and the board is the one that it was: it may be told what is its own.
+fn configure(run: &Run, last: Vec<RunEvent>, context: &Context) -> Vec<Effect> {
+    let Some(prepare) = &context.profile.register.configure else { return pass(run, last, context) };
+    vec![Effect::Record(last), Effect::Configure { prepare: prepare.clone(), variables: configure_variables(run) }]
 }
 
 /// Every target holds the unit; `last` is what shows it.

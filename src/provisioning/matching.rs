@@ -104,6 +104,7 @@ mod tests {
                 policy: PolicyPlan { name: "p".parse().unwrap(), document: String::new() },
                 offline: crate::domain::profile::Offline::Hold,
                 deadline: Duration::from_secs(1),
+                configure: None,
             },
             connect: None,
             label: None,

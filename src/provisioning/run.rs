@@ -341,6 +341,7 @@ impl Run {
             | RunEvent::ReadAgain { .. }
             | RunEvent::RequestMade { .. }
             | RunEvent::CertificateRequested { .. }
+            | RunEvent::BoardConfigured {}
             | RunEvent::IdentifiedAgain { .. } => {}
         }
         self.stage = next;
@@ -479,6 +480,8 @@ impl Run {
             (S::ReadingAgain(purpose), E::ReadAgain { reading }) if self.read_the_same(reading) => {
                 S::ReadAgain(*purpose)
             }
+            (S::Confirmed, E::BoardConfigured {}) if !self.asks_again => S::Confirmed,
+            (S::IdentifiedAgain, E::BoardConfigured {}) => S::IdentifiedAgain,
             (S::Confirmed, E::IdentifiedAgain { serial })
                 if self.unit.as_ref().is_some_and(|unit| unit.serial == *serial) =>
             {
@@ -702,6 +705,7 @@ fn name_of(event: &RunEvent) -> &'static str {
         RunEvent::Claimed { .. } => "claimed",
         RunEvent::ReadAgain { .. } => "read-again",
         RunEvent::IdentifiedAgain { .. } => "identified-again",
+        RunEvent::BoardConfigured {} => "board-configured",
         RunEvent::RequestMade { .. } => "request-made",
         RunEvent::CertificateRequested { .. } => "certificate-requested",
         RunEvent::CertificateIssued { .. } => "certificate-issued",

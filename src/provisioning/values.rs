@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::run::Run;
 use crate::domain::profile::Profile;
 use crate::domain::{
-    AttributeName, AttributeValue, Device, Failure, Product, ReasonCode, Slip, StationName, Template, ThingName,
-    TopicName, Unit, Variables,
+    AttributeName, AttributeValue, Device, Failure, Fingerprint, ParameterName, Product, ReasonCode, Slip, StationName,
+    Template, ThingName, TopicName, Unit, Variables, certificate_pem,
 };
 use crate::ports::Answer;
 
@@ -45,7 +45,48 @@ pub fn register_values(profile: &Profile, variables: &Variables) -> Result<Regis
         let value = text.parse::<AttributeValue>().map_err(|error| bad(format!("attribute {name}: {error}")))?;
         attributes.insert(name.clone(), value);
     }
-    Ok(RegisterValues { thing: thing.parse().map_err(|error| bad(format!("{error}")))?, attributes })
+    let thing = thing.parse().map_err(|error| bad(format!("{error}")))?;
+    parameter_values(profile, variables, &thing, &[])?;
+    Ok(RegisterValues { thing, attributes })
+}
+
+/// What the method's provisioning template is told of the unit.
+pub fn parameter_values(
+    profile: &Profile,
+    variables: &Variables,
+    thing: &ThingName,
+    certificate: &[u8],
+) -> Result<BTreeMap<ParameterName, String>, Failure> {
+    let method = &profile.register.method;
+    let Some(parameters) = method.parameters() else { return Ok(BTreeMap::new()) };
+    let mut variables = variables.clone();
+    let mut set = |name: &str, value: String| variables.insert(name.to_owned(), value);
+    set("thing", thing.to_string());
+    set("certificate_id", Fingerprint::of(certificate).to_string());
+    set("certificate_pem", certificate_pem(certificate));
+    set("ca_certificate_pem", method.ca().map(|ca| certificate_pem(&ca.certificate)).unwrap_or_default());
+    let render = |(name, template): (&ParameterName, &Template)| {
+        let bad = |error| Failure::new(ReasonCode::CONFIG_VALUE, format!("parameter {name}: {error}"));
+        Ok((name.clone(), template.render(&variables).map_err(bad)?))
+    };
+    parameters.iter().map(render).collect()
+}
+
+/// What the board may be told of itself: the run's variables, and the device configuration that AWS answered with.
+pub fn configure_variables(run: &Run) -> Variables {
+    let mut variables = run.variables.clone();
+    let told = run.registered.iter().flat_map(|record| &record.device_configuration);
+    variables.extend(told.map(|(name, value)| (name.clone(), value.clone())));
+    let configuration: BTreeMap<&String, &String> =
+        run.registered.iter().flat_map(|record| &record.device_configuration).collect();
+    let mut set = |name: &str, value: String| variables.insert(name.to_owned(), value);
+    set("configuration", serde_json::json!(configuration).to_string());
+    set("thing", run.intent.as_ref().map(|intent| intent.thing.to_string()).unwrap_or_default());
+    if let Some(certificate) = run.registered_certificate() {
+        set("certificate_id", Fingerprint::of(certificate).to_string());
+        set("certificate_pem", certificate_pem(certificate));
+    }
+    variables
 }
 
 /// The topics that the unit shall use, and the one that it must not; `None`: it makes no connection.

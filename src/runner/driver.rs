@@ -2,6 +2,7 @@
 
 mod captured;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,11 @@ use super::scan::{Looks, is_seen_again};
 use crate::audit::event::{ConnectionRecord, IssuedOrigin, LabelKind, LabelStatus, Purpose, TargetRecord};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
-use crate::domain::profile::{IdentifySource, Issuer, Method, Profile};
-use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict};
+use crate::domain::profile::{ClaimSource, FleetPlan, IdentifySource, Issuer, Method, MqttPort, Profile};
+use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict, request_pem};
 use crate::ports::{
-    BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Issuance, IssuingService, Join, LabelPrinter, LockKind,
-    Logged, Made, Obstacle, Receipt, Refusal, Token, Tokens, Trial,
+    BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
+    LabelPrinter, LockKind, Logged, Made, Obstacle, Papers, Receipt, Refusal, Registration, Token, Tokens, Trial,
 };
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
 
@@ -37,6 +38,7 @@ pub struct Shared {
     pub cloud: Arc<dyn Cloud>,
     pub connections: Arc<dyn Connections>,
     pub issuing: Arc<dyn IssuingService>,
+    pub fleets: Arc<dyn Fleets>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
     pub custody: Custody,
     pub practice: bool,
@@ -56,6 +58,7 @@ impl Shared {
             cloud: equipment.cloud.clone(),
             connections: equipment.connections.clone(),
             issuing: equipment.issuing.clone(),
+            fleets: equipment.fleets.clone(),
             printer: equipment.printer.clone(),
             custody: equipment.custody.clone(),
             practice: config.station.practice,
@@ -132,6 +135,8 @@ pub struct Driver {
     to_self: mpsc::Sender<Order>,
     updates: Updates,
     token: Option<Box<dyn Token>>,
+    /// Entered by a claim, and not left yet.
+    fleet: Option<Box<dyn Fleet>>,
     earlier_label: Option<LabelStatus>,
     interrupted: Option<Failure>,
     /// The board of this run has left its port.
@@ -198,6 +203,7 @@ impl Driver {
             to_self,
             updates,
             token: None,
+            fleet: None,
             earlier_label: None,
             interrupted: None,
             departed: false,
@@ -445,7 +451,7 @@ impl Driver {
     /// Ends the board's worker process at once, whatever it is doing.
     fn interrupt(&mut self, failure: Failure) -> Input {
         self.departed |= failure.code == ReasonCode::BOARD_UNPLUGGED;
-        self.token = None;
+        (self.token, self.fleet) = (None, None);
         Input::Interrupted(failure)
     }
 
@@ -500,6 +506,7 @@ impl Driver {
             profile: &self.profile,
             run: &self.run,
             token: &mut self.token,
+            fleet: &mut self.fleet,
             scans: receiver,
         };
         (work, &mut self.orders)
@@ -537,6 +544,7 @@ fn is_the_last_look(run: &Run, input: &Input) -> bool {
     match (&run.stage, input) {
         (Stage::Challenged { purpose: Purpose::AfterConnect, .. }, Input::Signed(Ok(_))) => !run.asks_again,
         (Stage::Confirmed, Input::IdentifiedAgain(Ok(_))) => true,
+        (Stage::Confirmed | Stage::IdentifiedAgain, Input::Configured(Ok(()))) => true,
         _ => false,
     }
 }
@@ -563,6 +571,7 @@ fn line_fault(run: &Run, input: &Input) -> bool {
             code == ReasonCode::CHIP_LACKS_KEY || code.as_str().starts_with("T-")
         }),
         Input::Connected(_, result) => result.is_err(),
+        Input::Configured(result) => result.is_err(),
         _ => false,
     }
 }
@@ -573,6 +582,7 @@ struct Work<'a> {
     profile: &'a Profile,
     run: &'a Run,
     token: &'a mut Option<Box<dyn Token>>,
+    fleet: &'a mut Option<Box<dyn Fleet>>,
     scans: mpsc::Receiver<String>,
 }
 
@@ -591,8 +601,16 @@ impl Work<'_> {
                 Input::Issued(issuance.target, Box::new(made))
             }
             Effect::Register(registration) => {
-                let result = self.shared.cloud.register(&registration).await;
+                let result = match registration.method.fleet() {
+                    Some(_) => self.provision(&registration).await,
+                    None => self.shared.cloud.register(&registration).await,
+                };
                 Input::Registered(registration.target.clone(), Box::new(result))
+            }
+            Effect::Configure { prepare, variables } => {
+                self.let_go().await;
+                let device = &self.run.device;
+                Input::Configured(self.shared.dialogue.prepare(device, &prepare, &variables).await)
             }
             Effect::Join(join) => {
                 let target = join.registration.target.clone();
@@ -655,6 +673,10 @@ impl Work<'_> {
         let before = self.shared.log.store.made_before(self.run.id, unit, &issuance.target).await?;
         match &plan.issuer {
             Issuer::Aws => self.shared.cloud.issue(issuance, &before).await,
+            Issuer::Fleet(fleet) => match self.shared.cloud.made_before(issuance, &before).await? {
+                Some(known) => Ok(known),
+                None => self.certify(fleet, issuance).await,
+            },
             Issuer::Endpoint(endpoint) => {
                 let (identity, _) = self.run.claim.as_ref().ok_or_else(unknown)?;
                 let (own, now) = (identity.fingerprint, self.shared.log.clock.now());
@@ -670,16 +692,82 @@ impl Work<'_> {
         }
     }
 
+    /// Enters the fleet; what it made there is registered by the same connection.
+    async fn certify(&mut self, plan: &FleetPlan, issuance: &Issuance) -> Result<Made, Failure> {
+        let Shared { cloud, fleets, .. } = self.shared;
+        let papers = match &plan.claim {
+            ClaimSource::Files { certificate, key } => {
+                Papers::Files { certificate: certificate.clone(), key: key.clone() }
+            }
+            ClaimSource::TrustedUser => {
+                let (certificate_pem, private_key) = cloud.claim(&issuance.target, &plan.template).await?;
+                Papers::Given { certificate_pem, private_key }
+            }
+        };
+        let connect = self.profile.connect.as_ref();
+        let entry = Entry {
+            target: issuance.target.clone(),
+            endpoint: cloud.endpoint(&issuance.target).await?,
+            template: plan.template.clone(),
+            papers,
+            client: format!("lineseal-{}", self.run.id),
+            port: connect.map_or(MqttPort::Mqtts, |connect| connect.port),
+            roots: connect
+                .and_then(|connect| connect.roots.as_ref())
+                .map(|roots| roots.iter().cloned().map(Bytes).collect()),
+            deadline: issuance.deadline,
+        };
+        let mut fleet = fleets.enter(&entry).await?;
+        let certificate = fleet.certify(&request_pem(&issuance.request)).await?;
+        *self.fleet = Some(fleet);
+        Ok(Made { certificate, chain: Vec::new(), origin: IssuedOrigin::Made })
+    }
+
+    /// AWS makes the unit by the fleet's template, once; then it is read back as ever.
+    async fn provision(&mut self, registration: &Registration) -> Result<TargetRecord, Refusal> {
+        let cloud = &self.shared.cloud;
+        let nothing_left = |failure| Refusal { failure, certificate_left: false };
+        let fleet = self.fleet.take();
+        let whole = cloud.prepare(registration).await.map_err(nothing_left)?;
+        let mut configuration = BTreeMap::new();
+        if let (false, Some(mut fleet)) = (whole, fleet) {
+            let made = fleet.provision(&registration.parameters).await;
+            fleet.leave().await;
+            // Refused, it is not ACTIVE, and the next run deletes it; unanswered, it may be.
+            let provisioned = made.map_err(|failure| {
+                let certificate_left = failure.code == ReasonCode::FLEET_BROKEN;
+                Refusal { failure, certificate_left }
+            })?;
+            if let Some(thing) = provisioned.thing.filter(|thing| *thing != registration.thing) {
+                let cause =
+                    format!("the fleet's template made thing {thing}, the profile asks for {}", registration.thing);
+                let failure = Failure::new(ReasonCode::JOIN_OTHERWISE, cause);
+                let failure = failure.with("target", &registration.target).with("other", thing);
+                return Err(Refusal { failure, certificate_left: true });
+            }
+            configuration = provisioned.configuration;
+        }
+        let record = cloud.register(registration).await?;
+        if configuration.is_empty() {
+            configuration = configured_before(self.shared, self.run, &record).await.map_err(nothing_left)?;
+        }
+        Ok(TargetRecord { device_configuration: configuration, ..record })
+    }
+
     async fn identify(&mut self) -> Result<Variables, Failure> {
         let Run { device, station, .. } = self.run;
         let scans = &mut self.scans;
         reach::identify(&*self.shared.dialogue, self.profile, device, station, async || scans.recv().await).await
     }
 
-    async fn identify_again(&mut self) -> Result<Variables, Failure> {
+    async fn let_go(&mut self) {
         if let Some(token) = self.token.take() {
             token.close().await;
         }
+    }
+
+    async fn identify_again(&mut self) -> Result<Variables, Failure> {
+        self.let_go().await;
         let Run { device, station, .. } = self.run;
         let scans = &mut self.scans;
         reach::ask(&*self.shared.dialogue, self.profile, device, station, async || scans.recv().await).await
@@ -697,6 +785,24 @@ impl Work<'_> {
             None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could be read")),
         }
     }
+}
+
+/// What AWS answered when this certificate was registered: it answers once.
+async fn configured_before(
+    shared: &Shared,
+    run: &Run,
+    record: &TargetRecord,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let Some(unit) = &run.unit else { return Ok(BTreeMap::new()) };
+    let history = shared.custody.history.unit(unit).await?;
+    let events = history.iter().flat_map(|history| &history.runs).flat_map(|run| &run.events).rev();
+    let mut told = events.filter_map(|logged| match &logged.event.body {
+        Body::Run(RunEvent::Registered { target }) if target.certificate_arn == record.certificate_arn => {
+            Some(&target.device_configuration)
+        }
+        _ => None,
+    });
+    Ok(told.find(|configuration| !configuration.is_empty()).cloned().unwrap_or_default())
 }
 
 /// Does this run owe paper that comes by itself (as opposed to on scanning a slip)?

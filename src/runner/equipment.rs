@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::custody::Custody;
 use super::log::LogWriter;
-use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, IssuingService, LabelPrinter, Tokens};
+use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPrinter, Tokens};
 
 /// Made by `bootstrap` from the configuration.
 pub struct Equipment {
@@ -14,6 +14,7 @@ pub struct Equipment {
     pub cloud: Arc<dyn Cloud>,
     pub connections: Arc<dyn Connections>,
     pub issuing: Arc<dyn IssuingService>,
+    pub fleets: Arc<dyn Fleets>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
     /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,

@@ -145,6 +145,7 @@ fn unit(key: Key) -> Registration {
         thing_type: Some(format!("type-{name}").parse().unwrap()),
         attributes: BTreeMap::from([("serial".parse().unwrap(), name.parse().unwrap())]),
         policy: PolicyPlan { name: format!("policy-{name}").parse().unwrap(), document: POLICY.to_owned() },
+        parameters: BTreeMap::new(),
         replaces: Vec::new(),
         patient: false,
         deadline: Duration::from_secs(20),

@@ -25,6 +25,14 @@ fn the_role_for_own_cas_allows_the_calls_that_keep_them_and_nothing_more() {
 }
 
 #[test]
+fn the_role_for_templates_and_claims_allows_the_calls_that_make_them_and_nothing_more() {
+    let role = serde_json::from_str(&read(&root().join("assets/packaging/fleet-role.json"))).expect("JSON");
+    let called = calls(&sources("src/adapters/fleet"));
+    assert!(called.contains("iot:CreateKeysAndCertificate"), "{called:?}");
+    assert_eq!(called, allowed(&role));
+}
+
+#[test]
 fn the_role_for_copies_allows_the_calls_that_keep_them_and_nothing_more() {
     let role = serde_json::from_str(&read(&root().join("assets/packaging/copies-role.json"))).expect("JSON");
     let called = calls(&sources("src/adapters/copies"));

@@ -11,7 +11,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use lineseal::adapters::aws_iot::AwsCloud;
 use lineseal::adapters::boards::{SerialDialogue, StationPorts};
 use lineseal::adapters::issuing::HttpIssuing;
-use lineseal::adapters::mqtt::MqttConnections;
+use lineseal::adapters::mqtt::{MqttConnections, MqttFleets};
 use lineseal::adapters::pkcs11::{WORKER_ARGUMENT, WorkerTokens};
 use lineseal::adapters::printer;
 use lineseal::adapters::sqlite::{self, StationLock};
@@ -89,6 +89,7 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
         cloud: Arc::new(AwsCloud::with_credentials(&config.targets, credentials)),
         connections: Arc::new(MqttConnections::new(&config.targets)),
         issuing: Arc::new(HttpIssuing),
+        fleets: Arc::new(MqttFleets::new(Arc::new(MqttConnections::new(&config.targets)))),
         printer: printer::from_config(&config.printer),
         log: LogWriter {
             store: Arc::new(store),

@@ -18,6 +18,10 @@ mod custody;
 mod disk;
 mod elsewhere;
 mod faults;
+mod fleet;
+#[path = "../peers/fleet.rs"]
+mod fleet_peer;
+mod fleet_setup;
 mod gate;
 mod held;
 #[path = "../hostile/mod.rs"]
@@ -40,6 +44,8 @@ mod postgres_server;
 mod program;
 mod put_back;
 mod reading;
+#[path = "../peers/register_thing.rs"]
+mod register_thing;
 mod remote;
 mod replays;
 mod revocation;
@@ -56,6 +62,7 @@ mod station;
 mod store_contract;
 mod substitution;
 mod swaps;
+mod template;
 mod token_show;
 mod tokens;
 mod tpm;

@@ -24,8 +24,14 @@ pub struct Cloud {
 }
 
 enum Server {
-    MiniStack { _running: MiniStack },
-    Moto { _running: PythonServer },
+    MiniStack {
+        _running: MiniStack,
+    },
+    /// Another cloud's.
+    Shared,
+    Moto {
+        _running: PythonServer,
+    },
 }
 
 impl Cloud {
@@ -39,6 +45,18 @@ impl Cloud {
     pub async fn shared_with_broker() -> &'static Cloud {
         static SHARED: OnceCell<Cloud> = OnceCell::const_new();
         SHARED.get_or_init(Cloud::with_broker).await
+    }
+
+    /// This one, reached at another port.
+    pub fn behind(&self, port: u16) -> Cloud {
+        Cloud {
+            port,
+            region: self.region.clone(),
+            credentials: self.credentials.clone(),
+            mqtt: self.mqtt.clone(),
+            _server: Server::Shared,
+            _folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// An empty MiniStack, signatures verified.

@@ -242,6 +242,10 @@ cli-ca-deactivated = { $target }: the CA { $ca } is INACTIVE; certificates that 
 cli-ca-inactive = { $target }: the CA { $ca } was INACTIVE already
 cli-ca-deleted = { $target }: the CA { $ca } is deleted; certificates that are registered stay as they are
 cli-ca-absent = { $target }: the CA { $ca } was not there
+cli-template-created = { $target }: the provisioning template { $template } is there and enabled
+cli-template-found = { $target }: the provisioning template { $template } was there already, as asked for
+cli-template-absent = { $target }: there is no provisioning template { $template }
+cli-claim-created = { $target }: claim { $claim } is ACTIVE; certificate and private key are in { $certificate } and { $key } and nowhere else
 cli-bundle-refused = this bundle proves nothing: { $cause }
 cli-bundle-events = { $events ->
     [one] 1 event of { $unit } and of the log itself is

@@ -69,7 +69,7 @@ impl Link {
     }
 
     /// The same for a call that must not have its effect twice: it ends with the first attempt that may have had it.
-    pub(super) async fn call_until_lost<T, E, F>(
+    pub(in crate::adapters) async fn call_until_lost<T, E, F>(
         &self,
         action: Action,
         by: Instant,

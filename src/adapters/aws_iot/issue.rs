@@ -66,6 +66,35 @@ pub(super) async fn issue(link: &Link, wanted: &Issuance, before: &MadeBefore) -
     }
 }
 
+/// See [`Cloud::made_before`](crate::ports::Cloud::made_before). What waits for its activation was given to a
+/// connection that is over.
+pub(super) async fn registered_before(
+    link: &Link,
+    wanted: &Issuance,
+    before: &MadeBefore,
+) -> Result<Option<Made>, Failure> {
+    let by = Instant::now() + wanted.deadline.min(LONGEST_DEADLINE);
+    let mut known = None;
+    for certificate in &before.certificates {
+        let fingerprint = Fingerprint::of(certificate);
+        match fetch_certificate(link, &fingerprint, by).await? {
+            Some(seen) if seen.status == Some(AwsStatus::PendingActivation) => {
+                write::delete_certificate(link, &fingerprint, by).await?;
+            }
+            Some(seen) if holds(&seen.pem, certificate) && known.is_none() => {
+                known = Some(made(certificate.clone(), IssuedOrigin::Known));
+            }
+            _ => {}
+        }
+    }
+    if let Some(since) = before.unanswered {
+        for certificate in unrecorded(link, wanted, before, since, AwsStatus::PendingActivation, by).await? {
+            write::delete_certificate(link, &Fingerprint::of(&certificate), by).await?;
+        }
+    }
+    Ok(known)
+}
+
 fn made(certificate: Bytes, origin: IssuedOrigin) -> Made {
     Made { certificate, chain: Vec::new(), origin }
 }
@@ -142,7 +171,7 @@ async fn only_one(
     kept: Option<Bytes>,
     by: Instant,
 ) -> Result<Option<Bytes>, Failure> {
-    let mut unrecorded = unrecorded(link, wanted, before, since, by).await?;
+    let mut unrecorded = unrecorded(link, wanted, before, since, AwsStatus::Inactive, by).await?;
     let kept = kept.or_else(|| unrecorded.first().cloned());
     unrecorded.retain(|certificate| Some(certificate) != kept.as_ref());
     for double in unrecorded {
@@ -154,12 +183,13 @@ async fn only_one(
     Ok(kept)
 }
 
-/// INACTIVE certificates of this key that are in no log, newest first.
+/// Certificates of this key and status that are in no log, newest first.
 async fn unrecorded(
     link: &Link,
     wanted: &Issuance,
     before: &MadeBefore,
     since: Timestamp,
+    status: AwsStatus,
     by: Instant,
 ) -> Result<Vec<Bytes>, Failure> {
     let since = since.saturating_sub(CLOCKS_DIFFER).unwrap_or(Timestamp::MIN).as_second();
@@ -178,12 +208,13 @@ async fn unrecorded(
             let made = certificate.creation_date.map_or(i64::MAX, |date| date.secs());
             newer |= made >= since;
             let id = certificate.certificate_id.unwrap_or_default();
-            let may_be = made >= since && certificate.status == Some(AwsStatus::Inactive) && !recorded.contains(&id);
+            let may_be = made >= since && certificate.status == Some(status.clone()) && !recorded.contains(&id);
             let Some(fingerprint) = id.parse::<Fingerprint>().ok().filter(|_| may_be) else { continue };
-            let Some(SeenCertificate { pem, status, .. }) = fetch_certificate(link, &fingerprint, by).await? else {
+            let Some(SeenCertificate { pem, status: now, .. }) = fetch_certificate(link, &fingerprint, by).await?
+            else {
                 continue;
             };
-            let der = der_of(&pem).filter(|der| status == Some(AwsStatus::Inactive) && is_of(der, &wanted.spki));
+            let der = der_of(&pem).filter(|der| now == Some(status.clone()) && is_of(der, &wanted.spki));
             found.extend(der.map(|der| (made, Bytes(der))));
         }
         page = answer.next_marker.filter(|marker| !marker.is_empty());

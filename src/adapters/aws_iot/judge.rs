@@ -210,7 +210,10 @@ fn judge_certificate(found: &SeenCertificate, wanted: &Registration) -> Result<O
         (Some(AwsStatus::PendingActivation), CertificateStatus::Active) if is_joining(wanted) => {
             Ok(Some(Part::CertificateStatus))
         }
-        (Some(AwsStatus::Inactive), CertificateStatus::Active) if !is_joining(wanted) => {
+        (Some(AwsStatus::PendingActivation), _) if wanted.method.fleet().is_some() => Ok(Some(Part::CertificateStatus)),
+        (Some(AwsStatus::Inactive), CertificateStatus::Active)
+            if !is_joining(wanted) || wanted.method.fleet().is_some() =>
+        {
             Ok(Some(Part::CertificateStatus))
         }
         // Someone activated it, revoked it, or is giving it away: not this station's to undo.
@@ -260,7 +263,7 @@ pub(super) fn is_certificate(principal: &str, certificate: &Fingerprint) -> bool
 
 /// AWS registers the unit by itself.
 pub(super) fn is_joining(wanted: &Registration) -> bool {
-    matches!(wanted.method, Method::JustInTime(_))
+    matches!(wanted.method, Method::JustInTime(_)) || wanted.method.fleet().is_some()
 }
 
 fn type_of(wanted: &Registration) -> Option<&str> {

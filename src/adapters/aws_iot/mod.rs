@@ -14,6 +14,7 @@
 //! or shows them.
 
 pub(super) mod call;
+mod claim;
 mod failure;
 mod issue;
 mod judge;
@@ -31,12 +32,13 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_iot::Client;
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::adapters::aws_account;
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
-use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
+use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
 use crate::ports::{Cloud, Issuance, Made, MadeBefore, Refusal, Registration, TakenBack};
 use call::Link;
 
@@ -52,6 +54,8 @@ const WITHDRAW_WITHIN: Duration = Duration::from_secs(60);
 const ENDPOINT_WITHIN: Duration = Duration::from_secs(10);
 /// For the header's and `doctor`'s look at a target.
 const PROBE_WITHIN: Duration = Duration::from_secs(3);
+/// For a claim of minutes.
+const CLAIM_WITHIN: Duration = Duration::from_secs(15);
 /// No registration is given more time than this, whatever the profile says.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(3600);
 
@@ -161,6 +165,22 @@ impl Cloud for AwsCloud {
         let seen = look::fetch_ca(link, ca, Instant::now() + PROBE_WITHIN).await?;
         judge::usable(&seen, ca, target)?;
         if joining { judge::joins(&seen, ca, target) } else { Ok(()) }
+    }
+
+    async fn made_before(&self, issuance: &Issuance, before: &MadeBefore) -> Result<Option<Made>, Failure> {
+        issue::registered_before(self.link(&issuance.target)?, issuance, before).await
+    }
+
+    async fn prepare(&self, registration: &Registration) -> Result<bool, Failure> {
+        register::prepare(self.link(&registration.target)?, registration).await
+    }
+
+    async fn claim(
+        &self,
+        target: &TargetName,
+        template: &ProvisioningTemplateName,
+    ) -> Result<(String, SecretString), Failure> {
+        claim::create(self.link(target)?, template, Instant::now() + CLAIM_WITHIN).await
     }
 
     async fn endpoint(&self, target: &TargetName) -> Result<String, Failure> {

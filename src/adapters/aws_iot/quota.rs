@@ -12,7 +12,10 @@ pub(in crate::adapters) enum Action {
     AttachPolicy,
     AttachThingPrincipal,
     CreateCertificateFromCsr,
+    CreateKeysAndCertificate,
     CreatePolicy,
+    CreateProvisioningClaim,
+    CreateProvisioningTemplate,
     CreateThing,
     CreateThingType,
     DeleteCaCertificate,
@@ -21,6 +24,7 @@ pub(in crate::adapters) enum Action {
     DescribeCaCertificate,
     DescribeCertificate,
     DescribeEndpoint,
+    DescribeProvisioningTemplate,
     DescribeThing,
     DescribeThingType,
     DetachPolicy,
@@ -31,10 +35,13 @@ pub(in crate::adapters) enum Action {
     ListCaCertificates,
     ListCertificates,
     ListPrincipalThings,
+    ListProvisioningTemplates,
+    ListTargetsForPolicy,
     ListThingPrincipals,
     RegisterCaCertificate,
     RegisterCertificate,
     RegisterCertificateWithoutCa,
+    RegisterThing,
     UpdateCaCertificate,
     UpdateCertificate,
 }
@@ -46,7 +53,10 @@ impl Action {
             Action::AttachPolicy => "iot:AttachPolicy",
             Action::AttachThingPrincipal => "iot:AttachThingPrincipal",
             Action::CreateCertificateFromCsr => "iot:CreateCertificateFromCsr",
+            Action::CreateKeysAndCertificate => "iot:CreateKeysAndCertificate",
             Action::CreatePolicy => "iot:CreatePolicy",
+            Action::CreateProvisioningClaim => "iot:CreateProvisioningClaim",
+            Action::CreateProvisioningTemplate => "iot:CreateProvisioningTemplate",
             Action::CreateThing => "iot:CreateThing",
             Action::CreateThingType => "iot:CreateThingType",
             Action::DeleteCaCertificate => "iot:DeleteCACertificate",
@@ -55,6 +65,7 @@ impl Action {
             Action::DeleteThing => "iot:DeleteThing",
             Action::DescribeCertificate => "iot:DescribeCertificate",
             Action::DescribeEndpoint => "iot:DescribeEndpoint",
+            Action::DescribeProvisioningTemplate => "iot:DescribeProvisioningTemplate",
             Action::DescribeThing => "iot:DescribeThing",
             Action::DescribeThingType => "iot:DescribeThingType",
             Action::DetachPolicy => "iot:DetachPolicy",
@@ -65,10 +76,13 @@ impl Action {
             Action::ListCaCertificates => "iot:ListCACertificates",
             Action::ListCertificates => "iot:ListCertificates",
             Action::ListPrincipalThings => "iot:ListPrincipalThings",
+            Action::ListProvisioningTemplates => "iot:ListProvisioningTemplates",
+            Action::ListTargetsForPolicy => "iot:ListTargetsForPolicy",
             Action::ListThingPrincipals => "iot:ListThingPrincipals",
             Action::RegisterCaCertificate => "iot:RegisterCACertificate",
             Action::RegisterCertificate => "iot:RegisterCertificate",
             Action::RegisterCertificateWithoutCa => "iot:RegisterCertificateWithoutCA",
+            Action::RegisterThing => "iot:RegisterThing",
             Action::UpdateCaCertificate => "iot:UpdateCACertificate",
             Action::UpdateCertificate => "iot:UpdateCertificate",
         }
@@ -83,13 +97,17 @@ impl Action {
                 80
             }
             Action::AttachPolicy | Action::CreateCertificateFromCsr | Action::DetachPolicy => 12,
-            Action::CreatePolicy
+            Action::CreateKeysAndCertificate
+            | Action::CreatePolicy
+            | Action::CreateProvisioningClaim
+            | Action::CreateProvisioningTemplate
             | Action::CreateThingType
             | Action::DeleteCaCertificate
             | Action::DescribeCaCertificate
             | Action::DeleteCertificate
             | Action::DescribeCertificate
             | Action::DescribeEndpoint
+            | Action::DescribeProvisioningTemplate
             | Action::DescribeThingType
             | Action::GetPolicy
             | Action::GetRegistrationCode
@@ -97,10 +115,13 @@ impl Action {
             | Action::ListCaCertificates
             | Action::ListCertificates
             | Action::ListPrincipalThings
+            | Action::ListProvisioningTemplates
+            | Action::ListTargetsForPolicy
             | Action::ListThingPrincipals
             | Action::RegisterCaCertificate
             | Action::RegisterCertificate
             | Action::RegisterCertificateWithoutCa
+            | Action::RegisterThing
             | Action::UpdateCaCertificate
             | Action::UpdateCertificate => 8,
         }

@@ -1,7 +1,8 @@
 //! Look, judge, write, until nothing is missing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_iot::types::CertificateStatus;
 use tokio::time::Instant;
 
 use super::LONGEST_DEADLINE;
@@ -45,11 +46,20 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         if missing.is_empty() {
             return record(link, wanted, progress, seen);
         }
+        let own: BTreeSet<Part> = missing.iter().copied().filter(|part| is_the_stations(*part, &seen)).collect();
+        let own: BTreeSet<Part> = own.difference(&progress.tried).copied().collect();
+        if wanted.method.fleet().is_some() && !own.is_empty() {
+            write(link, wanted, &own, &seen.replaced, progress, by).await?;
+            continue;
+        }
         if is_joining(wanted) {
             // Nothing is written: what AWS makes by itself is waited for, or was to be there by now.
             fruitless += 1;
             let pause = pause_after(fruitless);
-            let not_joined = not_joined(&seen, &missing, wanted);
+            let not_joined = match wanted.method.fleet() {
+                Some(_) => too_little(wanted, &missing),
+                None => not_joined(&seen, &missing, wanted),
+            };
             if Instant::now() + pause >= by {
                 return Err(not_joined);
             }
@@ -73,13 +83,45 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         fruitless += 1;
         let pause = pause_after(fruitless);
         let names: Vec<_> = missing.iter().map(|part| part.as_str()).collect();
-        let cause = format!("written, but not there before the deadline: {}", names.join(", "));
-        let not_yet = Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &wanted.target);
+        let not_yet = not_there(wanted, progress, &names.join(", "));
         if Instant::now() + pause >= by {
             return Err(not_yet);
         }
         waits_for = Some(not_yet);
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Of a unit that a fleet's template makes: what the unit had before it, and what a run that failed set INACTIVE.
+fn is_the_stations(part: Part, seen: &Seen) -> bool {
+    let inactive = || {
+        let certificate = seen.certificate.as_ref();
+        certificate.is_some_and(|certificate| certificate.status == Some(CertificateStatus::Inactive))
+    };
+    part.replaced().is_some() || (part == Part::CertificateStatus && inactive())
+}
+
+fn too_little(wanted: &Registration, missing: &BTreeSet<Part>) -> Failure {
+    let names: Vec<_> = missing.iter().map(|part| part.as_str()).collect();
+    let cause = format!("the fleet's template was applied, and there is no {}", names.join(", "));
+    Failure::new(ReasonCode::TEMPLATE_SHORT, cause).with("target", &wanted.target)
+}
+
+/// See [`Cloud::prepare`](crate::ports::Cloud::prepare).
+pub(super) async fn prepare(link: &Link, wanted: &Registration) -> Result<bool, Failure> {
+    let document = check(wanted)?;
+    let by = Instant::now() + wanted.deadline.min(LONGEST_DEADLINE);
+    let mut progress = Progress::default();
+    loop {
+        let seen = look(link, wanted, None, by).await?;
+        let missing = judge(&seen, wanted, &document)?;
+        let needed = |part: &Part| matches!(part, Part::Policy | Part::ThingType);
+        let todo: BTreeSet<Part> =
+            missing.iter().copied().filter(needed).filter(|part| !progress.tried.contains(part)).collect();
+        if todo.is_empty() {
+            return Ok(missing.is_empty());
+        }
+        write(link, wanted, &todo, &[], &mut progress, by).await?;
     }
 }
 
@@ -103,6 +145,18 @@ fn not_joined(seen: &Seen, missing: &BTreeSet<Part>, wanted: &Registration) -> F
         }
     };
     Failure::new(code, cause).with("target", &wanted.target).with("thing", &wanted.thing)
+}
+
+/// At the deadline. What AWS made by a template in one call and does not show was never in it.
+fn not_there(wanted: &Registration, progress: &Progress, missing: &str) -> Failure {
+    if let (Some(refused), false) = (&progress.template_refused, progress.template_applied) {
+        return refused.clone();
+    }
+    let (code, cause) = match progress.template_applied {
+        true => (ReasonCode::TEMPLATE_SHORT, format!("RegisterThing has answered, and there is no {missing}")),
+        false => (ReasonCode::CLOUD_NOT_YET, format!("written, but not there before the deadline: {missing}")),
+    };
+    Failure::new(code, cause).with("target", &wanted.target)
 }
 
 /// The wanted policy, parsed. Refuses what no AWS call could make right.
@@ -144,6 +198,7 @@ fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -
         created: names(&progress.made),
         adopted: names(&adopted),
         replaced: replaced.into_iter().collect(),
+        device_configuration: BTreeMap::new(),
     })
 }
 

@@ -1,15 +1,15 @@
 //! Making what is missing, and taking off what the unit no longer is; nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_iot::types::{AttributePayload, CertificateStatus as AwsStatus};
 use tokio::time::Instant;
 
 use super::call::{Link, Refused, pause_after};
-use super::judge::{Part, usable};
+use super::judge::{Part, is_certificate, usable};
 use super::look::{SeenReplaced, fetch_ca, incomplete};
 use super::quota::Action;
-use crate::domain::profile::{CertificateStatus, Registrar};
+use crate::domain::profile::{CertificateStatus, Registrar, TemplateCertificate, ThingTemplate};
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, certificate_pem};
 use crate::ports::Registration;
 
@@ -22,6 +22,10 @@ pub(super) struct Progress {
     pub certificate_arn: Option<String>,
     /// This registration made the certificate (or made it ACTIVE), or may have.
     pub certificate_left: bool,
+    /// RegisterThing has done what it does.
+    pub template_applied: bool,
+    /// Why AWS did not take the template, which may have been for what it did not see yet.
+    pub template_refused: Option<Failure>,
 }
 
 /// The end of one write.
@@ -62,10 +66,13 @@ pub(super) async fn write(
         progress.note(Part::ThingType, wrote)?;
     }
 
+    let template = wanted.method.template();
+    let by_template = template.map(|template| by_template(template, parts)).unwrap_or_default();
+    let alone = |part| parts.contains(&part) && !by_template.contains(&part);
     let (certificate, status, thing, policy) = tokio::join!(
-        when(parts.contains(&Part::Certificate), register_certificate(link, wanted, by)),
+        when(alone(Part::Certificate), register_certificate(link, wanted, by)),
         when(parts.contains(&Part::CertificateStatus), activate(link, wanted, by)),
-        when(parts.contains(&Part::Thing), create_thing(link, wanted, by)),
+        when(alone(Part::Thing), create_thing(link, wanted, by)),
         when(parts.contains(&Part::Policy), create_policy(link, wanted, by)),
     );
     let certificate = certificate.map(|registered| {
@@ -87,6 +94,9 @@ pub(super) async fn write(
     ];
     progress.note_all(ends)?;
 
+    if let Some(template) = template.filter(|_| !by_template.is_empty()) {
+        return register_thing(link, wanted, template, by_template, progress, by).await;
+    }
     let Some(arn) = progress.certificate_arn.clone() else {
         return Ok(());
     };
@@ -184,6 +194,67 @@ async fn register_certificate(link: &Link, wanted: &Registration, by: Instant) -
             if refused { because_of_ca(link, ca, end, by).await } else { end }
         }
     }
+}
+
+/// What RegisterThing makes of `parts`.
+fn by_template(template: &ThingTemplate, parts: &BTreeSet<Part>) -> BTreeSet<Part> {
+    let made = |part: &Part| match part {
+        Part::Thing | Part::PolicyAttachment | Part::ThingAttachment => true,
+        Part::Certificate => template.certificate == TemplateCertificate::ByPem,
+        _ => false,
+    };
+    parts.iter().copied().filter(made).collect()
+}
+
+/// One call in the place of the single writes.
+async fn register_thing(
+    link: &Link,
+    wanted: &Registration,
+    template: &ThingTemplate,
+    parts: BTreeSet<Part>,
+    progress: &mut Progress,
+    by: Instant,
+) -> Result<(), Failure> {
+    let parameters: HashMap<String, String> =
+        wanted.parameters.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect();
+    let send = || {
+        let request = link.client.register_thing().template_body(&template.body);
+        request.set_parameters(Some(parameters.clone())).send()
+    };
+    let registers = parts.contains(&Part::Certificate);
+    let Refused { failure, answer, lost } = match link.call(Action::RegisterThing, by, send).await {
+        Ok(answer) => {
+            progress.certificate_left |= registers;
+            progress.template_applied = true;
+            progress.tried.extend(parts.iter().copied());
+            progress.made.extend(parts);
+            return match certificate_in(answer.resource_arns.as_ref()) {
+                Some(arn) if !is_certificate(arn, &wanted.fingerprint) => {
+                    let cause = format!("RegisterThing registered {arn}, the unit's is {}", wanted.fingerprint);
+                    Err(Failure::new(ReasonCode::CLOUD_CERTIFICATE, cause).with("target", &link.target))
+                }
+                _ => Ok(()),
+            };
+        }
+        Err(refused) => refused,
+    };
+    progress.certificate_left |= registers && lost;
+    match answer {
+        Some(error) if error.is_resource_registration_failure_exception() || error.is_invalid_request_exception() => {
+            let failure = Failure { code: ReasonCode::TEMPLATE_REFUSED, ..failure };
+            if error.is_invalid_request_exception() || progress.made.is_empty() {
+                return Err(failure);
+            }
+            // What was made a moment ago may not be visible to it yet.
+            progress.template_refused = Some(failure);
+            Ok(())
+        }
+        _ => Err(failure),
+    }
+}
+
+fn certificate_in(arns: Option<&HashMap<String, String>>) -> Option<&str> {
+    arns?.values().map(String::as_str).find(|arn| arn.contains(":cert/"))
 }
 
 /// AWS says the same of a CA that is gone, of one that is not ACTIVE, and of a certificate that it can't take.

@@ -27,7 +27,7 @@ use crate::ports::Trial;
 const LARGEST_PACKET: usize = 128 * 1024;
 /// MQTT with a client certificate on port 443 (AWS IoT Core developer guide, "Device communication
 /// protocols").
-const ALPN: &[u8] = b"x-amzn-mqtt-ca";
+pub(super) const ALPN: &[u8] = b"x-amzn-mqtt-ca";
 const SECONDS_ALIVE: u16 = 60;
 /// After it another try is worth more than more patience: what a policy does not let through yet is thrown
 /// away without a word.

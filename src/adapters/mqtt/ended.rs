@@ -53,6 +53,20 @@ impl Ended {
         Failure::new(code, format!("{place}: {cause}{often}")).with("target", &trial.target).with("endpoint", place)
     }
 
+    /// What happened, for whoever calls it by another code.
+    pub fn told(self) -> String {
+        match self {
+            Ended::Unreachable(why)
+            | Ended::Untrusted(why)
+            | Ended::Refused(why)
+            | Ended::Broken(why)
+            | Ended::Cut(why) => why,
+            Ended::TooBroad { topic, how } => format!("{how} {topic} is allowed"),
+            Ended::Unasked => "the broker asked for no client certificate".to_owned(),
+            Ended::Key(failure) => failure.cause,
+        }
+    }
+
     /// A broker that does not take a certificate may end the connection without a word.
     pub fn with_the_certificate_shown(self) -> Ended {
         match self {

@@ -16,8 +16,10 @@
 
 mod conversation;
 mod ended;
+mod fleet;
 mod key;
 mod target;
+mod wire;
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use self::conversation::{Conversation, Shown};
 use self::ended::Ended;
+pub use self::fleet::MqttFleets;
 use self::key::Ask;
 pub use self::target::MqttConnections;
 use self::target::Place;

@@ -8,7 +8,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::config::{Broker, Target};
-use crate::domain::{Failure, ReasonCode, TargetName};
+use crate::domain::{Bytes, Failure, ReasonCode, TargetName};
 use crate::ports::Trial;
 
 /// Makes connections to the configured targets.
@@ -27,18 +27,29 @@ impl MqttConnections {
     }
 
     pub(super) fn place(&self, trial: &Trial) -> Result<Place, Failure> {
-        let broker = self.brokers.get(&trial.target);
+        self.place_of(&trial.target, &trial.endpoint, trial.port.number(), trial.roots.as_deref())
+    }
+
+    /// `endpoint`, `port` and `roots` where the target has no broker of its own that says otherwise.
+    pub(super) fn place_of(
+        &self,
+        target: &TargetName,
+        endpoint: &str,
+        port: u16,
+        roots: Option<&[Bytes]>,
+    ) -> Result<Place, Failure> {
+        let broker = self.brokers.get(target);
         let (host, port) = match broker {
             Some(broker) => (broker.host.clone(), broker.port),
-            None => (trial.endpoint.clone(), trial.port.number()),
+            None => (endpoint.to_owned(), port),
         };
         let name = ServerName::try_from(host.clone()).map_err(|error| {
             Failure::new(ReasonCode::CONNECT_UNREACHABLE, format!("{host:?} is no endpoint: {error}"))
-                .with("target", &trial.target)
+                .with("target", target)
                 .with("endpoint", &host)
         })?;
-        let of_trial = || trial.roots.as_ref().map(|roots| roots.iter().map(|der| der.0.clone()).collect());
-        let roots = match broker.and_then(|broker| broker.roots.clone()).or_else(of_trial) {
+        let given = || roots.map(|roots| roots.iter().map(|der| der.0.clone()).collect());
+        let roots = match broker.and_then(|broker| broker.roots.clone()).or_else(given) {
             Some(roots) => Arc::new(store(roots)?),
             None => self.system_roots()?,
         };

@@ -231,6 +231,7 @@ fn project_run(
         | RunEvent::ChallengeAnswered { .. }
         | RunEvent::ReadAgain { .. }
         | RunEvent::IdentifiedAgain { .. }
+        | RunEvent::BoardConfigured {}
         | RunEvent::RequestMade { .. }
         | RunEvent::CertificateKept { .. }
         | RunEvent::CertificateNotKept { .. }
@@ -352,6 +353,10 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::ImportEnded { .. }
         | LineEvent::CaIntended { .. }
         | LineEvent::CaEnded { .. }
+        | LineEvent::TemplateIntended { .. }
+        | LineEvent::TemplateEnded { .. }
+        | LineEvent::ClaimIntended { .. }
+        | LineEvent::ClaimEnded { .. }
         | LineEvent::HeldImported { .. }
         | LineEvent::LogMigrated { .. }
         | LineEvent::BackedUp { .. }

@@ -110,36 +110,43 @@ pub(super) fn read_identify(entry: &Entry<'_>, serial_port: Option<bool>) -> (Op
 }
 
 pub(super) fn read_prepare(entry: &Entry<'_>, serial_port: Option<bool>, known: &Known) -> Option<Vec<Prepare>> {
-    let read = |item: &Entry<'_>| {
-        let section = item.section("[[prepare]]")?;
-        let command = section.optional("command");
-        let expect = section.optional("expect");
-        match (command, expect) {
-            (Some(command), expect) => {
-                if let Some(expect) = expect {
-                    expect.report(Mistake::Exclusive { key: expect.name.clone(), other: section.name("command") });
-                }
-                section.meaningless(&["send", "baud", "retries"], "\"command\" runs a program");
-                let timeout = millis(&section, "timeout_ms", COMMAND_TIMEOUT, 1, 600_000);
-                let command = read_command(&command, known)?;
-                Some(Prepare::Command { command, timeout: timeout? })
-            }
-            (None, Some(expect)) => {
-                if serial_port == Some(false) {
-                    expect.refuse("[match] takes boards without a serial port, which nobody can talk to");
-                }
-                read_dialogue(&section, known).map(Prepare::Dialogue)
-            }
-            (None, None) => {
-                for key in DIALOGUE_KEYS {
-                    section.optional(key);
-                }
-                item.refuse("is neither a \"command\" nor a dialogue with \"expect\"");
-                None
-            }
-        }
-    };
+    let read = |item: &Entry<'_>| read_one_prepare(item, "[[prepare]]", serial_port, known);
     entry.items()?.iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+pub(super) fn read_one_prepare(
+    item: &Entry<'_>,
+    title: &str,
+    serial_port: Option<bool>,
+    known: &Known,
+) -> Option<Prepare> {
+    let section = item.section(title)?;
+    let command = section.optional("command");
+    let expect = section.optional("expect");
+    match (command, expect) {
+        (Some(command), expect) => {
+            if let Some(expect) = expect {
+                expect.report(Mistake::Exclusive { key: expect.name.clone(), other: section.name("command") });
+            }
+            section.meaningless(&["send", "baud", "retries"], "\"command\" runs a program");
+            let timeout = millis(&section, "timeout_ms", COMMAND_TIMEOUT, 1, 600_000);
+            let command = read_command(&command, known)?;
+            Some(Prepare::Command { command, timeout: timeout? })
+        }
+        (None, Some(expect)) => {
+            if serial_port == Some(false) {
+                expect.refuse("[match] takes boards without a serial port, which nobody can talk to");
+            }
+            read_dialogue(&section, known).map(Prepare::Dialogue)
+        }
+        (None, None) => {
+            for key in DIALOGUE_KEYS {
+                section.optional(key);
+            }
+            item.refuse("is neither a \"command\" nor a dialogue with \"expect\"");
+            None
+        }
+    }
 }
 
 const DIALOGUE_KEYS: [&str; 5] = ["send", "expect", "baud", "timeout_ms", "retries"];

@@ -3,9 +3,11 @@
 mod board;
 mod connect;
 pub(super) mod csr;
+mod fleet;
 mod label;
 mod manifest;
 mod register;
+mod template;
 pub(super) mod token;
 pub(super) mod trust;
 
@@ -64,8 +66,9 @@ pub(super) fn read(path: &Path, name: &str, known_names: &Named<'_>, named_by: &
         None => (None, None),
     };
     let token = top.required("token").and_then(|entry| token::read(&entry, &known, uid));
-    let register =
-        top.required("register").and_then(|entry| register::read(&entry, &known, known_names, trust.as_ref()));
+    let register = top
+        .required("register")
+        .and_then(|entry| register::read(&entry, serial_port, &known, known_names, trust.as_ref()));
     if let (Some(trust), Some(register)) = (&mut trust, &register) {
         trust.issuer = register.method.chips_ca().map(|ca| ca.fingerprint);
     }

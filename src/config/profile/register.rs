@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::board::millis;
-use super::{Named, csr};
+use super::{Named, csr, fleet, template};
 use crate::config::problem::{Mistake, nearest};
 use crate::config::section::{Entry, Known, Section};
-use crate::domain::profile::{CertificateStatus, DEVICE_VARIABLES, Method, Offline, PolicyPlan, Register, Trust};
+use crate::domain::profile::{
+    CertificateStatus, CsrPlan, DEVICE_VARIABLES, Issuer, Method, Offline, PolicyPlan, Register, Trust,
+};
 use crate::domain::{AttributeName, AttributeValue, SigningCa, TargetName, Template, ThingName, Variables};
 
 const DEADLINE: Duration = Duration::from_millis(30_000);
@@ -19,17 +21,25 @@ const POLICY_VERSION: &str = "2012-10-17";
 const ATTRIBUTES_WITHOUT_TYPE: usize = 3;
 const ATTRIBUTES_WITH_TYPE: usize = 50;
 
-pub(super) fn read(entry: &Entry<'_>, known: &Known, named: &Named<'_>, trust: Option<&Trust>) -> Option<Register> {
+pub(super) fn read(
+    entry: &Entry<'_>,
+    serial_port: Option<bool>,
+    known: &Known,
+    named: &Named<'_>,
+    trust: Option<&Trust>,
+) -> Option<Register> {
     let section = entry.section("[register]")?;
-    let method = method(&section, named, trust);
+    let method = method(&section, known, named, trust);
     let targets = section.required("targets").and_then(|entry| {
         let targets = target_names(&entry, named.targets)?;
         one_target(&entry, method.as_ref(), &targets).then_some(targets)
     });
     let thing_name = section.required("thing_name").and_then(|entry| thing_name(&entry, known));
-    let thing_type = section.optional("thing_type").map(|entry| entry.parsed());
+    let thing_type = section.optional("thing_type");
+    let with_type = thing_type.is_some();
+    let thing_type = thing_type.map_or(Some(None), |entry| entry.parsed().map(Some));
     let attributes = match section.optional("attributes") {
-        Some(entry) => attributes(&entry, known, thing_type.is_some()),
+        Some(entry) => attributes(&entry, known, with_type),
         None => Some(BTreeMap::new()),
     };
     let statuses = [CertificateStatus::Active, CertificateStatus::Inactive].map(|status| (status.as_str(), status));
@@ -42,16 +52,33 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, named: &Named<'_>, trust: O
     let policy = section.required("policy").and_then(|entry| policy(&entry));
     let deadline = millis(&section, "deadline_ms", DEADLINE, 1_000, 600_000);
     let offline = offline(&section, method.as_ref());
+    let configure = match &method {
+        Some(method) if method.fleet().is_some() => fleet::configure(&section, serial_port, known),
+        _ => Some(None),
+    };
+    if let Some(Method::Template { template, .. }) = &method {
+        template::agrees(
+            &section.optional("template")?,
+            template,
+            &template::Expected {
+                thing_type: thing_type.as_ref().map(|name| name.is_some()),
+                attributes: attributes.as_ref().map(|attributes| attributes.keys().map(|name| name.as_str()).collect()),
+                status: certificate_status,
+                policy: policy.as_ref().map(|plan| plan.name.as_str()),
+            },
+        )?;
+    }
     Some(Register {
         method: method?,
         targets: targets?,
         thing_name: thing_name?,
-        thing_type: thing_type.map_or(Some(None), |name| name.map(Some))?,
+        thing_type: thing_type?,
         attributes: attributes?,
         certificate_status: certificate_status?,
         policy: policy?,
         deadline: deadline?,
         offline: offline?,
+        configure: configure?,
     })
 }
 
@@ -60,9 +87,10 @@ fn one_target(entry: &Entry<'_>, method: Option<&Method>, targets: &[TargetName]
     let one = !matches!(method, Some(Method::Csr(_))) || targets.len() == 1;
     if !one {
         entry.refuse(format!(
-            "names {} targets, method = \"csr\" takes one: the certificate that is made for a unit in one account is \
+            "names {} targets, method = {:?} takes one: the certificate that is made for a unit in one account is \
              unknown in every other",
-            targets.len()
+            targets.len(),
+            method.map_or("", Method::as_str)
         ));
     }
     one
@@ -85,25 +113,46 @@ fn offline(section: &Section<'_>, method: Option<&Method>) -> Option<Offline> {
     Some(offline)
 }
 
-fn method(section: &Section<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Option<Method> {
+fn method(section: &Section<'_>, known: &Known, named: &Named<'_>, trust: Option<&Trust>) -> Option<Method> {
     #[derive(Clone, Copy)]
     enum Kind {
         WithoutCa,
         WithCa,
         Csr,
         JustInTime,
+        Template,
+        Fleet,
     }
     let kinds = [
         ("without-ca", Kind::WithoutCa),
         ("with-ca", Kind::WithCa),
         ("csr", Kind::Csr),
         ("just-in-time", Kind::JustInTime),
+        ("template", Kind::Template),
+        ("fleet", Kind::Fleet),
     ];
     let kind = section.optional("method").map_or(Some(Kind::WithoutCa), |entry| entry.choice(&kinds));
     if !matches!(kind, None | Some(Kind::Csr)) {
         section.meaningless(&["csr"], "only method = \"csr\" has a certificate made");
     }
+    if !matches!(kind, None | Some(Kind::Template)) {
+        section.meaningless(&["template"], "only method = \"template\" has one");
+    }
+    if !matches!(kind, None | Some(Kind::Fleet)) {
+        section.meaningless(&["fleet"], "only method = \"fleet\" has one");
+    }
     match kind {
+        Some(Kind::Fleet) => {
+            section.meaningless(&["ca"], "method = \"fleet\" asks for none: AWS makes the certificate");
+            let plan = fleet::read(section, known)?;
+            Some(Method::Csr(CsrPlan { issuer: Issuer::Fleet(plan), write_back: None }))
+        }
+        Some(Kind::Template) => {
+            let ca = section.optional("ca").map_or(Some(None), |entry| ca(&entry, named, trust).map(Some));
+            let template =
+                section.required("template").and_then(|entry| template::read(&entry, known, ca.as_ref()?.is_some()));
+            Some(Method::Template { ca: ca?, template: template? })
+        }
         Some(Kind::Csr) => {
             section.meaningless(&["ca"], "method = \"csr\" has it under [register.csr]");
             csr::read(section, named).map(Method::Csr)
@@ -117,7 +166,9 @@ fn method(section: &Section<'_>, named: &Named<'_>, trust: Option<&Trust>) -> Op
         }
         Some(Kind::WithCa) => section.required("ca").and_then(|entry| ca(&entry, named, trust)).map(Method::WithCa),
         None => {
-            let _ = (section.optional("ca"), section.optional("csr"));
+            for key in ["ca", "csr", "template", "fleet"] {
+                let _ = section.optional(key);
+            }
             None
         }
     }

@@ -3,9 +3,11 @@
 mod ca;
 mod csr;
 mod fixture;
+mod fleet;
 mod log;
 mod manifest;
 mod profile;
 mod random;
 mod shipped;
 mod station;
+mod template;

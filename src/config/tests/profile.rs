@@ -52,7 +52,7 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
     assert_eq!(
         profile_mistakes("[label]", "connect = \"required\"\n[label]"),
         [
-            "profiles/gateway.toml:59: unknown key \"connect\" in [register]; there are \"method\", \"csr\", \"ca\", \"targets\", \
+            "profiles/gateway.toml:59: unknown key \"connect\" in [register]; there are \"method\", \"csr\", \"template\", \"fleet\", \"ca\", \"targets\", \
           \"thing_name\", \"thing_type\", \"attributes\", \"certificate_status\", \"policy\", \"deadline_ms\", \"offline\""
         ]
     );

@@ -30,7 +30,7 @@ fn assets() -> tempfile::TempDir {
 /// The parts of `assets/` that a configuration refers to.
 fn copy(from: &Path, to: &Path) {
     std::fs::copy(from.join("lineseal.toml"), to.join("lineseal.toml")).unwrap();
-    for folder in ["profiles", "policies", "labels"] {
+    for folder in ["profiles", "policies", "templates", "labels"] {
         std::fs::create_dir(to.join(folder)).unwrap();
         for entry in std::fs::read_dir(from.join(folder)).unwrap() {
             let path = entry.unwrap().path();

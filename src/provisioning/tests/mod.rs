@@ -4,6 +4,7 @@
 mod connecting;
 mod csr;
 mod endings;
+mod fleet;
 mod held;
 mod labels;
 mod properties;

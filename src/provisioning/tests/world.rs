@@ -13,8 +13,8 @@ use crate::audit::event::{
 use crate::audit::{Body, Event, LeafHash, RunEvent};
 use crate::domain::profile::*;
 use crate::domain::{
-    Bytes, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SigningCa, SpkiHash,
-    TargetName, Template, Unit, Variables, Verdict,
+    Bytes, CommandLine, Device, EventId, Failure, Fingerprint, Identity, LaneNumber, ReasonCode, RunId, SigningCa,
+    SpkiHash, TargetName, Template, Unit, Variables, Verdict,
 };
 use crate::ports::{Issuance, Kept, Logged, Made, Receipt, Registration, Trial};
 use crate::provisioning::checks::tests::forge::{Key, Tbs, basic_constraints};
@@ -81,6 +81,7 @@ pub enum Call {
     Join,
     Keep,
     Connect,
+    Configure,
     Deactivate,
     Print,
 }
@@ -140,6 +141,25 @@ impl World {
         let mut world = Self::new();
         world.profile.register.method = Method::Csr(CsrPlan { issuer: Issuer::Aws, write_back: None });
         world.profile.register.offline = Offline::Stop;
+        world
+    }
+
+    /// It is made by a claim and registered by the fleet's template, and the board is told what AWS answered.
+    pub fn in_a_fleet() -> Self {
+        let mut world = Self::with_request();
+        let plan = FleetPlan {
+            template: "meters".parse().unwrap(),
+            claim: ClaimSource::TrustedUser,
+            parameters: BTreeMap::from([("Serial".parse().unwrap(), Template::parse("{serial}").unwrap())]),
+        };
+        world.profile.register.method = Method::Csr(CsrPlan { issuer: Issuer::Fleet(plan), write_back: None });
+        world.profile.register.configure = Some(Prepare::Command {
+            command: CommandLine {
+                program: Template::parse("tell").unwrap(),
+                args: vec![Template::parse("{Broker}").unwrap()],
+            },
+            timeout: Duration::from_secs(1),
+        });
         world
     }
 
@@ -298,6 +318,7 @@ impl World {
             Effect::Join(join) => (Call::Join, format!("join {} in {}", join.registration.thing, join.trial.target)),
             Effect::Keep { object, .. } => (Call::Keep, format!("keep as {object}")),
             Effect::Connect(trial) => (Call::Connect, format!("connect as {} to {}", trial.thing, trial.target)),
+            Effect::Configure { .. } => (Call::Configure, "configure".to_owned()),
             Effect::Deactivate { target, .. } => (Call::Deactivate, format!("deactivate in {target}")),
             Effect::Print { name, .. } => (Call::Print, format!("print {name}")),
             Effect::Record(_) | Effect::PrintNext | Effect::Finish => unreachable!("not asked of the world"),
@@ -337,6 +358,7 @@ impl World {
             Effect::Join(join) => registered(&join.registration),
             Effect::Keep { .. } => Input::Kept(Ok(Kept::Written)),
             Effect::Connect(trial) => connected(trial),
+            Effect::Configure { .. } => Input::Configured(Ok(())),
             Effect::Deactivate { target, .. } => Input::Deactivated(target.clone(), Ok(())),
             Effect::Print { .. } => Input::Printed(Ok(())),
             Effect::Record(_) | Effect::PrintNext | Effect::Finish => unreachable!("not asked of the world"),
@@ -373,6 +395,7 @@ pub fn failing(effect: &Effect, failure: Failure) -> Input {
         Effect::Join(join) => refused(&join.registration, failure, false),
         Effect::Keep { .. } => Input::Kept(Err(failure)),
         Effect::Connect(trial) => Input::Connected(trial.target.clone(), Box::new(Err(failure))),
+        Effect::Configure { .. } => Input::Configured(Err(failure)),
         Effect::Deactivate { target, .. } => Input::Deactivated(target.clone(), Err(failure)),
         Effect::Print { .. } => Input::Printed(Err(failure)),
         Effect::Record(_) | Effect::PrintNext | Effect::Finish => unreachable!("not asked of the world"),
@@ -466,6 +489,7 @@ pub fn record_of(target: &TargetName, fingerprint: Fingerprint, thing: &impl std
         created: vec!["certificate".into()],
         adopted: vec![],
         replaced: vec![],
+        device_configuration: BTreeMap::new(),
     }
 }
 
@@ -548,6 +572,7 @@ pub fn profile(targets: &[&str]) -> Profile {
             policy: PolicyPlan { name: "device".parse().unwrap(), document: "{}".into() },
             offline: crate::domain::profile::Offline::Hold,
             deadline: Duration::from_secs(1),
+            configure: None,
         },
         connect: None,
         label: Some(LabelPlan { template: template("^XA{thing}^XZ"), slip: template("^XASLIP-{slip}^XZ") }),
@@ -569,6 +594,7 @@ pub fn tell(event: &RunEvent) -> String {
         E::Captured { capture } => format!("captured {}", capture.slip),
         E::StepBegan { step } => format!("step-began {}", step.as_str()),
         E::Identified { unit, .. } => format!("identified {unit}"),
+        E::BoardConfigured {} => "board-configured".into(),
         E::IdentifiedAgain { serial } => format!("identified-again {serial}"),
         E::ChipRead { reading } => format!("chip-read {}", short(&Fingerprint::of(&reading.certificate))),
         E::ChallengeMade { purpose, .. } => format!("challenge-made {}", purpose.as_str()),

@@ -18,6 +18,7 @@ fn wanted() -> Registration {
         thing_type: Some("gateway".parse().unwrap()),
         attributes: BTreeMap::from([("serial".parse().unwrap(), "1".parse().unwrap())]),
         policy: PolicyPlan { name: "device".parse().unwrap(), document: r#"{"a":1,"b":[2]}"#.into() },
+        parameters: BTreeMap::new(),
         replaces: Vec::new(),
         patient: false,
         deadline: Duration::from_secs(1),

@@ -255,6 +255,9 @@ fn target(target: &TargetRecord) {
     field("  thing", &target.thing_arn);
     field("  policy", &target.policy);
     field("  endpoint", &target.endpoint);
+    for (name, value) in &target.device_configuration {
+        field("  told the device", format!("{name} = {value}"));
+    }
     for (label, parts) in [("  made", &target.created), ("  found", &target.adopted)] {
         if !parts.is_empty() {
             field(label, parts.join(", "));

@@ -1,0 +1,249 @@
+//! Fleet provisioning: what a device says that has a claim and no certificate of its own yet (AWS IoT Core developer
+//! guide, "Device provisioning MQTT API").
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::version::{TLS12, TLS13};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::conversation::ALPN;
+use super::ended::Ended;
+use super::reach;
+use super::target::{MqttConnections, Place};
+use super::wire::Wire;
+use crate::adapters::log_key::read_private;
+use crate::domain::profile::MqttPort;
+use crate::domain::{Bytes, Failure, Fingerprint, ParameterName, ReasonCode, TargetName};
+use crate::ports::{Entry, Fleet, Fleets, Papers, Provisioned};
+
+/// Over the same brokers as the devices' own connections.
+#[derive(Debug)]
+pub struct MqttFleets {
+    connections: Arc<MqttConnections>,
+}
+
+impl MqttFleets {
+    pub fn new(connections: Arc<MqttConnections>) -> Self {
+        Self { connections }
+    }
+}
+
+/// A claim's certificate and key.
+struct Claim {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+#[async_trait::async_trait]
+impl Fleets for MqttFleets {
+    async fn enter(&self, entry: &Entry) -> Result<Box<dyn Fleet>, Failure> {
+        let end = Instant::now() + entry.deadline;
+        let claim = match &entry.papers {
+            Papers::Files { certificate, key } => from_files(certificate, key, &entry.target)?,
+            Papers::Given { certificate_pem, private_key } => {
+                parse(certificate_pem.as_bytes(), private_key).map_err(|cause| unusable(&entry.target, cause))?
+            }
+        };
+        let place =
+            self.connections.place_of(&entry.target, &entry.endpoint, entry.port.number(), entry.roots.as_deref())?;
+        let about =
+            About { target: entry.target.clone(), place: place.to_string(), template: entry.template.to_string() };
+        match open(&place, claim, &entry.client, end).await {
+            Ok(wire) => Ok(Box::new(ByClaim { wire, about, token: None })),
+            Err(ended) => Err(about.not_entered(ended)),
+        }
+    }
+}
+
+fn from_files(certificate: &Path, key: &Path, target: &TargetName) -> Result<Claim, Failure> {
+    let unreadable = |path: &Path, because: String| unusable(target, format!("{}: {because}", path.display()));
+    let pem = std::fs::read(certificate).map_err(|error| unreadable(certificate, error.to_string()))?;
+    let secret = match read_private(key) {
+        Ok(Some(secret)) => secret,
+        Ok(None) => return Err(unreadable(key, "there is no such file".to_owned())),
+        Err(failure) => return Err(unusable(target, failure.cause)),
+    };
+    parse(&pem, &secret).map_err(|cause| unusable(target, format!("{}: {cause}", certificate.display())))
+}
+
+fn parse(pem: &[u8], key: &SecretString) -> Result<Claim, String> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("is no certificate in PEM: {error}"))?;
+    if chain.is_empty() {
+        return Err("holds no certificate in PEM".to_owned());
+    }
+    // What a parser says of a key may quote it.
+    let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes())
+        .map_err(|_| "has a key file without a private key in PEM".to_owned())?;
+    Ok(Claim { chain, key })
+}
+
+fn unusable(target: &TargetName, cause: String) -> Failure {
+    Failure::new(ReasonCode::CLAIM_UNUSABLE, cause).with("target", target)
+}
+
+async fn open(place: &Place, claim: Claim, client: &str, end: Instant) -> Result<Wire, Ended> {
+    let Claim { chain, key } = claim;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(|error| Ended::Broken(error.to_string()))?
+        .with_root_certificates(place.roots.clone())
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| Ended::Refused(format!("the claim's key and certificate: {error}")))?;
+    config.resumption = Resumption::disabled();
+    if place.is_aws && place.port == MqttPort::Https.number() {
+        config.alpn_protocols = vec![ALPN.to_vec()];
+    }
+    let unusable = |error: std::io::Error| Ended::Unreachable(format!("the connection can't be used: {error}"));
+    let stream = reach(place, end).await?;
+    stream.set_nonblocking(true).map_err(unusable)?;
+    let stream = tokio::net::TcpStream::from_std(stream).map_err(unusable)?;
+    let shaken = TlsConnector::from(Arc::new(config)).connect(place.name.clone(), stream);
+    let stream = match timeout_at(end, shaken).await {
+        Ok(shaken) => shaken.map_err(|error| Ended::of_io(&error, "the TLS handshake"))?,
+        Err(_) => return Err(Ended::Broken("the broker did not end the TLS handshake in time".to_owned())),
+    };
+    let mut wire = Wire::new(stream, end);
+    // In TLS 1.3 the broker looks at the certificate after its own part of the handshake.
+    wire.connect(client).await.map_err(Ended::with_the_certificate_shown)?;
+    Ok(wire)
+}
+
+/// Whose doing a failure is of.
+struct About {
+    target: TargetName,
+    place: String,
+    template: String,
+}
+
+impl About {
+    fn failure(&self, code: ReasonCode, cause: String) -> Failure {
+        Failure::new(code, cause)
+            .with("target", &self.target)
+            .with("endpoint", &self.place)
+            .with("template", &self.template)
+    }
+
+    fn not_entered(&self, ended: Ended) -> Failure {
+        match ended {
+            Ended::Key(failure) => failure,
+            Ended::Unreachable(why) => self.failure(ReasonCode::CONNECT_UNREACHABLE, why),
+            Ended::Untrusted(why) => self.failure(ReasonCode::CONNECT_UNTRUSTED, why),
+            Ended::Refused(why) => self.failure(ReasonCode::CLAIM_UNUSABLE, why),
+            ended => self.broken(ended),
+        }
+    }
+
+    fn broken(&self, ended: Ended) -> Failure {
+        self.failure(ReasonCode::FLEET_BROKEN, ended.told())
+    }
+
+    fn garbage(&self, topic: &str) -> Failure {
+        self.failure(ReasonCode::FLEET_BROKEN, format!("the answer on {topic} is not one of AWS's"))
+    }
+
+    /// What came on `rejected`: `statusCode`, `errorCode`, `errorMessage`.
+    fn rejected(&self, topic: &str, payload: &[u8]) -> Failure {
+        let said: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
+        let text = |key: &str| said[key].as_str().unwrap_or_default().chars().take(MESSAGE_CHARS).collect::<String>();
+        let error = text("errorCode");
+        let provisions = topic.ends_with("/provision/json");
+        let code = match error.as_str() {
+            "InvalidCertificateOwnershipToken" => ReasonCode::FLEET_TOKEN,
+            // AWS calls a hook's no an access that is denied.
+            "AccessDenied" | "InvocationError" | "InvalidResult" if provisions => ReasonCode::FLEET_HOOK,
+            _ => ReasonCode::FLEET_REJECTED,
+        };
+        let cause = format!("{topic}: {error} ({}) {}", said["statusCode"], text("errorMessage"));
+        self.failure(code, cause).with("error", &error)
+    }
+}
+
+/// Of AWS's message, what is kept.
+const MESSAGE_CHARS: usize = 300;
+
+struct ByClaim {
+    wire: Wire,
+    about: About,
+    /// Proof that the certificate which came last is this connection's.
+    token: Option<SecretString>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Certified {
+    certificate_id: String,
+    certificate_pem: String,
+    certificate_ownership_token: SecretString,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Made {
+    thing_name: Option<String>,
+    #[serde(default)]
+    device_configuration: BTreeMap<String, serde_json::Value>,
+}
+
+impl ByClaim {
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &mut self,
+        topic: &str,
+        payload: &serde_json::Value,
+    ) -> Result<T, Failure> {
+        let payload = payload.to_string().into_bytes();
+        let (accepted, answer) = self.wire.ask(topic, payload).await.map_err(|ended| self.about.broken(ended))?;
+        match accepted {
+            true => serde_json::from_slice(&answer).map_err(|_| self.about.garbage(topic)),
+            false => Err(self.about.rejected(topic, &answer)),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Fleet for ByClaim {
+    async fn certify(&mut self, csr_pem: &str) -> Result<Bytes, Failure> {
+        const TOPIC: &str = "$aws/certificates/create-from-csr/json";
+        let payload = serde_json::json!({ "certificateSigningRequest": csr_pem });
+        let certified: Certified = self.ask(TOPIC, &payload).await?;
+        let der = CertificateDer::from_pem_slice(certified.certificate_pem.as_bytes()).ok();
+        let der = der.filter(|der| Fingerprint::of(der).to_string() == certified.certificate_id);
+        let der = der.ok_or_else(|| self.about.garbage(TOPIC))?;
+        self.token = Some(certified.certificate_ownership_token);
+        Ok(Bytes(der.to_vec()))
+    }
+
+    async fn provision(&mut self, parameters: &BTreeMap<ParameterName, String>) -> Result<Provisioned, Failure> {
+        let Some(token) = self.token.take() else {
+            let cause = "no certificate was asked for on this connection".to_owned();
+            return Err(self.about.failure(ReasonCode::FLEET_TOKEN, cause));
+        };
+        let parameters: HashMap<&str, &str> =
+            parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let payload = serde_json::json!({
+            "certificateOwnershipToken": token.expose_secret(), "parameters": parameters,
+        });
+        let topic = format!("$aws/provisioning-templates/{}/provision/json", self.about.template);
+        let made: Made = self.ask(&topic, &payload).await?;
+        let thing = made.thing_name.map(|name| name.parse()).transpose().map_err(|_| self.about.garbage(&topic))?;
+        let told = |(name, value): (String, serde_json::Value)| match value {
+            serde_json::Value::String(text) => (name, text),
+            other => (name, other.to_string()),
+        };
+        Ok(Provisioned { thing, configuration: made.device_configuration.into_iter().map(told).collect() })
+    }
+
+    async fn leave(self: Box<Self>) {
+        self.wire.part().await;
+    }
+}
