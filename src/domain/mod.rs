@@ -21,7 +21,8 @@ mod unit;
 mod wire;
 
 pub use aws::{
-    AccountId, AttributeName, AttributeValue, PolicyName, Region, TargetName, ThingName, ThingTypeName, TopicName,
+    AccountId, AttributeName, AttributeValue, ExternalId, PolicyName, Region, RoleArn, TargetName, ThingName,
+    ThingTypeName, TopicName, arn_place,
 };
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
 pub use ca::{CaAct, CaEnd, CaMode, CaName, CaPlan, JoinTemplate, SigningCa};

@@ -9,6 +9,7 @@ mod cloud;
 mod connection;
 mod copies;
 mod dialogue;
+mod examination;
 mod history;
 mod manifests;
 mod mark;
@@ -27,6 +28,7 @@ pub use cloud::{Cloud, Refusal, Registration, TakenBack};
 pub use connection::{Connections, TlsKey, Trial};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
+pub use examination::{Caller, Credentials, Examined, Examiner, Need, Pace, Permission, Permitted, Skew};
 pub use history::{
     Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary,
     Search, StoredCheckpoint, UnitHistory,

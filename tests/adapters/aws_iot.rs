@@ -97,6 +97,9 @@ impl Peer {
             region: self.region.parse().unwrap(),
             aws_profile: None,
             endpoint: Some(endpoint.to_owned()),
+            account: None,
+            role: None,
+            sts_endpoint: None,
             mqtt: None,
         }]
     }

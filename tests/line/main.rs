@@ -6,6 +6,7 @@
 //! shared, save where a test counts everything that is in one.
 #![allow(clippy::unwrap_used, reason = "what a test does when it is wrong is to say so and die")]
 
+mod accounts;
 mod air_gap;
 mod attempts;
 mod barcode;
@@ -22,6 +23,7 @@ mod held;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 mod hostile_tokens;
+mod iam;
 mod killed;
 mod log;
 mod manifests;

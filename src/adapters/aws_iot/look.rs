@@ -16,7 +16,7 @@ use crate::ports::Registration;
 /// What was seen of a policy or thing type is believed for so long: they are shared by thousands of
 /// units, and every call spent on them is one that no unit gets.
 const BELIEVED_FOR: Duration = Duration::from_secs(300);
-const DATA_ENDPOINT: &str = "iot:Data-ATS";
+pub(super) const DATA_ENDPOINT: &str = "iot:Data-ATS";
 
 /// Everything that concerns one unit in one target.
 #[derive(Debug, Clone, PartialEq)]
@@ -274,7 +274,9 @@ pub(super) async fn fetch_certificate(
             ca: description.ca_certificate_id,
         })
     });
-    whole.map(Some).ok_or_else(|| incomplete(link, Action::DescribeCertificate))
+    let whole = whole.ok_or_else(|| incomplete(link, Action::DescribeCertificate))?;
+    link.is_at_home(&whole.arn)?;
+    Ok(Some(whole))
 }
 
 /// A CA that was ACTIVE a moment ago is believed to be.
@@ -317,6 +319,7 @@ pub(super) async fn fetch_thing(link: &Link, name: &str, by: Instant) -> Result<
     let Some(arn) = answer.thing_arn else {
         return Err(incomplete(link, Action::DescribeThing));
     };
+    link.is_at_home(&arn)?;
     Ok(Some(SeenThing {
         arn,
         id: answer.thing_id.unwrap_or_default(),
@@ -344,7 +347,14 @@ async fn fetch_thing_type(link: &Link, wanted: &Registration, by: Instant) -> Re
     Ok(SeenThingType::Usable)
 }
 
-async fn fetch_policy(link: &Link, name: &str, by: Instant) -> Result<Option<String>, Failure> {
+/// Is it there?
+pub(super) async fn has_thing_type(link: &Link, name: &str, by: Instant) -> Result<bool, Failure> {
+    let send = || link.client.describe_thing_type().thing_type_name(name).send();
+    let answer = link.call(Action::DescribeThingType, by, send).await;
+    absent_if(answer, |error| error.is_resource_not_found_exception()).map(|found| found.is_some())
+}
+
+pub(super) async fn fetch_policy(link: &Link, name: &str, by: Instant) -> Result<Option<String>, Failure> {
     let kept = link.cache().policy(name, Instant::now());
     if kept.is_some() {
         return Ok(kept);

@@ -72,7 +72,7 @@ impl Action {
 
     /// Calls a second: four fifths of the account's default quota (AWS General Reference, AWS IoT
     /// Core endpoints and quotas), so that a console or a second program still gets through.
-    fn rate(self) -> u32 {
+    pub(super) fn rate(self) -> u32 {
         match self {
             Action::DescribeThing => 280,
             Action::CreateThing | Action::DeleteThing | Action::AttachThingPrincipal | Action::DetachThingPrincipal => {

@@ -10,7 +10,7 @@ use super::judge::{Part, judge, parts};
 use super::look::{Seen, look};
 use super::write::{Progress, write};
 use crate::audit::event::TargetRecord;
-use crate::domain::{AccountId, Failure, Fingerprint, ReasonCode};
+use crate::domain::{Failure, Fingerprint, ReasonCode, arn_place};
 use crate::ports::{Refusal, Registration};
 
 /// See [`Cloud::register`](crate::ports::Cloud::register). `A-301` to `A-304` when the deadline came
@@ -87,7 +87,7 @@ fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -
         let cause = "a whole read-back without certificate or thing";
         return Err(Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &wanted.target));
     };
-    let account = account_of(&certificate.arn).ok_or_else(|| {
+    let account = arn_place(&certificate.arn).1.ok_or_else(|| {
         let cause = format!("the certificate's ARN {:?} names no account", certificate.arn);
         Failure::new(ReasonCode::CLOUD_FAILED, cause).with("target", &wanted.target)
     })?;
@@ -109,9 +109,4 @@ fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -
         adopted: names(&adopted),
         replaced: replaced.into_iter().collect(),
     })
-}
-
-/// `arn:partition:iot:region:account:cert/id`.
-fn account_of(arn: &str) -> Option<AccountId> {
-    arn.split(':').nth(4)?.parse().ok()
 }

@@ -209,7 +209,10 @@ fn registered<E>(
                 let failure = Failure::new(ReasonCode::CLOUD_CERTIFICATE, cause).with("target", &link.target);
                 return failed(failure, true);
             }
-            Registered { wrote: Ok(Wrote::Made), arn: Some(arn), left: true }
+            match link.is_at_home(&arn) {
+                Ok(()) => Registered { wrote: Ok(Wrote::Made), arn: Some(arn), left: true },
+                Err(failure) => failed(failure, true),
+            }
         }
         Ok(_) => failed(incomplete(link, action), true),
         Err(Refused { failure, answer, lost }) => match answer {
