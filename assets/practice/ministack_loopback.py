@@ -49,6 +49,7 @@ STATION_ACTIONS = [
     "iot:GetPolicy",
     "iot:ListAttachedPolicies",
     "iot:ListPrincipalThings",
+    "iot:ListPrincipalThingsV2",
     "iot:ListThingPrincipals",
     "iot:RegisterCertificate",
     "iot:RegisterCertificateWithoutCA",

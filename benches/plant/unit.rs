@@ -329,6 +329,7 @@ impl Made {
             created: ["certificate", "thing", "policy-attachment", "thing-attachment"].map(str::to_owned).to_vec(),
             adopted: ["thing-type", "policy"].map(str::to_owned).to_vec(),
             replaced: Vec::new(),
+            attachment: None,
         };
         self.run_event(events, run, RunEvent::Registered { target });
         self.sealed(events, run, Verdict::Pass, None, Some(LabelKind::Unit));

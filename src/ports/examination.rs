@@ -60,6 +60,8 @@ pub enum Need {
     UntilMade,
     /// `lineseal undo --delete` alone.
     Undo,
+    /// What the log tells besides: whether an attachment is exclusive.
+    Telling,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

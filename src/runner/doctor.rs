@@ -230,7 +230,7 @@ fn allowed(target: &TargetName, permission: Permission) -> Finding {
     let state = match (answer, need) {
         (Permitted::Allowed, _) => State::Good,
         (Permitted::Denied(failure), Need::Always) => State::Bad(failure),
-        (Permitted::Denied(failure), Need::UntilMade | Need::Undo) => State::Remark(Some(failure)),
+        (Permitted::Denied(failure), Need::UntilMade | Need::Undo | Need::Telling) => State::Remark(Some(failure)),
         (Permitted::Unknown(failure), _) => State::Unknown(Some(failure)),
     };
     Finding { about: About::Permission { target: target.clone(), action, resource, need }, state }
@@ -276,7 +276,7 @@ mod tests {
             allowed(&target(), permission).state
         };
         assert_eq!(state(Need::Always, Permitted::Denied(failure.clone())), State::Bad(failure.clone()));
-        for need in [Need::UntilMade, Need::Undo] {
+        for need in [Need::UntilMade, Need::Undo, Need::Telling] {
             assert_eq!(state(need, Permitted::Denied(failure.clone())), State::Remark(Some(failure.clone())));
         }
         assert_eq!(state(Need::Always, Permitted::Unknown(failure.clone())), State::Unknown(Some(failure)));

@@ -37,7 +37,7 @@ fn is_elsewhere(snapshot: &Snapshot) -> bool {
 }
 
 fn refused(snapshot: &Snapshot, lane: usize) -> Option<String> {
-    match &snapshot.lanes[lane].state {
+    match &snapshot.lanes.get(lane)?.state {
         LaneState::Refused { failure } => Some(format!("{failure}")),
         _ => None,
     }
@@ -103,8 +103,8 @@ async fn a_target_that_comes_back_is_asked_whose_it_is_and_its_held_units_wait()
 async fn of_two_targets_the_wrong_one_stops_its_own_product_and_no_other() {
     let cloud = Cloud::shared().await;
     let mut bench = Bench::new(2, cloud).await;
-    say(&bench, "practice", &format!("account = \"{ACCOUNT}\""));
     add_target(&bench, "other", &format!("account = \"{OTHER}\""));
+    say(&bench, "practice", &format!("account = \"{ACCOUNT}\""));
     let assets = bench.dir.path().join("assets");
     let profile = std::fs::read_to_string(assets.join("practice.toml")).unwrap();
     let of_lane = |lane, targets: &str| {

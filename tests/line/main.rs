@@ -16,6 +16,7 @@ mod commands;
 mod connect;
 mod custody;
 mod disk;
+mod doctor;
 mod elsewhere;
 mod faults;
 mod gate;

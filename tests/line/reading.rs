@@ -89,6 +89,7 @@ async fn passed(store: &LogStore, serial: &str, chip: u32, operator: Option<&Ope
         created: vec!["certificate".to_owned(), "thing".to_owned()],
         adopted: Vec::new(),
         replaced: Vec::new(),
+        attachment: None,
     };
     let kind = LabelKind::Unit;
     let bodies = [

@@ -3,19 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_sdk_iot::types::{CaCertificateStatus, CertificateStatus};
+use aws_sdk_iot::types::{CaCertificateStatus, CertificateStatus, ThingPrincipalType};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::time::Instant;
 
 use super::call::{Link, Refused};
 use super::quota::Action;
+use crate::audit::event::Attachment;
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa};
 use crate::ports::Registration;
 
 /// What was seen of a policy or thing type is believed for so long: they are shared by thousands of
 /// units, and every call spent on them is one that no unit gets.
 const BELIEVED_FOR: Duration = Duration::from_secs(300);
+/// What nothing depends on takes no unit's time.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
 pub(super) const DATA_ENDPOINT: &str = "iot:Data-ATS";
 
 /// Everything that concerns one unit in one target.
@@ -101,6 +104,8 @@ pub(super) struct Cache {
     thing_types: HashMap<String, Instant>,
     /// ACTIVE CAs.
     cas: HashMap<Fingerprint, Instant>,
+    /// Since when the target has not told how certificates are attached.
+    attachments_untold: Option<Instant>,
 }
 
 impl Cache {
@@ -399,6 +404,37 @@ pub(super) async fn list_things(link: &Link, certificate_arn: &str, by: Instant)
         if page.is_none() {
             return Ok(all);
         }
+    }
+}
+
+/// Whether the certificate is on its thing exclusively, asked beside the lists that decide: nothing depends on it.
+/// `None`: nothing to ask about, or no answer (a role from before this call, a stand-in without it); then it is
+/// left alone for a while.
+pub(super) async fn attachment(
+    link: &Link,
+    wanted: &Registration,
+    certificate_arn: Option<&str>,
+    by: Instant,
+) -> Option<Attachment> {
+    let arn = certificate_arn?;
+    let now = Instant::now();
+    if link.cache().attachments_untold.is_some_and(|since| now.duration_since(since) < BELIEVED_FOR) {
+        return None;
+    }
+    let send = || link.client.list_principal_things_v2().principal(arn).send();
+    let answer = match link.call(Action::ListPrincipalThingsV2, by.min(now + TOLD_WITHIN), send).await {
+        Ok(answer) => answer,
+        Err(refused) => {
+            tracing::info!(target_name = %link.target, failure = %refused.failure, "attachments are not told");
+            link.cache().attachments_untold = Some(now);
+            return None;
+        }
+    };
+    let ours = answer.principal_thing_objects().iter().find(|it| it.thing_name() == wanted.thing.as_str());
+    match ours?.thing_principal_type()? {
+        ThingPrincipalType::ExclusiveThing => Some(Attachment::Exclusive),
+        ThingPrincipalType::NonExclusiveThing => Some(Attachment::NonExclusive),
+        _ => None,
     }
 }
 

@@ -29,6 +29,7 @@ pub(in crate::adapters) enum Action {
     ListAttachedPolicies,
     ListCaCertificates,
     ListPrincipalThings,
+    ListPrincipalThingsV2,
     ListThingPrincipals,
     RegisterCaCertificate,
     RegisterCertificate,
@@ -61,6 +62,7 @@ impl Action {
             Action::ListAttachedPolicies => "iot:ListAttachedPolicies",
             Action::ListCaCertificates => "iot:ListCACertificates",
             Action::ListPrincipalThings => "iot:ListPrincipalThings",
+            Action::ListPrincipalThingsV2 => "iot:ListPrincipalThingsV2",
             Action::ListThingPrincipals => "iot:ListThingPrincipals",
             Action::RegisterCaCertificate => "iot:RegisterCACertificate",
             Action::RegisterCertificate => "iot:RegisterCertificate",
@@ -92,6 +94,7 @@ impl Action {
             | Action::ListAttachedPolicies
             | Action::ListCaCertificates
             | Action::ListPrincipalThings
+            | Action::ListPrincipalThingsV2
             | Action::ListThingPrincipals
             | Action::RegisterCaCertificate
             | Action::RegisterCertificate

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::LONGEST_DEADLINE;
 use super::call::{Link, pause_after};
 use super::judge::{Part, judge, parts};
-use super::look::{Seen, look};
+use super::look::{Seen, attachment, look};
 use super::write::{Progress, write};
-use crate::audit::event::TargetRecord;
+use crate::audit::event::{Attachment, TargetRecord};
 use crate::domain::{Failure, Fingerprint, ReasonCode, arn_place};
 use crate::ports::{Refusal, Registration};
 
@@ -28,7 +28,10 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
     let mut fruitless = 0;
     let mut waits_for = None;
     loop {
-        let seen = match look(link, wanted, progress.certificate_arn.as_deref(), by).await {
+        let arn = progress.certificate_arn.clone();
+        let (seen, attachment) =
+            tokio::join!(look(link, wanted, arn.as_deref(), by), attachment(link, wanted, arn.as_deref(), by));
+        let seen = match seen {
             // The time was over in the middle of a look: what it was spent on is what the one before had missed.
             Err(failure) if Instant::now() >= by => return Err(waits_for.unwrap_or(failure)),
             seen => seen?,
@@ -41,7 +44,7 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
             link.cache().remember_policy(wanted.policy.name.as_str(), policy, Instant::now());
         }
         if missing.is_empty() {
-            return record(link, wanted, progress, seen);
+            return record(link, wanted, progress, seen, attachment);
         }
         if let Some(certificate) = seen.certificate {
             progress.certificate_arn.get_or_insert(certificate.arn);
@@ -82,7 +85,13 @@ fn check(wanted: &Registration) -> Result<serde_json::Value, Failure> {
     })
 }
 
-fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -> Result<TargetRecord, Failure> {
+fn record(
+    link: &Link,
+    wanted: &Registration,
+    progress: &Progress,
+    seen: Seen,
+    attachment: Option<Attachment>,
+) -> Result<TargetRecord, Failure> {
     let (Some(certificate), Some(thing)) = (seen.certificate, seen.thing) else {
         let cause = "a whole read-back without certificate or thing";
         return Err(Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &wanted.target));
@@ -108,5 +117,6 @@ fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -
         created: names(&progress.made),
         adopted: names(&adopted),
         replaced: replaced.into_iter().collect(),
+        attachment: attachment.filter(|_| progress.made.contains(&Part::ThingAttachment)),
     })
 }

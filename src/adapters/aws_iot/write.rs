@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_iot::types::{AttributePayload, CertificateStatus as AwsStatus};
+use aws_sdk_iot::types::{AttributePayload, CertificateStatus as AwsStatus, ThingPrincipalType};
 use tokio::time::Instant;
 
 use super::call::{Link, Refused, pause_after};
@@ -291,7 +291,11 @@ async fn attach_policy(link: &Link, wanted: &Registration, arn: &str, by: Instan
 }
 
 async fn attach_thing(link: &Link, wanted: &Registration, arn: &str, by: Instant) -> Result<Wrote, Failure> {
-    let send = || link.client.attach_thing_principal().thing_name(wanted.thing.as_str()).principal(arn).send();
+    // The certificate is this thing's alone, and AWS itself is to see to it.
+    let send = || {
+        let request = link.client.attach_thing_principal().thing_name(wanted.thing.as_str()).principal(arn);
+        request.thing_principal_type(ThingPrincipalType::ExclusiveThing).send()
+    };
     let answer = link.call(Action::AttachThingPrincipal, by, send).await;
     wrote(answer, |_| false, |error| error.is_resource_not_found_exception())
 }

@@ -407,6 +407,7 @@ pub fn record_of(target: &TargetName, fingerprint: Fingerprint, thing: &impl std
         created: vec!["certificate".into()],
         adopted: vec![],
         replaced: vec![],
+        attachment: None,
     }
 }
 

@@ -116,6 +116,9 @@ pub(in super::super) async fn ask(link: &Link, right: &Right, sample: &Sample, b
         Action::ListPrincipalThings => {
             said(link, action, by, || client.list_principal_things().principal(arn).send()).await
         }
+        Action::ListPrincipalThingsV2 => {
+            said(link, action, by, || client.list_principal_things_v2().principal(arn).send()).await
+        }
         Action::ListThingPrincipals => {
             said(link, action, by, || client.list_thing_principals().thing_name(name).send()).await
         }

@@ -46,6 +46,7 @@ const LOOKS: &[Action] = &[
     Action::GetPolicy,
     Action::ListAttachedPolicies,
     Action::ListPrincipalThings,
+    Action::ListPrincipalThingsV2,
     Action::ListThingPrincipals,
 ];
 /// What a repaired unit, a FAIL and an undo take off again, whatever registered it.
@@ -103,6 +104,7 @@ fn right(action: Action, profile: &Profile, station: &StationName) -> Option<Rig
         | Action::ListAttachedPolicies
         | Action::ListCaCertificates
         | Action::ListPrincipalThings
+        | Action::ListPrincipalThingsV2
         | Action::ListThingPrincipals
         | Action::RegisterCaCertificate
         | Action::RegisterCertificate
@@ -111,6 +113,7 @@ fn right(action: Action, profile: &Profile, station: &StationName) -> Option<Rig
     let need = match action {
         Action::CreatePolicy | Action::CreateThingType => Need::UntilMade,
         Action::DeleteCertificate | Action::DeleteThing => Need::Undo,
+        Action::ListPrincipalThingsV2 => Need::Telling,
         _ => Need::Always,
     };
     Some(Right { need, action, resource })
@@ -179,6 +182,8 @@ pub(super) fn calls_a_unit(action: Action) -> u32 {
         | Action::DetachPolicy
         | Action::DetachThingPrincipal
         | Action::UpdateCertificate => 0,
+        // Nothing waits for it.
+        Action::ListPrincipalThingsV2 => 0,
         // An administrator's.
         Action::DeleteCaCertificate
         | Action::GetRegistrationCode

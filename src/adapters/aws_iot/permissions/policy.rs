@@ -53,6 +53,7 @@ fn document(rights: &BTreeSet<Right>, place: &str) -> Value {
             Need::Always => "Station",
             Need::UntilMade => "UntilMade",
             Need::Undo => "UndoDeletes",
+            Need::Telling => "Telling",
         };
         let count = counts.entry(name).or_default();
         *count += 1;
