@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 
-use super::{bucket, check_trust, cloud, connection, custody};
+use super::{bucket, check_trust, cloud, connection, copies_are_on_the_logs_disk, custody};
 use crate::adapters::aws_iot::{self, AwsExaminer};
 use crate::adapters::pkcs11;
 use crate::adapters::system::SystemClock;
@@ -35,6 +35,7 @@ pub async fn instruments(config: &Config, data_dir: &Path) -> Result<Instruments
         clock: Arc::new(SystemClock),
         at_hand: config.profiles.iter().map(at_hand).collect(),
         log: log(config, data_dir).await,
+        copies_elsewhere: !copies_are_on_the_logs_disk(config, data_dir),
         printer: printer::from_config(&config.printer),
         examiner,
         cloud: cloud(config).await?,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output::{self, data, say};
-use super::{Global, check, exit, places, remark_on_copies};
+use super::{Global, check, exit, places};
 use crate::bootstrap::{self, StationPolicy};
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, TargetName};
@@ -64,7 +64,6 @@ fn examine(global: &Global, config: &Config, options: &Options, texts: &Texts) -
             tell(finding, texts);
         }
     }
-    remark_on_copies(config, &data_dir, texts);
     let count = |is: fn(&State) -> bool| found.iter().filter(|finding| is(&finding.state)).count();
     let (bad, unknown) =
         (count(|state| matches!(state, State::Bad(_))), count(|state| matches!(state, State::Unknown(_))));
@@ -115,8 +114,9 @@ fn about(about: &About, texts: &Texts) -> String {
             fl!(loader, "doctor-log", events = events)
         }
         About::Log { events: None } => fl!(loader, "doctor-no-log"),
-        About::Copies { places: 0 } => fl!(loader, "doctor-no-copies"),
-        About::Copies { places } => {
+        About::Copies { places: 0, .. } => fl!(loader, "doctor-no-copies"),
+        About::Copies { elsewhere: false, .. } => fl!(loader, "doctor-copies-same-disk"),
+        About::Copies { places, .. } => {
             let places: usize = *places;
             fl!(loader, "doctor-copies", places = places)
         }

@@ -29,6 +29,8 @@ pub struct Instruments {
     pub at_hand: Vec<AtHand>,
     /// `Ok(None)`: there is no log yet.
     pub log: Result<Option<Custody>, Failure>,
+    /// Some copies of its checkpoints are on another disk, or in a bucket.
+    pub copies_elsewhere: bool,
     pub printer: Option<Arc<dyn LabelPrinter>>,
     /// `None`: the station is air-gapped.
     pub examiner: Option<Arc<dyn Examiner>>,
@@ -61,8 +63,8 @@ pub enum About {
     Module { profile: String, module: PathBuf },
     /// `None`: there is none yet.
     Log { events: Option<u64> },
-    /// Places where a log that was put back would be found out.
-    Copies { places: usize },
+    /// Places where a log that was put back would be found out; on its own disk it would not.
+    Copies { places: usize, elsewhere: bool },
     Printer {},
     AirGapped {},
     Credentials { target: TargetName, source: Option<String>, expires: Option<Timestamp> },
@@ -129,7 +131,10 @@ async fn log(config: &Config, with: &Instruments) -> Vec<Finding> {
     let of_log = |events, state| Finding { about: About::Log { events }, state };
     let custody = match &with.log {
         Ok(Some(custody)) => custody,
-        Ok(None) => return vec![of_log(None, State::Remark(None)), copies(config.log.copies.len(), State::Remark(None))],
+        Ok(None) => {
+            let places = config.log.copies.len() + usize::from(config.log.s3.is_some());
+            return vec![of_log(None, State::Remark(None)), copies(places, with, None)];
+        }
         Err(failure) => return vec![of_log(None, State::Bad(failure.clone()))],
     };
     let standing = match rollback::found(&config.station.name, custody).await {
@@ -137,16 +142,18 @@ async fn log(config: &Config, with: &Instruments) -> Vec<Finding> {
         Err(failure) => return vec![of_log(None, State::Bad(failure))],
     };
     let state = standing.failure().map_or(State::Good, State::Bad);
-    let places = match (custody.places.len(), standing.unread.first()) {
-        (0, _) => State::Remark(None),
-        (_, Some(failure)) => State::Bad(failure.clone()),
-        _ => State::Good,
-    };
-    vec![of_log(Some(standing.head.size), state), copies(custody.places.len(), places)]
+    let unread = standing.unread.iter().find(|failure| failure.code == ReasonCode::COPIES_UNREADABLE);
+    vec![of_log(Some(standing.head.size), state), copies(custody.places.len(), with, unread)]
 }
 
-fn copies(places: usize, state: State) -> Finding {
-    Finding { about: About::Copies { places }, state }
+fn copies(places: usize, with: &Instruments, unread: Option<&Failure>) -> Finding {
+    let elsewhere = places > 0 && with.copies_elsewhere;
+    let state = match unread {
+        Some(failure) => State::Bad(failure.clone()),
+        None if elsewhere => State::Good,
+        None => State::Remark(None),
+    };
+    Finding { about: About::Copies { places, elsewhere }, state }
 }
 
 fn own_ca(ca: &Ca, now: Timestamp) -> Finding {

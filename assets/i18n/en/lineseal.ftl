@@ -368,6 +368,7 @@ doctor-copies = copies of the log in { $places ->
    *[other] { $places } places
     }
 doctor-no-copies = copies of the log: none, so a rollback could not be proven
+doctor-copies-same-disk = copies of the log: all on its own disk, so a rollback could not be proven
 doctor-printer = the printer takes labels
 doctor-air-gapped = this station is air-gapped: no target is asked
 doctor-credentials = target { $target }: credentials from { $source }

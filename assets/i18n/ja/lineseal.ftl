@@ -294,6 +294,7 @@ doctor-log = 記録: イベント { $events } 件。別の場所にある控え�
 doctor-no-log = 記録: 読めるものがありません
 doctor-copies = 記録の控え: { $places } か所
 doctor-no-copies = 記録の控え: なし。巻き戻しを証明できません
+doctor-copies-same-disk = 記録の控え: すべて記録と同じディスクにあります。巻き戻しを証明できません
 doctor-printer = プリンターがラベルを受け付けます
 doctor-air-gapped = このステーションは air_gapped です。ターゲットには問い合わせません
 doctor-credentials = ターゲット { $target }: 認証情報の取得元 { $source }
