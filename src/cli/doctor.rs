@@ -31,10 +31,7 @@ pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
             false => examine(global, config, options, &texts),
         }
     });
-    done.unwrap_or_else(|failure| {
-        output::failure(&failure, &language);
-        ExitCode::from(exit::of_failure(&failure))
-    })
+    exit::ended(done, &language)
 }
 
 fn is_target(config: &Config, target: Option<&TargetName>) -> Result<(), Failure> {
