@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-
 use super::{bucket, check_trust, cloud, connection, copies_are_on_the_logs_disk, custody};
 use crate::adapters::aws_iot::{self, AwsExaminer};
 use crate::adapters::pkcs11;

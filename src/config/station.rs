@@ -7,8 +7,8 @@ use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
 use super::{Broker, Config, Detection, Lane, Log, Printer, Role, Station, Target, ca, log, profile};
-use crate::domain::{AccountId, LaneNumber, RoleArn};
 use crate::domain::profile::{Offline, Profile};
+use crate::domain::{AccountId, LaneNumber, RoleArn};
 
 /// Reads it and, where they are asked for, the profiles it names. `None`: something that a [`Config`] cannot be without is wrong,
 /// and has been reported.

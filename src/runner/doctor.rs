@@ -20,8 +20,6 @@ use crate::ports::{Clock, Cloud, Examined, Examiner, LabelPrinter, Need, Pace, P
 const SKEW_MAX_MS: i64 = 60_000;
 /// To have a CA's successor issued, registered and pinned.
 const CA_RENEWAL: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// A shift: credentials that end before are told.
-const SHIFT: SignedDuration = SignedDuration::from_hours(12);
 
 /// What is looked with.
 pub struct Instruments {
@@ -58,25 +56,65 @@ pub struct Finding {
 #[serde(tag = "check", rename_all = "kebab-case")]
 pub enum About {
     /// The profile's own CAs and revocation lists.
-    Trust { profile: String },
+    Trust {
+        profile: String,
+    },
     /// The token's module and PIN.
-    Module { profile: String, module: PathBuf },
+    Module {
+        profile: String,
+        module: PathBuf,
+    },
     /// `None`: there is none yet.
-    Log { events: Option<u64> },
+    Log {
+        events: Option<u64>,
+    },
     /// Places where a log that was put back would be found out; on its own disk it would not.
-    Copies { places: usize, elsewhere: bool },
+    Copies {
+        places: usize,
+        elsewhere: bool,
+    },
     Printer {},
     AirGapped {},
-    Credentials { target: TargetName, source: Option<String>, expires: Option<Timestamp> },
-    Account { target: TargetName, account: Option<AccountId>, caller: Option<String> },
-    Endpoint { target: TargetName, endpoint: Option<String> },
-    Clock { target: TargetName, ahead_ms: Option<i64>, within_ms: Option<i64> },
-    Permission { target: TargetName, action: String, resource: String, need: Need },
+    Credentials {
+        target: TargetName,
+        source: Option<String>,
+        expires: Option<Timestamp>,
+    },
+    Account {
+        target: TargetName,
+        account: Option<AccountId>,
+        caller: Option<String>,
+    },
+    Endpoint {
+        target: TargetName,
+        endpoint: Option<String>,
+    },
+    Clock {
+        target: TargetName,
+        ahead_ms: Option<i64>,
+        within_ms: Option<i64>,
+    },
+    Permission {
+        target: TargetName,
+        action: String,
+        resource: String,
+        need: Need,
+    },
     /// By AWS's default quotas: the account's own are not asked for.
-    Pace { target: TargetName, units_per_second: u32, slowest: String },
-    OwnCa { ca: CaName, not_after: Option<Timestamp> },
+    Pace {
+        target: TargetName,
+        units_per_second: u32,
+        slowest: String,
+    },
+    OwnCa {
+        ca: CaName,
+        not_after: Option<Timestamp>,
+    },
     /// An own CA in a target.
-    CaThere { target: TargetName, ca: CaName },
+    CaThere {
+        target: TargetName,
+        ca: CaName,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -119,7 +157,7 @@ pub async fn examine(config: &Config, with: &Instruments, only: Option<&TargetNa
     for target in config.targets.iter().map(|target| &target.name).filter(|name| only.is_none_or(|it| it == *name)) {
         let examined = examiner.examine(target).await;
         let reached = examined.caller.is_ok();
-        found.extend(of_target(target, examined, now));
+        found.extend(of_target(target, examined));
         if reached {
             found.extend(cas_there(config, with, target).await);
         }
@@ -160,7 +198,8 @@ fn own_ca(ca: &Ca, now: Timestamp) -> Finding {
     let name = &ca.signing.name;
     let not_after = Certificate::from_der(&ca.signing.certificate).ok().and_then(|certificate| {
         let since: Duration = certificate.tbs_certificate().validity().not_after.to_unix_duration();
-        Timestamp::from_second(i64::try_from(since.as_secs()).ok()?).ok()
+        // RFC 5280 §4.1.2.5: 99991231235959Z is no end at all.
+        Some(Timestamp::from_second(i64::try_from(since.as_secs()).ok()?).unwrap_or(Timestamp::MAX))
     });
     let ends = |cause: String| Failure::new(ReasonCode::CA_EXPIRES, cause).with("ca", name);
     let state = match not_after {
@@ -174,16 +213,13 @@ fn own_ca(ca: &Ca, now: Timestamp) -> Finding {
     Finding { about: About::OwnCa { ca: name.clone(), not_after }, state }
 }
 
-fn of_target(target: &TargetName, examined: Examined, now: Timestamp) -> Vec<Finding> {
+fn of_target(target: &TargetName, examined: Examined) -> Vec<Finding> {
     let Examined { credentials, caller, endpoint, clock, permissions, pace } = examined;
     let name = || target.clone();
     let mut found = Vec::new();
     let (source, expires, state) = match credentials {
-        Ok(credentials) => {
-            let soon = credentials.expires.is_some_and(|end| end.duration_since(now) < SHIFT);
-            let state = if soon { State::Remark(None) } else { State::Good };
-            (Some(credentials.source), credentials.expires, state)
-        }
+        // When they end is told; the chain fetches others before that, where it can.
+        Ok(credentials) => (Some(credentials.source), credentials.expires, State::Good),
         Err(failure) => (None, None, State::Bad(failure)),
     };
     let known = source.is_some();

@@ -11,6 +11,8 @@
 //! The peers' virtual environment is `LINESEAL_TEST_VENV` (`tests/peers/requirements.txt`),
 //! `target/test-venv` where that is unset. A peer that does not start fails the tests.
 
+#[path = "aws_iot_account.rs"]
+mod account;
 #[path = "aws_iot_ca.rs"]
 mod ca;
 #[path = "aws_iot_faults.rs"]

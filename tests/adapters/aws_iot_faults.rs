@@ -155,6 +155,8 @@ fn action_of(head: &str) -> &'static str {
         ("PUT", path) if path.starts_with("/cacertificate/") => "UpdateCACertificate",
         ("DELETE", path) if path.starts_with("/cacertificate/") => "DeleteCACertificate",
         ("GET", "/endpoint") => "DescribeEndpoint",
+        // AWS STS, at the same stand-in.
+        ("POST", "/") => "GetCallerIdentity",
         ("GET", "/principals/things") => "ListPrincipalThings",
         ("GET", "/principals/things-v2") => "ListPrincipalThingsV2",
         ("GET", path) if path.starts_with("/certificates/") => "DescribeCertificate",

@@ -61,6 +61,10 @@ async fn credentials_of_another_account_register_nothing_and_no_board_is_begun()
     assert!(log::all(&log, "run-started").is_empty());
     assert_eq!(log::all(&log, "board-refused")[0]["failure"]["code"], "A-371");
     assert!(!cloud.witness().certificates.contains_key(&chip.fingerprint()));
+    // Without a window it is said, too.
+    let running = Program::on(&bench, ["run"]).start();
+    running.until_said("A-371");
+    running.interrupt().expect(0);
     bench.unplug(1);
 
     // The nearest legitimate case.

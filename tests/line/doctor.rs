@@ -111,8 +111,9 @@ async fn the_printed_policy_is_enough_for_a_unit_and_each_right_that_is_taken_aw
     assert!(all.len() > 15, "{all:?}");
     for action in &all {
         iam::allow(&cloud, "exact", &for_ministack(&without(&policy, action))).await;
-        let for_later = ["CreatePolicy", "CreateThingType", "DeleteCertificate", "DeleteThing", "ListPrincipalThingsV2"];
-    let for_later = for_later.map(|action| format!("iot:{action}"));
+        let for_later =
+            ["CreatePolicy", "CreateThingType", "DeleteCertificate", "DeleteThing", "ListPrincipalThingsV2"];
+        let for_later = for_later.map(|action| format!("iot:{action}"));
         let later = for_later.contains(action);
         // Without it, the target itself is not reached.
         let status = if later { 0 } else { 3 };
@@ -214,7 +215,8 @@ async fn a_database_that_is_away_is_told_and_an_air_gapped_station_asks_no_targe
     std::fs::write(&bench.config_file, config.clone() + away).unwrap();
     let found = doctor(&bench, None, &["--json"], 3).await.json();
     assert_eq!(of(&found, "log")[0]["failure"]["code"], "L-507", "{found:#?}");
-    std::fs::write(&bench.config_file, config.replace("practice = true", "practice = true\nair_gapped = true")).unwrap();
+    std::fs::write(&bench.config_file, config.replace("practice = true", "practice = true\nair_gapped = true"))
+        .unwrap();
     bench.proxy.down().await;
     let found = doctor(&bench, None, &["--json"], 0).await.json();
     assert!(of(&found, "permission").is_empty() && of(&found, "air-gapped").len() == 1, "{found:#?}");

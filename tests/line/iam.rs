@@ -61,7 +61,9 @@ async fn call(cloud: &Cloud, account: &str, form: &[(&str, &str)]) -> String {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }
 
 fn tag<'a>(xml: &'a str, name: &str) -> &'a str {

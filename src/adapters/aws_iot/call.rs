@@ -73,11 +73,29 @@ impl Link {
         if !other_account && region.as_ref() == Some(&self.region) {
             return Ok(());
         }
-        let wanted = self.account.as_ref().map_or("", AccountId::as_str);
-        let cause = format!("AWS answered with {arn}, and the target is {} {wanted}", self.region);
-        let found = account.map_or("-".to_owned(), |account| account.to_string());
+        let found = format!(
+            "{} {}",
+            account.as_ref().map_or("-", AccountId::as_str),
+            region.as_ref().map_or("-", Region::as_str)
+        );
+        Err(self.elsewhere(arn, &found))
+    }
+
+    /// AWS's own endpoints are named after their Region; a stand-in's are not.
+    pub(super) fn is_endpoint_at_home(&self, endpoint: &str) -> Result<(), Failure> {
+        let of_aws = endpoint.split_once(".iot.").and_then(|(_, rest)| rest.split_once(".amazonaws.com"));
+        match of_aws {
+            Some((region, _)) if region != self.region.as_str() => Err(self.elsewhere(endpoint, region)),
+            _ => Ok(()),
+        }
+    }
+
+    fn elsewhere(&self, said: &str, found: &str) -> Failure {
+        let account = self.account.as_ref().map_or("-", AccountId::as_str);
+        let wanted = format!("{account} {}", self.region);
+        let cause = format!("AWS answered with {said}, and the target is {wanted}");
         let failure = Failure::new(ReasonCode::CLOUD_ELSEWHERE, cause).with("target", &self.target);
-        Err(failure.with("found", found).with("account", wanted))
+        failure.with("found", found).with("account", wanted)
     }
 
     pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {

@@ -15,7 +15,7 @@ use super::{link_of, links, links_with};
 use crate::adapters::aws_account::owner;
 use crate::adapters::system::SystemClock;
 use crate::config::{Config, Target};
-use crate::domain::{Failure, ReasonCode, TargetName};
+use crate::domain::{Failure, ReasonCode, TargetName, Verdict};
 use crate::ports::{Caller, Clock as _, Credentials, Examined, Examiner, Pace, Permission};
 
 /// For each question, its retries included: a person waits.
@@ -70,9 +70,11 @@ impl Examiner for AwsExaminer {
             Err(failure) => Err(failure.clone()),
         };
         let clock = link.dates.skew(sent, SystemClock.now());
+        // Of one that is away every question would only take its time.
+        let away = endpoint.as_ref().is_err_and(|failure| failure.code.verdict() == Verdict::Held);
         let permissions = match &caller {
-            Ok(caller) => permissions(link, target, caller, rights).await,
-            Err(_) => Vec::new(),
+            Ok(caller) if !away => permissions(link, target, caller, rights).await,
+            _ => Vec::new(),
         };
         Examined { credentials, caller, endpoint, clock, permissions, pace: pace(rights) }
     }

@@ -170,7 +170,9 @@ fn one_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().chars().take(MESSAGE_CHARS).collect()
 }
 
-pub(in crate::adapters) fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(in crate::adapters) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 

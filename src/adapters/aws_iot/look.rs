@@ -233,6 +233,7 @@ pub(super) async fn fetch_endpoint(link: &Link, by: Instant) -> Result<String, F
     let send = || link.client.describe_endpoint().endpoint_type(DATA_ENDPOINT).send();
     let answer = link.call(Action::DescribeEndpoint, by, send).await.map_err(|refused| refused.failure)?;
     let endpoint = answer.endpoint_address.ok_or_else(|| incomplete(link, Action::DescribeEndpoint))?;
+    link.is_endpoint_at_home(&endpoint)?;
     link.cache().endpoint = Some(endpoint.clone());
     Ok(endpoint)
 }

@@ -92,9 +92,8 @@ pub(super) fn links_with(
     credentials: impl ProvideCredentials + 'static,
 ) -> BTreeMap<TargetName, Link> {
     let credentials = SharedCredentialsProvider::new(credentials);
-    let link_of = |target: &Target| {
-        (target.name.clone(), link(target, aws_account::of_target_with(target, credentials.clone())))
-    };
+    let link_of =
+        |target: &Target| (target.name.clone(), link(target, aws_account::of_target_with(target, credentials.clone())));
     targets.iter().map(link_of).collect()
 }
 

@@ -166,7 +166,9 @@ async fn create_policy(link: &Link, name: &str, by: Instant) -> Permitted {
     };
     let made = document == NO_POLICY;
     let action = Action::CreatePolicy;
-    match link.call(action, by, || link.client.create_policy().policy_name(name).policy_document(&document).send()).await
+    match link
+        .call(action, by, || link.client.create_policy().policy_name(name).policy_document(&document).send())
+        .await
     {
         Ok(_) if made => unasked(link, action, &format!("the target took what is no policy for {name}: delete it")),
         Ok(_) => Permitted::Allowed,

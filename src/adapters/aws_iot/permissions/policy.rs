@@ -76,11 +76,8 @@ mod tests {
 
     /// One of each.
     fn methods() -> Vec<Method> {
-        let ca = SigningCa {
-            name: "own".parse().unwrap(),
-            certificate: Bytes(vec![1]),
-            fingerprint: Fingerprint::of(&[1]),
-        };
+        let ca =
+            SigningCa { name: "own".parse().unwrap(), certificate: Bytes(vec![1]), fingerprint: Fingerprint::of(&[1]) };
         vec![Method::WithoutCa, Method::WithCa(ca)]
     }
 
@@ -93,8 +90,7 @@ mod tests {
             let actions = statement["Action"].as_array().unwrap().clone();
             actions.into_iter().map(|action| action.as_str().unwrap().to_owned())
         };
-        let packaged: BTreeSet<String> =
-            packaged["Statement"].as_array().unwrap().iter().flat_map(actions).collect();
+        let packaged: BTreeSet<String> = packaged["Statement"].as_array().unwrap().iter().flat_map(actions).collect();
         let of_methods = methods().iter().flat_map(of_method).collect::<Vec<_>>();
         let table = [LOOKS, PUTS_RIGHT, DELETES].into_iter().chain(of_methods).flatten();
         let table: BTreeSet<String> = table.map(|action| action.iam_name().to_owned()).collect();
