@@ -34,12 +34,14 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
     };
     let practice = station.as_ref().is_some_and(|station| station.practice);
     let air_gapped = station.as_ref().is_some_and(|station| station.air_gapped);
+    // A log is read and restored where nothing is called.
+    let calls = with_profiles && !air_gapped;
     let log = match top.optional("log") {
         Some(entry) => log::read(&entry, practice),
         None => Some(Log::default()),
     };
     let target_entries = top.required("targets").and_then(|entry| entry.some_items()).unwrap_or_default();
-    let (targets, names) = targets(&target_entries, practice, air_gapped);
+    let (targets, names) = targets(&target_entries, practice, calls);
     let (cas, ca_names) = match top.optional("ca") {
         Some(entry) => ca::read(&entry, targets.as_deref().unwrap_or_default(), &names),
         None => (Some(Vec::new()), Vec::new()),
@@ -179,8 +181,9 @@ fn printer_address(entry: &Entry<'_>) -> Option<String> {
     None
 }
 
-/// The targets, and every name that was given to one, good or not: what profiles may refer to.
-fn targets(items: &[Entry<'_>], practice: bool, air_gapped: bool) -> (Option<Vec<Target>>, Vec<String>) {
+/// The targets, and every name that was given to one, good or not: what profiles may refer to. `calls`: somebody is
+/// going to call them.
+fn targets(items: &[Entry<'_>], practice: bool, calls: bool) -> (Option<Vec<Target>>, Vec<String>) {
     let mut seen = Seen::default();
     let mut names = Vec::new();
     let read = |item: &Entry<'_>| {
@@ -194,7 +197,7 @@ fn targets(items: &[Entry<'_>], practice: bool, air_gapped: bool) -> (Option<Vec
         });
         let region = section.required("region").and_then(|entry| entry.parsed());
         let account = section.optional("account").map(|entry| entry.parsed());
-        if account.is_none() && !practice && !air_gapped {
+        if account.is_none() && !practice && calls {
             section.report(Mistake::Missing { key: ACCOUNT.to_owned() });
         }
         let aws_profile = section.optional("aws_profile").map(|entry| entry.text().map(str::to_owned));

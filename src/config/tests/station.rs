@@ -333,6 +333,9 @@ fn a_target_is_one_account_and_a_role_of_it() {
     let without = STATION.replace("practice = false", "air_gapped = true").replace(account, "region = \"eu-west-1\"\n");
     fixture.write("lineseal.toml", without);
     assert_eq!(fixture.load().targets[1].account, None);
+    // Nor by whoever only reads the log.
+    fixture.write("lineseal.toml", STATION.replace(account, "region = \"eu-west-1\"\n"));
+    assert!(crate::config::load_without_profiles(&fixture.path("lineseal.toml")).is_ok());
 
     let with = |lines: &str| STATION.replace(account, &format!("{account}{lines}\n"));
     let role = "arn:aws:iam::222222222222:role/plant/station";
