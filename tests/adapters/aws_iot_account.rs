@@ -112,3 +112,30 @@ async fn an_answer_about_another_account_or_region_is_not_taken_for_the_targets(
     assert_eq!((code(&refusal), refusal.certificate_left), (ReasonCode::CLOUD_ELSEWHERE, true));
     assert_eq!(responder.count("AttachPolicy"), 0);
 }
+
+/// Nor is it held against the role where AWS STS is away, or busy.
+#[tokio::test]
+async fn a_role_is_refused_only_where_aws_says_so() {
+    let peer = ministack().await;
+    type Fault = fn() -> Do;
+    let faults: [(Fault, ReasonCode); 6] = [
+        (|| said(403, "AccessDenied"), ReasonCode::ROLE_REFUSED),
+        (|| said(403, "ExpiredToken"), ReasonCode::CLOUD_CREDENTIALS),
+        (|| said(400, "Throttling"), ReasonCode::CLOUD_THROTTLED),
+        (|| said(503, "ServiceUnavailable"), ReasonCode::CLOUD_FAILED),
+        (|| Do::Answer { status: 502, error: "", body: "<html>Bad Gateway</html>".into() }, ReasonCode::CLOUD_FAILED),
+        (|| Do::Hang, ReasonCode::CLOUD_UNREACHABLE),
+    ];
+    for (fault, expected) in faults {
+        let responder = Responder::before(peer, move |action, _| if action == STS { fault() } else { Do::Pass }).await;
+        let mut targets = peer.targets(&responder.endpoint());
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/station").parse().unwrap();
+        targets[0].role = Some(lineseal::config::Role { arn, external_id: None });
+        let cloud = AwsCloud::with_credentials(&targets, peer.station.clone());
+        let unit = Registration { deadline: Duration::from_secs(6), ..unit(Key::P256) };
+        let refusal = cloud.register(&unit).await.unwrap_err();
+        assert_eq!(code(&refusal), expected, "{refusal}");
+        assert!(!refusal.certificate_left, "{refusal}");
+        assert_eq!(responder.count("DescribeThing"), 0);
+    }
+}

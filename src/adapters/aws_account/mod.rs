@@ -3,8 +3,12 @@
 mod owner;
 mod role;
 
+use std::time::Duration;
+
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::time::SystemTimeSource;
@@ -13,6 +17,10 @@ use crate::config::Target;
 use crate::domain::Region;
 
 pub(super) use owner::{Withheld, owner};
+
+/// For one question to AWS STS: the SDK itself waits 5 s for credentials.
+const STS_WITHIN: Duration = Duration::from_secs(4);
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
 pub fn region(region: &Region) -> aws_config::Region {
     aws_config::Region::new(region.as_str().to_owned())
@@ -60,6 +68,9 @@ pub(super) fn of_target_with(target: &Target, credentials: SharedCredentialsProv
 fn access(target: &Target, base: SdkConfig) -> Access {
     let mut sts = base.to_builder();
     sts.set_endpoint_url(sts_endpoint(target).map(str::to_owned).or(base.endpoint_url().map(str::to_owned)));
+    // Attempts are counted where the call is that needs the credentials.
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN).operation_timeout(STS_WITHIN).build();
+    sts.set_timeout_config(Some(timeouts)).set_retry_config(Some(RetryConfig::disabled()));
     let sts = sts.build();
     let with = |credentials: Option<SharedCredentialsProvider>, config: &SdkConfig| {
         let mut config = config.to_builder();

@@ -1,20 +1,12 @@
 //! Whose the credentials are: AWS STS says, and those of another account sign nothing.
 
-use std::time::Duration;
-
 use aws_config::SdkConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 
 use crate::adapters::aws_iot::failure::{Trouble, classify};
 use crate::domain::{AccountId, Failure, ReasonCode};
-
-/// The SDK itself waits 5 s for credentials.
-const WITHIN: Duration = Duration::from_secs(4);
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
 /// Credentials that were not handed out, and why: sorted already.
 #[derive(Debug, thiserror::Error)]
@@ -41,10 +33,7 @@ impl Owner {
 
 /// GetCallerIdentity, which nobody needs a permission for.
 pub(in crate::adapters) async fn owner(sts: &SdkConfig) -> Result<Owner, Trouble> {
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN).operation_timeout(WITHIN).build();
-    let config =
-        aws_sdk_sts::config::Builder::from(sts).retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
-    let answer = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
+    let answer = aws_sdk_sts::Client::new(sts).get_caller_identity().send().await;
     let answer = answer.map_err(|error| {
         let mut trouble = classify::<GetCallerIdentityError>(&error);
         trouble.failure.cause = format!("sts:GetCallerIdentity: {}", trouble.failure.cause);

@@ -4,10 +4,12 @@ use aws_config::SdkConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_sts::config::http::HttpResponse;
+use aws_sdk_sts::error::SdkError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
 use super::Withheld;
-use crate::adapters::aws_iot::failure::{causes, classify_answer};
+use crate::adapters::aws_iot::failure::{causes, classify};
 use crate::config::Role;
 use crate::domain::{Failure, ReasonCode};
 
@@ -45,12 +47,10 @@ impl Assumed {
 
     /// What AWS STS itself said, where it did: whose fault it is depends on that.
     fn refused(&self, error: CredentialsError) -> CredentialsError {
-        let Some(said) = causes(&error).find_map(|cause| cause.downcast_ref::<AssumeRoleError>()) else {
-            return error;
-        };
-        let (code, message) = (said.meta().code().unwrap_or_default(), said.meta().message().unwrap_or_default());
-        // Of an answer whose name says nothing, no more is known than that it was a refusal.
-        let mut trouble = classify_answer(403, code, message);
+        let said = causes(&error).find_map(|cause| cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>());
+        let Some(said) = said else { return error };
+        let mut trouble = classify(said);
+        trouble.failure.cause = format!("sts:AssumeRole: {}", trouble.failure.cause);
         if trouble.failure.code == ReasonCode::CLOUD_PERMISSION {
             let cause = format!("role {}: {}", self.role.arn, trouble.failure.cause);
             trouble.failure = Failure::new(ReasonCode::ROLE_REFUSED, cause).with("role", &self.role.arn);

@@ -82,7 +82,7 @@ pub(in crate::adapters) fn classify_credentials(credentials: &CredentialsError) 
 }
 
 /// `code` is the exception's name, modelled or not, with or without `Exception` at its end.
-pub(in crate::adapters) fn classify_answer(status: u16, code: &str, message: &str) -> Trouble {
+fn classify_answer(status: u16, code: &str, message: &str) -> Trouble {
     let name = code.strip_suffix("Exception").unwrap_or(code);
     let full = || match (code, one_line(message)) {
         ("", message) => format!("HTTP {status} {message}"),
