@@ -35,11 +35,13 @@ use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
+mod doctor;
 mod handing_over;
 mod moving;
 mod safekeeping;
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
+pub use doctor::{StationPolicy, instruments, station_policies};
 pub use handing_over::{cosigner, new_cosigner, read_archive, read_bundle, write_bundle, write_text};
 pub use moving::{Migrated, Move};
 pub use safekeeping::{

@@ -52,6 +52,7 @@ STATION_ACTIONS = [
     "iot:ListAttachedPolicies",
     "iot:ListCertificates",
     "iot:ListPrincipalThings",
+    "iot:ListPrincipalThingsV2",
     "iot:ListThingPrincipals",
     "iot:RegisterCertificate",
     "iot:RegisterCertificateWithoutCA",

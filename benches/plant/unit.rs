@@ -330,6 +330,7 @@ impl Made {
             adopted: ["thing-type", "policy"].map(str::to_owned).to_vec(),
             replaced: Vec::new(),
             device_configuration: Default::default(),
+            attachment: None,
         };
         self.run_event(events, run, RunEvent::Registered { target });
         self.sealed(events, run, Verdict::Pass, None, Some(LabelKind::Unit));

@@ -896,6 +896,18 @@ pub struct TargetRecord {
     /// What a fleet's template answers a device with.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub device_configuration: BTreeMap<String, String>,
+    /// How the certificate that this run attached is on its thing; `None`: found attached, or AWS does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachment: Option<Attachment>,
+}
+
+/// AWS's thingPrincipalType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attachment {
+    /// AWS attaches the certificate to no other thing.
+    Exclusive,
+    NonExclusive,
 }
 
 /// A connection that the unit's own key made, as its thing, and what the broker let it do.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::output::{self, say};
 use super::{Global, exit, held, places, remark_on_copies, with_config};
 use crate::bootstrap;
-use crate::domain::Failure;
+use crate::config::Config;
 use crate::domain::profile::{Profile, UidRule};
 use crate::provisioning::checks::{Pin, Pins};
 use crate::texts::{Texts, fl};
@@ -20,19 +20,7 @@ pub fn main(global: &Global) -> ExitCode {
                 return ExitCode::from(exit::NOTHING_DONE);
             }
         };
-        let pinned: Vec<(&Profile, Result<Pins, Failure>)> =
-            config.profiles.iter().map(|profile| (profile, bootstrap::check_trust(&profile.trust))).collect();
-        for (profile, pins) in &pinned {
-            say(&fl!(texts.loader(), "check-profile", name = profile.name.as_str()));
-            match pins {
-                Ok(pins) => {
-                    pins_of(pins, &texts);
-                    remark_on_uid(profile, &texts);
-                }
-                Err(failure) => output::failure(failure, &language),
-            }
-        }
-        if pinned.iter().any(|(_, pins)| pins.is_err()) {
+        if !profiles(&config, &texts) {
             return ExitCode::from(exit::USAGE);
         }
         if let Err(failure) = held::known_keys(&config) {
@@ -45,6 +33,25 @@ pub fn main(global: &Global) -> ExitCode {
         remark_on_copies(&config, &places(global).data_dir, &texts);
         ExitCode::SUCCESS
     })
+}
+
+/// What each profile pins; `false`: something that no chip could be judged by.
+pub(super) fn profiles(config: &Config, texts: &Texts) -> bool {
+    let mut good = true;
+    for profile in &config.profiles {
+        say(&fl!(texts.loader(), "check-profile", name = profile.name.as_str()));
+        match bootstrap::check_trust(&profile.trust) {
+            Ok(pins) => {
+                pins_of(&pins, texts);
+                remark_on_uid(profile, texts);
+            }
+            Err(failure) => {
+                output::failure(&failure, texts.language());
+                good = false;
+            }
+        }
+    }
+    good
 }
 
 fn pins_of(pins: &Pins, texts: &Texts) {

@@ -6,6 +6,7 @@ pub mod boards;
 mod ca;
 mod check;
 mod claim;
+mod doctor;
 mod exit;
 mod held;
 mod operator;
@@ -112,6 +113,8 @@ enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Is everything here that the line needs? Each 'no' with its remedy; nothing is changed.
+    Doctor(doctor::Options),
 }
 
 #[derive(Subcommand)]
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
             Command::ExportHeld(options) => held::export(&global, &config, &options),
             Command::ImportHeld(options) => held::import(&global, config, &options),
             Command::Undo(options) => undo::main(&global, &config, &options),
+            Command::Doctor(options) => doctor::main(&global, &config, &options),
             Command::Practice(_) | Command::Config(_) | Command::Audit(_) => ExitCode::from(exit::USAGE),
         }),
         None => with_config(&global, |config| window::main(&global, config)),

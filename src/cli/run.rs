@@ -75,6 +75,7 @@ async fn follow(
     let mut unread = None;
     let mut log = Health::Unknown;
     let mut refusals = Vec::new();
+    let mut elsewhere = None;
     scan_from_stdin(handle.commands.clone());
     loop {
         tokio::select! {
@@ -105,10 +106,10 @@ async fn follow(
                 if changed.is_err() {
                     continue;
                 }
-                let (questions, said, health, now) = {
+                let (questions, said, health, cloud, now) = {
                     let snapshot = handle.snapshots.borrow_and_update();
                     let said = (snapshot.questions.clone(), snapshot.notice.clone(), snapshot.log.clone());
-                    (said.0, said.1, said.2, refusals_of(&snapshot))
+                    (said.0, said.1, said.2, snapshot.cloud.clone(), refusals_of(&snapshot))
                 };
                 // What the log is the reason for was told with it.
                 for refused in now.iter().filter(|refused| !refusals.contains(*refused)) {
@@ -118,6 +119,13 @@ async fn follow(
                     }
                 }
                 refusals = now;
+                if let Health::Bad(failure) = &cloud
+                    && failure.code == ReasonCode::CLOUD_ELSEWHERE
+                    && elsewhere.as_ref() != Some(failure)
+                {
+                    output::failure(failure, language);
+                    elsewhere = Some(failure.clone());
+                }
                 if health != log {
                     match (&log, &health) {
                         (_, Health::Bad(failure)) => output::failure(failure, language),

@@ -22,7 +22,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::domain::profile::{ObjectName, Pin, Profile, SlotChoice};
-use crate::domain::{CaPlan, Failure, KeyName, LaneNumber, ReasonCode, Region, SigningCa, StationName, TargetName};
+use crate::domain::{
+    AccountId, CaPlan, ExternalId, Failure, KeyName, LaneNumber, ReasonCode, Region, RoleArn, SigningCa, StationName,
+    TargetName,
+};
 
 pub use problem::{ConfigErrors, Mistake, Problem};
 
@@ -194,12 +197,25 @@ pub struct Postgres {
 pub struct Target {
     pub name: TargetName,
     pub region: Region,
+    /// Whose credentials have to be the target's. `None` in practice, and where nothing is called.
+    pub account: Option<AccountId>,
     /// An AWS shared-configuration profile; `None`: the default chain.
     pub aws_profile: Option<String>,
+    /// Taken on with those credentials; `None`: they are used as they are.
+    pub role: Option<Role>,
     /// Instead of AWS's own; for VPC endpoints and local stand-ins.
     pub endpoint: Option<String>,
+    /// AWS STS instead of the Region's own.
+    pub sts_endpoint: Option<String>,
     /// Where devices connect, instead of what the account says.
     pub mqtt: Option<Broker>,
+}
+
+/// An IAM role that a target is called in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    pub arn: RoleArn,
+    pub external_id: Option<ExternalId>,
 }
 
 /// An MQTT broker that stands in for AWS IoT Core's, or the way to it.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
-use super::{Broker, Config, Detection, Lane, Log, Printer, Station, Target, ca, log, profile};
-use crate::domain::LaneNumber;
+use super::{Broker, Config, Detection, Lane, Log, Printer, Role, Station, Target, ca, log, profile};
 use crate::domain::profile::{Offline, Profile};
+use crate::domain::{AccountId, LaneNumber, RoleArn};
 
 /// Reads it and, where they are asked for, the profiles it names. `None`: something that a [`Config`] cannot be without is wrong,
 /// and has been reported.
@@ -34,12 +34,14 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
     };
     let practice = station.as_ref().is_some_and(|station| station.practice);
     let air_gapped = station.as_ref().is_some_and(|station| station.air_gapped);
+    // A log is read and restored where nothing is called.
+    let calls = with_profiles && !air_gapped;
     let log = match top.optional("log") {
         Some(entry) => log::read(&entry, practice),
         None => Some(Log::default()),
     };
     let target_entries = top.required("targets").and_then(|entry| entry.some_items()).unwrap_or_default();
-    let (targets, names) = targets(&target_entries, practice);
+    let (targets, names) = targets(&target_entries, practice, calls);
     let (cas, ca_names) = match top.optional("ca") {
         Some(entry) => ca::read(&entry, targets.as_deref().unwrap_or_default(), &names),
         None => (Some(Vec::new()), Vec::new()),
@@ -179,8 +181,9 @@ fn printer_address(entry: &Entry<'_>) -> Option<String> {
     None
 }
 
-/// The targets, and every name that was given to one, good or not: what profiles may refer to.
-fn targets(items: &[Entry<'_>], practice: bool) -> (Option<Vec<Target>>, Vec<String>) {
+/// The targets, and every name that was given to one, good or not: what profiles may refer to. `calls`: somebody is
+/// going to call them.
+fn targets(items: &[Entry<'_>], practice: bool, calls: bool) -> (Option<Vec<Target>>, Vec<String>) {
     let mut seen = Seen::default();
     let mut names = Vec::new();
     let read = |item: &Entry<'_>| {
@@ -193,7 +196,13 @@ fn targets(items: &[Entry<'_>], practice: bool) -> (Option<Vec<Target>>, Vec<Str
             entry.parsed()
         });
         let region = section.required("region").and_then(|entry| entry.parsed());
+        let account = section.optional("account").map(|entry| entry.parsed());
+        if account.is_none() && !practice && calls {
+            section.report(Mistake::Missing { key: ACCOUNT.to_owned() });
+        }
         let aws_profile = section.optional("aws_profile").map(|entry| entry.text().map(str::to_owned));
+        let role = role(&section, account.as_ref().and_then(Option::as_ref));
+        let sts_endpoint = section.optional("sts_endpoint").map(|entry| endpoint(&entry, practice));
         let endpoint = section.optional("endpoint").map(|entry| endpoint(&entry, practice));
         if practice && endpoint.is_none() {
             section.report(Mistake::Missing { key: PRACTICE_ENDPOINT.to_owned() });
@@ -202,13 +211,40 @@ fn targets(items: &[Entry<'_>], practice: bool) -> (Option<Vec<Target>>, Vec<Str
         Some(Target {
             name: name?,
             region: region?,
+            account: account.map_or(Some(None), |account| account.map(Some))?,
             aws_profile: aws_profile.map_or(Some(None), |profile| profile.map(Some))?,
+            role: role?,
             endpoint: endpoint.map_or(Some(None), |endpoint| endpoint.map(Some))?,
+            sts_endpoint: sts_endpoint.map_or(Some(None), |endpoint| endpoint.map(Some))?,
             mqtt: mqtt?,
         })
     };
     let targets = all(items, read);
     (targets, names)
+}
+
+/// Credentials change hands more easily than configurations: without it, units could land in any account.
+const ACCOUNT: &str = "\"account\" in [[targets]], the 12 digits of the only AWS account that its units may land in \
+    (`aws sts get-caller-identity --query Account --output text` tells whose the credentials are),";
+
+/// `role_arn` and `external_id`.
+fn role(section: &Section<'_>, account: Option<&AccountId>) -> Option<Option<Role>> {
+    let external_id = section.optional("external_id");
+    let Some(entry) = section.optional("role_arn") else {
+        if let Some(id) = external_id {
+            let because = "there is no \"role_arn\" that it would be for".into();
+            id.report(Mistake::Meaningless { key: id.name.clone(), because });
+        }
+        return Some(None);
+    };
+    let arn = entry.parsed::<RoleArn>();
+    let external_id = external_id.map(|entry| entry.parsed());
+    let arn = arn?;
+    if let Some(other) = arn.account().filter(|owner| account.is_some_and(|account| account != owner)) {
+        entry.refuse(format!("is a role of account {other}, and \"account\" is another one"));
+        return None;
+    }
+    Some(Some(Role { arn, external_id: external_id.map_or(Some(None), |id| id.map(Some))? }))
 }
 
 const PRACTICE_ENDPOINT: &str =

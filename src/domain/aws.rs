@@ -2,6 +2,20 @@
 
 use super::text_type;
 
+impl RoleArn {
+    /// Whose role it is.
+    pub fn account(&self) -> Option<AccountId> {
+        arn_place(self.as_str()).1
+    }
+}
+
+/// Region and account of an ARN (`arn:partition:service:region:account:resource`), where it names them.
+pub fn arn_place(arn: &str) -> (Option<Region>, Option<AccountId>) {
+    let mut parts = arn.split(':').skip(3);
+    let mut next = || parts.next().unwrap_or_default();
+    (next().parse().ok(), next().parse().ok())
+}
+
 fn all(text: &str, max: usize, allowed: fn(u8) -> bool) -> bool {
     !text.is_empty() && text.len() <= max && text.bytes().all(allowed)
 }
@@ -72,6 +86,28 @@ text_type!(
     "AWS Region",
     "1 to 32 of a-z 0-9 -",
     |t| all(t, 32, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+);
+text_type!(
+    /// The ARN of an IAM role, e.g. `arn:aws:iam::123456789012:role/lineseal`.
+    RoleArn,
+    "role's ARN",
+    "arn:aws:iam::ACCOUNT:role/NAME",
+    |t| {
+        let mut parts = t.splitn(6, ':');
+        let mut next = || parts.next().unwrap_or_default();
+        let (arn, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
+        let path = resource.strip_prefix("role/").unwrap_or_default();
+        let known = arn == "arn" && partition.starts_with("aws") && service == "iam" && region.is_empty();
+        let named = !path.ends_with('/') && all(path, 600, |b| word(b) || b"+=,.@-/".contains(&b));
+        known && account.parse::<AccountId>().is_ok() && named
+    }
+);
+text_type!(
+    /// What a role's owner asks of whoever takes it on.
+    ExternalId,
+    "external id",
+    "2 to 1224 of a-z A-Z 0-9 _ + = , . @ : / -",
+    |t| t.len() >= 2 && all(t, 1224, |b| word(b) || b"+=,.@:/-".contains(&b))
 );
 text_type!(
     /// What the configuration calls a target (one AWS account and Region).

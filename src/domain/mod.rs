@@ -22,8 +22,8 @@ mod unit;
 mod wire;
 
 pub use aws::{
-    AccountId, AttributeName, AttributeValue, ParameterName, PolicyName, ProvisioningTemplateName, Region, TargetName,
-    ThingName, ThingTypeName, TopicName,
+    AccountId, AttributeName, AttributeValue, ExternalId, ParameterName, PolicyName, ProvisioningTemplateName, Region,
+    RoleArn, TargetName, ThingName, ThingTypeName, TopicName, arn_place,
 };
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
 pub use ca::{CaAct, CaEnd, CaMode, CaName, CaPlan, JoinTemplate, SigningCa};

@@ -179,6 +179,16 @@ reasons! {
     FLEET_TOKEN = "A-368" => Error;
     /// The connection by the claim broke, was silent, or spoke something else than AWS does.
     FLEET_BROKEN = "A-369" => Error;
+    /// The credentials, or what AWS answered, are another account's or Region's than the target's.
+    CLOUD_ELSEWHERE = "A-371" => Error;
+    /// The target's role may not be taken on.
+    ROLE_REFUSED = "A-372" => Error;
+    /// Whether a call is allowed could not be asked without making something.
+    CLOUD_UNASKED = "A-373" => Error;
+    /// This computer's clock and AWS's are too far apart.
+    CLOCK_SKEWED = "A-374" => Error;
+    /// An own CA's certificate is over, or soon will be.
+    CA_EXPIRES = "A-375" => Error;
 
     PRINTER_UNREACHABLE = "P-401" => Pass;
     PRINTER_INTERRUPTED = "P-402" => Pass;

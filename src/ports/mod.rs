@@ -9,6 +9,7 @@ mod cloud;
 mod connection;
 mod copies;
 mod dialogue;
+mod examination;
 mod fleet;
 mod history;
 mod issuing;
@@ -30,6 +31,7 @@ pub use cloud::{Cloud, Issuance, Join, Made, MadeBefore, Refusal, Registration, 
 pub use connection::{Connections, TlsKey, Trial};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
+pub use examination::{Caller, Credentials, Examined, Examiner, Need, Pace, Permission, Permitted, Skew};
 pub use fleet::{ClaimPlace, ClaimPlan, Claims, HeldClaim, HeldTemplate, NewClaim, ProvisioningTemplates};
 pub use history::{
     Checkpoints, Cursor, Found, History, ImportedRow, Imports, Lock, LockKind, LogKey, Page, RulingSummary, RunSummary,

@@ -19,6 +19,7 @@ pub mod view;
 
 pub mod arrivals;
 pub mod authorities;
+pub mod doctor;
 pub mod fleet;
 pub mod import;
 pub mod lanes;

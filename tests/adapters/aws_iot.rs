@@ -11,6 +11,8 @@
 //! The peers' virtual environment is `LINESEAL_TEST_VENV` (`tests/peers/requirements.txt`),
 //! `target/test-venv` where that is unset. A peer that does not start fails the tests.
 
+#[path = "aws_iot_account.rs"]
+mod account;
 #[path = "aws_iot_ca.rs"]
 mod ca;
 #[path = "aws_iot_csr.rs"]
@@ -99,6 +101,9 @@ impl Peer {
             region: self.region.parse().unwrap(),
             aws_profile: None,
             endpoint: Some(endpoint.to_owned()),
+            account: None,
+            role: None,
+            sts_endpoint: None,
             mqtt: None,
         }]
     }

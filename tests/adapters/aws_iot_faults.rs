@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 use super::*;
+use lineseal::audit::event::Attachment;
 
 /// What happens to one request.
 pub(super) enum Do {
@@ -154,14 +155,21 @@ fn action_of(head: &str) -> &'static str {
         ("PUT", path) if path.starts_with("/cacertificate/") => "UpdateCACertificate",
         ("DELETE", path) if path.starts_with("/cacertificate/") => "DeleteCACertificate",
         ("GET", "/endpoint") => "DescribeEndpoint",
+        // AWS STS, at the same stand-in.
+        ("POST", "/") => "GetCallerIdentity",
         ("GET", "/principals/things") => "ListPrincipalThings",
         ("POST", "/certificates") => "CreateCertificateFromCsr",
         ("GET", "/certificates") => "ListCertificates",
         ("DELETE", path) if path.starts_with("/certificates/") => "DeleteCertificate",
+        ("GET", "/principals/things-v2") => "ListPrincipalThingsV2",
         ("GET", path) if path.starts_with("/certificates/") => "DescribeCertificate",
         ("PUT", path) if path.starts_with("/certificates/") => "UpdateCertificate",
         ("GET", path) if path.starts_with("/things/") && path.ends_with("/principals") => "ListThingPrincipals",
-        ("PUT", path) if path.starts_with("/things/") && path.ends_with("/principals") => "AttachThingPrincipal",
+        ("PUT", path) if path.starts_with("/things/") && path.ends_with("/principals") => {
+            // No peer holds anybody to it.
+            assert!(words.next().is_some_and(|query| query.contains("thingPrincipalType=EXCLUSIVE_THING")), "{head}");
+            "AttachThingPrincipal"
+        }
         ("DELETE", path) if path.starts_with("/things/") && path.ends_with("/principals") => "DetachThingPrincipal",
         ("GET", path) if path.starts_with("/things/") => "DescribeThing",
         ("POST", path) if path.starts_with("/things/") => "CreateThing",
@@ -253,6 +261,47 @@ async fn a_lost_answer_is_looked_up_and_not_written_twice() {
         assert_whole(&peer.raw(), &unit).await;
     }
 }
+
+#[tokio::test]
+async fn whether_an_attachment_is_exclusive_is_told_where_aws_says_so_and_no_unit_waits_for_it() {
+    let peer = ministack().await;
+    for (word, told) in [
+        ("EXCLUSIVE_THING", Some(Attachment::Exclusive)),
+        ("NON_EXCLUSIVE_THING", Some(Attachment::NonExclusive)),
+        ("SOMETHING_NEW", None),
+    ] {
+        let unit = unit(Key::P256);
+        let body =
+            format!(r#"{{"principalThingObjects":[{{"thingName":"{}","thingPrincipalType":"{word}"}}]}}"#, unit.thing);
+        let rule = move |action, _| if action == V2 { found(body.clone()) } else { Do::Pass };
+        let responder = Responder::before(peer, rule).await;
+        let cloud = peer.cloud_at(&responder.endpoint());
+        assert_eq!(cloud.register(&unit).await.unwrap().attachment, told);
+        // What was there before is not this run's to tell.
+        assert_eq!(cloud.register(&unit).await.unwrap().attachment, None);
+    }
+    let refusals = [error(403, "AccessDeniedException"), error(500, "InternalFailureException"), Do::Hang];
+    for refusal in refusals {
+        let refusal = Mutex::new(Some(refusal));
+        let rule = move |action, _| {
+            if action == V2 { refusal.lock().unwrap().take().unwrap_or(Do::Hang) } else { Do::Pass }
+        };
+        let responder = Responder::before(peer, rule).await;
+        let cloud = peer.cloud_at(&responder.endpoint());
+        let began = Instant::now();
+        for _ in 0..2 {
+            let unit = unit(Key::P256);
+            assert_eq!(cloud.register(&unit).await.unwrap().attachment, None);
+            assert_whole(&peer.raw(), &unit).await;
+        }
+        assert!(began.elapsed() < Duration::from_secs(4));
+        let asked = responder.count(V2);
+        cloud.register(&unit(Key::P256)).await.unwrap();
+        assert_eq!(responder.count(V2), asked, "it is left alone for a while");
+    }
+}
+
+const V2: &str = "ListPrincipalThingsV2";
 
 #[tokio::test]
 async fn throttling_is_waited_for_until_the_deadline() {

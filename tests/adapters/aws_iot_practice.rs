@@ -174,6 +174,9 @@ async fn the_default_chain_finds_keys_in_the_environment_and_in_a_profile() {
             region: "us-east-1".parse().unwrap(),
             aws_profile: Some(profile.to_owned()).filter(|profile| !profile.is_empty()),
             endpoint: Some(endpoint.to_owned()),
+            account: None,
+            role: None,
+            sts_endpoint: None,
             mqtt: None,
         };
         AwsCloud::new(std::slice::from_ref(&target)).await.probe(&target.name).await.unwrap();

@@ -161,6 +161,9 @@ pub fn target(port: u16, ca: &ServerCa) -> Target {
         region: "eu-west-1".parse().unwrap(),
         aws_profile: None,
         endpoint: None,
+        account: None,
+        role: None,
+        sts_endpoint: None,
         mqtt: Some(Broker { host: "localhost".into(), port, roots: Some(vec![ca.der.clone()]) }),
     }
 }

@@ -75,7 +75,7 @@ fn station(detection: &str, profiles: &[&str]) -> String {
     let profiles: Vec<String> = profiles.iter().map(|name| format!("{name}.toml")).collect();
     format!(
         "profiles = {profiles:?}\n[station]\nname = \"VM\"\n[detection]\n{detection}\ndebounce_ms = 100\n\
-         [[targets]]\nname = \"cloud\"\nregion = \"eu-west-1\"\n"
+         [[targets]]\nname = \"cloud\"\nregion = \"eu-west-1\"\naccount = \"123456789012\"\n"
     )
 }
 

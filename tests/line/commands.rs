@@ -258,7 +258,7 @@ async fn practice_and_real_data_and_trust_are_never_mixed() {
     let bench = Bench::new(1, Cloud::shared().await).await;
     let config = bench.dir.path().join("lineseal.toml");
     let practice = std::fs::read_to_string(&config).unwrap();
-    let real = practice.replace("practice = true", "practice = false");
+    let real = real_of(&practice);
     assert_ne!(practice, real);
     let refused = |err: &str, why: &str| assert!(err.contains("K-704") && err.contains(why), "{err}");
 
@@ -277,4 +277,10 @@ async fn practice_and_real_data_and_trust_are_never_mixed() {
     std::fs::write(&config, &real).unwrap();
     let ended = Program::on(&bench, ["batch", "list"]).run().await.expect(3);
     refused(&ended.err, "practice line's log");
+}
+
+/// A practice line's configuration as a real station's, whose targets are somebody's.
+pub fn real_of(practice: &str) -> String {
+    let account = "name = \"practice\"\naccount = \"000000000000\"\n";
+    practice.replace("practice = true", "practice = false").replace("name = \"practice\"\n", account)
 }

@@ -6,6 +6,7 @@
 //! shared, save where a test counts everything that is in one.
 #![allow(clippy::unwrap_used, reason = "what a test does when it is wrong is to say so and die")]
 
+mod accounts;
 mod air_gap;
 mod attempts;
 mod barcode;
@@ -16,6 +17,7 @@ mod connect;
 mod csr;
 mod custody;
 mod disk;
+mod doctor;
 mod elsewhere;
 mod faults;
 mod fleet;
@@ -27,6 +29,7 @@ mod held;
 #[path = "../hostile/mod.rs"]
 mod hostile;
 mod hostile_tokens;
+mod iam;
 mod just_in_time;
 mod killed;
 mod log;

@@ -360,7 +360,7 @@ async fn a_practice_station_writes_to_no_plants_database_nor_a_plants_to_its() {
         join(&practice, &database, "ST-1");
         join(&real, &database, "ST-2");
         let text = std::fs::read_to_string(&real.config_file).unwrap();
-        std::fs::write(&real.config_file, text.replace("practice = true", "practice = false")).unwrap();
+        std::fs::write(&real.config_file, crate::commands::real_of(&text)).unwrap();
         let (first, second) = if real_first { (&real, &practice) } else { (&practice, &real) };
         Program::on(first, ["batch", "list"]).run().await.expect(0);
         let refused = Program::on(second, ["batch", "list"]).run().await.expect(3);

@@ -90,6 +90,7 @@ async fn passed(store: &LogStore, serial: &str, chip: u32, operator: Option<&Ope
         adopted: Vec::new(),
         replaced: Vec::new(),
         device_configuration: Default::default(),
+        attachment: None,
     };
     let kind = LabelKind::Unit;
     let bodies = [

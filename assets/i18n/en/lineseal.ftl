@@ -357,3 +357,35 @@ token-unproven = The chip has not proved that it holds the certificate's key: wh
 token-end-good = None of these checks would fail. Registering with AWS was not tried
 token-end-bad = A run would end { $verdict } { $code }: { $sentence }
 token-nothing-written = Nothing was claimed, and nothing was written to the log
+
+# `lineseal doctor`. The first word of a line says how it is; the words are of one width.
+doctor-good = ok {" "}
+doctor-remark = note
+doctor-unknown = ?{"   "}
+doctor-bad = NO {" "}
+doctor-trust = profile { $profile }: its CAs and revocation lists can be used
+doctor-module = profile { $profile }: module { $module } and its PIN are at hand
+doctor-log = the log: { $events } events, and nothing known elsewhere speaks against it
+doctor-no-log = the log: none that could be read
+doctor-copies = copies of the log in { $places ->
+    [one] 1 place
+   *[other] { $places } places
+    }
+doctor-no-copies = copies of the log: none, so a rollback could not be proven
+doctor-copies-same-disk = copies of the log: all on its own disk, so a rollback could not be proven
+doctor-printer = the printer takes labels
+doctor-air-gapped = this station is air-gapped: no target is asked
+doctor-credentials = target { $target }: credentials from { $source }
+doctor-credentials-until = target { $target }: credentials from { $source }, good until { $expires }
+doctor-account = target { $target }: account { $account }, as { $caller }
+doctor-endpoint = target { $target }: devices connect to { $endpoint }
+doctor-clock = target { $target }: this computer's clock is { $ahead } ms ahead (± { $within } ms)
+doctor-no-clock = target { $target }: no answer said what time it is
+doctor-permission = target { $target }: { $action } on { $resource }
+doctor-pace = target { $target }: at most { $units } units a second, all stations together; { $slowest } is the narrowest. AWS's default quotas are assumed, the account's own are not asked for
+doctor-ca = own CA { $ca }: valid until { $until }
+doctor-ca-there = target { $target }: knows the CA { $ca }, ACTIVE
+doctor-end = { $checks } checks: { $bad } missing, { $unknown } could not be told
+doctor-policy-unscoped = target { $target }: IAM can't narrow these down, they are on everything in the account and Region: { $actions }
+doctor-policy-role = target { $target }: the policy is for the role { $role }; the credentials that take it on need sts:AssumeRole on it
+doctor-policy-later = the statements UntilMade can go once the thing type and the device policy are there, UndoDeletes where nobody calls `lineseal undo --delete`

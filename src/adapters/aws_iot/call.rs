@@ -9,10 +9,13 @@ use aws_sdk_iot::config::http::HttpResponse;
 use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
+use super::dates::Dates;
 use super::failure::{Again, Trouble, classify};
 use super::look::Cache;
 use super::quota::{Action, Pace, Quota};
-use crate::domain::{Failure, ReasonCode, Region, TargetName};
+use crate::adapters::aws_account::Access;
+use crate::config::Target;
+use crate::domain::{AccountId, Failure, ReasonCode, Region, TargetName, arn_place};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -22,7 +25,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub(in crate::adapters) struct Link {
     pub target: TargetName,
     pub region: Region,
+    /// Whose the target is, where that is configured.
+    pub account: Option<AccountId>,
     pub client: Client,
+    /// What its calls are made with.
+    pub access: Access,
+    pub(super) dates: Dates,
     quota: Arc<Quota>,
     cache: Arc<Mutex<Cache>>,
     pace: Pace,
@@ -39,13 +47,55 @@ pub(in crate::adapters) struct Refused<E> {
 }
 
 impl Link {
-    pub(super) fn new(target: TargetName, region: Region, client: Client) -> Self {
-        Self { target, region, client, quota: Arc::default(), cache: Arc::default(), pace: Pace::Prompt }
+    pub(super) fn new(target: &Target, access: Access, dates: Dates, client: Client) -> Self {
+        Self {
+            target: target.name.clone(),
+            region: target.region.clone(),
+            account: target.account.clone(),
+            client,
+            access,
+            dates,
+            quota: Arc::default(),
+            cache: Arc::default(),
+            pace: Pace::Prompt,
+        }
     }
 
     /// The same for what no board waits for.
     pub(super) fn patient(&self) -> Self {
         Self { pace: Pace::Patient, ..self.clone() }
+    }
+
+    /// What an ARN in an answer says of itself: account and Region that are not the target's are `A-371`.
+    pub(in crate::adapters) fn is_at_home(&self, arn: &str) -> Result<(), Failure> {
+        let (region, account) = arn_place(arn);
+        let other_account = self.account.as_ref().is_some_and(|wanted| account.as_ref() != Some(wanted));
+        if !other_account && region.as_ref() == Some(&self.region) {
+            return Ok(());
+        }
+        let found = format!(
+            "{} {}",
+            account.as_ref().map_or("-", AccountId::as_str),
+            region.as_ref().map_or("-", Region::as_str)
+        );
+        Err(self.elsewhere(arn, &found))
+    }
+
+    /// AWS's own endpoints are named after their Region; a stand-in's are not.
+    pub(super) fn is_endpoint_at_home(&self, endpoint: &str) -> Result<(), Failure> {
+        let of_aws = endpoint.split_once(".iot.").and_then(|(_, rest)| rest.split_once(".amazonaws.com"));
+        match of_aws {
+            Some((region, _)) if region != self.region.as_str() => Err(self.elsewhere(endpoint, region)),
+            _ => Ok(()),
+        }
+    }
+
+    fn elsewhere(&self, said: &str, found: &str) -> Failure {
+        let account = self.account.as_ref().map_or("-", AccountId::as_str);
+        let wanted = format!("{account} {}", self.region);
+        let cause = format!("AWS answered with {said}, and the target is {wanted}");
+        let failure = Failure::new(ReasonCode::CLOUD_ELSEWHERE, cause).with("target", &self.target);
+        failure.with("found", found).with("account", wanted)
     }
 
     pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {

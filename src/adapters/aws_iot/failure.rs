@@ -6,11 +6,12 @@ use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use std::error::Error;
 
+use crate::adapters::aws_account::Withheld;
 use crate::domain::{Failure, ReasonCode};
 
 /// One failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(in crate::adapters) struct Trouble {
     pub failure: Failure,
     pub again: Again,
     /// AWS may have done it nevertheless.
@@ -19,7 +20,7 @@ pub(super) struct Trouble {
 
 /// Whether another attempt may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(in crate::adapters) enum Again {
     Never,
     /// So many attempts in all: where nobody answers, the lane is needed for the next board.
     Attempts(u32),
@@ -36,7 +37,7 @@ const MESSAGE_CHARS: usize = 300;
 ///
 /// Messages of signature errors are dropped: AWS puts the canonical request into them, session
 /// token included.
-pub(super) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Trouble
+pub(in crate::adapters) fn classify<E>(error: &SdkError<E, HttpResponse>) -> Trouble
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -63,6 +64,14 @@ fn classify_unsent(error: &(dyn Error + 'static)) -> Trouble {
     let Some(credentials) = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) else {
         return Trouble::unreachable(last_cause(error));
     };
+    Trouble { lost: false, ..classify_credentials(credentials) }
+}
+
+/// Nothing could be signed.
+pub(in crate::adapters) fn classify_credentials(credentials: &CredentialsError) -> Trouble {
+    if let Some(Withheld(trouble)) = causes(credentials).find_map(|cause| cause.downcast_ref::<Withheld>()) {
+        return trouble.clone();
+    }
     // Credentials that are fetched (SSO, a role) need the network, too.
     let network = causes(credentials).any(|cause| cause.is::<ConnectorError>());
     if network || matches!(credentials, CredentialsError::ProviderTimedOut(_)) {
@@ -144,8 +153,12 @@ impl Trouble {
         Self { failure, again: Again::UntilDeadline, lost: false }
     }
 
-    fn refused(code: ReasonCode, cause: String) -> Self {
-        Self { failure: Failure::new(code, cause), again: Again::Never, lost: false }
+    pub(in crate::adapters) fn refused(code: ReasonCode, cause: String) -> Self {
+        Self::never(Failure::new(code, cause))
+    }
+
+    pub(in crate::adapters) fn never(failure: Failure) -> Self {
+        Self { failure, again: Again::Never, lost: false }
     }
 }
 
@@ -157,7 +170,9 @@ fn one_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().chars().take(MESSAGE_CHARS).collect()
 }
 
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(in crate::adapters) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 

@@ -3,20 +3,23 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_sdk_iot::types::{AutoRegistrationStatus, CaCertificateStatus, CertificateStatus};
+use aws_sdk_iot::types::{AutoRegistrationStatus, CaCertificateStatus, CertificateStatus, ThingPrincipalType};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::time::Instant;
 
 use super::call::{Link, Refused};
 use super::quota::Action;
+use crate::audit::event::Attachment;
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa};
 use crate::ports::Registration;
 
 /// What was seen of a policy or thing type is believed for so long: they are shared by thousands of
 /// units, and every call spent on them is one that no unit gets.
 const BELIEVED_FOR: Duration = Duration::from_secs(300);
-const DATA_ENDPOINT: &str = "iot:Data-ATS";
+/// What nothing depends on takes no unit's time.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const DATA_ENDPOINT: &str = "iot:Data-ATS";
 
 /// Everything that concerns one unit in one target.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +107,8 @@ pub(super) struct Cache {
     thing_types: HashMap<String, Instant>,
     /// ACTIVE CAs, and whether they have auto-registration.
     cas: HashMap<Fingerprint, (bool, Instant)>,
+    /// Since when the target has not told how certificates are attached.
+    attachments_untold: Option<Instant>,
 }
 
 impl Cache {
@@ -232,6 +237,7 @@ pub(super) async fn fetch_endpoint(link: &Link, by: Instant) -> Result<String, F
     let send = || link.client.describe_endpoint().endpoint_type(DATA_ENDPOINT).send();
     let answer = link.call(Action::DescribeEndpoint, by, send).await.map_err(|refused| refused.failure)?;
     let endpoint = answer.endpoint_address.ok_or_else(|| incomplete(link, Action::DescribeEndpoint))?;
+    link.is_endpoint_at_home(&endpoint)?;
     link.cache().endpoint = Some(endpoint.clone());
     Ok(endpoint)
 }
@@ -278,7 +284,9 @@ pub(super) async fn fetch_certificate(
             ca: description.ca_certificate_id,
         })
     });
-    whole.map(Some).ok_or_else(|| incomplete(link, Action::DescribeCertificate))
+    let whole = whole.ok_or_else(|| incomplete(link, Action::DescribeCertificate))?;
+    link.is_at_home(&whole.arn)?;
+    Ok(Some(whole))
 }
 
 /// A CA that was ACTIVE a moment ago is believed to be.
@@ -325,6 +333,7 @@ pub(super) async fn fetch_thing(link: &Link, name: &str, by: Instant) -> Result<
     let Some(arn) = answer.thing_arn else {
         return Err(incomplete(link, Action::DescribeThing));
     };
+    link.is_at_home(&arn)?;
     Ok(Some(SeenThing {
         arn,
         id: answer.thing_id.unwrap_or_default(),
@@ -352,7 +361,14 @@ async fn fetch_thing_type(link: &Link, wanted: &Registration, by: Instant) -> Re
     Ok(SeenThingType::Usable)
 }
 
-async fn fetch_policy(link: &Link, name: &str, by: Instant) -> Result<Option<String>, Failure> {
+/// Is it there?
+pub(super) async fn has_thing_type(link: &Link, name: &str, by: Instant) -> Result<bool, Failure> {
+    let send = || link.client.describe_thing_type().thing_type_name(name).send();
+    let answer = link.call(Action::DescribeThingType, by, send).await;
+    absent_if(answer, |error| error.is_resource_not_found_exception()).map(|found| found.is_some())
+}
+
+pub(super) async fn fetch_policy(link: &Link, name: &str, by: Instant) -> Result<Option<String>, Failure> {
     let kept = link.cache().policy(name, Instant::now());
     if kept.is_some() {
         return Ok(kept);
@@ -397,6 +413,37 @@ pub(super) async fn list_things(link: &Link, certificate_arn: &str, by: Instant)
         if page.is_none() {
             return Ok(all);
         }
+    }
+}
+
+/// Whether the certificate is on its thing exclusively, asked beside the lists that decide: nothing depends on it.
+/// `None`: nothing to ask about, or no answer (a role from before this call, a stand-in without it); then it is
+/// left alone for a while.
+pub(super) async fn attachment(
+    link: &Link,
+    wanted: &Registration,
+    certificate_arn: Option<&str>,
+    by: Instant,
+) -> Option<Attachment> {
+    let arn = certificate_arn?;
+    let now = Instant::now();
+    if link.cache().attachments_untold.is_some_and(|since| now.duration_since(since) < BELIEVED_FOR) {
+        return None;
+    }
+    let send = || link.client.list_principal_things_v2().principal(arn).send();
+    let answer = match link.call(Action::ListPrincipalThingsV2, by.min(now + TOLD_WITHIN), send).await {
+        Ok(answer) => answer,
+        Err(refused) => {
+            tracing::info!(target_name = %link.target, failure = %refused.failure, "attachments are not told");
+            link.cache().attachments_untold = Some(now);
+            return None;
+        }
+    };
+    let ours = answer.principal_thing_objects().iter().find(|it| it.thing_name() == wanted.thing.as_str());
+    match ours?.thing_principal_type()? {
+        ThingPrincipalType::ExclusiveThing => Some(Attachment::Exclusive),
+        ThingPrincipalType::NonExclusiveThing => Some(Attachment::NonExclusive),
+        _ => None,
     }
 }
 

@@ -15,10 +15,13 @@
 
 pub(super) mod call;
 mod claim;
-mod failure;
+mod dates;
+mod examine;
+pub(super) mod failure;
 mod issue;
 mod judge;
 pub(super) mod look;
+mod permissions;
 pub(super) mod quota;
 mod register;
 mod withdraw;
@@ -27,20 +30,23 @@ mod write;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iot::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::adapters::aws_account;
+use crate::adapters::aws_account::{self, Access};
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
 use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
 use crate::ports::{Cloud, Issuance, Made, MadeBefore, Refusal, Registration, TakenBack};
 use call::Link;
+use dates::Dates;
+
+pub use examine::AwsExaminer;
+pub use permissions::{StationPolicy, station_policies};
 
 /// A TCP connection that does not come about is given up after this: a dead proxy cannot hang a unit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -82,9 +88,7 @@ pub struct AwsCloud {
 pub(super) async fn links(targets: &[Target]) -> BTreeMap<TargetName, Link> {
     let mut links = BTreeMap::new();
     for target in targets {
-        let shared = aws_account::config(&target.region, target.aws_profile.as_deref()).await;
-        let link = link(target, aws_sdk_iot::config::Builder::from(&shared));
-        links.insert(target.name.clone(), link);
+        links.insert(target.name.clone(), link(target, aws_account::of_target(target).await));
     }
     links
 }
@@ -92,15 +96,11 @@ pub(super) async fn links(targets: &[Target]) -> BTreeMap<TargetName, Link> {
 /// The same with credentials of the caller's own.
 pub(super) fn links_with(
     targets: &[Target],
-    credentials: impl ProvideCredentials + Clone + 'static,
+    credentials: impl ProvideCredentials + 'static,
 ) -> BTreeMap<TargetName, Link> {
-    let link_of = |target: &Target| {
-        let config = aws_sdk_iot::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(aws_account::region(&target.region))
-            .credentials_provider(credentials.clone());
-        (target.name.clone(), link(target, config))
-    };
+    let credentials = SharedCredentialsProvider::new(credentials);
+    let link_of =
+        |target: &Target| (target.name.clone(), link(target, aws_account::of_target_with(target, credentials.clone())));
     targets.iter().map(link_of).collect()
 }
 
@@ -120,7 +120,7 @@ impl AwsCloud {
 
     /// The same with credentials of the caller's own and nothing from the environment: for local
     /// stand-ins, whose keys must never meet a real account.
-    pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + Clone + 'static) -> Self {
+    pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + 'static) -> Self {
         Self { links: links_with(targets, credentials) }
     }
 
@@ -190,12 +190,16 @@ impl Cloud for AwsCloud {
 
 /// The SDK's own retries are off: attempts are counted, paced and bounded in [`call`], where the
 /// unit's deadline is known.
-fn link(target: &Target, mut config: aws_sdk_iot::config::Builder) -> Link {
+fn link(target: &Target, access: Access) -> Link {
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
-    config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    let dates = Dates::default();
+    let mut config = aws_sdk_iot::config::Builder::from(&access.config)
+        .interceptor(dates.clone())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts);
     if let Some(endpoint) = &target.endpoint {
         config = config.endpoint_url(endpoint);
     }
-    Link::new(target.name.clone(), target.region.clone(), Client::from_conf(config.build()))
+    Link::new(target, access, dates, Client::from_conf(config.build()))
 }

@@ -35,6 +35,7 @@ pub(in crate::adapters) enum Action {
     ListCaCertificates,
     ListCertificates,
     ListPrincipalThings,
+    ListPrincipalThingsV2,
     ListProvisioningTemplates,
     ListTargetsForPolicy,
     ListThingPrincipals,
@@ -76,6 +77,7 @@ impl Action {
             Action::ListCaCertificates => "iot:ListCACertificates",
             Action::ListCertificates => "iot:ListCertificates",
             Action::ListPrincipalThings => "iot:ListPrincipalThings",
+            Action::ListPrincipalThingsV2 => "iot:ListPrincipalThingsV2",
             Action::ListProvisioningTemplates => "iot:ListProvisioningTemplates",
             Action::ListTargetsForPolicy => "iot:ListTargetsForPolicy",
             Action::ListThingPrincipals => "iot:ListThingPrincipals",
@@ -90,7 +92,7 @@ impl Action {
 
     /// Calls a second: four fifths of the account's default quota (AWS General Reference, AWS IoT
     /// Core endpoints and quotas), so that a console or a second program still gets through.
-    fn rate(self) -> u32 {
+    pub(super) fn rate(self) -> u32 {
         match self {
             Action::DescribeThing => 280,
             Action::CreateThing | Action::DeleteThing | Action::AttachThingPrincipal | Action::DetachThingPrincipal => {
@@ -115,6 +117,7 @@ impl Action {
             | Action::ListCaCertificates
             | Action::ListCertificates
             | Action::ListPrincipalThings
+            | Action::ListPrincipalThingsV2
             | Action::ListProvisioningTemplates
             | Action::ListTargetsForPolicy
             | Action::ListThingPrincipals

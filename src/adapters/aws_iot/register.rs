@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::LONGEST_DEADLINE;
 use super::call::{Link, pause_after};
 use super::judge::{Part, is_joining, joins, judge, parts};
-use super::look::{Seen, look};
+use super::look::{Seen, attachment, look};
 use super::write::{Progress, write};
-use crate::audit::event::TargetRecord;
-use crate::domain::{AccountId, Failure, Fingerprint, ReasonCode};
+use crate::audit::event::{Attachment, TargetRecord};
+use crate::domain::{Failure, Fingerprint, ReasonCode, arn_place};
 use crate::ports::{Refusal, Registration};
 
 /// See [`Cloud::register`](crate::ports::Cloud::register). `A-301` to `A-304` when the deadline came
@@ -29,7 +29,10 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
     let mut fruitless = 0;
     let mut waits_for = None;
     loop {
-        let seen = match look(link, wanted, progress.certificate_arn.as_deref(), by).await {
+        let arn = progress.certificate_arn.clone();
+        let (seen, attachment) =
+            tokio::join!(look(link, wanted, arn.as_deref(), by), attachment(link, wanted, arn.as_deref(), by));
+        let seen = match seen {
             // The time was over in the middle of a look: what it was spent on is what the one before had missed.
             Err(failure) if Instant::now() >= by => return Err(waits_for.unwrap_or(failure)),
             seen => seen?,
@@ -44,7 +47,7 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
             link.cache().remember_policy(wanted.policy.name.as_str(), policy, Instant::now());
         }
         if missing.is_empty() {
-            return record(link, wanted, progress, seen);
+            return record(link, wanted, progress, seen, attachment);
         }
         let own: BTreeSet<Part> = missing.iter().copied().filter(|part| is_the_stations(*part, &seen)).collect();
         let own: BTreeSet<Part> = own.difference(&progress.tried).copied().collect();
@@ -172,12 +175,18 @@ fn check(wanted: &Registration) -> Result<serde_json::Value, Failure> {
     })
 }
 
-fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -> Result<TargetRecord, Failure> {
+fn record(
+    link: &Link,
+    wanted: &Registration,
+    progress: &Progress,
+    seen: Seen,
+    attachment: Option<Attachment>,
+) -> Result<TargetRecord, Failure> {
     let (Some(certificate), Some(thing)) = (seen.certificate, seen.thing) else {
         let cause = "a whole read-back without certificate or thing";
         return Err(Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &wanted.target));
     };
-    let account = account_of(&certificate.arn).ok_or_else(|| {
+    let account = arn_place(&certificate.arn).1.ok_or_else(|| {
         let cause = format!("the certificate's ARN {:?} names no account", certificate.arn);
         Failure::new(ReasonCode::CLOUD_FAILED, cause).with("target", &wanted.target)
     })?;
@@ -199,10 +208,6 @@ fn record(link: &Link, wanted: &Registration, progress: &Progress, seen: Seen) -
         adopted: names(&adopted),
         replaced: replaced.into_iter().collect(),
         device_configuration: BTreeMap::new(),
+        attachment: attachment.filter(|_| progress.made.contains(&Part::ThingAttachment)),
     })
-}
-
-/// `arn:partition:iot:region:account:cert/id`.
-fn account_of(arn: &str) -> Option<AccountId> {
-    arn.split(':').nth(4)?.parse().ok()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use aws_sdk_iot::types::{AttributePayload, CertificateStatus as AwsStatus};
+use aws_sdk_iot::types::{AttributePayload, CertificateStatus as AwsStatus, ThingPrincipalType};
 use tokio::time::Instant;
 
 use super::call::{Link, Refused, pause_after};
@@ -282,7 +282,10 @@ fn registered<E>(
                 let failure = Failure::new(ReasonCode::CLOUD_CERTIFICATE, cause).with("target", &link.target);
                 return failed(failure, true);
             }
-            Registered { wrote: Ok(Wrote::Made), arn: Some(arn), left: true }
+            match link.is_at_home(&arn) {
+                Ok(()) => Registered { wrote: Ok(Wrote::Made), arn: Some(arn), left: true },
+                Err(failure) => failed(failure, true),
+            }
         }
         Ok(_) => failed(incomplete(link, action), true),
         Err(Refused { failure, answer, lost }) => match answer {
@@ -361,7 +364,11 @@ async fn attach_policy(link: &Link, wanted: &Registration, arn: &str, by: Instan
 }
 
 async fn attach_thing(link: &Link, wanted: &Registration, arn: &str, by: Instant) -> Result<Wrote, Failure> {
-    let send = || link.client.attach_thing_principal().thing_name(wanted.thing.as_str()).principal(arn).send();
+    // The certificate is this thing's alone, and AWS itself is to see to it.
+    let send = || {
+        let request = link.client.attach_thing_principal().thing_name(wanted.thing.as_str()).principal(arn);
+        request.thing_principal_type(ThingPrincipalType::ExclusiveThing).send()
+    };
     let answer = link.call(Action::AttachThingPrincipal, by, send).await;
     wrote(answer, |_| false, |error| error.is_resource_not_found_exception())
 }

@@ -42,7 +42,7 @@ impl AwsAuthorities {
     }
 
     /// With credentials of the caller's own and nothing from the environment.
-    pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + Clone + 'static) -> Self {
+    pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + 'static) -> Self {
         Self { links: links_with(targets, credentials) }
     }
 }
@@ -244,7 +244,9 @@ async fn describe(link: &Link, id: &str, by: Instant) -> Result<Option<(HeldCa, 
         };
         Some((held, pem))
     });
-    held.map(Some).ok_or_else(|| incomplete(link, Action::DescribeCaCertificate))
+    let held = held.ok_or_else(|| incomplete(link, Action::DescribeCaCertificate))?;
+    link.is_at_home(&held.0.arn)?;
+    Ok(Some(held))
 }
 
 /// Somebody else's CA may be one that this program can't read: empty.

@@ -21,6 +21,7 @@
 //! Where a command leads to the token, the guard listens for p11-kit's client, the module then, and starts
 //! the command behind each of its connections: `remote.rs`.
 
+mod at_hand;
 mod confine;
 mod der;
 mod failure;
@@ -40,6 +41,7 @@ mod sign_once;
 mod wire;
 mod worker;
 
+pub use at_hand::at_hand;
 pub use guardian::keep_memory_private;
 pub use heard::heard;
 pub use log_key::TokenSigner;

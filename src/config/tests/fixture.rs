@@ -36,10 +36,11 @@ name = "staging"
 region = "ap-northeast-1"
 aws_profile = "plant"
 endpoint = "https://iot.example.com"
-
+account = "111111111111"
 [[targets]]
 name = "production"
 region = "eu-west-1"
+account = "222222222222"
 "#;
 
 pub(super) const PROFILE: &str = r#"product = "gateway-g4"

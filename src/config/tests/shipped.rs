@@ -75,7 +75,8 @@ fn every_shipped_profile_has_no_mistake() {
         assert!(!text.lines().any(|line| !line.starts_with('#') && word.is_match(line)), "a word is left: {text}");
         std::fs::write(&path, text).unwrap();
         let station = dir.path().join("station.toml");
-        let targets = ["production", "practice"].map(|name| format!("{{ name = '{name}', region = 'eu-west-1' }}"));
+        let targets = ["production", "practice"]
+            .map(|name| format!("{{ name = '{name}', region = 'eu-west-1', account = '123456789012' }}"));
         let text = format!(
             "profiles = [{path:?}]\nstation.name = 'a'\ntargets = [{}]\n\
              ca.plant.certificate = 'ca/plant.pem'\nca.plant.auto_registration = true",

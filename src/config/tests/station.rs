@@ -29,7 +29,8 @@ fn what_may_be_left_out_has_a_default() {
     fixture.write(
         "lineseal.toml",
         "profiles = ['profiles/gateway.toml']\nstation.name = 'a'\n\
-         targets = [{ name = 'staging', region = 'eu-west-1' }, { name = 'production', region = 'eu-west-1' }]",
+         [[targets]]\nname = 'staging'\nregion = 'eu-west-1'\naccount = '111111111111'\n\
+         [[targets]]\nname = 'production'\nregion = 'eu-west-1'\naccount = '111111111111'",
     );
     let config = fixture.load();
     assert_eq!(config.printer, Printer::None);
@@ -318,6 +319,43 @@ fn a_target_may_have_a_broker_of_its_own() {
         let mistakes = fixture.mistakes();
         assert!(mistakes.len() == 1 && mistakes[0].contains(expected), "{lines}: {mistakes:#?}");
     }
+}
+
+#[test]
+fn a_target_is_one_account_and_a_role_of_it() {
+    let account = "region = \"eu-west-1\"\naccount = \"222222222222\"\n";
+    let mistakes = station_mistakes(account, "region = \"eu-west-1\"\n");
+    assert_eq!(mistakes.len(), 1);
+    assert!(mistakes[0].starts_with("lineseal.toml:32: \"account\" in [[targets]], the 12 digits"), "{mistakes:?}");
+    assert!(mistakes[0].contains("aws sts get-caller-identity"), "{mistakes:?}");
+    // Nothing is called: a station without a cloud has no account to be in.
+    let fixture = Fixture::new();
+    let without = STATION.replace("practice = false", "air_gapped = true").replace(account, "region = \"eu-west-1\"\n");
+    fixture.write("lineseal.toml", without);
+    assert_eq!(fixture.load().targets[1].account, None);
+    // Nor by whoever only reads the log.
+    fixture.write("lineseal.toml", STATION.replace(account, "region = \"eu-west-1\"\n"));
+    assert!(crate::config::load_without_profiles(&fixture.path("lineseal.toml")).is_ok());
+
+    let with = |lines: &str| STATION.replace(account, &format!("{account}{lines}\n"));
+    let role = "arn:aws:iam::222222222222:role/plant/station";
+    fixture.write("lineseal.toml", with(&format!("role_arn = {role:?}\nexternal_id = \"plant:7\"")));
+    let read = fixture.load().targets.remove(1).role.unwrap();
+    assert_eq!((read.arn.as_str(), read.external_id.unwrap().as_str()), (role, "plant:7"));
+    for (lines, expected) in [
+        ("role_arn = \"arn:aws:iam::111111111111:role/station\"", "is a role of account 111111111111"),
+        ("role_arn = \"arn:aws:iam::222222222222:user/station\"", "is not a role's ARN"),
+        ("role_arn = \"arn:aws:iam::2222:role/station\"", "is not a role's ARN"),
+        ("role_arn = \"station\"", "is not a role's ARN"),
+        ("external_id = \"plant:7\"", "there is no \"role_arn\""),
+        ("sts_endpoint = \"sts.example.com\"", "write https://host"),
+    ] {
+        fixture.write("lineseal.toml", with(lines));
+        let mistakes = fixture.mistakes();
+        assert!(mistakes.len() == 1 && mistakes[0].contains(expected), "{lines}: {mistakes:#?}");
+    }
+    fixture.write("lineseal.toml", with("").replace("222222222222", "2222"));
+    assert!(fixture.mistakes()[0].contains("is not a AWS account: 12 digits"));
 }
 
 #[test]

@@ -490,6 +490,7 @@ pub fn record_of(target: &TargetName, fingerprint: Fingerprint, thing: &impl std
         adopted: vec![],
         replaced: vec![],
         device_configuration: BTreeMap::new(),
+        attachment: None,
     }
 }
 

@@ -76,6 +76,8 @@ impl Station {
             Ok(mut held) => {
                 let station = &self.shared.log.station;
                 held.retain(|log| log.events.first().is_some_and(|first| first.event.station == *station));
+                // What can register nothing would only be HELD again.
+                held.retain(|log| errands::fold(log).map_or(true, |run| !self.barred.contains_key(&run.profile)));
                 self.finish(held);
             }
             Err(failure) => self.note_log(Err(failure)),

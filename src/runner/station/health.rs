@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::domain::profile::Method;
-use crate::domain::{Failure, ReasonCode};
+use crate::domain::{Failure, ReasonCode, TargetName, Verdict};
 use crate::runner::driver::Shared;
 use crate::runner::view::Health;
 
@@ -18,48 +18,114 @@ const EVERY: Duration = Duration::from_secs(15);
 const BARRING: [ReasonCode; 3] = [ReasonCode::CA_ABSENT, ReasonCode::CA_INACTIVE, ReasonCode::JOIN_OFF];
 
 /// What was seen.
-pub(super) struct Seen {
-    pub cloud: Health,
-    pub printer: Health,
-    /// Profiles whose CA a target does not take certificates from, and why: their boards need not be begun.
-    pub barred: BTreeMap<String, Failure>,
+pub(super) enum Seen {
+    Cloud {
+        /// Whether the targets are there, whatever they say of a profile.
+        health: Health,
+        /// A target whose account is another one.
+        elsewhere: Option<Failure>,
+        /// Profiles that nothing can be registered by, and why: their boards need not be begun.
+        barred: BTreeMap<String, Failure>,
+    },
+    Printer(Health),
 }
 
 /// Sends it until nobody listens.
 pub(super) async fn watch(shared: Shared, config: Arc<Config>, out: mpsc::Sender<Seen>) {
-    let mut every = tokio::time::interval(EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tokio::join!(watch_cloud(&shared, &config, &out), watch_printer(&shared, &out));
+}
+
+async fn watch_cloud(shared: &Shared, config: &Config, out: &mpsc::Sender<Seen>) {
+    let mut every = ticks();
+    let mut elsewhere = BTreeMap::new();
     loop {
         every.tick().await;
-        let mut cloud = Health::Unknown;
-        for target in &config.targets {
-            cloud = health(shared.cloud.probe(&target.name).await);
-            if cloud != Health::Good {
-                break;
+        let probed = probe(shared, config).await;
+        for (target, result) in &probed {
+            match result {
+                Err(failure) if failure.code == ReasonCode::CLOUD_ELSEWHERE => {
+                    elsewhere.insert(target.clone(), failure.clone());
+                }
+                // One that is away has not shown to be another one by now.
+                Err(failure) if failure.code.verdict() == Verdict::Held => {}
+                _ => drop(elsewhere.remove(target)),
             }
         }
-        let barred = if cloud == Health::Good { barred(&shared, &config).await } else { BTreeMap::new() };
+        let good: Vec<&TargetName> = probed.iter().filter(|(_, it)| it.is_ok()).map(|(target, _)| target).collect();
+        let away = probed.iter().find_map(|(_, result)| {
+            result.as_ref().err().filter(|failure| failure.code != ReasonCode::CLOUD_ELSEWHERE)
+        });
+        let health = match away {
+            Some(failure) => Health::Bad(failure.clone()),
+            None if probed.is_empty() => Health::Unknown,
+            None => Health::Good,
+        };
+        let barred = barred(shared, config, &elsewhere, &good).await;
+        let elsewhere = elsewhere.values().next().cloned();
+        if out.send(Seen::Cloud { health, elsewhere, barred }).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn watch_printer(shared: &Shared, out: &mpsc::Sender<Seen>) {
+    let mut every = ticks();
+    loop {
+        every.tick().await;
         let printer = match &shared.printer {
             Some(printer) => health(printer.ready().await),
             None => Health::Unknown,
         };
-        if out.send(Seen { cloud, printer, barred }).await.is_err() {
+        if out.send(Seen::Printer(printer)).await.is_err() {
             return;
         }
     }
+}
+
+fn ticks() -> tokio::time::Interval {
+    let mut every = tokio::time::interval(EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    every
+}
+
+/// Side by side, in the configuration's order.
+async fn probe(shared: &Shared, config: &Config) -> Vec<(TargetName, Result<(), Failure>)> {
+    let probes = config.targets.iter().map(|target| {
+        let (cloud, target) = (shared.cloud.clone(), target.name.clone());
+        tokio::spawn(async move {
+            let result = cloud.probe(&target).await;
+            (target, result)
+        })
+    });
+    let mut probed = Vec::new();
+    for probe in probes.collect::<Vec<_>>() {
+        // One that panicked is as if it had not been asked.
+        probed.extend(probe.await.ok());
+    }
+    probed
 }
 
 fn health(result: Result<(), Failure>) -> Health {
     result.map_or_else(Health::Bad, |()| Health::Good)
 }
 
-/// Only what a target says for certain bars a profile; whatever else is wrong is the run's own affair.
-async fn barred(shared: &Shared, config: &Config) -> BTreeMap<String, Failure> {
+/// Only what is certain bars a profile; whatever else is wrong is the run's own affair.
+async fn barred(
+    shared: &Shared,
+    config: &Config,
+    elsewhere: &BTreeMap<TargetName, Failure>,
+    good: &[&TargetName],
+) -> BTreeMap<String, Failure> {
     let mut barred = BTreeMap::new();
     for profile in &config.profiles {
+        let targets = &profile.register.targets;
+        if let Some(failure) = targets.iter().find_map(|target| elsewhere.get(target)) {
+            barred.insert(profile.name.clone(), failure.clone());
+            continue;
+        }
         let Some(ca) = profile.register.method.ca() else { continue };
-        for target in &profile.register.targets {
-            let joining = matches!(profile.register.method, Method::JustInTime(_));
+        let joining = matches!(profile.register.method, Method::JustInTime(_));
+        for target in targets.iter().filter(|target| good.contains(target)) {
             match shared.cloud.takes_from(target, ca, joining).await {
                 Err(failure) if BARRING.contains(&failure.code) => {
                     barred.insert(profile.name.clone(), failure);

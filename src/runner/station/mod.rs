@@ -72,7 +72,7 @@ struct Present {
     lane: Option<LaneNumber>,
     orders: Option<mpsc::Sender<Order>>,
     refusal: Option<Failure>,
-    /// It came while the station was paused: its run starts on `Continue`.
+    /// It came while the station was paused, or before it knew whose its targets are: its run starts after that.
     waiting: bool,
 }
 
@@ -128,6 +128,8 @@ struct Station {
     cloud: Health,
     /// Profiles that no board can be registered by, as far as the latest look shows.
     barred: BTreeMap<String, Failure>,
+    /// Whose the targets' accounts are has been looked at, or nobody asks: no board is begun before.
+    looked: bool,
     finishing: Finishing,
 }
 
@@ -149,6 +151,7 @@ impl Station {
     ) -> Self {
         let shared = Shared::new(&config, equipment, looks);
         let profiles = config.profiles.iter().map(|p| (p.name.clone(), Arc::new(p.clone()))).collect();
+        let looked = config.station.air_gapped || config.targets.iter().all(|target| target.account.is_none());
         Station {
             lanes: LaneTable::new(&config.lanes),
             view: picture::empty(&config, equipment),
@@ -179,6 +182,7 @@ impl Station {
             slips: HashSet::new(),
             cloud: Health::Unknown,
             barred: BTreeMap::new(),
+            looked,
             finishing: Finishing::new(),
         }
     }
@@ -269,17 +273,16 @@ impl Station {
                     News::Copies(copies) => self.view.copies = copies,
                     News::Doubt(failure) => self.block(failure),
                 },
-                Some(health::Seen { cloud, printer, barred }) = health.recv() => {
-                    let came_back = matches!(self.cloud, Health::Bad(_)) && cloud == Health::Good;
-                    // The header tells of a profile that can register nothing; the others' units go on.
-                    self.view.cloud = barred.values().next().map_or(cloud.clone(), |why| Health::Bad(why.clone()));
-                    self.cloud = cloud;
-                    self.view.printer = printer;
-                    self.barred = barred;
-                    if !stopping {
-                        self.finish_by_itself(came_back).await;
+                Some(seen) = health.recv() => match seen {
+                    health::Seen::Printer(printer) => self.view.printer = printer,
+                    health::Seen::Cloud { health, elsewhere, barred } => {
+                        // The header tells of a target that nothing is registered in, and of a profile that can
+                        // register nothing; the others' units go on.
+                        let worse = elsewhere.as_ref().or_else(|| barred.values().next()).cloned();
+                        self.view.cloud = worse.map_or(health.clone(), Health::Bad);
+                        self.see_cloud(health, barred, stopping).await;
                     }
-                }
+                },
                 _ = retry.tick(), if self.spool.waiting() && self.blocked.is_none() && !stopping => self.print_next(),
             }
         }
@@ -302,6 +305,20 @@ impl Station {
             self.publish();
         }
         Ok(())
+    }
+
+    async fn see_cloud(&mut self, health: Health, barred: BTreeMap<String, Failure>, stopping: bool) {
+        let came_back = matches!(self.cloud, Health::Bad(_)) && health == Health::Good;
+        self.cloud = health;
+        self.barred = barred;
+        let first = !std::mem::replace(&mut self.looked, true);
+        if stopping {
+            return;
+        }
+        if first && !self.view.paused {
+            self.begin_waiting().await;
+        }
+        self.finish_by_itself(came_back).await;
     }
 
     async fn stop_runs(&mut self) {
@@ -382,6 +399,10 @@ impl Station {
     /// Starts a run for the board of `arrival`.
     async fn begin(&mut self, arrival: u64, lane: LaneNumber, profile: &str) {
         let Some(profile) = self.profiles.get(profile).cloned() else { return };
+        if let (false, Some(board)) = (self.looked, self.boards.get_mut(&arrival)) {
+            board.waiting = true;
+            return;
+        }
         let barred = self.barred.get(&profile.name).cloned();
         if let Some(failure) = self.blocked.clone().or_else(|| self.clock_is_behind()).or(barred) {
             return self.refuse(arrival, failure).await;

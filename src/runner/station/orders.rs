@@ -26,10 +26,7 @@ impl Station {
             }
             Command::Continue => {
                 self.view.paused = false;
-                let waiting: Vec<_> = self.boards.iter().filter(|(_, b)| b.waiting).map(|(a, _)| *a).collect();
-                for arrival in waiting {
-                    self.begin_again(arrival).await;
-                }
+                self.begin_waiting().await;
                 Ok(())
             }
             Command::Scan(text) => self.scanned(text).await,
@@ -58,6 +55,13 @@ impl Station {
             Command::ResumeHeld => self.finish_all().await,
         };
         self.view.notice = result.err();
+    }
+
+    pub(super) async fn begin_waiting(&mut self) {
+        let waiting: Vec<_> = self.boards.iter().filter(|(_, b)| b.waiting).map(|(a, _)| *a).collect();
+        for arrival in waiting {
+            self.begin_again(arrival).await;
+        }
     }
 
     pub(super) async fn begin_again(&mut self, arrival: u64) {

@@ -253,6 +253,9 @@ fn target(target: &TargetRecord) {
     field("target", format!("{}: account {}, {}", target.target, target.account, target.region));
     field("  certificate", format!("{} {}", word(&target.status), target.certificate_arn));
     field("  thing", &target.thing_arn);
+    if let Some(attachment) = &target.attachment {
+        field("  attached", word(attachment));
+    }
     field("  policy", &target.policy);
     field("  endpoint", &target.endpoint);
     for (name, value) in &target.device_configuration {

@@ -1,0 +1,233 @@
+//! What a configuration has to be allowed: one table, from which follow the policy that `doctor` prints and
+//! the questions that it asks.
+
+mod ask;
+mod policy;
+
+use std::collections::BTreeSet;
+
+pub(super) use ask::{Sample, ask};
+pub use policy::{StationPolicy, station_policies};
+
+use super::quota::Action;
+use crate::config::{Config, Target};
+use crate::domain::StationName;
+use crate::domain::profile::{ClaimSource, Method, Profile, Registrar};
+use crate::ports::Need;
+
+/// A right to call `action` on `resource`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Right {
+    pub need: Need,
+    pub action: Action,
+    pub resource: Resource,
+}
+
+/// What IAM lets a policy say of what an action is on (Service Authorization Reference, AWS IoT).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Resource {
+    /// IAM knows none for the action.
+    Any,
+    /// Ids are known only once a chip was read.
+    Certificates,
+    Ca(String),
+    ProvisioningTemplate(String),
+    /// With `*` for what each unit has of its own.
+    Things(String),
+    ThingType(String),
+    Policy(String),
+}
+
+/// What is looked at for every unit, whatever its method.
+const LOOKS: &[Action] = &[
+    Action::DescribeCertificate,
+    Action::DescribeEndpoint,
+    Action::DescribeThing,
+    Action::DescribeThingType,
+    Action::GetPolicy,
+    Action::ListAttachedPolicies,
+    Action::ListPrincipalThings,
+    Action::ListPrincipalThingsV2,
+    Action::ListThingPrincipals,
+];
+/// What a repaired unit, a FAIL and an undo take off again, whatever registered it.
+const PUTS_RIGHT: &[Action] = &[Action::DetachPolicy, Action::DetachThingPrincipal, Action::UpdateCertificate];
+const DELETES: &[Action] = &[Action::DeleteCertificate, Action::DeleteThing];
+/// What is made beside the certificate by single calls.
+const MAKES: &[Action] = &[
+    Action::AttachPolicy,
+    Action::AttachThingPrincipal,
+    Action::CreatePolicy,
+    Action::CreateThing,
+    Action::CreateThingType,
+];
+
+/// What a method calls besides: every method says so here. What a provisioning template makes of RegisterThing is
+/// made in the caller's name.
+fn of_method(method: &Method) -> Vec<&'static [Action]> {
+    let registers: &[Action] = match method.registrar() {
+        Registrar::Station => &[Action::RegisterCertificateWithoutCa],
+        Registrar::InNameOf(_) => &[Action::DescribeCaCertificate, Action::RegisterCertificate],
+        Registrar::Aws => &[Action::CreateCertificateFromCsr, Action::ListCertificates],
+    };
+    match method {
+        Method::JustInTime(_) => vec![&[Action::DescribeCaCertificate]],
+        Method::Template { .. } => vec![MAKES, registers, &[Action::RegisterThing]],
+        Method::WithoutCa | Method::WithCa(_) | Method::Csr(_) => match method.fleet().map(|fleet| &fleet.claim) {
+            Some(ClaimSource::TrustedUser) => vec![&[Action::CreateProvisioningClaim]],
+            Some(ClaimSource::Files { .. }) => vec![],
+            None => vec![MAKES, registers],
+        },
+    }
+}
+
+/// Of all profiles that register in `target`.
+pub(super) fn rights(config: &Config, target: &Target) -> BTreeSet<Right> {
+    let here = config.profiles.iter().filter(|profile| profile.register.targets.contains(&target.name));
+    here.flat_map(|profile| of_profile(profile, &config.station.name)).collect()
+}
+
+fn of_profile(profile: &Profile, station: &StationName) -> Vec<Right> {
+    let actions = [LOOKS, PUTS_RIGHT, DELETES].into_iter().chain(of_method(&profile.register.method)).flatten();
+    actions.filter_map(|action| right(*action, profile, station)).collect()
+}
+
+/// `None`: this profile has nothing that it would be on.
+fn right(action: Action, profile: &Profile, station: &StationName) -> Option<Right> {
+    let register = &profile.register;
+    let resource = match action {
+        Action::AttachPolicy
+        | Action::DeleteCertificate
+        | Action::DescribeCertificate
+        | Action::DetachPolicy
+        | Action::UpdateCertificate => Resource::Certificates,
+        Action::CreateThing | Action::DeleteThing | Action::DescribeThing => Resource::Things(things(profile, station)),
+        Action::CreateThingType | Action::DescribeThingType => {
+            Resource::ThingType(register.thing_type.as_ref()?.to_string())
+        }
+        Action::CreatePolicy | Action::GetPolicy => Resource::Policy(register.policy.name.to_string()),
+        Action::DeleteCaCertificate | Action::DescribeCaCertificate | Action::UpdateCaCertificate => {
+            Resource::Ca(register.method.ca()?.fingerprint.to_string())
+        }
+        Action::CreateProvisioningClaim | Action::DescribeProvisioningTemplate => {
+            Resource::ProvisioningTemplate(register.method.fleet()?.template.to_string())
+        }
+        Action::AttachThingPrincipal
+        | Action::CreateCertificateFromCsr
+        | Action::CreateKeysAndCertificate
+        | Action::CreateProvisioningTemplate
+        | Action::DescribeEndpoint
+        | Action::DetachThingPrincipal
+        | Action::GetRegistrationCode
+        | Action::ListAttachedPolicies
+        | Action::ListCaCertificates
+        | Action::ListCertificates
+        | Action::ListPrincipalThings
+        | Action::ListPrincipalThingsV2
+        | Action::ListProvisioningTemplates
+        | Action::ListTargetsForPolicy
+        | Action::ListThingPrincipals
+        | Action::RegisterCaCertificate
+        | Action::RegisterCertificate
+        | Action::RegisterCertificateWithoutCa
+        | Action::RegisterThing => Resource::Any,
+    };
+    let need = match action {
+        Action::CreatePolicy | Action::CreateThingType => Need::UntilMade,
+        Action::DeleteCertificate | Action::DeleteThing => Need::Undo,
+        Action::ListPrincipalThingsV2 => Need::Telling,
+        _ => Need::Always,
+    };
+    Some(Right { need, action, resource })
+}
+
+/// The things of a profile as an IAM pattern: what is known before any board comes stands in it.
+fn things(profile: &Profile, station: &StationName) -> String {
+    let template = &profile.register.thing_name;
+    let value = |name: &str| match name {
+        "product" => profile.product.to_string(),
+        "station" => station.to_string(),
+        _ => "*".to_owned(),
+    };
+    let variables = template.variables().map(|name| (name.to_owned(), value(name))).collect();
+    let mut pattern = template.render(&variables).unwrap_or_else(|_| "*".to_owned());
+    while pattern.contains("**") {
+        pattern = pattern.replace("**", "*");
+    }
+    pattern
+}
+
+impl Resource {
+    /// `place`: partition, Region and account, as `aws:iot:eu-west-1:123456789012`.
+    fn arn(&self, place: &str) -> String {
+        match self {
+            Resource::Any => "*".to_owned(),
+            Resource::Certificates => format!("arn:{place}:cert/*"),
+            Resource::Ca(id) => format!("arn:{place}:cacert/{id}"),
+            Resource::ProvisioningTemplate(name) => format!("arn:{place}:provisioningtemplate/{name}"),
+            Resource::Things(pattern) => format!("arn:{place}:thing/{pattern}"),
+            Resource::ThingType(name) => format!("arn:{place}:thingtype/{name}"),
+            Resource::Policy(name) => format!("arn:{place}:policy/{name}"),
+        }
+    }
+
+    pub(super) fn at(&self, target: &Target) -> String {
+        self.arn(&place(target))
+    }
+}
+
+/// An account that is not configured is anybody's.
+pub(super) fn place(target: &Target) -> String {
+    let region = target.region.as_str();
+    let partition = match region.split_once('-') {
+        Some(("cn", _)) => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    let account = target.account.as_ref().map_or("*", |account| account.as_str());
+    format!("{partition}:iot:{region}:{account}")
+}
+
+/// So many times a unit is each of these called, looks and read-back together.
+pub(super) fn calls_a_unit(action: Action) -> u32 {
+    match action {
+        Action::DescribeCertificate | Action::DescribeThing => 2,
+        // Asked for once, and believed for a while.
+        Action::CreatePolicy
+        | Action::CreateThingType
+        | Action::DescribeCaCertificate
+        | Action::DescribeEndpoint
+        | Action::DescribeThingType
+        | Action::GetPolicy => 0,
+        // Of units that are put right or taken back.
+        Action::DeleteCertificate
+        | Action::DeleteThing
+        | Action::DetachPolicy
+        | Action::DetachThingPrincipal
+        | Action::UpdateCertificate => 0,
+        // Nothing waits for it, or only who comes after a crash.
+        Action::ListCertificates | Action::ListPrincipalThingsV2 => 0,
+        // An administrator's.
+        Action::CreateKeysAndCertificate
+        | Action::CreateProvisioningTemplate
+        | Action::DeleteCaCertificate
+        | Action::DescribeProvisioningTemplate
+        | Action::GetRegistrationCode
+        | Action::ListCaCertificates
+        | Action::ListProvisioningTemplates
+        | Action::ListTargetsForPolicy
+        | Action::RegisterCaCertificate
+        | Action::UpdateCaCertificate => 0,
+        Action::AttachPolicy
+        | Action::AttachThingPrincipal
+        | Action::CreateCertificateFromCsr
+        | Action::CreateProvisioningClaim
+        | Action::CreateThing
+        | Action::ListAttachedPolicies
+        | Action::ListPrincipalThings
+        | Action::ListThingPrincipals
+        | Action::RegisterCertificate
+        | Action::RegisterCertificateWithoutCa
+        | Action::RegisterThing => 1,
+    }
+}
