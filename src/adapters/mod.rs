@@ -17,3 +17,4 @@ pub mod printer;
 pub mod sqlite;
 pub mod store;
 pub mod system;
+mod tls;

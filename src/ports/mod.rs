@@ -14,6 +14,7 @@ mod manifests;
 mod mark;
 mod people;
 mod printer;
+mod rations;
 mod signer;
 mod store;
 mod system;
@@ -35,6 +36,7 @@ pub use manifests::{Listing, Manifests};
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
+pub use rations::{Asked, Ration, Rations};
 pub use signer::LogSigner;
 pub use store::{
     AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, ManifestTally,

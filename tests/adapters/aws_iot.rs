@@ -13,12 +13,20 @@
 
 #[path = "aws_iot_ca.rs"]
 mod ca;
+#[path = "aws_iot_causes.rs"]
+mod causes;
 #[path = "aws_iot_faults.rs"]
 mod faults;
+#[path = "aws_iot_matrix.rs"]
+mod matrix;
 #[path = "aws_iot_practice.rs"]
 mod practice;
+#[path = "aws_iot_rations.rs"]
+mod rations;
 #[path = "aws_iot_replaced.rs"]
 mod replaced;
+#[path = "../peers/responder.rs"]
+mod responder;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

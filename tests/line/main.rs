@@ -37,9 +37,12 @@ mod plant;
 mod postgres_server;
 mod program;
 mod put_back;
+mod random_faults;
 mod reading;
 mod remote;
 mod replays;
+#[path = "../peers/responder.rs"]
+mod responder;
 mod revocation;
 mod rulings;
 mod safekeeping;

@@ -13,6 +13,7 @@ use super::failure::{Again, Trouble, classify};
 use super::look::Cache;
 use super::quota::{Action, Pace, Quota};
 use crate::domain::{Failure, ReasonCode, Region, TargetName};
+use crate::ports::Rations;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -46,6 +47,13 @@ impl Link {
     /// The same for what no board waits for.
     pub(super) fn patient(&self) -> Self {
         Self { pace: Pace::Patient, ..self.clone() }
+    }
+
+    /// Its rates are those that all stations share. Targets are known by their names: every station of a plant calls
+    /// the same account and Region the same.
+    pub(super) fn sharing(self, rations: Arc<dyn Rations>) -> Self {
+        let place = format!("{}/{}", self.target, self.region);
+        Self { quota: Arc::new(Quota::shared(rations, place)), ..self }
     }
 
     pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -85,6 +93,9 @@ impl Link {
             let trouble: Trouble = classify(&error);
             tracing::debug!(target_name = %self.target, action = action.iam_name(), failure = %trouble.failure, "AWS call");
             lost |= trouble.lost;
+            if trouble.failure.code == ReasonCode::CLOUD_THROTTLED {
+                self.quota.throttled(action, Instant::now());
+            }
             attempts += 1;
             let pause = pause_after(attempts);
             let again = match trouble.again {
@@ -102,7 +113,8 @@ impl Link {
 
     fn refused<E>(&self, action: Action, failure: Failure, answer: Option<E>, lost: bool) -> Refused<E> {
         let cause = format!("{}: {}", action.iam_name(), failure.cause);
-        let failure = Failure { cause, ..failure }.with("target", &self.target).with("action", action.iam_name());
+        let mut failure = Failure { cause, ..failure }.with("target", &self.target);
+        failure.args.entry("action".to_owned()).or_insert_with(|| action.iam_name().to_owned());
         Refused { failure, answer: answer.map(Box::new), lost }
     }
 }

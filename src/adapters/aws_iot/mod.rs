@@ -23,6 +23,7 @@ mod withdraw;
 mod write;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -36,7 +37,7 @@ use crate::adapters::aws_account;
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Rations, Refusal, Registration, TakenBack};
 use call::Link;
 
 /// A TCP connection that does not come about is given up after this: a dead proxy cannot hang a unit.
@@ -115,6 +116,12 @@ impl AwsCloud {
     /// stand-ins, whose keys must never meet a real account.
     pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + Clone + 'static) -> Self {
         Self { links: links_with(targets, credentials) }
+    }
+
+    /// The same, with the calls of all stations counted together.
+    pub fn sharing(self, rations: &Arc<dyn Rations>) -> Self {
+        let shared = |(name, link): (TargetName, Link)| (name, link.sharing(Arc::clone(rations)));
+        Self { links: self.links.into_iter().map(shared).collect() }
     }
 
     fn link(&self, target: &TargetName) -> Result<&Link, Failure> {
