@@ -78,8 +78,7 @@ impl Link {
         let mut last: Option<Failure> = None;
         loop {
             if !self.quota.take(action, self.pace, by).await {
-                let failure =
-                    last.unwrap_or_else(|| Failure::new(ReasonCode::CLOUD_THROTTLED, "this station's own rate limit"));
+                let failure = last.unwrap_or_else(|| no_turn(by));
                 return Err(self.refused(action, failure, None, lost));
             }
             let error = match tokio::time::timeout_at(by, send()).await {
@@ -117,6 +116,13 @@ impl Link {
         failure.args.entry("action".to_owned()).or_insert_with(|| action.iam_name().to_owned());
         Refused { failure, answer: answer.map(Box::new), lost }
     }
+}
+
+fn no_turn(by: Instant) -> Failure {
+    if Instant::now() >= by {
+        return Failure::new(ReasonCode::CLOUD_UNREACHABLE, "what came before took all the time until the deadline");
+    }
+    Failure::new(ReasonCode::CLOUD_THROTTLED, "this station's own rate limit")
 }
 
 /// Exponential with jitter, so that lanes that failed together do not come back together.

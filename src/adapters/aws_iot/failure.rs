@@ -55,13 +55,14 @@ where
             if code.is_empty() && (status < 500 || status == NETWORK_SIGN_IN) && !is_awss(context.raw()) {
                 return Trouble::stranger(shown(context.raw()));
             }
+            // What the SDK can't make sense of, it has as an error without a name.
+            if code.is_empty() && context.raw().status().is_success() {
+                return Trouble::unreadable(status, error);
+            }
             classify_answer(status, code, meta.message().unwrap_or_default())
         }
         SdkError::ResponseError(context) if !is_awss(context.raw()) => Trouble::stranger(shown(context.raw())),
-        SdkError::ResponseError(context) => {
-            let status = context.raw().status().as_u16();
-            Trouble::failed(format!("the answer (HTTP {status}) can't be read: {}", last_cause(error)))
-        }
+        SdkError::ResponseError(context) => Trouble::unreadable(context.raw().status().as_u16(), error),
         SdkError::TimeoutError(_) => Trouble::unreachable(format!("no answer in time: {}", last_cause(error))),
         SdkError::ConstructionFailure(_) => {
             Trouble::refused(ReasonCode::CLOUD_REFUSED, format!("no request could be made: {}", last_cause(error)))
@@ -219,6 +220,10 @@ impl Trouble {
     fn failed(cause: String) -> Self {
         let failure = Failure::new(ReasonCode::CLOUD_FAILED, cause);
         Self { failure, again: Again::Attempts(FAILED_ATTEMPTS), lost: true }
+    }
+
+    fn unreadable(status: u16, error: &(dyn Error + 'static)) -> Self {
+        Self::failed(format!("the answer (HTTP {status}) can't be read: {}", last_cause(error)))
     }
 
     fn throttled(cause: String) -> Self {

@@ -29,7 +29,8 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
     let mut waits_for = None;
     loop {
         let seen = match look(link, wanted, progress.certificate_arn.as_deref(), by).await {
-            // The time was over in the middle of a look: what it was spent on is what the one before had missed.
+            // The time was over in the middle of a look (or, below, of a write): what it was spent on is what the look
+            // before had missed.
             Err(failure) if Instant::now() >= by => return Err(waits_for.unwrap_or(failure)),
             seen => seen?,
         };
@@ -49,7 +50,12 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         let tried = progress.tried.len();
         let todo: BTreeSet<Part> = missing.difference(&progress.tried).copied().collect();
         if !todo.is_empty() {
-            write(link, wanted, &todo, &seen.replaced, progress, by).await?;
+            match write(link, wanted, &todo, &seen.replaced, progress, by).await {
+                Err(failure) if failure.code == ReasonCode::CLOUD_UNREACHABLE && Instant::now() >= by => {
+                    return Err(waits_for.unwrap_or(failure));
+                }
+                wrote => wrote?,
+            }
         }
         if progress.tried.len() > tried {
             fruitless = 0;
