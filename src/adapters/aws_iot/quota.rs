@@ -445,6 +445,23 @@ mod tests {
         assert!(quota.take_spare(action, at + Duration::from_secs(60)).is_ok(), "what nobody waits for gets its turn");
     }
 
+    #[tokio::test]
+    async fn what_no_board_waits_for_leaves_half_of_the_shared_bucket_too() {
+        let table = Arc::new(Table::default());
+        let quota = Quota::shared(table.clone(), "plant".into());
+        let (action, now) = (Action::RegisterCertificateWithoutCa, Instant::now());
+        let mut taken = 0;
+        while quota.take(action, Pace::Patient, Instant::now() + Duration::from_millis(1)).await {
+            taken += 1;
+        }
+        assert!((4..=5).contains(&taken), "{taken}");
+        for _ in 0..4 {
+            assert!(quota.take(action, Pace::Prompt, Instant::now() + Duration::from_millis(20)).await);
+        }
+        assert!(now.elapsed() < Duration::from_millis(300), "a board waits for nobody");
+        assert!(quota.take(action, Pace::Patient, Instant::now() + Duration::from_secs(3)).await, "its turn comes");
+    }
+
     /// What the database would do: one bucket, or none.
     #[derive(Debug, Default)]
     struct Table {
