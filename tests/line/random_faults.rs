@@ -120,7 +120,7 @@ async fn every_unit_of_sixteen_lanes_is_accounted_for_under_random_faults() {
     for (thing, id) in &passed {
         let certificate = &cloud.certificates[id];
         assert_eq!((certificate.status.as_str(), &certificate.things), ("ACTIVE", &vec![thing.clone()]));
-        assert_eq!(cloud.things[thing].principals, [certificate.arn.clone()]);
+        assert_eq!(cloud.things[thing].principals, std::slice::from_ref(&certificate.arn));
         assert_eq!(certificate.policies.len(), 1);
     }
     if passed.len() == planned {
