@@ -32,25 +32,54 @@ async fn a_name_that_does_not_resolve_is_told_as_such_and_waits_for_the_network(
     assert_eq!(code(&refusal), ReasonCode::CLOUD_UNRESOLVED, "{refusal}");
 }
 
-/// As TLS inspection, or a portal that answers for every host.
-#[tokio::test]
-async fn a_server_with_a_certificate_of_its_own_is_sent_nothing() {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let chain = vec![params.self_signed(&key).unwrap().der().clone()];
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+/// One that takes TLS connections, and what became of each: whether its handshake came to an end.
+fn tls_server(certificate: &rcgen::Certificate, key: &rcgen::KeyPair) -> (u16, std::sync::mpsc::Receiver<bool>) {
+    let (chain, key) = (vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, PrivateKeyDer::Pkcs8(key)).unwrap());
     let (heard, hears) = std::sync::mpsc::sync_channel(64);
     let port = server(move |mut socket| {
         let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
         let _ = heard.try_send(tls.complete_io(&mut socket).is_ok() && !tls.is_handshaking());
     });
+    (port, hears)
+}
+
+/// As TLS inspection, or a portal that answers for every host.
+#[tokio::test]
+async fn a_server_with_a_certificate_of_its_own_is_sent_nothing() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let (port, hears) = tls_server(&params.self_signed(&key).unwrap(), &key);
     let refusal = ends(&format!("https://localhost:{port}")).await;
     assert_eq!(code(&refusal), ReasonCode::CLOUD_INTERCEPTED, "{refusal}");
     let connections: Vec<bool> = hears.try_iter().collect();
     assert!(!connections.is_empty() && connections.len() <= 8, "asked again: {}", connections.len());
+}
+
+/// To a clock that is years ahead, AWS's own certificate is this one. In a process of its own, which trusts the root.
+#[tokio::test]
+async fn a_certificate_of_a_trusted_root_that_is_out_of_date_is_the_clocks() {
+    let keys = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+    let [root_key, key] = keys;
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let home = tempfile::tempdir().unwrap();
+    let roots = home.path().join("roots.pem");
+    std::fs::write(&roots, params.self_signed(&root_key).unwrap().pem()).unwrap();
+    let mut server = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    server.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    server.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let (port, _) = tls_server(&server.signed_by(&key, &rcgen::Issuer::new(params, root_key)).unwrap(), &key);
+    let probe = again(&format!("https://localhost:{port}"), "")
+        .envs([("AWS_ACCESS_KEY_ID", "AKIANOBODYNOBODYNOBO"), ("AWS_SECRET_ACCESS_KEY", "nothing")])
+        .env("SSL_CERT_FILE", &roots)
+        .output()
+        .await
+        .unwrap();
+    let told = String::from_utf8_lossy(&probe.stdout).into_owned();
+    assert!(told.contains("A-313"), "{told}");
 }
 
 #[tokio::test]
