@@ -18,7 +18,7 @@ use crate::adapters::mark::MarkFile;
 use crate::adapters::mqtt::{MqttConnections, MqttFleets};
 use crate::adapters::own_ca::{AwsAuthorities, FileCaKey, TokenCaKey};
 use crate::adapters::pkcs11::{TokenSigner, WorkerTokens};
-use crate::adapters::postgres::{self, Connection};
+use crate::adapters::postgres::{self, Connection, PostgresRations};
 use crate::adapters::printer;
 use crate::adapters::sqlite::{self, Moved, StationLock};
 use crate::adapters::store::LogStore;
@@ -29,7 +29,7 @@ use crate::domain::profile::Trust;
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, Authorities, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud, Entropy,
-    History, Imports, LogSigner, Manifests, People,
+    History, Imports, LogSigner, Manifests, People, Rations,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
@@ -108,7 +108,15 @@ pub async fn cloud(config: &Config) -> Result<Arc<dyn Cloud>, Failure> {
         return Ok(Arc::new(AirGap));
     }
     aws_iot::root_certificates()?;
-    Ok(Arc::new(AwsCloud::new(&config.targets).await))
+    Ok(Arc::new(share(AwsCloud::new(&config.targets).await, config)?))
+}
+
+/// Where a plant's stations have one database, they keep to the account's rates together.
+fn share(cloud: AwsCloud, config: &Config) -> Result<AwsCloud, Failure> {
+    let Some(database) = &config.log.postgres else { return Ok(cloud) };
+    let connection = postgres::connection(&database.connection, database.password_file.as_deref())?;
+    let rations: Arc<dyn Rations> = Arc::new(PostgresRations::new(connection)?);
+    Ok(cloud.sharing(&rations))
 }
 
 /// As [`equip`], with credentials of the caller's own: the practice line never touches a person's.
@@ -121,7 +129,7 @@ pub async fn equip_with_credentials(
     aws_iot::root_certificates()?;
     let cloud: Arc<dyn Cloud> = match config.station.air_gapped {
         true => Arc::new(AirGap),
-        false => Arc::new(AwsCloud::with_credentials(&config.targets, credentials.clone())),
+        false => Arc::new(share(AwsCloud::with_credentials(&config.targets, credentials.clone()), config)?),
     };
     let bucket = config.log.s3.as_ref().map(|plan| Bucket::with_credentials(plan, credentials));
     equip_with(config, data_dir, operator, cloud, bucket).await

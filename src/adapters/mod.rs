@@ -19,3 +19,4 @@ pub mod printer;
 pub mod sqlite;
 pub mod store;
 pub mod system;
+mod tls;

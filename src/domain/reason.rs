@@ -110,6 +110,14 @@ reasons! {
     CLOUD_CLOCK = "A-313" => Error;
     /// This computer has no root certificates to know AWS by.
     CLOUD_ROOTS = "A-314" => Error;
+    /// The name of the endpoint can't be resolved: as when the line's network is away.
+    CLOUD_UNRESOLVED = "A-315" => Held;
+    /// The server's certificate is of nobody whom this computer trusts: somebody must look who stands between.
+    CLOUD_INTERCEPTED = "A-316" => Error;
+    /// Something else than AWS answered: a network that wants somebody to sign in, or a proxy.
+    CLOUD_PORTAL = "A-317" => Held;
+    /// The credentials were good, and their time is over.
+    CLOUD_EXPIRED = "A-318" => Error;
     POLICY_DIFFERS = "A-321" => Error;
     CLOUD_REFUSED = "A-322" => Error;
     CLOUD_CERTIFICATE = "A-323" => Error;

@@ -45,8 +45,8 @@ pub trait Connections: Send + Sync {
     ///
     /// # Errors
     /// `A-341` not reached, `A-342` the broker's certificate is not trusted, `A-343` refused, `A-344` the
-    /// topic that should be refused is allowed, `A-345` cut, silent or no MQTT, `A-314` no roots; what `key`
-    /// says.
+    /// topic that should be refused is allowed, `A-345` cut, silent or no MQTT, `A-313` its certificate is
+    /// out of date by this clock, `A-314` no roots; what `key` says.
     async fn prove(&self, trial: &Trial, key: &mut dyn TlsKey) -> Result<ConnectionRecord, Failure>;
 
     /// One connection in which the unit shows its certificate. That the broker does not take it, or hangs up, is no

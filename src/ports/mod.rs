@@ -18,6 +18,7 @@ mod mark;
 mod people;
 mod printer;
 mod provisioner;
+mod rations;
 mod signer;
 mod store;
 mod system;
@@ -43,6 +44,7 @@ pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
 pub use provisioner::{Entry, Fleet, Fleets, Papers, Provisioned};
+pub use rations::{Asked, Ration, Rations};
 pub use signer::LogSigner;
 pub use store::{
     AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, ManifestTally,

@@ -824,6 +824,7 @@ fn is_of_a_connection(code: ReasonCode) -> bool {
         Code::CONNECT_TOO_BROAD,
         Code::CONNECT_BROKEN,
         Code::CLOUD_ROOTS,
+        Code::CLOUD_CLOCK,
     ]
     .contains(&code)
 }

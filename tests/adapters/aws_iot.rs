@@ -15,14 +15,24 @@
 mod account;
 #[path = "aws_iot_ca.rs"]
 mod ca;
+#[path = "aws_iot_causes.rs"]
+mod causes;
 #[path = "aws_iot_csr.rs"]
 mod csr;
+#[path = "../peers/distant.rs"]
+mod distant;
 #[path = "aws_iot_faults.rs"]
 mod faults;
+#[path = "aws_iot_matrix.rs"]
+mod matrix;
 #[path = "aws_iot_practice.rs"]
 mod practice;
+#[path = "aws_iot_rations.rs"]
+mod rations;
 #[path = "aws_iot_replaced.rs"]
 mod replaced;
+#[path = "../peers/responder.rs"]
+mod responder;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -625,4 +635,22 @@ on_each_peer! {
     any_other_certificate_on_the_thing_stays_foreign,
     a_certificate_of_a_units_past_that_another_thing_uses_is_foreign,
     what_others_gave_a_certificate_of_a_units_past_is_left_on_it,
+}
+
+/// However many calls there are: a unit's time is the network's.
+#[tokio::test]
+async fn a_unit_waits_for_four_round_trips_read_back_included_and_its_first_for_one_more() {
+    let peer = ministack().await;
+    let address = peer.endpoint.strip_prefix("http://").unwrap().parse().unwrap();
+    let network = distant::Distant::before(address, Duration::from_millis(100)).await.unwrap();
+    let cloud = peer.cloud_at(&network.endpoint());
+    let first = unit(Key::P256);
+    // The profile's type and policy are made with its first unit.
+    let next = Registration { thing_type: first.thing_type.clone(), policy: first.policy.clone(), ..unit(Key::P256) };
+    for (unit, round_trips) in [(first, 5), (next, 4)] {
+        cloud.register(&unit).await.unwrap();
+        let exchanges = network.take();
+        assert!(exchanges.len() >= 9, "{}", exchanges.len());
+        assert_eq!(distant::one_after_the_other(exchanges), round_trips);
+    }
 }

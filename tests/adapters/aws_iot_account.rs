@@ -1,7 +1,7 @@
 //! Whose the credentials are, asked of AWS STS before anything is signed with them; and what AWS answers about
 //! another account or Region than the target's.
 
-use super::faults::{Do, Responder, found};
+use super::responder::{Do, Responder, found};
 use super::*;
 
 const STS: &str = "GetCallerIdentity";
@@ -34,7 +34,8 @@ async fn nothing_is_sent_until_it_is_known_whose_the_credentials_are() {
         (|| Do::Answer { status: 200, error: "", body: "<html>Welcome</html>".into() }, None),
     ];
     for (fault, expected) in faults {
-        let responder = Responder::before(peer, move |action, _| if action == STS { fault() } else { Do::Pass }).await;
+        let responder =
+            Responder::before(&peer.endpoint, move |action, _| if action == STS { fault() } else { Do::Pass }).await;
         let unit = Registration { deadline: Duration::from_secs(6), ..unit(Key::P256) };
         let refusal = cloud_of(ACCOUNT, peer, &responder).register(&unit).await.unwrap_err();
         assert!(expected.is_none_or(|expected| code(&refusal) == expected), "{refusal}");
@@ -48,7 +49,7 @@ async fn nothing_is_sent_until_it_is_known_whose_the_credentials_are() {
 async fn it_is_asked_once_for_credentials_that_stay_and_again_where_there_was_no_answer() {
     let peer = ministack().await;
     let rule = |action, count| if action == STS && count == 1 { said(500, "InternalFailure") } else { Do::Pass };
-    let responder = Responder::before(peer, rule).await;
+    let responder = Responder::before(&peer.endpoint, rule).await;
     let cloud = cloud_of(ACCOUNT, peer, &responder);
     for _ in 0..3 {
         let unit = unit(Key::P256);
@@ -61,7 +62,7 @@ async fn it_is_asked_once_for_credentials_that_stay_and_again_where_there_was_no
 #[tokio::test]
 async fn credentials_of_another_account_sign_no_call_of_any_kind() {
     let peer = ministack().await;
-    let responder = Responder::before(peer, |_, _| Do::Pass).await;
+    let responder = Responder::before(&peer.endpoint, |_, _| Do::Pass).await;
     let cloud = cloud_of("123456789012", peer, &responder);
     let unit = unit(Key::P256);
     let elsewhere = |failure: &lineseal::domain::Failure| {
@@ -88,7 +89,7 @@ async fn an_answer_about_another_account_or_region_is_not_taken_for_the_targets(
         let thing = unit.thing.to_string();
         let body = format!(r#"{{"thingName":"{thing}","thingId":"1","thingArn":"arn:aws:iot:{place}:thing/{thing}"}}"#);
         let rule = move |action, _| if action == "DescribeThing" { found(body.clone()) } else { Do::Pass };
-        let responder = Responder::before(peer, rule).await;
+        let responder = Responder::before(&peer.endpoint, rule).await;
         let refusal = cloud_of(ACCOUNT, peer, &responder).register(&unit).await.unwrap_err();
         assert_eq!(code(&refusal), ReasonCode::CLOUD_ELSEWHERE, "{refusal}");
         assert_eq!(responder.count("RegisterCertificateWithoutCA"), 0);
@@ -96,7 +97,7 @@ async fn an_answer_about_another_account_or_region_is_not_taken_for_the_targets(
     }
     let body = r#"{"endpointAddress":"a1b2c3-ats.iot.eu-west-1.amazonaws.com"}"#;
     let rule = move |action, _| if action == "DescribeEndpoint" { found(body.into()) } else { Do::Pass };
-    let responder = Responder::before(peer, rule).await;
+    let responder = Responder::before(&peer.endpoint, rule).await;
     let failure = cloud_of(ACCOUNT, peer, &responder).probe(&"plant".parse().unwrap()).await.unwrap_err();
     assert_eq!(failure.code, ReasonCode::CLOUD_ELSEWHERE, "{failure}");
     // Nor is a certificate that AWS says it has made elsewhere.
@@ -107,7 +108,7 @@ async fn an_answer_about_another_account_or_region_is_not_taken_for_the_targets(
         "RegisterCertificateWithoutCA" => found(body.clone()),
         _ => Do::Pass,
     };
-    let responder = Responder::before(peer, rule).await;
+    let responder = Responder::before(&peer.endpoint, rule).await;
     let refusal = cloud_of(ACCOUNT, peer, &responder).register(&unit).await.unwrap_err();
     assert_eq!((code(&refusal), refusal.certificate_left), (ReasonCode::CLOUD_ELSEWHERE, true));
     assert_eq!(responder.count("AttachPolicy"), 0);
@@ -127,7 +128,8 @@ async fn a_role_is_refused_only_where_aws_says_so() {
         (|| Do::Hang, ReasonCode::CLOUD_UNREACHABLE),
     ];
     for (fault, expected) in faults {
-        let responder = Responder::before(peer, move |action, _| if action == STS { fault() } else { Do::Pass }).await;
+        let responder =
+            Responder::before(&peer.endpoint, move |action, _| if action == STS { fault() } else { Do::Pass }).await;
         let mut targets = peer.targets(&responder.endpoint());
         let arn = format!("arn:aws:iam::{ACCOUNT}:role/station").parse().unwrap();
         targets[0].role = Some(lineseal::config::Role { arn, external_id: None });

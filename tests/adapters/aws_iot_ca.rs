@@ -11,20 +11,20 @@ use lineseal::domain::{CaEnd, CaMode, CaPlan, JoinTemplate, SigningCa};
 use lineseal::ports::{Authorities, CaSigner as _, Clock as _};
 use lineseal::provisioning::verification;
 
-use super::faults::{Do, Responder, error, found};
+use super::responder::{Do, Responder, error, found};
 use super::*;
 
 const BODY: &str = r#"{"Resources":{"certificate":{"Type":"AWS::IoT::Certificate","Properties":{}}}}"#;
 
 /// A CA with its key, new.
-struct Own {
-    signing: SigningCa,
+pub(super) struct Own {
+    pub(super) signing: SigningCa,
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
     dir: tempfile::TempDir,
 }
 
 impl Own {
-    fn new() -> Own {
+    pub(super) fn new() -> Own {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
         let mut params = rcgen::CertificateParams::default();
         params.distinguished_name.push(rcgen::DnType::CommonName, "The plant's own CA");
@@ -59,7 +59,7 @@ impl Own {
         Registration { method: Method::WithCa(self.signing.clone()), certificate, fingerprint, ..unit }
     }
 
-    fn plan(&self, mode: CaMode) -> CaPlan {
+    pub(super) fn plan(&self, mode: CaMode) -> CaPlan {
         let (target, ca) = ("plant".parse().unwrap(), self.signing.clone());
         CaPlan { target, ca, mode, auto_registration: false, template: None }
     }
@@ -74,7 +74,7 @@ impl Own {
         peer.raw().update_ca_certificate().certificate_id(self.id()).new_status(status).send().await.unwrap();
     }
 
-    async fn proof(&self, authorities: &AwsAuthorities) -> Vec<u8> {
+    pub(super) async fn proof(&self, authorities: &AwsAuthorities) -> Vec<u8> {
         let code = authorities.registration_code(&"plant".parse().unwrap()).await.unwrap();
         let any = rcgen::PublicKeyData::subject_public_key_info(&rcgen::KeyPair::generate().unwrap());
         let now = SystemClock.now();
@@ -85,7 +85,7 @@ impl Own {
     }
 }
 
-fn authorities(peer: &Peer, endpoint: &str) -> AwsAuthorities {
+pub(super) fn authorities(peer: &Peer, endpoint: &str) -> AwsAuthorities {
     AwsAuthorities::with_credentials(&peer.targets(endpoint), peer.station.clone())
 }
 
@@ -175,21 +175,17 @@ async fn each_call_in_a_cas_name_denied_failing_or_lost_in_turn_leaves_nothing_d
     let own = Own::new();
     own.by_hand(peer).await;
     for hit in ["DescribeCACertificate", "RegisterCertificate"] {
-        let denied =
-            Responder::before(
-                peer,
-                move |action, _| {
-                    if action == hit { error(403, "AccessDeniedException") } else { Do::Pass }
-                },
-            )
-            .await;
+        let denied = Responder::before(&peer.endpoint, move |action, _| {
+            if action == hit { error(403, "AccessDeniedException") } else { Do::Pass }
+        })
+        .await;
         let unit = own.unit();
         let refusal = peer.cloud_at(&denied.endpoint()).register(&unit).await.unwrap_err();
         assert_eq!(code(&refusal), ReasonCode::CLOUD_PERMISSION, "{hit}");
         assert_eq!(refusal.failure.args["action"], format!("iot:{hit}"));
         peer.cloud().register(&unit).await.unwrap();
 
-        let failing = Responder::before(peer, move |action, count| match count {
+        let failing = Responder::before(&peer.endpoint, move |action, count| match count {
             1 if action == hit => error(500, "InternalFailureException"),
             2 if action == hit => error(400, "ThrottlingException"),
             3 if action == hit => Do::PassAndCut,
@@ -256,7 +252,7 @@ async fn a_ca_that_another_account_has_is_told_as_such_with_what_aws_says_of_it(
     let own = Own::new();
     let other = format!("arn:aws:iot:us-east-1:999999999999:cacert/{}", own.id());
     let body = format!(r#"{{"message":"exists","resourceArn":"{other}","resourceId":"{}"}}"#, own.id());
-    let responder = Responder::before(peer, move |action, _| match action {
+    let responder = Responder::before(&peer.endpoint, move |action, _| match action {
         "RegisterCACertificate" => {
             Do::Answer { status: 409, error: "ResourceAlreadyExistsException", body: body.clone() }
         }
@@ -277,7 +273,7 @@ async fn where_there_is_no_room_for_a_further_ca_those_of_its_subject_are_named(
     let peer = ministack().await;
     let (there, own) = (Own::new(), Own::new());
     there.by_hand(peer).await;
-    let responder = Responder::before(peer, move |action, _| match action {
+    let responder = Responder::before(&peer.endpoint, move |action, _| match action {
         "RegisterCACertificate" => error(410, "LimitExceededException"),
         _ => Do::Pass,
     })
@@ -300,7 +296,7 @@ async fn each_call_about_a_ca_failing_throttled_or_lost_in_turn_ends_with_one_ca
     ] {
         let own = Own::new();
         let plan = own.plan(CaMode::Default);
-        let responder = Responder::before(peer, move |action, count| match count {
+        let responder = Responder::before(&peer.endpoint, move |action, count| match count {
             1 if action == hit => error(500, "InternalFailureException"),
             2 if action == hit => error(400, "ThrottlingException"),
             3 if action == hit => Do::PassAndCut,
@@ -324,14 +320,10 @@ async fn each_call_about_a_ca_denied_in_turn_names_the_action() {
     for hit in ["RegisterCACertificate", "DescribeCACertificate", "UpdateCACertificate", "ListCACertificates"] {
         let own = Own::new();
         let plan = own.plan(CaMode::SniOnly);
-        let responder =
-            Responder::before(
-                peer,
-                move |action, _| {
-                    if action == hit { error(403, "AccessDeniedException") } else { Do::Pass }
-                },
-            )
-            .await;
+        let responder = Responder::before(&peer.endpoint, move |action, _| {
+            if action == hit { error(403, "AccessDeniedException") } else { Do::Pass }
+        })
+        .await;
         let authorities = authorities(peer, &responder.endpoint());
         let failed = async {
             authorities.register(&plan, None).await?;
@@ -350,7 +342,7 @@ async fn each_call_about_a_ca_denied_in_turn_names_the_action() {
 async fn what_is_registered_and_not_visible_yet_is_waited_for() {
     let peer = ministack().await;
     let own = Own::new();
-    let responder = Responder::before(peer, |action, count| match (action, count) {
+    let responder = Responder::before(&peer.endpoint, |action, count| match (action, count) {
         ("DescribeCACertificate", 1..=3) => error(404, "ResourceNotFoundException"),
         ("ListCACertificates", _) => found(r#"{"certificates":[]}"#.into()),
         _ => Do::Pass,

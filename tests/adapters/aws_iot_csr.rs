@@ -7,7 +7,7 @@ use lineseal::audit::event::IssuedOrigin;
 use lineseal::domain::SpkiHash;
 use lineseal::ports::{Clock as _, Issuance, Made, MadeBefore};
 
-use super::faults::{Do, Responder, error};
+use super::responder::{Do, Responder, error};
 use super::*;
 
 /// A new key's request.
@@ -105,7 +105,7 @@ async fn whatever_becomes_of_the_call_one_certificate_is_made() {
         ("throttled", |count| if count <= 2 { error(400, "ThrottlingException") } else { Do::Pass }),
     ];
     for (what, fault) in faults {
-        let responder = Responder::before(peer, move |action, count| match action {
+        let responder = Responder::before(&peer.endpoint, move |action, count| match action {
             "CreateCertificateFromCsr" => fault(count),
             _ => Do::Pass,
         })
@@ -120,7 +120,7 @@ async fn whatever_becomes_of_the_call_one_certificate_is_made() {
 #[tokio::test]
 async fn a_station_that_may_not_says_which_action_and_nothing_is_made() {
     let peer = ministack().await;
-    let responder = Responder::before(peer, |action, _| match action {
+    let responder = Responder::before(&peer.endpoint, |action, _| match action {
         "CreateCertificateFromCsr" => error(401, "UnauthorizedException"),
         _ => Do::Pass,
     })

@@ -149,25 +149,39 @@ async fn no_credentials_at_all_are_told_without_waiting_for_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_user_without_a_right_is_told_which_one_is_missing() {
+async fn a_user_without_a_right_is_told_which_one_is_missing_and_on_what() {
     let peer = ministack().await;
     let name = format!("guest-{}", std::process::id());
-    iam(peer, &format!("Action=CreateUser&UserName={name}&Version=2010-05-08")).await;
-    let keys = iam(peer, &format!("Action=CreateAccessKey&UserName={name}&Version=2010-05-08")).await;
+    iam(peer, &format!("Action=CreateUser&UserName={name}&Version=2010-05-08"), "iam").await;
+    let keys = iam(peer, &format!("Action=CreateAccessKey&UserName={name}&Version=2010-05-08"), "iam").await;
     let guest = Credentials::new(tag(&keys, "AccessKeyId"), tag(&keys, "SecretAccessKey"), None, None, "test");
     let cloud = AwsCloud::with_credentials(&peer.targets(&peer.endpoint), guest);
     let failure = cloud.probe(&"plant".parse().unwrap()).await.unwrap_err();
     assert_eq!(failure.code, ReasonCode::CLOUD_PERMISSION, "{failure}");
     assert_eq!(failure.args["action"], "iot:DescribeEndpoint");
-    assert_eq!(code(&cloud.register(&unit(Key::P256)).await.unwrap_err()), ReasonCode::CLOUD_PERMISSION);
+    let refusal = cloud.register(&unit(Key::P256)).await.unwrap_err();
+    assert_eq!(code(&refusal), ReasonCode::CLOUD_PERMISSION);
+    assert!(refusal.failure.args["resource"].starts_with("arn:aws:iot:us-east-1:000000000000:"), "{refusal:?}");
+}
+
+const CHAIN: &str = "LINESEAL_TEST_DEFAULT_CHAIN";
+
+/// The next test in a process of its own, with nothing in its environment but what the caller adds.
+pub(super) fn again(endpoint: &str, profile: &str) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "aws_iot::practice::the_default_chain_finds_keys_in_the_environment_and_in_a_profile"])
+        .env_clear()
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env(CHAIN, format!("{endpoint} {profile}"));
+    command
 }
 
 /// The default chain reads the process's environment, so this runs in a process of its own: this
 /// very test, once more, with the keys in its environment.
 #[tokio::test]
 async fn the_default_chain_finds_keys_in_the_environment_and_in_a_profile() {
-    const ROLE: &str = "LINESEAL_TEST_DEFAULT_CHAIN";
-    if let Ok(role) = std::env::var(ROLE) {
+    if let Ok(role) = std::env::var(CHAIN) {
         let (endpoint, profile) = role.split_once(' ').unwrap();
         let target = Target {
             name: "plant".parse().unwrap(),
@@ -187,15 +201,7 @@ async fn the_default_chain_finds_keys_in_the_environment_and_in_a_profile() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("credentials");
     std::fs::write(&file, format!("[line]\naws_access_key_id={key}\naws_secret_access_key={secret}\n")).unwrap();
-    let again = |profile: &str| {
-        let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["--exact", "aws_iot::practice::the_default_chain_finds_keys_in_the_environment_and_in_a_profile"])
-            .env_clear()
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env(ROLE, format!("{} {profile}", peer.endpoint));
-        command
-    };
+    let again = |profile: &str| again(&peer.endpoint, profile);
     let passed = |output: std::process::Output| {
         assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
     };
@@ -224,14 +230,14 @@ fn listening(pid: u32) -> Vec<String> {
     mine.map(|line| line.split_whitespace().nth(3).unwrap().to_owned()).collect()
 }
 
-/// An IAM call under MiniStack's root key, whose signature it does not check. The SDK's IAM crate
-/// would be 20 MB for two calls.
-async fn iam(peer: &Peer, form: &str) -> String {
+/// A call of IAM or STS under MiniStack's root key, whose signature it does not check. The SDK's crates
+/// would be 20 MB for three calls.
+pub(super) async fn iam(peer: &Peer, form: &str, service: &str) -> String {
     let host = peer.endpoint.strip_prefix("http://").unwrap();
     let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
     let request = format!(
         "POST / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\nx-amz-date: 20260101T000000Z\r\n\
-         authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=00\r\n\
+         authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=00\r\n\
          content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
         form.len()
     );
@@ -242,6 +248,6 @@ async fn iam(peer: &Peer, form: &str) -> String {
     answer
 }
 
-fn tag<'a>(xml: &'a str, name: &str) -> &'a str {
+pub(super) fn tag<'a>(xml: &'a str, name: &str) -> &'a str {
     xml.split_once(&format!("<{name}>")).unwrap().1.split_once(&format!("</{name}>")).unwrap().0
 }

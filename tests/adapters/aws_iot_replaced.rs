@@ -1,6 +1,6 @@
 //! A repaired unit: the certificate of its past comes off the thing, and only that one.
 
-use super::faults::{Do, Responder, error, found};
+use super::responder::{Do, Responder, error, found};
 use super::*;
 
 /// A unit that is registered, and the same unit with the chip that a ruling gave it.
@@ -133,7 +133,7 @@ async fn a_call_that_is_denied_while_a_certificate_comes_off_leaves_no_new_one_a
     let peer = ministack().await;
     for denied in CALLS {
         let rule = move |action, _| if action == denied { error(403, "AccessDeniedException") } else { Do::Pass };
-        let responder = Responder::before(peer, rule).await;
+        let responder = Responder::before(&peer.endpoint, rule).await;
         let (old, new) = repaired(peer).await;
         let refusal = peer.cloud_at(&responder.endpoint()).register(&new).await.unwrap_err();
         assert_eq!(code(&refusal), ReasonCode::CLOUD_PERMISSION, "{denied}");
@@ -158,7 +158,7 @@ async fn answers_that_are_lost_or_come_late_while_a_certificate_comes_off_change
                 2 if action == troubled && !lost => error(400, "ThrottlingException"),
                 _ => Do::Pass,
             };
-            let responder = Responder::before(peer, rule).await;
+            let responder = Responder::before(&peer.endpoint, rule).await;
             let (old, new) = repaired(peer).await;
             let record = peer.cloud_at(&responder.endpoint()).register(&new).await.unwrap();
             assert_eq!(
@@ -180,7 +180,7 @@ async fn a_certificate_that_is_seen_on_the_thing_for_a_while_is_waited_for() {
     let (old, new) = repaired(peer).await;
     let arn = held(&peer.raw(), &old).await.principals.remove(0);
     let new_arn = arn.replace(&old.fingerprint.to_string(), &new.fingerprint.to_string());
-    let responder = Responder::before(peer, move |action, count| match (action, count) {
+    let responder = Responder::before(&peer.endpoint, move |action, count| match (action, count) {
         ("ListThingPrincipals", 2..=4) => found(format!(r#"{{"principals":["{arn}","{new_arn}"]}}"#)),
         _ => Do::Pass,
     })

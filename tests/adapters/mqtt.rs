@@ -109,11 +109,16 @@ async fn a_broker_that_is_not_the_one_meant_gets_no_signature() {
     let other = Mosquitto::named("elsewhere.example.com", &vendor, OWN_TOPICS);
     let mut chip = Chip::new(&vendor, KeyKind::EcP256).await;
     let wrong_ca = broker::target(broker.port, &ServerCa::new());
-    for (what, target) in [("another CA", wrong_ca), ("another name", other.target())] {
+    let expired = Mosquitto::expired(&vendor);
+    for (what, target, code) in [
+        ("another CA", wrong_ca, ReasonCode::CONNECT_UNTRUSTED),
+        ("another name", other.target(), ReasonCode::CONNECT_UNTRUSTED),
+        ("another time", expired.target(), ReasonCode::CLOUD_CLOCK),
+    ] {
         let begun = Instant::now();
         let trial = chip.trial(DEADLINE);
         let failure = chip.connect(target, &trial).await.unwrap_err();
-        assert_eq!(failure.code, ReasonCode::CONNECT_UNTRUSTED, "{what}: {failure}");
+        assert_eq!(failure.code, code, "{what}: {failure}");
         assert_eq!(failure.args["target"], "production");
         assert!(begun.elapsed() < SLACK, "{what}: nothing is gained by another try");
     }

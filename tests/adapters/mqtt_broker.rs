@@ -38,6 +38,15 @@ impl ServerCa {
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
+
+    /// One whose time was over long ago.
+    fn issue_expired(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
 }
 
 /// The topics that the broker lets devices subscribe and publish to.
@@ -72,8 +81,20 @@ impl Mosquitto {
 
     /// With a certificate for another name.
     pub fn named(name: &str, vendor: &VendorCa, topics: &str) -> Self {
-        let (dir, ca) = (tempfile::tempdir().unwrap(), ServerCa::new());
-        let (certificate, key) = ca.issue(name);
+        let ca = ServerCa::new();
+        let issued = ca.issue(name);
+        Self::with(ca, issued, vendor, topics)
+    }
+
+    /// To a clock that is years ahead, every broker is this one.
+    pub fn expired(vendor: &VendorCa) -> Self {
+        let ca = ServerCa::new();
+        let issued = ca.issue_expired("localhost");
+        Self::with(ca, issued, vendor, OWN_TOPICS)
+    }
+
+    fn with(ca: ServerCa, issued: (rcgen::Certificate, KeyPair), vendor: &VendorCa, topics: &str) -> Self {
+        let (dir, (certificate, key)) = (tempfile::tempdir().unwrap(), issued);
         let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         file("server.pem", &certificate.pem());
         file("server.key", &key.serialize_pem());

@@ -1,6 +1,10 @@
 //! Units that wait for the cloud: finished by the station itself, in order; pulled out where one fails; and
 //! products that may not wait.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_credential_types::provider::SharedCredentialsProvider;
 use lineseal::domain::profile::KeyKind;
 use lineseal::runner::view::Command;
 use serde_json::{Value, json};
@@ -9,6 +13,7 @@ use crate::bench::{Bench, Chip};
 use crate::log::{Logged, all};
 use crate::peers::Cloud;
 use crate::program::Program;
+use crate::responder::{Do, Responder, error};
 use crate::rulings::root;
 use crate::station::{Station, assert_outcome};
 
@@ -126,4 +131,49 @@ async fn a_product_that_may_not_wait_is_never_held_and_its_board_is_tried_again(
     assert_eq!(run().await.expect(0).json().remove(0)["verdict"], "PASS");
     let log = crate::log::read(&bench.data_dir());
     assert_eq!(all(&log, "claimed").len(), 2);
+}
+
+/// A station whose cloud answers as `away` says until the flag is taken down.
+async fn behind(
+    bench: &Bench<'_>,
+    away: impl Fn() -> Do + Send + Sync + 'static,
+) -> (Station, Arc<AtomicBool>, Responder) {
+    let stands = Arc::new(AtomicBool::new(true));
+    let is_away = Arc::clone(&stands);
+    let rule = move |_, _| if is_away.load(Ordering::Relaxed) { away() } else { Do::Pass };
+    let responder = Responder::before(&bench.cloud.endpoint(), rule).await;
+    let mut config = bench.config();
+    config.targets[0].endpoint = Some(responder.endpoint());
+    let credentials = SharedCredentialsProvider::new(bench.cloud.credentials.clone());
+    (Station::start_at(Arc::new(config), bench.data_dir(), credentials, |_| {}).await, stands, responder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_portal_units_are_held_and_pass_by_themselves_once_somebody_has_signed_in() {
+    let mut bench = bench(|text| text).await;
+    let page = || Do::Answer { status: 302, error: "", body: "<html>Sign in</html>".into() };
+    let (mut station, portal, _responder) = behind(&bench, page).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    assert_outcome(&station.unit().await, "HELD A-317");
+    station.until("the portal", |shown| format!("{:?}", shown.cloud).contains("A-317")).await;
+    portal.store(false, Ordering::Relaxed);
+    assert_outcome(&station.unit().await, "PASS");
+    station.stop().await;
+    assert_eq!(bench.cloud.witness().certificates[&chip.fingerprint()].things, [bench.thing("A")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_has_expired_stops_the_board_that_is_plugged_in_and_no_unit_is_held_for_it() {
+    let mut bench = bench(|text| text).await;
+    let (mut station, expired, _responder) = behind(&bench, || error(403, "ExpiredTokenException")).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    assert_outcome(&station.unit().await, "ERROR A-318");
+    expired.store(false, Ordering::Relaxed);
+    bench.unplug(1);
+    station.until_gone(&[1]).await;
+    bench.plug(1, "A", &chip);
+    assert_outcome(&station.unit().await, "PASS");
+    assert!(of_kind(&station.stop().await, "resumed").is_empty());
 }

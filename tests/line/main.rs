@@ -46,11 +46,14 @@ mod plant;
 mod postgres_server;
 mod program;
 mod put_back;
+mod random_faults;
 mod reading;
 #[path = "../peers/register_thing.rs"]
 mod register_thing;
 mod remote;
 mod replays;
+#[path = "../peers/responder.rs"]
+mod responder;
 mod revocation;
 mod rulings;
 mod safekeeping;

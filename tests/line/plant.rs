@@ -175,6 +175,10 @@ async fn one_chip_at_two_stations_at_once_passes_at_one_and_fails_at_the_other()
     assert_eq!(log::all(&log, "claimed").len(), 1);
     // One log with one name, and a key for each that signs it.
     assert_eq!((log::all(&log, "log-opened").len(), log::all(&log, "log-key-added").len()), (1, 2));
+    // Their calls were counted together.
+    let counted = "SELECT count(*) FROM rations WHERE action = 'iot:RegisterCertificateWithoutCA'";
+    let count = move || database.connect().query_one(counted, &[]).unwrap().get::<_, i64>(0);
+    assert_eq!(std::thread::spawn(count).join().unwrap(), 1);
 }
 
 /// Two computers were given one name: each would close the other's runs as its own.

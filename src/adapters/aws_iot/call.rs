@@ -16,6 +16,7 @@ use super::quota::{Action, Pace, Quota};
 use crate::adapters::aws_account::Access;
 use crate::config::Target;
 use crate::domain::{AccountId, Failure, ReasonCode, Region, TargetName, arn_place};
+use crate::ports::Rations;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -98,6 +99,13 @@ impl Link {
         failure.with("found", found).with("account", wanted)
     }
 
+    /// Its rates are those that all stations share. Targets are known by their names: every station of a plant calls
+    /// the same account and Region the same.
+    pub(super) fn sharing(self, rations: Arc<dyn Rations>) -> Self {
+        let place = format!("{}/{}", self.target, self.region);
+        Self { quota: Arc::new(Quota::shared(rations, place)), ..self }
+    }
+
     pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -150,8 +158,7 @@ impl Link {
         let mut last: Option<Failure> = None;
         loop {
             if !self.quota.take(action, self.pace, by).await {
-                let failure =
-                    last.unwrap_or_else(|| Failure::new(ReasonCode::CLOUD_THROTTLED, "this station's own rate limit"));
+                let failure = last.unwrap_or_else(|| no_turn(by));
                 return Err(self.refused(action, failure, None, lost));
             }
             let error = match tokio::time::timeout_at(by, send()).await {
@@ -165,6 +172,9 @@ impl Link {
             let trouble: Trouble = classify(&error);
             tracing::debug!(target_name = %self.target, action = action.iam_name(), failure = %trouble.failure, "AWS call");
             lost |= trouble.lost;
+            if trouble.failure.code == ReasonCode::CLOUD_THROTTLED {
+                self.quota.throttled(action, Instant::now());
+            }
             attempts += 1;
             let pause = pause_after(attempts);
             let again = match trouble.again {
@@ -182,9 +192,17 @@ impl Link {
 
     fn refused<E>(&self, action: Action, failure: Failure, answer: Option<E>, lost: bool) -> Refused<E> {
         let cause = format!("{}: {}", action.iam_name(), failure.cause);
-        let failure = Failure { cause, ..failure }.with("target", &self.target).with("action", action.iam_name());
+        let mut failure = Failure { cause, ..failure }.with("target", &self.target);
+        failure.args.entry("action".to_owned()).or_insert_with(|| action.iam_name().to_owned());
         Refused { failure, answer: answer.map(Box::new), lost }
     }
+}
+
+fn no_turn(by: Instant) -> Failure {
+    if Instant::now() >= by {
+        return Failure::new(ReasonCode::CLOUD_UNREACHABLE, "what came before took all the time until the deadline");
+    }
+    Failure::new(ReasonCode::CLOUD_THROTTLED, "this station's own rate limit")
 }
 
 /// Exponential with jitter, so that lanes that failed together do not come back together.

@@ -3,10 +3,13 @@
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_iot::config::http::HttpResponse;
 use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use std::error::Error;
+use std::io;
 
 use crate::adapters::aws_account::Withheld;
+use crate::adapters::tls::is_of_the_clock;
 use crate::domain::{Failure, ReasonCode};
 
 /// One failed attempt.
@@ -32,6 +35,10 @@ const UNREACHABLE_ATTEMPTS: u32 = 4;
 const FAILED_ATTEMPTS: u32 = 6;
 /// Of AWS's message, what is kept.
 const MESSAGE_CHARS: usize = 300;
+/// Longer than an ARN of AWS IoT.
+const RESOURCE_CHARS: usize = 256;
+/// HTTP: a network that wants somebody to sign in first (RFC 6585 §6).
+const NETWORK_SIGN_IN: u16 = 511;
 
 /// Sorts an SDK error by the kind of the error and the modelled exception's name.
 ///
@@ -45,12 +52,18 @@ where
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             let meta = context.err().meta();
-            classify_answer(status, meta.code().unwrap_or_default(), meta.message().unwrap_or_default())
+            let code = meta.code().unwrap_or_default();
+            if code.is_empty() && (status < 500 || status == NETWORK_SIGN_IN) && !is_awss(context.raw()) {
+                return Trouble::stranger(shown(context.raw()));
+            }
+            // What the SDK can't make sense of, it has as an error without a name.
+            if code.is_empty() && context.raw().status().is_success() {
+                return Trouble::unreadable(status, error);
+            }
+            classify_answer(status, code, meta.message().unwrap_or_default())
         }
-        SdkError::ResponseError(context) => {
-            let status = context.raw().status().as_u16();
-            Trouble::failed(format!("the answer (HTTP {status}) is not one of AWS's: {}", last_cause(error)))
-        }
+        SdkError::ResponseError(context) if !is_awss(context.raw()) => Trouble::stranger(shown(context.raw())),
+        SdkError::ResponseError(context) => Trouble::unreadable(context.raw().status().as_u16(), error),
         SdkError::TimeoutError(_) => Trouble::unreachable(format!("no answer in time: {}", last_cause(error))),
         SdkError::ConstructionFailure(_) => {
             Trouble::refused(ReasonCode::CLOUD_REFUSED, format!("no request could be made: {}", last_cause(error)))
@@ -59,10 +72,24 @@ where
     }
 }
 
+/// AWS gives a request id to whatever it answers. Only its load balancers do not, which answer for it with 5xx.
+fn is_awss(raw: &HttpResponse) -> bool {
+    raw.headers().iter().any(|(name, _)| name.starts_with("x-amzn-") || name.starts_with("x-amz-"))
+}
+
+/// What an answer is that is not AWS's, for the person who looks for whoever gave it.
+fn shown(raw: &HttpResponse) -> String {
+    // A page's address may carry whom it was made for behind the question mark.
+    let to = raw.headers().get("location").and_then(|to| to.split('?').next()).unwrap_or_default();
+    let to = if to.is_empty() { String::new() } else { format!(" to {to}") };
+    let kind = raw.headers().get("content-type").unwrap_or("without a type");
+    one_line(&format!("HTTP {}{to} ({kind}) is none of AWS's answers", raw.status().as_u16()))
+}
+
 /// Nothing came back: because there was nothing to sign with, or because nobody was there.
 fn classify_unsent(error: &(dyn Error + 'static)) -> Trouble {
     let Some(credentials) = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>()) else {
-        return Trouble::unreachable(last_cause(error));
+        return on_the_way(error).unwrap_or_else(|| Trouble::unreachable(last_cause(error)));
     };
     Trouble { lost: false, ..classify_credentials(credentials) }
 }
@@ -73,11 +100,38 @@ pub(in crate::adapters) fn classify_credentials(credentials: &CredentialsError) 
         return trouble.clone();
     }
     // Credentials that are fetched (SSO, a role) need the network, too.
+    if let Some(trouble) = on_the_way(credentials) {
+        let cause = format!("credentials: {}", trouble.failure.cause);
+        return Trouble { failure: Failure { cause, ..trouble.failure }, ..trouble };
+    }
     let network = causes(credentials).any(|cause| cause.is::<ConnectorError>());
     if network || matches!(credentials, CredentialsError::ProviderTimedOut(_)) {
         Trouble { lost: false, ..Trouble::unreachable(format!("credentials: {}", last_cause(credentials))) }
+    } else if causes(credentials).any(|cause| cause.to_string().contains("expired")) {
+        Trouble::refused(ReasonCode::CLOUD_EXPIRED, format!("credentials: {}", last_cause(credentials)))
     } else {
         Trouble::refused(ReasonCode::CLOUD_CREDENTIALS, format!("no usable credentials: {}", last_cause(credentials)))
+    }
+}
+
+/// What stands between here and AWS, where it says so.
+fn on_the_way(error: &(dyn Error + 'static)) -> Option<Trouble> {
+    use rustls::Error as Tls;
+    match causes(error).find_map(|cause| cause.downcast_ref::<Tls>()) {
+        Some(Tls::InvalidCertificate(why)) if is_of_the_clock(why) => {
+            Some(Trouble::refused(ReasonCode::CLOUD_CLOCK, format!("the server's certificate: {why}")))
+        }
+        Some(Tls::InvalidCertificate(why)) => {
+            Some(Trouble::refused(ReasonCode::CLOUD_INTERCEPTED, format!("the server's certificate: {why}")))
+        }
+        Some(Tls::InvalidMessage(_)) => {
+            Some(Trouble { lost: false, ..Trouble::stranger("what answers there speaks no TLS".to_owned()) })
+        }
+        Some(_) => None,
+        // hyper's own type for it is private.
+        None => causes(error)
+            .any(|cause| cause.is::<ResolveDnsError>() || cause.to_string() == "dns error")
+            .then(|| Trouble::unresolved(last_cause(error))),
     }
 }
 
@@ -103,12 +157,13 @@ fn classify_answer(status: u16, code: &str, message: &str) -> Trouble {
         "UnrecognizedClient"
         | "InvalidClientTokenId"
         | "InvalidAccessKeyId"
-        | "ExpiredToken"
         | "InvalidToken"
-        | "TokenRefreshRequired"
         | "IncompleteSignature"
         | "MissingAuthenticationToken" => {
             Trouble::refused(ReasonCode::CLOUD_CREDENTIALS, bare("the access key or its token is not accepted"))
+        }
+        "ExpiredToken" | "TokenRefreshRequired" => {
+            Trouble::refused(ReasonCode::CLOUD_EXPIRED, bare("the credentials have expired"))
         }
         "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => {
             Trouble::refused(ReasonCode::CLOUD_CLOCK, bare("the request's time is not AWS's"))
@@ -121,7 +176,7 @@ fn classify_answer(status: u16, code: &str, message: &str) -> Trouble {
             Trouble::refused(ReasonCode::CLOUD_CREDENTIALS, bare("the signature does not match: wrong secret key"))
         }
         "Unauthorized" | "AccessDenied" | "Forbidden" | "NotAuthorized" | "OptInRequired" => {
-            Trouble::refused(ReasonCode::CLOUD_PERMISSION, full())
+            Trouble::denied(full(), message)
         }
         "CertificateValidation" | "CertificateState" | "CertificateConflict" => {
             Trouble::refused(ReasonCode::CLOUD_CERTIFICATE, full())
@@ -130,7 +185,7 @@ fn classify_answer(status: u16, code: &str, message: &str) -> Trouble {
         "InvalidRequest" | "MalformedPolicy" => Trouble::refused(ReasonCode::CLOUD_REFUSED, full()),
         _ => match status {
             429 => Trouble::throttled(full()),
-            401 | 403 => Trouble::refused(ReasonCode::CLOUD_PERMISSION, full()),
+            401 | 403 => Trouble::denied(full(), message),
             500.. => Trouble::failed(full()),
             _ => Trouble::refused(ReasonCode::CLOUD_REFUSED, full()),
         },
@@ -143,9 +198,41 @@ impl Trouble {
         Self { failure, again: Again::Attempts(UNREACHABLE_ATTEMPTS), lost: true }
     }
 
+    /// Nothing was sent.
+    fn unresolved(cause: String) -> Self {
+        let failure = Failure::new(ReasonCode::CLOUD_UNRESOLVED, cause);
+        Self { failure, again: Again::Attempts(UNREACHABLE_ATTEMPTS), lost: false }
+    }
+
+    /// Whoever answers for AWS may have passed the question on.
+    fn stranger(cause: String) -> Self {
+        let failure = Failure::new(ReasonCode::CLOUD_PORTAL, cause);
+        Self { failure, again: Again::Attempts(UNREACHABLE_ATTEMPTS), lost: true }
+    }
+
+    /// AWS names what was asked for: "… is not authorized to perform: ACTION on resource: ARN because …". The action
+    /// may be another than the call's own, such as iam:PassRole.
+    fn denied(cause: String, message: &str) -> Self {
+        let named = |before: &str| {
+            let word = message.split_once(before)?.1.split_whitespace().next()?.trim_end_matches(['.', ',', ';']);
+            (word.len() <= RESOURCE_CHARS && word.chars().all(|c| c.is_ascii_graphic())).then_some(word)
+        };
+        let mut failure = Failure::new(ReasonCode::CLOUD_PERMISSION, cause);
+        for (name, before) in [("action", "authorized to perform: "), ("resource", "on resource: ")] {
+            if let Some(word) = named(before) {
+                failure = failure.with(name, word);
+            }
+        }
+        Self { failure, again: Again::Never, lost: false }
+    }
+
     fn failed(cause: String) -> Self {
         let failure = Failure::new(ReasonCode::CLOUD_FAILED, cause);
         Self { failure, again: Again::Attempts(FAILED_ATTEMPTS), lost: true }
+    }
+
+    fn unreadable(status: u16, error: &(dyn Error + 'static)) -> Self {
+        Self::failed(format!("the answer (HTTP {status}) can't be read: {}", last_cause(error)))
     }
 
     fn throttled(cause: String) -> Self {
@@ -170,10 +257,14 @@ fn one_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().chars().take(MESSAGE_CHARS).collect()
 }
 
+/// An I/O error's `source` passes over what it holds, and that is what TLS says.
 pub(in crate::adapters) fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    std::iter::successors(Some(error), |&error| {
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        held.map(|held| held as &(dyn Error + 'static)).or_else(|| error.source())
+    })
 }
 
 /// The innermost cause says what happened ("Connection refused"); what is around it only says where.
@@ -191,8 +282,60 @@ mod tests {
 
     fn answer(status: u16, code: &str, message: &str) -> SdkError<CreateThingError, HttpResponse> {
         let meta = ErrorMetadata::builder().code(code).message(message).build();
-        let raw = Response::new(status.try_into().unwrap(), SdkBody::empty());
+        let mut raw = Response::new(status.try_into().unwrap(), SdkBody::empty());
+        raw.headers_mut().insert("x-amzn-requestid", "0f");
         SdkError::service_error(CreateThingError::generic(meta), raw)
+    }
+
+    fn others(status: u16, headers: &[(&'static str, &'static str)]) -> SdkError<CreateThingError, HttpResponse> {
+        let mut raw = Response::new(status.try_into().unwrap(), SdkBody::from("<html>"));
+        for (name, value) in headers {
+            raw.headers_mut().insert(*name, *value);
+        }
+        SdkError::service_error(CreateThingError::generic(ErrorMetadata::builder().build()), raw)
+    }
+
+    #[test]
+    fn what_is_not_awss_is_a_portal_save_what_its_load_balancers_say_for_it() {
+        for status in [302, 307, 403, 404, 407, 511] {
+            let trouble = classify(&others(status, &[("content-type", "text/html")]));
+            assert_eq!((trouble.failure.code, trouble.lost), (ReasonCode::CLOUD_PORTAL, true), "{status}");
+        }
+        let to = "https://portal.example/sign-in?mac=00:11:22";
+        let told = classify(&others(302, &[("location", to)])).failure.cause;
+        assert!(told.contains("https://portal.example/sign-in") && !told.contains("00:11:22"), "{told}");
+        for status in [502, 503, 504] {
+            assert_eq!(classify(&others(status, &[])).failure.code, ReasonCode::CLOUD_FAILED, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_missing_permission_is_told_with_action_and_resource() {
+        let message = "User: arn:aws:iam::1:user/a is not authorized to perform: iam:PassRole on resource: \
+                       arn:aws:iam::1:role/join because no identity-based policy allows the iam:PassRole action";
+        let told = classify(&answer(403, "AccessDeniedException", message)).failure;
+        assert_eq!((&*told.args["action"], &*told.args["resource"]), ("iam:PassRole", "arn:aws:iam::1:role/join"));
+        let long = format!("not authorized to perform: iot:X on resource: {}", "a".repeat(1000));
+        assert!(!classify(&answer(403, "AccessDeniedException", &long)).failure.args.contains_key("resource"));
+        assert!(classify(&answer(401, "UnauthorizedException", "")).failure.args.is_empty());
+    }
+
+    #[test]
+    fn what_tls_says_is_told_apart() {
+        use rustls::{CertificateError as Why, Error as Tls, InvalidMessage};
+        let said = |error: Tls| {
+            let io = io::Error::new(io::ErrorKind::InvalidData, error);
+            let failed = SdkError::<CreateThingError, _>::dispatch_failure(ConnectorError::io(io.into()));
+            let trouble = classify(&failed);
+            (trouble.failure.code, trouble.again == Again::Never, trouble.lost)
+        };
+        let unknown = Tls::InvalidCertificate(Why::UnknownIssuer);
+        assert_eq!(said(unknown), (ReasonCode::CLOUD_INTERCEPTED, true, false));
+        for why in [Why::Expired, Why::NotValidYet] {
+            assert_eq!(said(Tls::InvalidCertificate(why)), (ReasonCode::CLOUD_CLOCK, true, false));
+        }
+        let plain = Tls::InvalidMessage(InvalidMessage::InvalidContentType);
+        assert_eq!(said(plain), (ReasonCode::CLOUD_PORTAL, false, false));
     }
 
     #[test]
@@ -207,7 +350,7 @@ mod tests {
             (502, "", R::CLOUD_FAILED),
             (403, "UnrecognizedClientException", R::CLOUD_CREDENTIALS),
             (403, "InvalidClientTokenId", R::CLOUD_CREDENTIALS),
-            (403, "ExpiredTokenException", R::CLOUD_CREDENTIALS),
+            (403, "ExpiredTokenException", R::CLOUD_EXPIRED),
             (403, "MissingAuthenticationTokenException", R::CLOUD_CREDENTIALS),
             (401, "UnauthorizedException", R::CLOUD_PERMISSION),
             (403, "AccessDeniedException", R::CLOUD_PERMISSION),
@@ -259,6 +402,9 @@ mod tests {
         };
         let none = unsigned(CredentialsError::not_loaded("no providers in chain provided credentials"));
         assert_eq!(classify(&none).failure.code, ReasonCode::CLOUD_CREDENTIALS);
+        let session = "the SSO token has expired and cannot be refreshed";
+        let expired = unsigned(CredentialsError::provider_error(io::Error::other(session)));
+        assert_eq!(classify(&expired).failure.code, ReasonCode::CLOUD_EXPIRED);
         let offline = unsigned(CredentialsError::provider_error(ConnectorError::io("sso unreachable".into())));
         assert_eq!(classify(&offline).failure.code, ReasonCode::CLOUD_UNREACHABLE);
     }

@@ -354,6 +354,9 @@ async fn fetch_thing_type(link: &Link, wanted: &Registration, by: Instant) -> Re
     let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
         return Ok(SeenThingType::Absent);
     };
+    if answer.thing_type_name.is_none() {
+        return Err(incomplete(link, Action::DescribeThingType));
+    }
     if answer.thing_type_metadata.is_some_and(|metadata| metadata.deprecated) {
         return Ok(SeenThingType::Deprecated);
     }

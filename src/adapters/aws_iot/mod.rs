@@ -28,6 +28,7 @@ mod withdraw;
 mod write;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -41,7 +42,7 @@ use crate::adapters::aws_account::{self, Access};
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
 use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Issuance, Made, MadeBefore, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Issuance, Made, MadeBefore, Rations, Refusal, Registration, TakenBack};
 use call::Link;
 use dates::Dates;
 
@@ -122,6 +123,12 @@ impl AwsCloud {
     /// stand-ins, whose keys must never meet a real account.
     pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + 'static) -> Self {
         Self { links: links_with(targets, credentials) }
+    }
+
+    /// The same, with the calls of all stations counted together.
+    pub fn sharing(self, rations: &Arc<dyn Rations>) -> Self {
+        let shared = |(name, link): (TargetName, Link)| (name, link.sharing(Arc::clone(rations)));
+        Self { links: self.links.into_iter().map(shared).collect() }
     }
 
     fn link(&self, target: &TargetName) -> Result<&Link, Failure> {

@@ -33,7 +33,8 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         let (seen, attachment) =
             tokio::join!(look(link, wanted, arn.as_deref(), by), attachment(link, wanted, arn.as_deref(), by));
         let seen = match seen {
-            // The time was over in the middle of a look: what it was spent on is what the one before had missed.
+            // The time was over in the middle of a look (or, below, of a write): what it was spent on is what the look
+            // before had missed.
             Err(failure) if Instant::now() >= by => return Err(waits_for.unwrap_or(failure)),
             seen => seen?,
         };
@@ -76,7 +77,12 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         let tried = progress.tried.len();
         let todo: BTreeSet<Part> = missing.difference(&progress.tried).copied().collect();
         if !todo.is_empty() {
-            write(link, wanted, &todo, &seen.replaced, progress, by).await?;
+            match write(link, wanted, &todo, &seen.replaced, progress, by).await {
+                Err(failure) if failure.code == ReasonCode::CLOUD_UNREACHABLE && Instant::now() >= by => {
+                    return Err(waits_for.unwrap_or(failure));
+                }
+                wrote => wrote?,
+            }
         }
         if progress.tried.len() > tried {
             fruitless = 0;

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::target::Place;
+use crate::adapters::tls::is_of_the_clock;
 use crate::domain::{Failure, ReasonCode, TopicName};
 use crate::ports::Trial;
 
@@ -11,6 +12,8 @@ pub(super) enum Ended {
     Unreachable(String),
     /// It is not the broker, by its certificate.
     Untrusted(String),
+    /// By the dates of the broker's certificate.
+    WrongClock(String),
     Refused(String),
     TooBroad {
         topic: TopicName,
@@ -30,7 +33,9 @@ impl Ended {
     pub fn may_pass(&self) -> bool {
         match self {
             Ended::Unreachable(_) | Ended::Refused(_) | Ended::Broken(_) | Ended::Cut(_) => true,
-            Ended::Untrusted(_) | Ended::TooBroad { .. } | Ended::Unasked | Ended::Key(_) => false,
+            Ended::Untrusted(_) | Ended::WrongClock(_) | Ended::TooBroad { .. } | Ended::Unasked | Ended::Key(_) => {
+                false
+            }
         }
     }
 
@@ -39,6 +44,7 @@ impl Ended {
             Ended::Key(failure) => return failure,
             Ended::Unreachable(why) => (ReasonCode::CONNECT_UNREACHABLE, why),
             Ended::Untrusted(why) => (ReasonCode::CONNECT_UNTRUSTED, why),
+            Ended::WrongClock(why) => (ReasonCode::CLOUD_CLOCK, why),
             Ended::Refused(why) => (ReasonCode::CONNECT_REFUSED, why),
             Ended::TooBroad { topic, how } => {
                 (ReasonCode::CONNECT_TOO_BROAD, format!("{how} {topic} is allowed to {}", trial.thing))
@@ -81,6 +87,9 @@ impl Ended {
     pub fn of_io(error: &io::Error, doing: &str) -> Ended {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match (inner, error.kind()) {
+            (Some(rustls::Error::InvalidCertificate(why)), _) if is_of_the_clock(why) => {
+                Ended::WrongClock(format!("the broker's certificate: {why}"))
+            }
             (Some(rustls::Error::InvalidCertificate(why)), _) => {
                 Ended::Untrusted(format!("the broker's certificate: {why}"))
             }

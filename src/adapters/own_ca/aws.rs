@@ -204,7 +204,13 @@ async fn until(
 ) -> Result<Option<HeldCa>, Failure> {
     let mut attempts = 0;
     loop {
-        let held = planned(link, plan, by).await?;
+        let held = match planned(link, plan, by).await {
+            // The time was over in the middle of a look; the one before has said what it is about.
+            Err(failure) if failure.code == ReasonCode::CLOUD_UNREACHABLE && attempts > 0 && Instant::now() >= by => {
+                return Err(not_yet(plan));
+            }
+            held => held?,
+        };
         if is_so(&held) {
             return Ok(held);
         }

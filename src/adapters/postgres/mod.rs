@@ -8,9 +8,11 @@ mod catalogue;
 mod connection;
 mod indexes;
 mod open;
+mod rations;
 mod session;
 
 pub use connection::{Connection, connection};
+pub use rations::PostgresRations;
 
 use std::time::Duration;
 

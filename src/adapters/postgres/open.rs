@@ -106,7 +106,7 @@ impl Server {
 
     /// A server may take a connection and never say a word on it, and the client waits for ever: in a
     /// thread of its own, and never in more than one.
-    fn dial(&mut self, access: Access) -> Result<Client, StoreError> {
+    pub(super) fn dial(&mut self, access: Access) -> Result<Client, StoreError> {
         let dialling = self.dialling.take().unwrap_or_else(|| {
             let mut config = self.config.clone();
             if access != Access::Look {

@@ -80,6 +80,30 @@ fn held_again_keeps_number_and_paper() {
     }
 }
 
+/// What passes by itself lets the line go on; what somebody has to put right is told at the next board. What waits
+/// already goes on waiting in either case.
+#[test]
+fn each_way_in_which_the_cloud_is_away_holds_or_stops_and_takes_no_held_unit_along() {
+    use ReasonCode as Code;
+    let away = [Code::CLOUD_UNREACHABLE, Code::CLOUD_THROTTLED, Code::CLOUD_UNRESOLVED, Code::CLOUD_PORTAL];
+    let to_be_mended = [
+        Code::CLOUD_CREDENTIALS,
+        Code::CLOUD_PERMISSION,
+        Code::CLOUD_CLOCK,
+        Code::CLOUD_ROOTS,
+        Code::CLOUD_INTERCEPTED,
+        Code::CLOUD_EXPIRED,
+    ];
+    let table = away.map(|code| (code, Verdict::Held)).into_iter();
+    for (code, verdict) in table.chain(to_be_mended.map(|code| (code, Verdict::Error))) {
+        let mut world = World::new().answering(6, move |effect| failing(effect, failure(code)));
+        assert_eq!(world.begin().verdict(), Some(verdict), "{code}");
+        let mut world = held().answering(0, move |effect| failing(effect, failure(code)));
+        let run = world.go(Input::Resume);
+        assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Held), Some(code)));
+    }
+}
+
 #[test]
 fn a_slip_that_is_still_owed_stays_owed_when_the_unit_is_held_again() {
     let printer_off = |effect: &Effect| failing(effect, failure(ReasonCode::PRINTER_UNREACHABLE));
