@@ -99,10 +99,11 @@ impl Link {
         failure.with("found", found).with("account", wanted)
     }
 
-    /// Its rates are those that all stations share. Targets are known by their names: every station of a plant calls
-    /// the same account and Region the same.
+    /// Its rates are those that all stations share, by account and Region; on a practice line, which need not name an
+    /// account, by the target's name.
     pub(super) fn sharing(self, rations: Arc<dyn Rations>) -> Self {
-        let place = format!("{}/{}", self.target, self.region);
+        let whose = self.account.as_ref().map_or(self.target.as_str(), |account| account.as_str());
+        let place = format!("{whose}/{}", self.region);
         Self { quota: Arc::new(Quota::shared(rations, place)), ..self }
     }
 

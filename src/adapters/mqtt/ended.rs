@@ -64,6 +64,7 @@ impl Ended {
         match self {
             Ended::Unreachable(why)
             | Ended::Untrusted(why)
+            | Ended::WrongClock(why)
             | Ended::Refused(why)
             | Ended::Broken(why)
             | Ended::Cut(why) => why,
