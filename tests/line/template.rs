@@ -43,7 +43,7 @@ fn template(certificate: serde_json::Value) -> String {
 }
 
 fn by_template(profile: String, section: &str) -> String {
-    let quick = profile.replace("deadline_ms = 10000", "deadline_ms = 3000");
+    let quick = profile.replace("deadline_ms = 10000", "deadline_ms = 8000");
     quick
         .replace("method = \"without-ca\"", "method = \"template\"")
         .replace("\n# Each chip connects", &format!("{section}\n# Each chip connects"))
