@@ -111,8 +111,11 @@ impl Run {
         let target = Target {
             name: "plant".parse()?,
             region: cloud.region().clone(),
+            account: None,
             aws_profile: None,
+            role: None,
             endpoint: Some(endpoint.to_owned()),
+            sts_endpoint: None,
             mqtt: None,
         };
         let station = AwsCloud::with_credentials(std::slice::from_ref(&target), cloud.credentials());
@@ -150,6 +153,7 @@ fn registration(target: &TargetName, place: &str, number: usize) -> Result<Regis
         thing: name.parse()?,
         thing_type: Some("gateway".parse()?),
         attributes: BTreeMap::from([("serial".parse()?, name.parse()?)]),
+        parameters: BTreeMap::new(),
         policy: PolicyPlan { name: "device".parse()?, document: POLICY.to_owned() },
         replaces: Vec::new(),
         deadline: Duration::from_secs(60),
