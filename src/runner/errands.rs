@@ -149,6 +149,8 @@ pub fn keeps_every_unit(code: ReasonCode) -> bool {
         Code::CLOUD_INTERCEPTED,
         Code::CLOUD_PORTAL,
         Code::CLOUD_EXPIRED,
+        Code::CLOUD_ELSEWHERE,
+        Code::ROLE_REFUSED,
     ];
     of_the_line.contains(&code)
 }
@@ -218,6 +220,12 @@ mod tests {
     fn what_keeps_every_unit_is_what_lies_between_the_line_and_its_cloud() {
         let told: Vec<_> =
             ReasonCode::ALL.iter().filter(|code| keeps_every_unit(**code)).map(|code| code.as_str()).collect();
-        assert_eq!(told, ["A-301", "A-302", "A-311", "A-312", "A-313", "A-314", "A-315", "A-316", "A-317", "A-318"]);
+        assert_eq!(
+            told,
+            [
+                "A-301", "A-302", "A-311", "A-312", "A-313", "A-314", "A-315", "A-316", "A-317", "A-318", "A-371",
+                "A-372"
+            ]
+        );
     }
 }
