@@ -57,13 +57,22 @@ impl IssuingService for HttpIssuing {
 }
 
 fn ask(endpoint: &IssuingEndpoint, issuance: &Issuance) -> Result<Made, Failure> {
+    let token = endpoint.token.as_ref().map(token_of).transpose()?;
+    exchange(endpoint, issuance, token.as_ref()).map_err(|failure| match &token {
+        // A service may repeat what it was sent.
+        Some(token) => Failure { cause: failure.cause.replace(token.expose_secret(), "[token]"), ..failure },
+        None => failure,
+    })
+}
+
+fn exchange(endpoint: &IssuingEndpoint, issuance: &Issuance, token: Option<&SecretString>) -> Result<Made, Failure> {
     let unusable = |cause: String| Failure::new(ReasonCode::CONFIG_INVALID, cause);
     let csr = request_pem(&issuance.request);
     let question = Question { certificate_signing_request: &csr, thing_name: issuance.thing.as_str() };
     let body = serde_json::to_vec(&question).map_err(|error| unusable(error.to_string()))?;
     let mut request = agent(endpoint)?.post(&endpoint.url).content_type("application/json");
-    if let Some(token) = &endpoint.token {
-        request = request.header("Authorization", format!("Bearer {}", token_of(token)?.expose_secret()));
+    if let Some(token) = token {
+        request = request.header("Authorization", format!("Bearer {}", token.expose_secret()));
     }
     let mut response = request.send(&body[..]).map_err(|error| of_error(&error))?;
     let status = response.status().as_u16();
@@ -107,7 +116,12 @@ fn agent(endpoint: &IssuingEndpoint) -> Result<Agent, Failure> {
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .root_certs(RootCerts::new_with_certs(&roots))
         .build();
-    let config = Agent::config_builder()
+    let mut config = Agent::config_builder();
+    if !endpoint.url.starts_with("https:") {
+        // It is on this very machine, and a proxy would read the token.
+        config = config.proxy(None);
+    }
+    let config = config
         .tls_config(tls)
         .timeout_global(Some(endpoint.timeout))
         // A token goes to whom the configuration names.

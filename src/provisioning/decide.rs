@@ -863,8 +863,17 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
     if targets.is_empty() {
         return vec![Effect::Finish];
     }
-    // Lists, CAs and the date are not what they were when it was proven.
-    if let Some(Err(failure)) = run.reading.as_ref().map(|reading| checked(reading, context)) {
+    // Lists, CAs and the date are not what they were when it was proven, and perhaps not the profile.
+    let method = &context.profile.register.method;
+    let doubt = match &run.reading {
+        _ if !method.may_hold() => {
+            let cause = format!("the profile's method is {} by now, which needs the board", method.as_str());
+            Err(Failure::new(ReasonCode::CONFIG_INVALID, cause))
+        }
+        Some(reading) => checked(reading, context).map(drop),
+        None => Ok(()),
+    };
+    if let Err(failure) = doubt {
         let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}])];
         effects.extend(fail(run, Step::Register, failure, context));
         return effects;

@@ -1,5 +1,6 @@
 //! Work without a board: HELD units, slips, labels whose fate only a person knows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -12,6 +13,7 @@ use super::rollback;
 use super::scan::Looks;
 use crate::audit::RunEvent;
 use crate::config::Config;
+use crate::domain::profile::Profile;
 use crate::domain::{Failure, ReasonCode, RunId, Slip, Verdict};
 use crate::ports::RunLog;
 use crate::provisioning::{Input, Run, UnitRecord};
@@ -111,23 +113,32 @@ async fn perform(config: &Config, shared: &Shared, errand: &Errand) -> Result<Er
         }
     };
     let mut done = Errands::default();
-    let waiting = work.len();
-    for (at, (run, input)) in work.into_iter().enumerate() {
+    // What keeps every unit that goes to one of these; the others have accounts of their own.
+    let mut away = BTreeSet::new();
+    for (run, input) in work {
         let Some(profile) = config.profiles.iter().find(|profile| profile.name == run.profile) else {
             let cause = format!("run {} was made with profile {:?}, which is not configured", run.id, run.profile);
             return Err(Failure::new(ReasonCode::CONFIG_INVALID, cause));
         };
+        if away.iter().any(|target| goes_to(profile, target)) {
+            done.waiting += 1;
+            continue;
+        }
         let (updates, outcomes) = mpsc::channel(16);
         let work = tokio::spawn(go_on(shared.clone(), Arc::new(profile.clone()), run, input, updates));
         done.follow(outcomes).await?;
         work.await.map_err(|error| Failure::new(ReasonCode::STATION_STOPPED, error.to_string()))?;
-        if *errand == Errand::Held && done.records.last().is_some_and(is_kept_by_the_line) {
+        if let (Errand::Held, Some(record)) = (errand, done.records.last().filter(|it| is_kept_by_the_line(it))) {
             // The others would only wait for the same.
-            done.waiting = waiting - at - 1;
-            break;
+            away.insert(record.reason_args.get("target").cloned());
         }
     }
     Ok(done)
+}
+
+/// `None`: nobody knows which target it is about.
+pub fn goes_to(profile: &Profile, target: &Option<String>) -> bool {
+    target.as_ref().is_none_or(|name| profile.register.targets.iter().any(|target| target.as_str() == name))
 }
 
 fn is_kept_by_the_line(record: &UnitRecord) -> bool {

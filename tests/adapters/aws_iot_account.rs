@@ -121,7 +121,7 @@ async fn a_role_is_refused_only_where_aws_says_so() {
     type Fault = fn() -> Do;
     let faults: [(Fault, ReasonCode); 6] = [
         (|| said(403, "AccessDenied"), ReasonCode::ROLE_REFUSED),
-        (|| said(403, "ExpiredToken"), ReasonCode::CLOUD_CREDENTIALS),
+        (|| said(403, "ExpiredToken"), ReasonCode::CLOUD_EXPIRED),
         (|| said(400, "Throttling"), ReasonCode::CLOUD_THROTTLED),
         (|| said(503, "ServiceUnavailable"), ReasonCode::CLOUD_FAILED),
         (|| Do::Answer { status: 502, error: "", body: "<html>Bad Gateway</html>".into() }, ReasonCode::CLOUD_FAILED),

@@ -223,3 +223,29 @@ async fn a_write_ahead_log_that_is_deleted_passes_nothing() {
     // What was only there is gone, and no last word is written after it.
     station.end().await.unwrap_err();
 }
+
+/// A browser of databases, or whoever counts rows for a dashboard: the last to close a database takes its
+/// write-ahead log away, unless the station's own lock says that it is not the last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_tool_beside_a_running_station_takes_nothing_away() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chips = [(); 2].map(|()| bench.chip(KeyKind::EcP256));
+    let file = bench.data_dir().join(lineseal::adapters::sqlite::FILE);
+    let mut station = started(&bench, &[]).await;
+    for (name, chip) in ["A", "B"].iter().zip(&chips) {
+        bench.plug(1, name, chip);
+        assert_outcome(&station.unit().await, "PASS");
+        bench.unplug(1);
+        station.until_gone(&[1]).await;
+        let count = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+                     print(c.execute('select count(*) from events').fetchone()); c.close()";
+        let counted = std::process::Command::new(crate::peers::venv().join("bin/python"))
+            .args(["-c", count])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(counted.status.success(), "{}", String::from_utf8_lossy(&counted.stderr));
+        assert!(file.with_file_name("lineseal.db-wal").exists());
+    }
+    station.stop().await;
+}

@@ -139,6 +139,7 @@ impl About {
             Ended::Key(failure) => failure,
             Ended::Unreachable(why) => self.failure(ReasonCode::CONNECT_UNREACHABLE, why),
             Ended::Untrusted(why) => self.failure(ReasonCode::CONNECT_UNTRUSTED, why),
+            Ended::WrongClock(why) => self.failure(ReasonCode::CLOUD_CLOCK, why),
             Ended::Refused(why) => self.failure(ReasonCode::CLAIM_UNUSABLE, why),
             ended => self.broken(ended),
         }

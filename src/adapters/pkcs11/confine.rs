@@ -56,8 +56,13 @@ fn around(folder: &Path) -> Option<Vec<PathBuf>> {
     let mut others: Vec<PathBuf> = listed(&folder)?.filter(|path| path.is_dir() && !path.is_symlink()).collect();
     let mut inside = folder.as_path();
     while let Some(above) = inside.parent() {
-        others.extend(listed(above)?.filter(|path| path != inside));
+        // Nor by a link that leads back: what a link leads to is judged where it lies.
+        others.extend(listed(above)?.filter(|path| path != inside && !leads_to(path, &folder)));
         inside = above;
     }
     Some(others)
+}
+
+fn leads_to(path: &Path, folder: &Path) -> bool {
+    path.is_symlink() && path.canonicalize().map_or(true, |real| folder.starts_with(real))
 }

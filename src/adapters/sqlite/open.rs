@@ -89,9 +89,10 @@ pub(super) fn writer(path: &Path, limits: Limits) -> Result<SqliteSession, Store
 
 /// A connection that only reads. The file must exist and be of this program's schema.
 pub(super) fn reader(path: &Path, limits: Limits) -> Result<SqliteSession, StoreError> {
-    // Asked here, because SQLite's own answer does not say why.
-    if let Err(source) = File::open(path) {
-        return Err(StoreError::File { doing: "open the log", path: path.to_owned(), source });
+    // Asked here, because SQLite's own answer does not say why; and not by opening the file, since closing it again
+    // would give up the locks of a writer of this process, and the next program beside it would take its log away.
+    if let Err(error) = rustix::fs::access(path, rustix::fs::Access::READ_OK) {
+        return Err(StoreError::File { doing: "open the log", path: path.to_owned(), source: error.into() });
     }
     let connection = match is_immutable(path) {
         true => {

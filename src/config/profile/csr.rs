@@ -62,6 +62,9 @@ fn reached(entry: &Entry<'_>, endpoint: &IssuingEndpoint) -> Option<()> {
     if authority.is_empty() || authority.contains('@') || text.contains(char::is_whitespace) {
         return bad("write https://host/path, without a user or spaces");
     }
+    if text.contains(['?', '#']) {
+        return bad("write https://host/path, without a query: the address stands in the log, and a key in it would");
+    }
     if !secure && !is_here(endpoint) {
         return bad("without TLS only this very machine may be used");
     }

@@ -3,7 +3,7 @@
 use super::world::{Call, World, asked, failing, failure, refused};
 use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus};
-use crate::domain::profile::KeyKind;
+use crate::domain::profile::{CsrPlan, Issuer, KeyKind, Method};
 use crate::domain::{ReasonCode, Template, Verdict};
 use crate::ports::{Lock, LockKind, Obstacle};
 use crate::provisioning::{Effect, Input, Label, Run};
@@ -162,6 +162,13 @@ fn a_unit_that_would_not_be_taken_today_is_not_finished_and_nothing_is_registere
     world.profile.trust.keys = vec![KeyKind::Rsa2048];
     let run = world.go(Input::Resume);
     assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Fail), Some(ReasonCode::CERTIFICATE_KEY)));
+    assert!(world.calls.is_empty(), "{:?}", world.calls);
+
+    // A method that has never registered the chip's own certificate does not begin to now.
+    let mut world = held();
+    world.profile.register.method = Method::Csr(CsrPlan { issuer: Issuer::Aws, write_back: None });
+    let run = world.go(Input::Resume);
+    assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Held), Some(ReasonCode::CONFIG_INVALID)));
     assert!(world.calls.is_empty(), "{:?}", world.calls);
 
     // What is wrong with the profile is not the unit's fault: it goes on waiting.

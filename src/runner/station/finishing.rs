@@ -129,14 +129,15 @@ impl Station {
         self.finishing.begun.remove(&run.id);
         match (errand, run.verdict()) {
             (Some(Errand::Held), Some(Verdict::Held)) => {
-                if run
-                    .sealed
-                    .as_ref()
-                    .and_then(|sealed| sealed.reason.as_ref())
-                    .is_some_and(|reason| errands::keeps_every_unit(reason.code))
-                {
+                let reason = run.sealed.as_ref().and_then(|sealed| sealed.reason.as_ref());
+                if let Some(reason) = reason.filter(|reason| errands::keeps_every_unit(reason.code)) {
                     // The others would only wait for the same.
-                    self.finishing.waiting.clear();
+                    let target = reason.args.get("target").cloned();
+                    let profiles = &self.profiles;
+                    self.finishing.waiting.retain(|log| {
+                        let profile = errands::fold(log).ok().and_then(|run| profiles.get(&run.profile).cloned());
+                        profile.is_some_and(|profile| !errands::goes_to(&profile, &target))
+                    });
                 }
             }
             (Some(Errand::Held), _) => {

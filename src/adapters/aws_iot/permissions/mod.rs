@@ -62,6 +62,9 @@ const MAKES: &[Action] = &[
     Action::CreateThingType,
 ];
 
+/// What a fleet's template is given, and the search for certificates whose answer was lost.
+const BEFORE_A_FLEET: &[Action] = &[Action::CreatePolicy, Action::CreateThingType, Action::ListCertificates];
+
 /// What a method calls besides: every method says so here. What a provisioning template makes of RegisterThing is
 /// made in the caller's name.
 fn of_method(method: &Method) -> Vec<&'static [Action]> {
@@ -74,8 +77,8 @@ fn of_method(method: &Method) -> Vec<&'static [Action]> {
         Method::JustInTime(_) => vec![&[Action::DescribeCaCertificate]],
         Method::Template { .. } => vec![MAKES, registers, &[Action::RegisterThing]],
         Method::WithoutCa | Method::WithCa(_) | Method::Csr(_) => match method.fleet().map(|fleet| &fleet.claim) {
-            Some(ClaimSource::TrustedUser) => vec![&[Action::CreateProvisioningClaim]],
-            Some(ClaimSource::Files { .. }) => vec![],
+            Some(ClaimSource::TrustedUser) => vec![BEFORE_A_FLEET, &[Action::CreateProvisioningClaim]],
+            Some(ClaimSource::Files { .. }) => vec![BEFORE_A_FLEET],
             None => vec![MAKES, registers],
         },
     }
@@ -134,6 +137,8 @@ fn right(action: Action, profile: &Profile, station: &StationName) -> Option<Rig
     };
     let need = match action {
         Action::CreatePolicy | Action::CreateThingType => Need::UntilMade,
+        // One that AWS has made twice is deleted in the middle of a run.
+        Action::DeleteCertificate if matches!(register.method, Method::Csr(_)) => Need::Always,
         Action::DeleteCertificate | Action::DeleteThing => Need::Undo,
         Action::ListPrincipalThingsV2 => Need::Telling,
         _ => Need::Always,

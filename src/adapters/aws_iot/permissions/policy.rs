@@ -114,4 +114,15 @@ mod tests {
         let table: BTreeSet<String> = table.map(|action| action.iam_name().to_owned()).collect();
         assert_eq!(table, packaged);
     }
+
+    /// A run that was cut off looks for what AWS has made: without the right its unit would never pass again.
+    #[test]
+    fn a_fleet_may_look_for_what_was_made_and_make_what_its_template_is_given() {
+        for method in methods().into_iter().filter(|method| method.fleet().is_some()) {
+            let actions: BTreeSet<_> = of_method(&method).into_iter().flatten().map(|it| it.iam_name()).collect();
+            for needed in ["iot:CreatePolicy", "iot:CreateThingType", "iot:ListCertificates"] {
+                assert!(actions.contains(needed), "{needed}");
+            }
+        }
+    }
 }
