@@ -870,7 +870,7 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
             let cause = format!("the profile's method is {} by now, which needs the board", method.as_str());
             Err(Failure::new(ReasonCode::CONFIG_INVALID, cause))
         }
-        Some(reading) => checked(reading, context).map(drop),
+        Some(reading) => checked(reading, context).map(drop).map_err(asked_for_since),
         None => Ok(()),
     };
     if let Err(failure) = doubt {
@@ -896,6 +896,18 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
         None => effects.extend(pass(run, Vec::new(), context)),
     }
     effects
+}
+
+/// What the profile asked for only after the chip was read is no fault of the chip.
+fn asked_for_since(failure: Failure) -> Failure {
+    use ReasonCode as Code;
+    match failure.code {
+        Code::TOKEN_NO_UID | Code::CERTIFICATE_NO_UID | Code::CERTIFICATE_KEY => {
+            let cause = format!("by the profile of today ({}), which needs the board: {}", failure.code, failure.cause);
+            Failure { code: Code::CONFIG_INVALID, cause, ..failure }
+        }
+        _ => failure,
+    }
 }
 
 fn held_again(failure: Failure) -> Failure {

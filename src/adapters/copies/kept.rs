@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{unread, unwritten};
@@ -74,22 +75,27 @@ impl<P: CheckpointPlace> CheckpointPlace for Remembered<P> {
     }
 
     async fn newest(&self, wanted: &Wanted) -> Result<Vec<String>, Failure> {
-        let notes = self.place.newest(wanted).await?;
-        let origin = wanted.origin.to_string();
+        let (origin, newest) = (wanted.origin.to_string(), Arc::new(AtomicU64::new(0)));
+        let (seen, counts, own) = (newest.clone(), wanted.counts.clone(), origin.clone());
+        // Whoever signed it: what it is worth, others judge.
+        let counts = Arc::new(move |note: &str| {
+            let mut lines = note.lines();
+            let size = lines.next().filter(|name| *name == own).and_then(|_| lines.next()?.parse::<u64>().ok());
+            seen.fetch_max(size.unwrap_or_default(), Ordering::Relaxed);
+            counts(note)
+        });
+        let notes = self.place.newest(&Wanted { counts, ..wanted.clone() }).await?;
         let known =
             read(&self.file).map_err(|error| unread(self.name(), format!("{}: {error}", self.file.display())))?;
         let Some(kept) = known.get(&self.line(&origin)).copied() else { return Ok(notes) };
-        let size_of = |note: &String| {
-            let mut lines = note.lines();
-            lines.next().filter(|name| *name == origin).and_then(|_| lines.next()?.parse::<u64>().ok())
-        };
-        let newest = notes.iter().filter_map(size_of).max();
-        if newest.is_none_or(|newest| newest < kept) {
-            let there = newest.map_or("none".to_owned(), |newest| format!("the newest is of {newest}"));
-            let cause = format!("a copy of {kept} events was kept there, and {there}: is it mounted?");
-            return Err(unread(self.name(), cause));
+        match newest.load(Ordering::Relaxed) {
+            newest if newest >= kept => Ok(notes),
+            newest => {
+                let there = if newest == 0 { "none".to_owned() } else { format!("the newest is of {newest}") };
+                let cause = format!("a copy of {kept} events was kept there, and {there}: is it mounted?");
+                Err(unread(self.name(), cause))
+            }
         }
-        Ok(notes)
     }
 }
 

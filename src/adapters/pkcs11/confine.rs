@@ -4,6 +4,7 @@
 //! still do then says the README.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -39,8 +40,11 @@ fn allow(mut ruleset: RulesetCreated, others: &[PathBuf]) -> Result<RulesetCreat
     if let Ok(root) = PathFd::new("/") {
         ruleset = ruleset.add_rule(PathBeneath::new(root, AccessFs::ReadDir))?;
     }
-    // What has gone meanwhile needs no rule.
-    for other in others.iter().filter_map(|path| PathFd::new(path).ok()) {
+    // What has gone meanwhile needs no rule, and for pipes and sockets there is none.
+    let may_have = |path: &&PathBuf| {
+        std::fs::metadata(path).is_ok_and(|it| !it.file_type().is_fifo() && !it.file_type().is_socket())
+    };
+    for other in others.iter().filter(may_have).filter_map(|path| PathFd::new(path).ok()) {
         ruleset = ruleset.add_rule(PathBeneath::new(other, AccessFs::from_all(KNOWN)))?;
     }
     Ok(ruleset)

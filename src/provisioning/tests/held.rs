@@ -1,6 +1,6 @@
 //! HELD: proven and claimed, waiting for the cloud; a slip, a resume, a label on scanning the slip.
 
-use super::world::{Call, World, asked, failing, failure, refused};
+use super::world::{Call, World, another_root, asked, failing, failure, refused};
 use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus};
 use crate::domain::profile::{CsrPlan, Issuer, KeyKind, Method};
@@ -159,9 +159,16 @@ fn resume_ends_as_pass_held_or_fail_and_as_nothing_else() {
 #[test]
 fn a_unit_that_would_not_be_taken_today_is_not_finished_and_nothing_is_registered() {
     let mut world = held();
+    world.profile.trust.roots = vec![another_root()];
+    let run = world.go(Input::Resume);
+    assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Fail), Some(ReasonCode::CERTIFICATE_FOREIGN_CA)));
+    assert!(world.calls.is_empty(), "{:?}", world.calls);
+
+    // What was not asked of it then it has not failed.
+    let mut world = held();
     world.profile.trust.keys = vec![KeyKind::Rsa2048];
     let run = world.go(Input::Resume);
-    assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Fail), Some(ReasonCode::CERTIFICATE_KEY)));
+    assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Held), Some(ReasonCode::CONFIG_INVALID)));
     assert!(world.calls.is_empty(), "{:?}", world.calls);
 
     // A method that has never registered the chip's own certificate does not begin to now.

@@ -68,6 +68,12 @@ static VENDOR: LazyLock<Vendor> = LazyLock::new(|| {
     Vendor { key, root }
 });
 
+/// Of a vendor that has made none of the chips.
+pub fn another_root() -> Vec<u8> {
+    let key = Key::new(KeyKind::EcP256);
+    Tbs::ca("Another Root", "Another Root", &key).sign(&key)
+}
+
 /// One effect on the world, by what it is asked of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
