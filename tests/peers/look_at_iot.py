@@ -30,21 +30,19 @@ def main():
         for page in iot.get_paginator(operation).paginate(**arguments):
             yield from page[key]
 
-    things = {}
-    for thing in every("list_things", "things"):
-        name = thing["thingName"]
-        things[name] = {
-            "thing_type": thing.get("thingTypeName"),
-            "attributes": thing.get("attributes", {}),
+    def thing(listed):
+        name = listed["thingName"]
+        return name, {
+            "thing_type": listed.get("thingTypeName"),
+            "attributes": listed.get("attributes", {}),
             "principals": sorted(every("list_thing_principals", "principals", thingName=name)),
         }
 
-    certificates = {}
-    for listed in every("list_certificates", "certificates"):
+    def certificate(listed):
         described = iot.describe_certificate(certificateId=listed["certificateId"])["certificateDescription"]
         arn = described["certificateArn"]
         der = ssl.PEM_cert_to_DER_cert(described["certificatePem"])
-        certificates[described["certificateId"]] = {
+        return described["certificateId"], {
             "arn": arn,
             "status": described["status"],
             "der_sha256": hashlib.sha256(der).hexdigest(),
@@ -52,14 +50,27 @@ def main():
             "policies": sorted(p["policyName"] for p in every("list_attached_policies", "policies", target=arn)),
         }
 
-    policies = {}
-    for listed in every("list_policies", "policies"):
+    def policy(listed):
         name = listed["policyName"]
-        policies[name] = {
+        return name, {
             "document": json.loads(iot.get_policy(policyName=name)["policyDocument"]),
             "targets": sorted(every("list_targets_for_policy", "targets", policyName=name)),
         }
 
+    def seen(operation, key, look):
+        """What a test beside this one deletes meanwhile is gone."""
+        found = {}
+        for listed in every(operation, key):
+            try:
+                name, told = look(listed)
+            except iot.exceptions.ResourceNotFoundException:
+                continue
+            found[name] = told
+        return found
+
+    things = seen("list_things", "things", thing)
+    certificates = seen("list_certificates", "certificates", certificate)
+    policies = seen("list_policies", "policies", policy)
     print(json.dumps({"things": things, "certificates": certificates, "policies": policies}))
 
 
