@@ -23,6 +23,7 @@ use crate::killed::LossyWay;
 use crate::log;
 use crate::peers::{Cloud, read_object};
 use crate::program::Program;
+use crate::rulings::Line;
 use crate::station::{Station, assert_outcome};
 
 pub fn csr(profile: String) -> String {
@@ -240,6 +241,27 @@ async fn what_was_made_for_a_unit_that_fails_stays_inactive() {
     station.stop().await;
     let ours = of_key(cloud, &chip.spki).await;
     assert_eq!(ours.iter().map(|(_, status)| status.as_str()).collect::<Vec<_>>(), ["INACTIVE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_board_gets_a_certificate_for_its_new_chip_and_never_the_old_chips() {
+    let cloud = Cloud::shared().await;
+    let mut line = Line::of(Bench::with_profile(1, cloud, csr).await).await;
+    let [old, new] = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
+    let (outcome, first, _) = line.run("A", &old).await;
+    assert_eq!(outcome, "PASS");
+    let (outcome, refused, _) = line.run("A", &new).await;
+    assert_eq!(outcome, "FAIL S-108");
+    line.ruled(&["rebind", &line.bench.serial("A"), "--run", refused["run"].as_str().unwrap()]).await;
+    let (outcome, moved, _) = line.run("A", &new).await;
+    assert_eq!((outcome.as_str(), &moved["issued"]["origin"]), ("PASS", &json!("made")), "{moved}");
+    let [was, is] = [&first, &moved].map(|record| record["issued"]["sha256"].as_str().unwrap().to_owned());
+    assert_eq!(of_key(cloud, &old.spki).await, [(was, "INACTIVE".to_owned())]);
+    assert_eq!(of_key(cloud, &new.spki).await, [(is.clone(), "ACTIVE".to_owned())]);
+    assert_eq!(cloud.witness().certificates[&is].things, [line.bench.thing("A")]);
+    let (outcome, again, _) = line.run("A", &new).await;
+    assert_eq!((outcome.as_str(), &again["issued"]["sha256"]), ("PASS", &json!(is)), "{again}");
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
 }
 
 /// With more under `[register.csr]`.
