@@ -637,24 +637,32 @@ impl Work<'_> {
     async fn connect(&mut self, trial: &Trial) -> Result<ConnectionRecord, Failure> {
         let connections = self.shared.connections.clone();
         let (token, spki) = self.key()?;
-        let mut key = ChipSigns { token, kind: trial.key, spki: &spki };
+        let mut key = ChipSigns { token, kind: trial.key, spki: &spki, signed: false };
         connections.prove(trial, &mut key).await
     }
 
     async fn join(&mut self, Join { registration, mut trial }: Join) -> Result<TargetRecord, Refusal> {
+        let prepared = self.shared.cloud.prepare(&registration).await?;
+        if prepared.whole {
+            return prepared.and_then(self.shared.cloud.register(&registration).await);
+        }
+        let mut signed = false;
         let shown: Result<(), Failure> = async {
             trial.endpoint = self.shared.cloud.endpoint(&trial.target).await?;
             let connections = self.shared.connections.clone();
             let (token, spki) = self.key()?;
-            let mut key = ChipSigns { token, kind: trial.key, spki: &spki };
-            connections.introduce(&trial, &mut key).await
+            let mut key = ChipSigns { token, kind: trial.key, spki: &spki, signed: false };
+            let introduced = connections.introduce(&trial, &mut key).await;
+            signed = key.signed;
+            introduced
         }
         .await;
-        match shown {
+        let end = match shown {
             Ok(()) => self.shared.cloud.register(&registration).await,
-            // Whatever it was shown by then, AWS may have registered.
-            Err(failure) => Err(Refusal { failure, certificate_left: false }),
-        }
+            // Whatever the chip has signed for by then, AWS may have registered.
+            Err(failure) => Err(Refusal { failure, certificate_left: signed }),
+        };
+        prepared.and_then(end)
     }
 
     /// The chip's, and its public half as the first reading has it.
@@ -728,9 +736,9 @@ impl Work<'_> {
         let cloud = &self.shared.cloud;
         let nothing_left = |failure| Refusal { failure, certificate_left: false };
         let fleet = self.fleet.take();
-        let whole = cloud.prepare(registration).await.map_err(nothing_left)?;
+        let prepared = cloud.prepare(registration).await?;
         let mut configuration = BTreeMap::new();
-        if let (false, Some(mut fleet)) = (whole, fleet) {
+        if let (false, Some(mut fleet)) = (prepared.whole, fleet) {
             let made = fleet.provision(&registration.parameters).await;
             fleet.leave().await;
             // Refused, it is not ACTIVE, and the next run deletes it; unanswered, it may be.
@@ -747,7 +755,7 @@ impl Work<'_> {
             }
             configuration = provisioned.configuration;
         }
-        let record = cloud.register(registration).await?;
+        let record = prepared.and_then(cloud.register(registration).await)?;
         if configuration.is_empty() {
             configuration = configured_before(self.shared, self.run, &record).await.map_err(nothing_left)?;
         }

@@ -106,7 +106,10 @@ impl<'a> Line<'a> {
     }
 
     pub async fn attach(&self, name: &str, arn: &str) {
-        let thing = self.bench.thing(name);
+        self.attach_to(&self.bench.thing(name), arn).await;
+    }
+
+    pub async fn attach_to(&self, thing: &str, arn: &str) {
         self.cloud.attach_thing_principal().thing_name(thing).principal(arn).send().await.unwrap();
     }
 
