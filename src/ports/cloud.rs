@@ -29,7 +29,8 @@ pub struct Registration {
     pub policy: PolicyPlan,
     /// Of the method's provisioning template.
     pub parameters: BTreeMap<ParameterName, String>,
-    /// Certificates that rulings took from this unit: they come off the thing and are set INACTIVE.
+    /// Certificates that rulings took from this unit, and what was made for its key and is no longer taken: they come
+    /// off the thing and are set INACTIVE.
     pub replaces: Vec<Fingerprint>,
     /// For all of it, retries and read-back included.
     pub deadline: Duration,
@@ -66,6 +67,8 @@ pub struct Issuance {
 pub struct MadeBefore {
     /// Newest first, DER.
     pub certificates: Vec<Bytes>,
+    /// Likewise, in the other targets that the unit was registered in, or in this one by another name.
+    pub elsewhere: Vec<(TargetName, Bytes)>,
     /// When the first request went out whose answer nobody recorded: one may have been made since then.
     pub unanswered: Option<Timestamp>,
 }

@@ -23,7 +23,8 @@ use crate::domain::profile::{ClaimSource, FleetPlan, IdentifySource, Issuer, Met
 use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict, request_pem};
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
-    LabelPrinter, LockKind, Logged, Made, Obstacle, Papers, Receipt, Refusal, Registration, Token, Tokens, Trial,
+    LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, Receipt, Refusal, Registration, Token, Tokens,
+    Trial,
 };
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
 
@@ -601,11 +602,8 @@ impl Work<'_> {
                 Input::Issued(issuance.target, Box::new(made))
             }
             Effect::Register(registration) => {
-                let result = match registration.method.fleet() {
-                    Some(_) => self.provision(&registration).await,
-                    None => self.shared.cloud.register(&registration).await,
-                };
-                Input::Registered(registration.target.clone(), Box::new(result))
+                let target = registration.target.clone();
+                Input::Registered(target, Box::new(self.register(*registration).await))
             }
             Effect::Configure { prepare, variables } => {
                 self.let_go().await;
@@ -639,6 +637,16 @@ impl Work<'_> {
         let (token, spki) = self.key()?;
         let mut key = ChipSigns { token, kind: trial.key, spki: &spki, signed: false };
         connections.prove(trial, &mut key).await
+    }
+
+    async fn register(&mut self, mut registration: Registration) -> Result<TargetRecord, Refusal> {
+        let nothing_left = |failure| Refusal { failure, certificate_left: false };
+        let past = made_before(self.shared, self.run, self.profile, &registration).await.map_err(nothing_left)?;
+        registration.replaces.extend(past);
+        match registration.method.fleet() {
+            Some(_) => self.provision(&registration).await,
+            None => self.shared.cloud.register(&registration).await,
+        }
     }
 
     async fn join(&mut self, Join { registration, mut trial }: Join) -> Result<TargetRecord, Refusal> {
@@ -793,6 +801,25 @@ impl Work<'_> {
             None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could be read")),
         }
     }
+}
+
+/// What was made for the unit's key before and is not what is registered now: it has expired, or its issuer is not
+/// the profile's any more. Of a target that the profile names it is that target's alone.
+async fn made_before(
+    shared: &Shared,
+    run: &Run,
+    profile: &Profile,
+    registration: &Registration,
+) -> Result<Vec<Fingerprint>, Failure> {
+    let Registration { target, method, certificate, fingerprint, replaces, .. } = registration;
+    let (Method::Csr(_), Some(unit)) = (method, &run.unit) else { return Ok(Vec::new()) };
+    let MadeBefore { certificates, elsewhere, .. } = shared.log.store.made_before(run.id, unit, target).await?;
+    let renamed = elsewhere.into_iter().filter(|(target, _)| !profile.register.targets.contains(target));
+    let key = checks::spki_of(certificate)?;
+    let of_key = |der: &Bytes| checks::spki_of(der).is_ok_and(|spki| spki == key);
+    let all = certificates.into_iter().chain(renamed.map(|(_, der)| der)).filter(of_key);
+    let all = all.map(|der| Fingerprint::of(&der));
+    Ok(all.filter(|made| made != fingerprint && !replaces.contains(made)).collect())
 }
 
 /// What AWS answered when this certificate was registered: it answers once.

@@ -550,6 +550,50 @@ async fn what_a_service_makes_is_registered_in_its_cas_name() {
     assert!(of_key(cloud, &stranger.spki).await.is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_whose_certificate_is_not_taken_any_more_is_not_failed_by_that_certificate() {
+    let cloud = Cloud::shared().await;
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), Answers::Well).await;
+    let section = service.section("ca = \"pki\"");
+    let mut bench = Bench::with_profile(1, cloud, |profile| csr_with(profile, &section)).await;
+    let ca = folder.path().join("ca.pem");
+    let text = std::fs::read_to_string(&bench.config_file).unwrap();
+    let text = format!("{text}\n[ca.pki]\ncertificate = {:?}\n", ca.display().to_string());
+    std::fs::write(&bench.config_file, &text).unwrap();
+    let registers = async || {
+        let pem = std::fs::read_to_string(&ca).unwrap();
+        let request = root(cloud).register_ca_certificate().ca_certificate(pem);
+        let mode = aws_sdk_iot::types::CertificateMode::SniOnly;
+        request.certificate_mode(mode).set_as_active(true).send().await.unwrap();
+    };
+    registers().await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let mut ids = vec![run_one(&bench, 0).await["issued"]["sha256"].as_str().unwrap().to_owned()];
+    // The plant's CA is exchanged; then the target gets another name in the configuration.
+    let _other = Service::start(folder.path(), Answers::Well).await;
+    registers().await;
+    for renamed in [false, true] {
+        if renamed {
+            let profile = bench.dir.path().join("assets/practice.toml");
+            let told = std::fs::read_to_string(&profile).unwrap();
+            std::fs::write(&profile, told.replace("targets = [\"practice\"]", "targets = [\"anew\"]")).unwrap();
+            std::fs::write(&bench.config_file, text.replace("name = \"practice\"", "name = \"anew\"")).unwrap();
+        }
+        bench.unplug(1);
+        bench.plug(1, "A", &chip);
+        let record = run_one(&bench, 0).await;
+        assert_eq!((&record["verdict"], &record["issued"]["origin"]), (&json!("PASS"), &json!("made")), "{record}");
+        ids.push(record["issued"]["sha256"].as_str().unwrap().to_owned());
+        let seen = cloud.witness();
+        let (now, past) = ids.split_last().unwrap();
+        assert_eq!(seen.things[&bench.thing("A")].principals, [seen.certificates[now].arn.clone()]);
+        assert!(past.iter().all(|id| seen.certificates[id].status == "INACTIVE"), "{past:?}");
+    }
+    Program::on(&bench, ["audit", "verify"]).run().await.expect(0);
+}
+
 /// Whatever it says, nothing is registered that is not the very key's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_lies_hangs_or_talks_nonsense_is_an_error_and_registers_nothing() {
