@@ -23,8 +23,8 @@ use crate::domain::profile::{ClaimSource, FleetPlan, IdentifySource, Issuer, Met
 use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict, request_pem};
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
-    LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, Receipt, Refusal, Registration, Token, Tokens,
-    Trial,
+    LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, Receipt, Refusal, Registration, RunLog, Token,
+    Tokens, Trial,
 };
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
 
@@ -745,7 +745,7 @@ impl Work<'_> {
         let nothing_left = |failure| Refusal { failure, certificate_left: false };
         let fleet = self.fleet.take();
         let prepared = cloud.prepare(registration).await?;
-        let mut configuration = BTreeMap::new();
+        let mut answered = None;
         if let (false, Some(mut fleet)) = (prepared.whole, fleet) {
             let made = fleet.provision(&registration.parameters).await;
             fleet.leave().await;
@@ -761,13 +761,23 @@ impl Work<'_> {
                 let failure = failure.with("target", &registration.target).with("other", thing);
                 return Err(Refusal { failure, certificate_left: true });
             }
-            configuration = provisioned.configuration;
+            answered = Some(provisioned.configuration);
         }
         let record = prepared.and_then(cloud.register(registration).await)?;
-        if configuration.is_empty() {
-            configuration = configured_before(self.shared, self.run, &record).await.map_err(nothing_left)?;
+        if answered.is_none() {
+            answered = configured_before(self.shared, self.run, &record).await.map_err(nothing_left)?;
         }
-        Ok(TargetRecord { device_configuration: configuration, ..record })
+        match answered {
+            Some(device_configuration) => Ok(TargetRecord { device_configuration, ..record }),
+            None if self.profile.register.configure.is_none() => Ok(record),
+            // Nobody is to be told that there is none.
+            None => {
+                let cause = "AWS made this unit, and its device configuration was lost before it was in the log: `lineseal undo \
+                             UNIT --delete`, and the unit's next run asks anew";
+                let failure = Failure::new(ReasonCode::FLEET_BROKEN, cause).with("target", &registration.target);
+                Err(nothing_left(failure.with("endpoint", &record.endpoint)))
+            }
+        }
     }
 
     async fn identify(&mut self) -> Result<Variables, Failure> {
@@ -822,22 +832,30 @@ async fn made_before(
     Ok(all.filter(|made| made != fingerprint && !replaces.contains(made)).collect())
 }
 
-/// What AWS answered when this certificate was registered: it answers once.
+/// What AWS answered when this certificate was registered: it answers once. `None`: that answer never came to the log.
 async fn configured_before(
     shared: &Shared,
     run: &Run,
     record: &TargetRecord,
-) -> Result<BTreeMap<String, String>, Failure> {
-    let Some(unit) = &run.unit else { return Ok(BTreeMap::new()) };
+) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    let Some(unit) = &run.unit else { return Ok(None) };
     let history = shared.custody.history.unit(unit).await?;
-    let events = history.iter().flat_map(|history| &history.runs).flat_map(|run| &run.events).rev();
-    let mut told = events.filter_map(|logged| match &logged.event.body {
+    let told = |body: &Body| match body {
         Body::Run(RunEvent::Registered { target }) if target.certificate_arn == record.certificate_arn => {
-            Some(&target.device_configuration)
+            Some(target.device_configuration.clone())
         }
         _ => None,
-    });
-    Ok(told.find(|configuration| !configuration.is_empty()).cloned().unwrap_or_default())
+    };
+    // An empty answer is one where the run that recorded it had the certificate made.
+    let made = |body: &Body| {
+        matches!(body, Body::Run(RunEvent::CertificateIssued { issued }) if issued.origin == IssuedOrigin::Made
+            && record.certificate_arn.ends_with(&format!(":cert/{}", issued.fingerprint)))
+    };
+    let answer = |log: &RunLog| {
+        let told = log.events.iter().find_map(|logged| told(&logged.event.body))?;
+        (!told.is_empty() || log.events.iter().any(|logged| made(&logged.event.body))).then_some(told)
+    };
+    Ok(history.iter().flat_map(|history| &history.runs).rev().find_map(answer))
 }
 
 /// Does this run owe paper that comes by itself (as opposed to on scanning a slip)?
