@@ -25,8 +25,8 @@ use lineseal::domain::{
     Device, Failure, Fingerprint, LaneNumber, ProvisioningTemplateName, SigningCa, TargetName, Variables, Verdict,
 };
 use lineseal::ports::{
-    Answer, BoardDialogue, Clock as _, Cloud, Contents, Issuance, Kept, Made, MadeBefore, Refusal, Registration,
-    TakenBack, Token, TokenAccess, Tokens,
+    Answer, BoardDialogue, Clock as _, Cloud, Contents, Issuance, Kept, Made, MadeBefore, Prepared, Refusal,
+    Registration, TakenBack, Token, TokenAccess, Tokens,
 };
 use lineseal::practice::line::{PracticeLine, PracticePlan};
 use lineseal::provisioning::UnitRecord;
@@ -332,7 +332,7 @@ impl<T: Cloud + ?Sized> Cloud for Timed<T> {
         self.meter.cloud.during(self.inner.made_before(issuance, before)).await
     }
 
-    async fn prepare(&self, registration: &Registration) -> Result<bool, Failure> {
+    async fn prepare(&self, registration: &Registration) -> Result<Prepared, Refusal> {
         self.meter.cloud.during(self.inner.prepare(registration)).await
     }
 

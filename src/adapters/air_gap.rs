@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Issuance, Made, MadeBefore, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, Refusal, Registration, TakenBack};
 
 #[derive(Debug, Clone, Copy)]
 pub struct AirGap;
@@ -40,8 +40,8 @@ impl Cloud for AirGap {
         Err(air_gapped(&issuance.target))
     }
 
-    async fn prepare(&self, registration: &Registration) -> Result<bool, Failure> {
-        Err(air_gapped(&registration.target))
+    async fn prepare(&self, registration: &Registration) -> Result<Prepared, Refusal> {
+        Err(Refusal { failure: air_gapped(&registration.target), certificate_left: false })
     }
 
     async fn claim(

@@ -29,7 +29,8 @@ pub struct Registration {
     pub policy: PolicyPlan,
     /// Of the method's provisioning template.
     pub parameters: BTreeMap<ParameterName, String>,
-    /// Certificates that rulings took from this unit: they come off the thing and are set INACTIVE.
+    /// Certificates that rulings took from this unit, and what was made for its key and is no longer taken: they come
+    /// off the thing and are set INACTIVE.
     pub replaces: Vec<Fingerprint>,
     /// For all of it, retries and read-back included.
     pub deadline: Duration,
@@ -66,6 +67,8 @@ pub struct Issuance {
 pub struct MadeBefore {
     /// Newest first, DER.
     pub certificates: Vec<Bytes>,
+    /// Likewise, in the other targets that the unit was registered in, or in this one by another name.
+    pub elsewhere: Vec<(TargetName, Bytes)>,
     /// When the first request went out whose answer nobody recorded: one may have been made since then.
     pub unanswered: Option<Timestamp>,
 }
@@ -96,6 +99,33 @@ pub struct TakenBack {
     pub failure: Option<Failure>,
 }
 
+/// What a target has of a unit before AWS makes the rest of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prepared {
+    /// All of the unit is there already.
+    pub whole: bool,
+    /// Its certificate was ACTIVE before anything was done: no failure of this run sets it INACTIVE.
+    pub stood: bool,
+    /// As in [`Refusal`].
+    pub certificate_left: bool,
+    /// As in [`TargetRecord`].
+    pub created: Vec<String>,
+    pub replaced: Vec<Fingerprint>,
+}
+
+impl Prepared {
+    /// What was read back in the end, and what was made of it before.
+    pub fn and_then(self, end: Result<TargetRecord, Refusal>) -> Result<TargetRecord, Refusal> {
+        let Self { stood, certificate_left: left, created, replaced, .. } = self;
+        let mut record = end
+            .map_err(|refusal| Refusal { certificate_left: !stood && (left || refusal.certificate_left), ..refusal })?;
+        record.adopted.retain(|part| !created.contains(part));
+        record.created.extend(created);
+        record.replaced.extend(replaced);
+        Ok(record)
+    }
+}
+
 #[async_trait::async_trait]
 pub trait Cloud: Send + Sync {
     /// Has a certificate made for the request, INACTIVE. One that was made for the unit before, and is there, is
@@ -107,9 +137,10 @@ pub trait Cloud: Send + Sync {
     /// nobody can have it registered any more.
     async fn made_before(&self, issuance: &Issuance, before: &MadeBefore) -> Result<Option<Made>, Failure>;
 
-    /// Before AWS makes a unit by a fleet's template: whatever is foreign is told, and what the template builds on
-    /// (policy, thing type) is made where it is absent. `true`: all of the unit is there already.
-    async fn prepare(&self, registration: &Registration) -> Result<bool, Failure>;
+    /// Before AWS makes a unit, by a fleet's template or by what it does when the chip connects: whatever is foreign is
+    /// told, and what a ruling took comes off. What a fleet's template builds on (policy, thing type) is made where it
+    /// is absent; a just-in-time certificate that a run before set INACTIVE becomes ACTIVE, or it could not connect.
+    async fn prepare(&self, registration: &Registration) -> Result<Prepared, Refusal>;
 
     /// CreateProvisioningClaim: a certificate and its private key, PEM, that enter the template's fleet for some
     /// minutes. `A-364` there is no such template.

@@ -13,6 +13,8 @@ pub struct ChipSigns<'t> {
     pub kind: KeyKind,
     /// The certificate's SubjectPublicKeyInfo.
     pub spki: &'t [u8],
+    /// A signature has gone out.
+    pub signed: bool,
 }
 
 #[async_trait::async_trait]
@@ -20,6 +22,7 @@ impl TlsKey for ChipSigns<'_> {
     async fn sign(&mut self, message: &[u8], scheme: SignatureScheme) -> Result<Vec<u8>, Failure> {
         let signature = self.token.sign(message, scheme).await?;
         checks::verify_as(scheme, self.kind, self.spki, message, &signature)?;
+        self.signed = true;
         Ok(signature)
     }
 }

@@ -23,7 +23,8 @@ use crate::domain::profile::{ClaimSource, FleetPlan, IdentifySource, Issuer, Met
 use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict, request_pem};
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
-    LabelPrinter, LockKind, Logged, Made, Obstacle, Papers, Receipt, Refusal, Registration, Token, Tokens, Trial,
+    LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, Receipt, Refusal, Registration, RunLog, Token,
+    Tokens, Trial,
 };
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
 
@@ -601,11 +602,8 @@ impl Work<'_> {
                 Input::Issued(issuance.target, Box::new(made))
             }
             Effect::Register(registration) => {
-                let result = match registration.method.fleet() {
-                    Some(_) => self.provision(&registration).await,
-                    None => self.shared.cloud.register(&registration).await,
-                };
-                Input::Registered(registration.target.clone(), Box::new(result))
+                let target = registration.target.clone();
+                Input::Registered(target, Box::new(self.register(*registration).await))
             }
             Effect::Configure { prepare, variables } => {
                 self.let_go().await;
@@ -637,24 +635,42 @@ impl Work<'_> {
     async fn connect(&mut self, trial: &Trial) -> Result<ConnectionRecord, Failure> {
         let connections = self.shared.connections.clone();
         let (token, spki) = self.key()?;
-        let mut key = ChipSigns { token, kind: trial.key, spki: &spki };
+        let mut key = ChipSigns { token, kind: trial.key, spki: &spki, signed: false };
         connections.prove(trial, &mut key).await
     }
 
+    async fn register(&mut self, mut registration: Registration) -> Result<TargetRecord, Refusal> {
+        let nothing_left = |failure| Refusal { failure, certificate_left: false };
+        let past = made_before(self.shared, self.run, self.profile, &registration).await.map_err(nothing_left)?;
+        registration.replaces.extend(past);
+        match registration.method.fleet() {
+            Some(_) => self.provision(&registration).await,
+            None => self.shared.cloud.register(&registration).await,
+        }
+    }
+
     async fn join(&mut self, Join { registration, mut trial }: Join) -> Result<TargetRecord, Refusal> {
+        let prepared = self.shared.cloud.prepare(&registration).await?;
+        if prepared.whole {
+            return prepared.and_then(self.shared.cloud.register(&registration).await);
+        }
+        let mut signed = false;
         let shown: Result<(), Failure> = async {
             trial.endpoint = self.shared.cloud.endpoint(&trial.target).await?;
             let connections = self.shared.connections.clone();
             let (token, spki) = self.key()?;
-            let mut key = ChipSigns { token, kind: trial.key, spki: &spki };
-            connections.introduce(&trial, &mut key).await
+            let mut key = ChipSigns { token, kind: trial.key, spki: &spki, signed: false };
+            let introduced = connections.introduce(&trial, &mut key).await;
+            signed = key.signed;
+            introduced
         }
         .await;
-        match shown {
+        let end = match shown {
             Ok(()) => self.shared.cloud.register(&registration).await,
-            // Whatever it was shown by then, AWS may have registered.
-            Err(failure) => Err(Refusal { failure, certificate_left: false }),
-        }
+            // Whatever the chip has signed for by then, AWS may have registered.
+            Err(failure) => Err(Refusal { failure, certificate_left: signed }),
+        };
+        prepared.and_then(end)
     }
 
     /// The chip's, and its public half as the first reading has it.
@@ -728,9 +744,9 @@ impl Work<'_> {
         let cloud = &self.shared.cloud;
         let nothing_left = |failure| Refusal { failure, certificate_left: false };
         let fleet = self.fleet.take();
-        let whole = cloud.prepare(registration).await.map_err(nothing_left)?;
-        let mut configuration = BTreeMap::new();
-        if let (false, Some(mut fleet)) = (whole, fleet) {
+        let prepared = cloud.prepare(registration).await?;
+        let mut answered = None;
+        if let (false, Some(mut fleet)) = (prepared.whole, fleet) {
             let made = fleet.provision(&registration.parameters).await;
             fleet.leave().await;
             // Refused, it is not ACTIVE, and the next run deletes it; unanswered, it may be.
@@ -745,13 +761,23 @@ impl Work<'_> {
                 let failure = failure.with("target", &registration.target).with("other", thing);
                 return Err(Refusal { failure, certificate_left: true });
             }
-            configuration = provisioned.configuration;
+            answered = Some(provisioned.configuration);
         }
-        let record = cloud.register(registration).await?;
-        if configuration.is_empty() {
-            configuration = configured_before(self.shared, self.run, &record).await.map_err(nothing_left)?;
+        let record = prepared.and_then(cloud.register(registration).await)?;
+        if answered.is_none() {
+            answered = configured_before(self.shared, self.run, &record).await.map_err(nothing_left)?;
         }
-        Ok(TargetRecord { device_configuration: configuration, ..record })
+        match answered {
+            Some(device_configuration) => Ok(TargetRecord { device_configuration, ..record }),
+            None if self.profile.register.configure.is_none() => Ok(record),
+            // Nobody is to be told that there is none.
+            None => {
+                let cause = "AWS made this unit, and its device configuration was lost before it was in the log: `lineseal undo \
+                             UNIT --delete`, and the unit's next run asks anew";
+                let failure = Failure::new(ReasonCode::FLEET_BROKEN, cause).with("target", &registration.target);
+                Err(nothing_left(failure.with("endpoint", &record.endpoint)))
+            }
+        }
     }
 
     async fn identify(&mut self) -> Result<Variables, Failure> {
@@ -787,22 +813,49 @@ impl Work<'_> {
     }
 }
 
-/// What AWS answered when this certificate was registered: it answers once.
+/// What was made for the unit's key before and is not what is registered now: it has expired, or its issuer is not
+/// the profile's any more. Of a target that the profile names it is that target's alone.
+async fn made_before(
+    shared: &Shared,
+    run: &Run,
+    profile: &Profile,
+    registration: &Registration,
+) -> Result<Vec<Fingerprint>, Failure> {
+    let Registration { target, method, certificate, fingerprint, replaces, .. } = registration;
+    let (Method::Csr(_), Some(unit)) = (method, &run.unit) else { return Ok(Vec::new()) };
+    let MadeBefore { certificates, elsewhere, .. } = shared.log.store.made_before(run.id, unit, target).await?;
+    let renamed = elsewhere.into_iter().filter(|(target, _)| !profile.register.targets.contains(target));
+    let key = checks::spki_of(certificate)?;
+    let of_key = |der: &Bytes| checks::spki_of(der).is_ok_and(|spki| spki == key);
+    let all = certificates.into_iter().chain(renamed.map(|(_, der)| der)).filter(of_key);
+    let all = all.map(|der| Fingerprint::of(&der));
+    Ok(all.filter(|made| made != fingerprint && !replaces.contains(made)).collect())
+}
+
+/// What AWS answered when this certificate was registered: it answers once. `None`: that answer never came to the log.
 async fn configured_before(
     shared: &Shared,
     run: &Run,
     record: &TargetRecord,
-) -> Result<BTreeMap<String, String>, Failure> {
-    let Some(unit) = &run.unit else { return Ok(BTreeMap::new()) };
+) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    let Some(unit) = &run.unit else { return Ok(None) };
     let history = shared.custody.history.unit(unit).await?;
-    let events = history.iter().flat_map(|history| &history.runs).flat_map(|run| &run.events).rev();
-    let mut told = events.filter_map(|logged| match &logged.event.body {
+    let told = |body: &Body| match body {
         Body::Run(RunEvent::Registered { target }) if target.certificate_arn == record.certificate_arn => {
-            Some(&target.device_configuration)
+            Some(target.device_configuration.clone())
         }
         _ => None,
-    });
-    Ok(told.find(|configuration| !configuration.is_empty()).cloned().unwrap_or_default())
+    };
+    // An empty answer is one where the run that recorded it had the certificate made.
+    let made = |body: &Body| {
+        matches!(body, Body::Run(RunEvent::CertificateIssued { issued }) if issued.origin == IssuedOrigin::Made
+            && record.certificate_arn.ends_with(&format!(":cert/{}", issued.fingerprint)))
+    };
+    let answer = |log: &RunLog| {
+        let told = log.events.iter().find_map(|logged| told(&logged.event.body))?;
+        (!told.is_empty() || log.events.iter().any(|logged| made(&logged.event.body))).then_some(told)
+    };
+    Ok(history.iter().flat_map(|history| &history.runs).rev().find_map(answer))
 }
 
 /// Does this run owe paper that comes by itself (as opposed to on scanning a slip)?

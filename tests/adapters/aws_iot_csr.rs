@@ -54,7 +54,7 @@ async fn a_certificate_is_made_once_and_found_again() {
     let made = cloud.issue(&wanted, &MadeBefore::default()).await.unwrap();
     assert_eq!((made.origin, of_key(&peer.raw(), wanted.spki).await), (IssuedOrigin::Made, inactive(&made)));
     assert_eq!(lineseal::provisioning::checks::spki_hash(&made.certificate).unwrap(), wanted.spki);
-    let before = MadeBefore { certificates: vec![made.certificate.clone()], unanswered: None };
+    let before = MadeBefore { certificates: vec![made.certificate.clone()], ..MadeBefore::default() };
     let again = cloud.issue(&wanted, &before).await.unwrap();
     assert_eq!((again.origin, &again.certificate), (IssuedOrigin::Known, &made.certificate));
     // Deleted by a person: another one is made.
@@ -81,7 +81,7 @@ async fn what_was_made_and_not_recorded_is_taken_and_its_doubles_go() {
     let left = [make(&wanted, false).await, make(&wanted, false).await];
     let theirs = make(&other, false).await;
     let active = make(&wanted, true).await;
-    let before = MadeBefore { certificates: Vec::new(), unanswered: Some(wanted.asked) };
+    let before = MadeBefore { unanswered: Some(wanted.asked), ..MadeBefore::default() };
     let found = cloud.issue(&wanted, &before).await.unwrap();
     let id = Fingerprint::of(&found.certificate).to_string();
     assert!(found.origin == IssuedOrigin::Found && left.contains(&id));

@@ -58,7 +58,7 @@ impl Chip {
     }
 
     async fn connect(&mut self, target: Target, trial: &Trial) -> Result<ConnectionRecord, Failure> {
-        let mut key = ChipSigns { token: self.token.as_mut(), kind: self.kind, spki: &self.bench.spki };
+        let mut key = ChipSigns { token: self.token.as_mut(), kind: self.kind, spki: &self.bench.spki, signed: false };
         MqttConnections::new(&[target]).prove(trial, &mut key).await
     }
 }

@@ -23,6 +23,7 @@ use crate::killed::LossyWay;
 use crate::log;
 use crate::peers::{Cloud, read_object};
 use crate::program::Program;
+use crate::rulings::Line;
 use crate::station::{Station, assert_outcome};
 
 pub fn csr(profile: String) -> String {
@@ -240,6 +241,27 @@ async fn what_was_made_for_a_unit_that_fails_stays_inactive() {
     station.stop().await;
     let ours = of_key(cloud, &chip.spki).await;
     assert_eq!(ours.iter().map(|(_, status)| status.as_str()).collect::<Vec<_>>(), ["INACTIVE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_board_gets_a_certificate_for_its_new_chip_and_never_the_old_chips() {
+    let cloud = Cloud::shared().await;
+    let mut line = Line::of(Bench::with_profile(1, cloud, csr).await).await;
+    let [old, new] = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
+    let (outcome, first, _) = line.run("A", &old).await;
+    assert_eq!(outcome, "PASS");
+    let (outcome, refused, _) = line.run("A", &new).await;
+    assert_eq!(outcome, "FAIL S-108");
+    line.ruled(&["rebind", &line.bench.serial("A"), "--run", refused["run"].as_str().unwrap()]).await;
+    let (outcome, moved, _) = line.run("A", &new).await;
+    assert_eq!((outcome.as_str(), &moved["issued"]["origin"]), ("PASS", &json!("made")), "{moved}");
+    let [was, is] = [&first, &moved].map(|record| record["issued"]["sha256"].as_str().unwrap().to_owned());
+    assert_eq!(of_key(cloud, &old.spki).await, [(was, "INACTIVE".to_owned())]);
+    assert_eq!(of_key(cloud, &new.spki).await, [(is.clone(), "ACTIVE".to_owned())]);
+    assert_eq!(cloud.witness().certificates[&is].things, [line.bench.thing("A")]);
+    let (outcome, again, _) = line.run("A", &new).await;
+    assert_eq!((outcome.as_str(), &again["issued"]["sha256"]), ("PASS", &json!(is)), "{again}");
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
 }
 
 /// With more under `[register.csr]`.
@@ -526,6 +548,50 @@ async fn what_a_service_makes_is_registered_in_its_cas_name() {
     let record = run_one(&bench, 3).await;
     assert_eq!((&record["verdict"], &record["reason"]), (&json!("ERROR"), &json!("A-352")));
     assert!(of_key(cloud, &stranger.spki).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_whose_certificate_is_not_taken_any_more_is_not_failed_by_that_certificate() {
+    let cloud = Cloud::shared().await;
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), Answers::Well).await;
+    let section = service.section("ca = \"pki\"");
+    let mut bench = Bench::with_profile(1, cloud, |profile| csr_with(profile, &section)).await;
+    let ca = folder.path().join("ca.pem");
+    let text = std::fs::read_to_string(&bench.config_file).unwrap();
+    let text = format!("{text}\n[ca.pki]\ncertificate = {:?}\n", ca.display().to_string());
+    std::fs::write(&bench.config_file, &text).unwrap();
+    let registers = async || {
+        let pem = std::fs::read_to_string(&ca).unwrap();
+        let request = root(cloud).register_ca_certificate().ca_certificate(pem);
+        let mode = aws_sdk_iot::types::CertificateMode::SniOnly;
+        request.certificate_mode(mode).set_as_active(true).send().await.unwrap();
+    };
+    registers().await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    let mut ids = vec![run_one(&bench, 0).await["issued"]["sha256"].as_str().unwrap().to_owned()];
+    // The plant's CA is exchanged; then the target gets another name in the configuration.
+    let _other = Service::start(folder.path(), Answers::Well).await;
+    registers().await;
+    for renamed in [false, true] {
+        if renamed {
+            let profile = bench.dir.path().join("assets/practice.toml");
+            let told = std::fs::read_to_string(&profile).unwrap();
+            std::fs::write(&profile, told.replace("targets = [\"practice\"]", "targets = [\"anew\"]")).unwrap();
+            std::fs::write(&bench.config_file, text.replace("name = \"practice\"", "name = \"anew\"")).unwrap();
+        }
+        bench.unplug(1);
+        bench.plug(1, "A", &chip);
+        let record = run_one(&bench, 0).await;
+        assert_eq!((&record["verdict"], &record["issued"]["origin"]), (&json!("PASS"), &json!("made")), "{record}");
+        ids.push(record["issued"]["sha256"].as_str().unwrap().to_owned());
+        let seen = cloud.witness();
+        let (now, past) = ids.split_last().unwrap();
+        assert_eq!(seen.things[&bench.thing("A")].principals, [seen.certificates[now].arn.clone()]);
+        assert!(past.iter().all(|id| seen.certificates[id].status == "INACTIVE"), "{past:?}");
+    }
+    Program::on(&bench, ["audit", "verify"]).run().await.expect(0);
 }
 
 /// Whatever it says, nothing is registered that is not the very key's.

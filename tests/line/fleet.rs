@@ -176,6 +176,26 @@ async fn a_trusted_user_enters_without_a_claims_files_and_the_board_is_given_its
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_board_is_never_told_an_empty_configuration_because_aws_answer_was_lost() {
+    line!(line, Some("trusted_user = true\nconfigure = { command = [\"./keep\", \"{configuration}\"] }"));
+    let keep = line.office.bench.dir.path().join("assets/keep");
+    let kept = line.office.bench.dir.path().join("kept");
+    std::fs::write(&keep, format!("#!/bin/sh\necho \"$1\" > {}\n", kept.display())).unwrap();
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(&keep, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let chip = line.office.bench.chip(KeyKind::EcP256);
+    line.peer.set(Mood::ProvisionsInSilence);
+    line.one("A", &chip, "ERROR A-369").await;
+    line.peer.set(Mood::Good);
+    for _ in 0..2 {
+        let cause = line.one("A", &chip, "ERROR A-369").await;
+        assert!(cause.contains("configuration was lost"), "{cause}");
+    }
+    assert!(!kept.exists());
+    line.assert_whole("A", &chip).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_aws_refuses_has_its_code_and_leaves_nothing_and_the_next_run_passes() {
     line!(line, None);
     for (name, mood, expected) in [

@@ -17,6 +17,7 @@ use crate::bench::{Bench, Chip};
 use crate::log;
 use crate::peers::Cloud;
 use crate::program::Program;
+use crate::rulings::Line;
 use crate::station::Station;
 
 fn root(cloud: &Cloud) -> Client {
@@ -70,7 +71,7 @@ async fn rule(cloud: &Cloud, chip: &Chip, makes: Makes) {
     let _ = client.create_thing_type().thing_type_name("practice-board").send().await;
     let attributes = AttributePayload::builder().attributes("product", "practice-board").build();
     let thing = client.create_thing().thing_name(&makes.thing).thing_type_name("practice-board");
-    thing.attribute_payload(attributes).send().await.unwrap();
+    let _ = thing.attribute_payload(attributes).send().await;
     for name in ["practice-device", "another-device"] {
         let document = include_str!("../../assets/policies/device.json");
         let _ = client.create_policy().policy_name(name).policy_document(document).send().await;
@@ -158,6 +159,77 @@ async fn what_aws_makes_of_a_chip_is_held_against_the_profile() {
         assert_eq!(told, outcome, "{record}");
         assert_eq!(cloud.witness().certificates[&chip.fingerprint()].status, left, "{outcome}");
     }
+}
+
+/// A board's outcome while the rule works, on a line where QA can rule.
+async fn joins(line: &mut Line<'_>, cloud: &Cloud, chip: &Chip, makes: Makes) -> (String, Value) {
+    let ruled = tokio::time::timeout(Duration::from_secs(60), rule(cloud, chip, makes));
+    let ((outcome, record, _), ruled) = tokio::join!(line.run("A", chip), ruled);
+    ruled.expect("the certificate is registered within a minute");
+    (outcome, record)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repaired_board_joins_with_its_new_chip_and_the_old_ones_certificate_is_off() {
+    let cloud = Cloud::with_broker().await;
+    let mut line = Line::of(self::line(&cloud, 5_000).await).await;
+    let makes = as_the_profile_has_it(line.bench.thing("A"));
+    let [old, new] = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
+    assert_eq!(joins(&mut line, &cloud, &old, makes.clone()).await.0, "PASS");
+    let (outcome, refused, _) = line.run("A", &new).await;
+    assert_eq!(outcome, "FAIL S-108");
+    line.ruled(&["rebind", &line.bench.serial("A"), "--run", refused["run"].as_str().unwrap()]).await;
+    let (outcome, moved) = joins(&mut line, &cloud, &new, makes).await;
+    assert_eq!(outcome, "PASS", "{moved}");
+    let seen = cloud.witness();
+    let [was, is] = [&old, &new].map(|chip| &seen.certificates[&chip.fingerprint()]);
+    assert_eq!((was.status.as_str(), was.things.len(), was.policies.len()), ("INACTIVE", 0, 0));
+    assert_eq!((is.status.as_str(), is.things.as_slice()), ("ACTIVE", &[line.bench.thing("A")][..]));
+    let log = line.log();
+    let last = log::all(&log, "registered").pop().unwrap();
+    assert_eq!(last["target"]["replaced"], json!([old.fingerprint()]), "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_the_station_set_inactive_passes_once_it_is_put_right_and_released() {
+    let cloud = Cloud::with_broker().await;
+    let mut line = Line::of(self::line(&cloud, 5_000).await).await;
+    let thing = line.bench.thing("A");
+    let chip = line.bench.chip(KeyKind::EcP256);
+    let makes = Makes { policy: Some("another-device"), ..as_the_profile_has_it(thing) };
+    assert_eq!(joins(&mut line, &cloud, &chip, makes).await.0, "FAIL A-358");
+    let status = || cloud.witness().certificates[&chip.fingerprint()].status.clone();
+    assert_eq!(status(), "INACTIVE");
+    let arn = cloud.witness().certificates[&chip.fingerprint()].arn.clone();
+    line.cloud.detach_policy().policy_name("another-device").target(&arn).send().await.unwrap();
+    line.cloud.attach_policy().policy_name("practice-device").target(&arn).send().await.unwrap();
+    line.ruled(&["release", &line.bench.serial("A")]).await;
+    let (outcome, record, _) = line.run("A", &chip).await;
+    assert_eq!((outcome.as_str(), status().as_str()), ("PASS", "ACTIVE"), "{record}");
+
+    // In use by now: what somebody changes there is theirs, and stops no device.
+    line.cloud.attach_policy().policy_name("another-device").target(&arn).send().await.unwrap();
+    let (outcome, record, _) = line.run("A", &chip).await;
+    assert_eq!((outcome.as_str(), status().as_str()), ("ERROR A-325", "ACTIVE"), "{record}");
+    line.cloud.detach_policy().policy_name("another-device").target(&arn).send().await.unwrap();
+    line.cloud.create_thing().thing_name("another-units").send().await.unwrap();
+    line.attach_to("another-units", &arn).await;
+    let (outcome, record, _) = line.run("A", &chip).await;
+    assert_eq!((outcome.as_str(), status().as_str()), ("FAIL S-112", "ACTIVE"), "{record}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chip_never_meets_aws_for_a_thing_that_is_another_units() {
+    let cloud = Cloud::with_broker().await;
+    let mut line = Line::of(self::line(&cloud, 5_000).await).await;
+    line.cloud.create_thing().thing_name(line.bench.thing("A")).send().await.unwrap();
+    let theirs = line.foreign_principal("A").await;
+    let chip = line.bench.chip(KeyKind::EcP256);
+    let (outcome, record, _) = line.run("A", &chip).await;
+    assert_eq!(outcome, "FAIL S-111", "{record}");
+    let seen = cloud.witness();
+    assert!(!seen.certificates.contains_key(&chip.fingerprint()), "AWS has never seen it");
+    assert_eq!(seen.things[&line.bench.thing("A")].principals, [theirs]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,11 @@ pub struct Line<'a> {
 impl<'a> Line<'a> {
     /// `Aiko` and `Ben` of QA, and `Tomo`, who is of QA, too, and operates the line.
     pub async fn new(cloud: &'a Cloud) -> Line<'a> {
-        let line = Line { bench: Bench::new(1, cloud).await, cloud: root(cloud) };
+        Line::of(Bench::new(1, cloud).await).await
+    }
+
+    pub async fn of(bench: Bench<'a>) -> Line<'a> {
+        let line = Line { cloud: root(bench.cloud), bench };
         line.operator("Root", "administrator", &[]).await;
         for name in ["Aiko", "Ben", "Tomo"] {
             line.operator(name, "qa", &["--as", "Root", "--pin-file", &line.pin("Root")]).await;
@@ -102,7 +106,10 @@ impl<'a> Line<'a> {
     }
 
     pub async fn attach(&self, name: &str, arn: &str) {
-        let thing = self.bench.thing(name);
+        self.attach_to(&self.bench.thing(name), arn).await;
+    }
+
+    pub async fn attach_to(&self, thing: &str, arn: &str) {
         self.cloud.attach_thing_principal().thing_name(thing).principal(arn).send().await.unwrap();
     }
 

@@ -33,7 +33,8 @@ const PAGE: i32 = 250;
 /// See [`Cloud::issue`](crate::ports::Cloud::issue).
 pub(super) async fn issue(link: &Link, wanted: &Issuance, before: &MadeBefore) -> Result<Made, Failure> {
     let by = Instant::now() + wanted.deadline.min(LONGEST_DEADLINE);
-    for certificate in &before.certificates {
+    // What was made for a chip that a ruling took from the unit is no answer for this one.
+    for certificate in before.certificates.iter().filter(|der| is_of(der, &wanted.spki)) {
         if is_there(link, certificate, by).await? {
             return Ok(made(certificate.clone(), IssuedOrigin::Known));
         }
@@ -81,7 +82,7 @@ pub(super) async fn registered_before(
             Some(seen) if seen.status == Some(AwsStatus::PendingActivation) => {
                 write::delete_certificate(link, &fingerprint, by).await?;
             }
-            Some(seen) if holds(&seen.pem, certificate) && known.is_none() => {
+            Some(seen) if known.is_none() && is_of(certificate, &wanted.spki) && holds(&seen.pem, certificate) => {
                 known = Some(made(certificate.clone(), IssuedOrigin::Known));
             }
             _ => {}

@@ -155,6 +155,8 @@ fn status_to_change(old: &SeenReplaced, wanted: &Registration) -> Result<bool, F
         Some(AwsStatus::Active) => Ok(true),
         // What is revoked connects as little, and is not ours to undo.
         Some(AwsStatus::Inactive | AwsStatus::Revoked) => Ok(false),
+        // Given to a connection that is over: nothing makes it ACTIVE any more.
+        Some(AwsStatus::PendingActivation) if wanted.method.fleet().is_some() => Ok(false),
         status => {
             let status = status.as_ref().map_or("of no known status", AwsStatus::as_str);
             let cause = format!("certificate {}, which this unit had before, is {status}", old.fingerprint);
@@ -211,11 +213,7 @@ fn judge_certificate(found: &SeenCertificate, wanted: &Registration) -> Result<O
             Ok(Some(Part::CertificateStatus))
         }
         (Some(AwsStatus::PendingActivation), _) if wanted.method.fleet().is_some() => Ok(Some(Part::CertificateStatus)),
-        (Some(AwsStatus::Inactive), CertificateStatus::Active)
-            if !is_joining(wanted) || wanted.method.fleet().is_some() =>
-        {
-            Ok(Some(Part::CertificateStatus))
-        }
+        (Some(AwsStatus::Inactive), CertificateStatus::Active) => Ok(Some(Part::CertificateStatus)),
         // Someone activated it, revoked it, or is giving it away: not this station's to undo.
         (status, asked) => {
             let status = status.as_ref().map_or("of no known status", AwsStatus::as_str);

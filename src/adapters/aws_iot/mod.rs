@@ -42,7 +42,7 @@ use crate::adapters::aws_account::{self, Access};
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
 use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Issuance, Made, MadeBefore, Rations, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, Rations, Refusal, Registration, TakenBack};
 use call::Link;
 use dates::Dates;
 
@@ -178,8 +178,11 @@ impl Cloud for AwsCloud {
         issue::registered_before(self.link(&issuance.target)?, issuance, before).await
     }
 
-    async fn prepare(&self, registration: &Registration) -> Result<bool, Failure> {
-        register::prepare(self.link(&registration.target)?, registration).await
+    async fn prepare(&self, registration: &Registration) -> Result<Prepared, Refusal> {
+        match self.link(&registration.target) {
+            Ok(link) => register::prepare(link, registration).await,
+            Err(failure) => Err(Refusal { failure, certificate_left: false }),
+        }
     }
 
     async fn claim(

@@ -12,7 +12,7 @@ use super::look::{Seen, attachment, look};
 use super::write::{Progress, write};
 use crate::audit::event::{Attachment, TargetRecord};
 use crate::domain::{Failure, Fingerprint, ReasonCode, arn_place};
-use crate::ports::{Refusal, Registration};
+use crate::ports::{Prepared, Refusal, Registration};
 
 /// See [`Cloud::register`](crate::ports::Cloud::register). `A-301` to `A-304` when the deadline came
 /// first; everything else ends at once.
@@ -54,7 +54,9 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         let own: BTreeSet<Part> = own.difference(&progress.tried).copied().collect();
         if wanted.method.fleet().is_some() && !own.is_empty() {
             write(link, wanted, &own, &seen.replaced, progress, by).await?;
-            continue;
+            if own.iter().any(|part| progress.tried.contains(part)) {
+                continue;
+            }
         }
         if is_joining(wanted) {
             // Nothing is written: what AWS makes by itself is waited for, or was to be there by now.
@@ -91,8 +93,7 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
         // Written and not visible, or not yet writable: AWS IoT is eventually consistent.
         fruitless += 1;
         let pause = pause_after(fruitless);
-        let names: Vec<_> = missing.iter().map(|part| part.as_str()).collect();
-        let not_yet = not_there(wanted, progress, &names.join(", "));
+        let not_yet = not_there(wanted, progress, &told(&missing));
         if Instant::now() + pause >= by {
             return Err(not_yet);
         }
@@ -101,7 +102,7 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
     }
 }
 
-/// Of a unit that a fleet's template makes: what the unit had before it, and what a run that failed set INACTIVE.
+/// Of a unit that AWS makes: what the unit had before it, and what a run that failed set INACTIVE.
 fn is_the_stations(part: Part, seen: &Seen) -> bool {
     let inactive = || {
         let certificate = seen.certificate.as_ref();
@@ -111,26 +112,51 @@ fn is_the_stations(part: Part, seen: &Seen) -> bool {
 }
 
 fn too_little(wanted: &Registration, missing: &BTreeSet<Part>) -> Failure {
-    let names: Vec<_> = missing.iter().map(|part| part.as_str()).collect();
-    let cause = format!("the fleet's template was applied, and there is no {}", names.join(", "));
+    let cause = format!("the fleet's template was applied, and there is no {}", told(missing));
     Failure::new(ReasonCode::TEMPLATE_SHORT, cause).with("target", &wanted.target)
 }
 
 /// See [`Cloud::prepare`](crate::ports::Cloud::prepare).
-pub(super) async fn prepare(link: &Link, wanted: &Registration) -> Result<bool, Failure> {
+pub(super) async fn prepare(link: &Link, wanted: &Registration) -> Result<Prepared, Refusal> {
+    let mut progress = Progress::default();
+    let ready = make_ready(link, wanted, &mut progress).await;
+    let (whole, stood) = ready.map_err(|failure| Refusal { failure, certificate_left: progress.certificate_left })?;
+    let (created, replaced) = (names(&progress.made), replaced(&progress.made));
+    Ok(Prepared { whole, stood, certificate_left: progress.certificate_left, created, replaced })
+}
+
+/// Is it whole, and was its certificate ACTIVE before?
+async fn make_ready(link: &Link, wanted: &Registration, progress: &mut Progress) -> Result<(bool, bool), Failure> {
     let document = check(wanted)?;
     let by = Instant::now() + wanted.deadline.min(LONGEST_DEADLINE);
-    let mut progress = Progress::default();
+    let (mut stood, mut fruitless) = (None, 0);
     loop {
         let seen = look(link, wanted, None, by).await?;
-        let missing = judge(&seen, wanted, &document)?;
-        let needed = |part: &Part| matches!(part, Part::Policy | Part::ThingType);
+        let status = seen.certificate.as_ref().and_then(|certificate| certificate.status.as_ref());
+        let stood = *stood.get_or_insert(status == Some(&CertificateStatus::Active));
+        let missing = judge(&seen, wanted, &document).map_err(|failure| match failure.code {
+            // What has long been in use somebody has changed since.
+            ReasonCode::JOIN_OTHERWISE if stood => Failure { code: ReasonCode::CLOUD_STATUS, ..failure },
+            _ => failure,
+        })?;
+        let needed = |part: &Part| match wanted.method.fleet() {
+            Some(_) => part.replaced().is_some() || matches!(part, Part::Policy | Part::ThingType),
+            None => is_the_stations(*part, &seen),
+        };
         let todo: BTreeSet<Part> =
             missing.iter().copied().filter(needed).filter(|part| !progress.tried.contains(part)).collect();
         if todo.is_empty() {
-            return Ok(missing.is_empty());
+            return Ok((missing.is_empty(), stood));
         }
-        write(link, wanted, &todo, &[], &mut progress, by).await?;
+        write(link, wanted, &todo, &seen.replaced, progress, by).await?;
+        if todo.is_disjoint(&progress.tried) {
+            fruitless += 1;
+            let pause = pause_after(fruitless);
+            if Instant::now() + pause >= by {
+                return Err(not_there(wanted, progress, &told(&todo)));
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 
@@ -146,11 +172,8 @@ fn not_joined(seen: &Seen, missing: &BTreeSet<Part>, wanted: &Registration) -> F
             (ReasonCode::JOIN_NOT_YET, format!("the certificate is registered, and {status}"))
         }
         (_, Some(_)) => {
-            let names: Vec<_> = missing.iter().map(|part| part.as_str()).collect();
-            (
-                ReasonCode::JOIN_INCOMPLETE,
-                format!("the certificate is registered and ACTIVE, without: {}", names.join(", ")),
-            )
+            let cause = format!("the certificate is registered and ACTIVE, without: {}", told(missing));
+            (ReasonCode::JOIN_INCOMPLETE, cause)
         }
     };
     Failure::new(code, cause).with("target", &wanted.target).with("thing", &wanted.thing)
@@ -196,10 +219,6 @@ fn record(
         let cause = format!("the certificate's ARN {:?} names no account", certificate.arn);
         Failure::new(ReasonCode::CLOUD_FAILED, cause).with("target", &wanted.target)
     })?;
-    let names = |parts: &BTreeSet<Part>| {
-        parts.iter().filter(|part| part.replaced().is_none()).map(|part| part.as_str().to_owned()).collect()
-    };
-    let replaced: BTreeSet<Fingerprint> = progress.made.iter().filter_map(|part| part.replaced()).collect();
     let adopted: BTreeSet<Part> = parts(wanted).difference(&progress.made).copied().collect();
     Ok(TargetRecord {
         target: wanted.target.clone(),
@@ -212,8 +231,22 @@ fn record(
         status: wanted.certificate_status,
         created: names(&progress.made),
         adopted: names(&adopted),
-        replaced: replaced.into_iter().collect(),
+        replaced: replaced(&progress.made),
         device_configuration: BTreeMap::new(),
         attachment: attachment.filter(|_| progress.made.contains(&Part::ThingAttachment)),
     })
+}
+
+/// Of the unit itself.
+fn names(parts: &BTreeSet<Part>) -> Vec<String> {
+    parts.iter().filter(|part| part.replaced().is_none()).map(|part| part.as_str().to_owned()).collect()
+}
+
+fn replaced(parts: &BTreeSet<Part>) -> Vec<Fingerprint> {
+    let replaced: BTreeSet<Fingerprint> = parts.iter().filter_map(|part| part.replaced()).collect();
+    replaced.into_iter().collect()
+}
+
+fn told(parts: &BTreeSet<Part>) -> String {
+    parts.iter().map(|part| part.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -104,11 +104,14 @@ pub fn made_before(
     let (product, serial, target) = (unit.product.as_str(), unit.serial.as_str(), target.as_str());
     let of_unit = values![product, serial, target];
     let certificates = session.rows(sql::ISSUED_OF_UNIT, of_unit, |row| Ok(Bytes(row.blob(0)?.to_vec())))?;
+    let elsewhere = session.rows(sql::ISSUED_ELSEWHERE, values![product, serial, target], |row| {
+        Ok((parse(row.str(0)?)?, Bytes(row.blob(1)?.to_vec())))
+    })?;
     let others = values![product, serial, target, run.as_uuid().as_bytes()];
     let unanswered = session.one(sql::UNANSWERED, others, |row| row.int(0))?;
     let unanswered = unanswered.map(|at| Timestamp::from_nanosecond(i128::from(at))).transpose();
     let unanswered = unanswered.map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(MadeBefore { certificates, unanswered })
+    Ok(MadeBefore { certificates, elsewhere, unanswered })
 }
 
 fn unit_of(session: &mut dyn Session, run: RunId) -> Result<Unit, StoreError> {

@@ -215,6 +215,8 @@ statements! {
     /// Newest first.
     ISSUED_OF_UNIT = "SELECT certificate FROM issued_certificates
         WHERE product = ?1 AND serial = ?2 AND target = ?3 ORDER BY seq DESC";
+    ISSUED_ELSEWHERE = "SELECT target, certificate FROM issued_certificates
+        WHERE product = ?1 AND serial = ?2 AND target <> ?3 ORDER BY seq DESC";
     ISSUED_IDS = "SELECT fingerprint FROM issued_certificates WHERE product = ?1 AND serial = ?2 ORDER BY seq";
     /// To the unit while it was bound by this certificate, oldest first.
     ISSUED_UNDER = "SELECT fingerprint FROM issued_certificates WHERE bound = ?1 ORDER BY seq";
