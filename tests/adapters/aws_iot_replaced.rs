@@ -1,5 +1,8 @@
 //! A repaired unit: the certificate of its past comes off the thing, and only that one.
 
+use lineseal::domain::{Failure, ReasonCode};
+use lineseal::ports::{Prepared, Refusal};
+
 use super::responder::{Do, Responder, error, found};
 use super::*;
 
@@ -190,4 +193,19 @@ async fn a_certificate_that_is_seen_on_the_thing_for_a_while_is_waited_for() {
     assert_eq!((responder.count("DetachThingPrincipal"), responder.count("ListThingPrincipals")), (1, 5));
     assert_whole(&peer.raw(), &new).await;
     assert_retired(&peer.raw(), &old).await;
+}
+
+#[test]
+fn a_certificate_that_a_failed_introduction_may_have_left_goes_inactive_and_one_that_stood_before_does_not() {
+    let failed =
+        |left| Err(Refusal { failure: Failure::new(ReasonCode::CHIP_LACKS_KEY, "exchanged"), certificate_left: left });
+    for (stood, set_active, signed, left) in [
+        (false, false, true, true),
+        (false, true, false, true),
+        (false, false, false, false),
+        (true, false, true, false),
+    ] {
+        let prepared = Prepared { stood, certificate_left: set_active, ..Prepared::default() };
+        assert_eq!(prepared.and_then(failed(signed)).unwrap_err().certificate_left, left);
+    }
 }
