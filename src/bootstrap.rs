@@ -155,7 +155,7 @@ async fn equip_with(
     let equipment = Equipment {
         boards: boards(config),
         dialogue: Arc::new(SerialDialogue),
-        tokens: Arc::new(WorkerTokens::of_this_program(data_dir)),
+        tokens: Arc::new(WorkerTokens::of_this_program(data_dir, &config.files)),
         cloud,
         fleets: Arc::new(MqttFleets::new(connections.clone())),
         connections,
@@ -187,11 +187,13 @@ pub fn claim_folder(path: PathBuf) -> ClaimFolder {
 }
 
 /// The CA's private key, where one is configured.
-pub fn ca_signer(ca: &Ca, data_dir: &Path) -> Option<Arc<dyn CaSigner>> {
+pub fn ca_signer(config: &Config, ca: &Ca, data_dir: &Path) -> Option<Arc<dyn CaSigner>> {
     let name = ca.signing.name.clone();
     Some(match ca.key.as_ref()? {
         CaKey::File(path) => Arc::new(FileCaKey::new(name, path.clone())),
-        CaKey::Token(token) => Arc::new(TokenCaKey::new(name, WorkerTokens::of_this_program(data_dir), token)),
+        CaKey::Token(token) => {
+            Arc::new(TokenCaKey::new(name, WorkerTokens::of_this_program(data_dir, &config.files), token))
+        }
     })
 }
 
@@ -330,10 +332,10 @@ pub fn open_reading(config: &Config, data_dir: &Path) -> Result<Option<Reading>,
 }
 
 /// What a person looks at a board's chip with.
-pub fn eyes(log: Option<Reading>, data_dir: &Path) -> Eyes {
+pub fn eyes(log: Option<Reading>, config: &Config, data_dir: &Path) -> Eyes {
     Eyes {
         dialogue: Arc::new(SerialDialogue),
-        tokens: Arc::new(WorkerTokens::of_this_program(data_dir)),
+        tokens: Arc::new(WorkerTokens::of_this_program(data_dir, &config.files)),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::new()),
         log: log.map(|log| (log.store, log.manifests)),
@@ -377,7 +379,9 @@ pub async fn leave_to_station(
 fn signer(config: &Config, data_dir: &Path) -> Arc<dyn LogSigner> {
     match &config.log.key {
         LogKey::File(path) => Arc::new(KeyFile::new(path.clone().unwrap_or_else(|| data_dir.join(KeyFile::FILE)))),
-        LogKey::Token(token) => Arc::new(TokenSigner::new(WorkerTokens::of_this_program(data_dir), token)),
+        LogKey::Token(token) => {
+            Arc::new(TokenSigner::new(WorkerTokens::of_this_program(data_dir, &config.files), token))
+        }
     }
 }
 

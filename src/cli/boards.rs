@@ -229,6 +229,7 @@ mod tests {
             targets: vec![],
             cas: vec![],
             profiles: vec![],
+            files: vec![],
         }
     }
 

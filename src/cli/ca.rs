@@ -88,7 +88,7 @@ async fn change_all(
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
     let by = change.acting.sign_in(global, &records, &authorities::ROLES).await?;
     let cloud = bootstrap::authorities(config).await?;
-    let signer = bootstrap::ca_signer(ca, &places(global).data_dir);
+    let signer = bootstrap::ca_signer(config, ca, &places(global).data_dir);
     let ends = authorities::change(&records.log, &by, &*cloud, signer.as_deref(), act, &plans).await?;
     for (target, end) in &ends {
         tell(act, ca, target, end, global.json, &texts, language);

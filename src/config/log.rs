@@ -64,7 +64,7 @@ fn key(entry: &Entry<'_>) -> Option<LogKey> {
 
 /// A private key in a PKCS#11 token, with all that leads there.
 pub(super) fn token_key(section: &Section<'_>, title: &str) -> Option<TokenKey> {
-    let module = section.required("module").and_then(|entry| entry.path());
+    let module = section.required("module").and_then(|entry| entry.module());
     let uri = section.required("uri").and_then(|entry| {
         let parsed = pkcs11_uri::parse_in_token(entry.text()?, ObjectType::PrivateKey);
         parsed.map_err(|error| entry.refuse(error.to_string())).ok()

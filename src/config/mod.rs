@@ -51,8 +51,9 @@ pub fn load_without_profiles(path: &Path) -> Result<Config, ConfigErrors> {
 fn read(path: &Path, profiles: bool) -> Result<Config, ConfigErrors> {
     let problems = problem::Problems::default();
     let config = station::read(path, profiles, &problems);
+    let files = problems.files();
     match (config, problems.into_errors()) {
-        (Some(config), None) => Ok(config),
+        (Some(config), None) => Ok(Config { files, ..config }),
         (_, Some(errors)) => Err(errors),
         (None, None) => Err(ConfigErrors::unread(path)),
     }
@@ -69,6 +70,9 @@ pub struct Config {
     pub targets: Vec<Target>,
     pub cas: Vec<Ca>,
     pub profiles: Vec<Profile>,
+    /// What all of it was read from, and the files that it names: certificates, lists, keys, PINs. No PKCS#11
+    /// module is among them.
+    pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

@@ -147,11 +147,23 @@ pub(super) struct Problems {
     list: RefCell<Vec<Problem>>,
     /// In the order in which they were opened.
     files: RefCell<Vec<PathBuf>>,
+    /// Whatever else they name.
+    named: RefCell<Vec<PathBuf>>,
 }
 
 impl Problems {
     pub fn opened(&self, file: &Path) {
         self.files.borrow_mut().push(file.to_owned());
+    }
+
+    pub fn named(&self, path: &Path) {
+        self.named.borrow_mut().push(path.to_owned());
+    }
+
+    /// What the configuration consists of, and what it trusts or keeps secret.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let (opened, named) = (self.files.borrow(), self.named.borrow());
+        opened.iter().chain(named.iter().filter(|path| path.is_file())).cloned().collect()
     }
 
     pub fn push(&self, problem: Problem) {

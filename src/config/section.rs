@@ -255,6 +255,13 @@ impl<'a> Entry<'a> {
 
     /// A path that is not empty, relative to the file that names it.
     pub fn path(&self) -> Option<PathBuf> {
+        let path = self.module()?;
+        self.source.problems.named(&path);
+        Some(path)
+    }
+
+    /// The same for a PKCS#11 module, which may see itself.
+    pub fn module(&self) -> Option<PathBuf> {
         Some(self.source.resolve(self.text()?))
     }
 

@@ -68,6 +68,7 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
         targets: targets?,
         cas: cas?,
         profiles: profiles?,
+        files: Vec::new(),
     })
 }
 

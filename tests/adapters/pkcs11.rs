@@ -384,7 +384,7 @@ async fn a_worker_that_cannot_start_or_speaks_nonsense_is_t_210() {
 async fn workers_of_this_program_are_this_program() {
     // This test binary takes the hidden argument for the name of a test that it does not have.
     let Err(failure) =
-        WorkerTokens::of_this_program(std::env::temp_dir().as_path()).open(&Bench::new(KeyKind::EcP256).access()).await
+        WorkerTokens::of_this_program(&std::env::temp_dir(), &[]).open(&Bench::new(KeyKind::EcP256).access()).await
     else {
         panic!("a test binary opened a token")
     };

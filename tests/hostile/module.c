@@ -1,8 +1,8 @@
 /* A PKCS#11 module that means harm. HOSTILE_REAL names the module that it stands before; the file that
  * HOSTILE_PLAN names holds lines of a function, the number of its call from which on (from 1) and what
  * is then done: "C_Sign 1 stall". Without the file it is an honest go-between. Beside the plan: `frame`
- * (what a forged answer says), `other` (another object's value), `pids` (whom it started), `folder` (whose
- * files it tries to get at) and `reached` (what came of it). */
+ * (what a forged answer says), `other` (another object's value), `pids` (whom it started), `folder` and
+ * `pinned` (what it tries to get at) and `reached` (what came of it). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -126,6 +126,10 @@ static void intrude(void) {
     told(reached, "cut-mark", open(AT("high-water-mark"), O_WRONLY | O_TRUNC) >= 0);
     told(reached, "new-file", open(AT("MIGRATED"), O_WRONLY | O_CREAT, 0600) >= 0);
     told(reached, "delete-log", unlink(AT("lineseal.db-wal")) == 0);
+    static char root[2048];
+    contents("pinned", (byte *)root, sizeof root - 1);
+    told(reached, "write-root", open(root, O_WRONLY) >= 0);
+    told(reached, "replace-root", rename(beside("pinned"), root) == 0);
     char moved[4096];
     snprintf(moved, sizeof moved, "%s", beside("moved"));
     told(reached, "move-log", rename(AT("lineseal.db"), moved) == 0);

@@ -103,12 +103,15 @@ async fn a_module_gets_at_nothing_that_is_the_stations_alone() {
     // A way around, as where a folder is named after its year.
     std::os::unix::fs::symlink(&folder, folder.with_file_name("by-a-link")).unwrap();
     std::fs::write(chip.token.path().join("folder"), folder.to_str().unwrap()).unwrap();
+    let root = bench.dir.path().join("vendor/root.pem");
+    assert!(root.exists());
+    std::fs::write(chip.token.path().join("pinned"), root.to_str().unwrap()).unwrap();
     std::fs::write(chip.token.path().join(PLAN), "C_Initialize 1 intrude").unwrap();
     bench.plug(1, "A", &chip);
     Program::on(&bench, ["run", "--units", "1"]).run().await.expect(0);
     let told = std::fs::read_to_string(bench.token_dir(1).join("reached")).unwrap();
     let mut told: Vec<&str> = told.lines().collect();
-    assert_eq!(told.len(), 9, "{told:?}");
+    assert_eq!(told.len(), 11, "{told:?}");
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let kernel: Vec<u32> = release.split(['.', '-']).take(2).map(|part| part.parse().unwrap()).collect();
     if kernel < vec![6, 12] {

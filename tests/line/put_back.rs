@@ -18,6 +18,7 @@ use crate::log;
 use crate::peers::Cloud;
 use crate::plant::{events, join};
 use crate::postgres_server::{Database, Postgres};
+use crate::program::Program;
 use crate::station::{Station, assert_outcome};
 
 /// A station of a plant, its chips, and the plant's database.
@@ -210,18 +211,40 @@ async fn a_log_file_that_is_taken_from_under_the_station_passes_nothing_until_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_ahead_log_that_is_deleted_passes_nothing() {
-    let mut bench = Bench::new(1, Cloud::shared().await).await;
-    let chip = bench.chip(KeyKind::EcP256);
+async fn a_write_ahead_log_that_is_deleted_passes_nothing_nor_does_one_without_its_index() {
+    for part in ["lineseal.db-wal", "lineseal.db-shm"] {
+        let mut bench = Bench::new(1, Cloud::shared().await).await;
+        let chip = bench.chip(KeyKind::EcP256);
+        let file = bench.data_dir().join(lineseal::adapters::sqlite::FILE);
+        let mut station = started(&bench, &[]).await;
+        std::fs::remove_file(file.with_file_name(part)).unwrap();
+        bench.plug(1, "A", &chip);
+        let moved =
+            |snapshot: &Snapshot| matches!(&snapshot.log, Health::Bad(why) if why.code == ReasonCode::STORE_MOVED);
+        station.until("L-509", |snapshot| moved(snapshot)).await;
+        assert_eq!(bench.printer.printed(), 0);
+        // What was only there is gone, and no last word is written after it.
+        station.end().await.unwrap_err();
+    }
+}
+
+/// Two programs with an index each know nothing of each other: the one that closes last must not fold away what
+/// the other has written.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_program_writes_while_the_index_is_gone_is_still_there_when_the_station_ends() {
+    let bench = Bench::new(1, Cloud::shared().await).await;
     let file = bench.data_dir().join(lineseal::adapters::sqlite::FILE);
-    let mut station = started(&bench, &[]).await;
-    std::fs::remove_file(file.with_file_name("lineseal.db-wal")).unwrap();
-    bench.plug(1, "A", &chip);
-    let moved = |snapshot: &Snapshot| matches!(&snapshot.log, Health::Bad(why) if why.code == ReasonCode::STORE_MOVED);
-    station.until("L-509", |snapshot| moved(snapshot)).await;
-    assert_eq!(bench.printer.printed(), 0);
-    // What was only there is gone, and no last word is written after it.
+    let station = started(&bench, &[]).await;
+    std::fs::remove_file(file.with_file_name("lineseal.db-shm")).unwrap();
+    let pin = bench.dir.path().join("pin");
+    std::fs::write(&pin, "73509182645").unwrap();
+    std::fs::set_permissions(&pin, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let add = ["operator", "add", "A. Sato", "--role", "administrator", "--new-pin-file", pin.to_str().unwrap()];
+    Program::on(&bench, add).run().await.expect(0);
     station.end().await.unwrap_err();
+    let listed = Program::on(&bench, ["operator", "list"]).run().await.expect(0);
+    assert!(listed.out.contains("A. Sato"), "{}", listed.out);
+    Program::on(&bench, ["audit", "verify"]).run().await.expect(0);
 }
 
 /// A browser of databases, or whoever counts rows for a dashboard: the last to close a database takes its

@@ -1,8 +1,9 @@
 //! A module is somebody else's program, and runs as the station's user: what is the station's alone, its log,
-//! its keys, its mark, it need not see (landlock(7)); nor may it signal or trace what it has not started. No
+//! its keys, its mark, its configuration, it need not see (landlock(7)); nor may it signal or trace what it has not started. No
 //! privileges are needed for that. What a kernel does not know of it yet is left out; which of it a module may
 //! still do then says the README.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -15,24 +16,17 @@ use landlock::{
 /// What the rules below were written for.
 const KNOWN: ABI = ABI::V6;
 
-/// From here on this process, and whatever it starts, has no way into `folder` except to its sub-folders, which
-/// may hold a token.
-pub(super) fn keep_out_of(folder: &Path) -> io::Result<()> {
+/// From here on this process, and whatever it starts, has no way to `files`, nor into `folder` except to its
+/// sub-folders, which may hold a token.
+pub(super) fn keep_out_of(folder: &Path, files: &[PathBuf]) -> io::Result<()> {
     let refused = |error: &dyn std::error::Error| io::Error::other(error.to_string());
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .scope(Scope::Signal)
-        .map_err(|error| refused(&error))?;
-    let restricted = match around(folder) {
-        Some(others) => ruleset
-            .handle_access(AccessFs::from_all(KNOWN))
-            .and_then(Ruleset::create)
-            .and_then(|ruleset| allow(ruleset, &others))
-            .and_then(RulesetCreated::restrict_self),
-        // Where nobody can say what else there is, files stay as they are.
-        None => ruleset.create().and_then(RulesetCreated::restrict_self),
-    };
-    restricted.map(drop).map_err(|error| refused(&error))
+        .and_then(|ruleset| ruleset.handle_access(AccessFs::from_all(KNOWN)))
+        .and_then(Ruleset::create)
+        .and_then(|ruleset| allow(ruleset, &beside(folder, files)));
+    ruleset.and_then(RulesetCreated::restrict_self).map(drop).map_err(|error| refused(&error))
 }
 
 fn allow(mut ruleset: RulesetCreated, others: &[PathBuf]) -> Result<RulesetCreated, landlock::RulesetError> {
@@ -50,23 +44,33 @@ fn allow(mut ruleset: RulesetCreated, others: &[PathBuf]) -> Result<RulesetCreat
     Ok(ruleset)
 }
 
-/// All that there is beside `folder` and beside each folder above it, and its own sub-folders.
-fn around(folder: &Path) -> Option<Vec<PathBuf>> {
-    let folder = folder.canonicalize().ok()?;
-    let listed = |folder: &Path| {
-        let entries = std::fs::read_dir(folder).ok()?.collect::<Result<Vec<_>, _>>().ok()?;
-        Some(entries.into_iter().map(|entry| entry.path()))
-    };
-    let mut others: Vec<PathBuf> = listed(&folder)?.filter(|path| path.is_dir() && !path.is_symlink()).collect();
-    let mut inside = folder.as_path();
-    while let Some(above) = inside.parent() {
-        // Nor by a link that leads back: what a link leads to is judged where it lies.
-        others.extend(listed(above)?.filter(|path| path != inside && !leads_to(path, &folder)));
-        inside = above;
+/// All that there is beside them and beside each folder above them, and the folder's own sub-folders. A right on
+/// a folder is one on all below it, so that each on the way is opened entry by entry: nothing is made or removed
+/// in it, and where it cannot be listed nothing beside the way is open.
+fn beside(folder: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let mut kept = BTreeSet::from([folder.clone()]);
+    for file in files {
+        // By the place where it is looked for, and by the one that a link there leads to.
+        let there = file.parent().and_then(|above| above.canonicalize().ok()).zip(file.file_name());
+        kept.extend(there.map(|(above, name)| above.join(name)).into_iter().chain(file.canonicalize()));
     }
-    Some(others)
-}
-
-fn leads_to(path: &Path, folder: &Path) -> bool {
-    path.is_symlink() && path.canonicalize().map_or(true, |real| folder.starts_with(real))
+    let leads_to_one = |path: &Path| kept.iter().any(|kept| kept.starts_with(path));
+    let mut others = Vec::new();
+    let mut on_the_way = vec![PathBuf::from("/")];
+    while let Some(way) = on_the_way.pop() {
+        let entries = std::fs::read_dir(&way).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in entries {
+            let is_link = path.is_symlink();
+            match () {
+                () if path == folder => on_the_way.push(path),
+                () if kept.contains(&path) || (way == folder && (is_link || !path.is_dir())) => {}
+                () if leads_to_one(&path) => on_the_way.push(path),
+                // What a link leads to is judged where it lies.
+                () if is_link && path.canonicalize().map_or(true, |real| leads_to_one(&real)) => {}
+                () => others.push(path),
+            }
+        }
+    }
+    others
 }

@@ -47,9 +47,11 @@ impl WorkerTokens {
     }
 
     /// Workers are this very program, even after its file has been replaced by an upgrade
-    /// (proc_pid_exe(5)): both ends always speak the same version. Modules are kept out of `data_dir`.
-    pub fn of_this_program(data_dir: &Path) -> Self {
-        Self::new("/proc/self/exe", [WORKER_ARGUMENT.into(), data_dir.into()])
+    /// (proc_pid_exe(5)): both ends always speak the same version. Modules are kept out of `data_dir`
+    /// and away from `files`.
+    pub fn of_this_program(data_dir: &Path, files: &[PathBuf]) -> Self {
+        let kept = std::iter::once(data_dir).chain(files.iter().map(PathBuf::as_path));
+        Self::new("/proc/self/exe", std::iter::once(WORKER_ARGUMENT.into()).chain(kept.map(OsString::from)))
     }
 }
 

@@ -50,12 +50,12 @@ struct Signing {
 }
 
 impl TokenSession {
-    /// `keep_out`: a folder that is no module's.
-    pub(super) fn open(access: Access, keep_out: Option<&Path>, link: &Link) -> Result<Self, Failure> {
+    /// `keep_out`: a folder and files that are no module's.
+    pub(super) fn open(access: Access, keep_out: &[PathBuf], link: &Link) -> Result<Self, Failure> {
         let begun = Instant::now();
         let pin = access.pin.as_ref().map(pin_value).transpose()?;
-        if let Some(folder) = keep_out {
-            keep_out_of(folder).map_err(|error| {
+        if let [folder, files @ ..] = keep_out {
+            keep_out_of(folder, files).map_err(|error| {
                 Failure::new(ReasonCode::TOKEN_CRASHED, format!("the module cannot be kept out of the log: {error}"))
             })?;
         }

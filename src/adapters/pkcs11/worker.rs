@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -21,9 +21,9 @@ pub fn worker_main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let started = match arguments.as_slice() {
         // The worker's own argument first.
-        [_, folder @ .., last] if last == INNER_ARGUMENT => {
-            let folder = folder.first().map(PathBuf::from);
-            Link::take().map(|link| work(&link, folder.as_deref()))
+        [_, keep_out @ .., last] if last == INNER_ARGUMENT => {
+            let keep_out: Vec<PathBuf> = keep_out.iter().map(PathBuf::from).collect();
+            Link::take().map(|link| work(&link, &keep_out))
         }
         _ => guard(arguments.into_iter()),
     };
@@ -33,7 +33,7 @@ pub fn worker_main() -> ExitCode {
     })
 }
 
-fn work(link: &Link, keep_out: Option<&Path>) -> ExitCode {
+fn work(link: &Link, keep_out: &[PathBuf]) -> ExitCode {
     match serve(link, keep_out) {
         Ok(()) => ExitCode::SUCCESS,
         // The station hears of it through the end of the socket.
@@ -49,7 +49,7 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-fn serve(link: &Link, keep_out: Option<&Path>) -> io::Result<()> {
+fn serve(link: &Link, keep_out: &[PathBuf]) -> io::Result<()> {
     let mut session: Option<TokenSession> = None;
     while let Some(request) = receive::<Request>(&mut &link.socket)? {
         let answer = match (request, &mut session) {

@@ -14,15 +14,16 @@ type Inode = (u64, u64);
 pub(super) struct Place {
     path: PathBuf,
     file: Option<Inode>,
-    log: PathBuf,
-    /// The write-ahead log: there from the first transaction on, for as long as anybody has the database open.
-    written_ahead: Option<Inode>,
+    /// The write-ahead log and its index: there from the first transaction on, for as long as anybody has the
+    /// database open.
+    beside: [(PathBuf, Option<Inode>); 2],
 }
 
 impl Place {
     /// Of a database that was just opened.
     pub fn of(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { path: path.to_owned(), file: inode(path)?, log: beside(path, "-wal"), written_ahead: None })
+        let beside = ["-wal", "-shm"].map(|suffix| (beside(path, suffix), None));
+        Ok(Self { path: path.to_owned(), file: inode(path)?, beside })
     }
 
     /// By their names: to open a file of SQLite's and close it again would give up the locks on it.
@@ -30,11 +31,13 @@ impl Place {
         if inode(&self.path)? != self.file {
             return Err(StoreError::Moved { path: self.path.clone() });
         }
-        let written_ahead = inode(&self.log)?;
-        if self.written_ahead.is_some() && self.written_ahead != written_ahead {
-            return Err(StoreError::Moved { path: self.log.clone() });
+        for (path, known) in &mut self.beside {
+            let now = inode(path)?;
+            if known.is_some() && *known != now {
+                return Err(StoreError::Moved { path: path.clone() });
+            }
+            *known = now;
         }
-        self.written_ahead = written_ahead;
         Ok(())
     }
 }

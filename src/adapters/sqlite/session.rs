@@ -1,5 +1,6 @@
 //! SQLite's side of the store.
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 
@@ -42,6 +43,18 @@ impl SqliteSession {
 }
 
 const LAYOUT: &str = "SELECT (SELECT max(version) FROM refinery_schema_history), user_version FROM pragma_user_version";
+
+impl Drop for SqliteSession {
+    /// Whoever closes last folds the write-ahead log into the file: no longer what this connection knows of it,
+    /// where another program has begun one of its own meanwhile.
+    fn drop(&mut self) {
+        if let Some(Err(moved)) = self.place.as_mut().map(Place::stands)
+            && let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(%moved, %error, "the write-ahead log is folded into the file all the same");
+        }
+    }
+}
 
 impl Session for SqliteSession {
     fn begin(&mut self, mode: Mode) -> Result<(), StoreError> {

@@ -72,7 +72,7 @@ async fn show(global: &Global, config: &Config, options: Options, language: &Lan
         Err(failure) => ((None, None), Some(failure)),
     };
     let logged = reading.is_some() || unread.is_some();
-    let eyes = bootstrap::eyes(reading, &places(global).data_dir);
+    let eyes = bootstrap::eyes(reading, config, &places(global).data_dir);
     let wanted = Wanted { station: &config.station.name, profile, device: &device, scanned: options.serial, batch };
     let mut seen = look(&eyes, &wanted).await;
     if let Some((store, _)) = &eyes.log

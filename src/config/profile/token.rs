@@ -17,7 +17,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_millis(20_000);
 /// `uid` is what `[trust]` says of the chip's UID, where that could be read.
 pub(super) fn read(entry: &Entry<'_>, known: &Known, uid: Option<UidRule>) -> Option<TokenPlan> {
     let section = entry.section("[token]")?;
-    let module = section.required("module").and_then(|entry| entry.path());
+    let module = section.required("module").and_then(|entry| entry.module());
     let environment = section.optional("environment").map_or(Some(BTreeMap::new()), |entry| environment(&entry, known));
     let command = match section.optional("command") {
         Some(entry) => remote(&entry, &section, known).map(Some),
