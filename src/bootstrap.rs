@@ -155,7 +155,7 @@ async fn equip_with(
     let equipment = Equipment {
         boards: boards(config),
         dialogue: Arc::new(SerialDialogue),
-        tokens: Arc::new(WorkerTokens::of_this_program(data_dir, &config.files)),
+        tokens: Arc::new(workers(config, data_dir)),
         cloud,
         fleets: Arc::new(MqttFleets::new(connections.clone())),
         connections,
@@ -191,9 +191,7 @@ pub fn ca_signer(config: &Config, ca: &Ca, data_dir: &Path) -> Option<Arc<dyn Ca
     let name = ca.signing.name.clone();
     Some(match ca.key.as_ref()? {
         CaKey::File(path) => Arc::new(FileCaKey::new(name, path.clone())),
-        CaKey::Token(token) => {
-            Arc::new(TokenCaKey::new(name, WorkerTokens::of_this_program(data_dir, &config.files), token))
-        }
+        CaKey::Token(token) => Arc::new(TokenCaKey::new(name, workers(config, data_dir), token)),
     })
 }
 
@@ -201,6 +199,13 @@ pub fn ca_signer(config: &Config, ca: &Ca, data_dir: &Path) -> Option<Arc<dyn Ca
 /// nor write from there (prctl(2), PR_SET_DUMPABLE). Nor does a crash leave them on the disk.
 pub fn keep_memory_private() -> std::io::Result<()> {
     crate::adapters::pkcs11::keep_memory_private()
+}
+
+/// Modules see neither the log, nor archives of it, nor the configuration.
+fn workers(config: &Config, data_dir: &Path) -> WorkerTokens {
+    let archives = data_dir.join(sqlite::ARCHIVES);
+    let files: Vec<PathBuf> = config.files.iter().cloned().chain([archives]).collect();
+    WorkerTokens::of_this_program(data_dir, &files)
 }
 
 /// The life of the PKCS#11 worker process.
@@ -335,7 +340,7 @@ pub fn open_reading(config: &Config, data_dir: &Path) -> Result<Option<Reading>,
 pub fn eyes(log: Option<Reading>, config: &Config, data_dir: &Path) -> Eyes {
     Eyes {
         dialogue: Arc::new(SerialDialogue),
-        tokens: Arc::new(WorkerTokens::of_this_program(data_dir, &config.files)),
+        tokens: Arc::new(workers(config, data_dir)),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::new()),
         log: log.map(|log| (log.store, log.manifests)),
@@ -379,9 +384,7 @@ pub async fn leave_to_station(
 fn signer(config: &Config, data_dir: &Path) -> Arc<dyn LogSigner> {
     match &config.log.key {
         LogKey::File(path) => Arc::new(KeyFile::new(path.clone().unwrap_or_else(|| data_dir.join(KeyFile::FILE)))),
-        LogKey::Token(token) => {
-            Arc::new(TokenSigner::new(WorkerTokens::of_this_program(data_dir, &config.files), token))
-        }
+        LogKey::Token(token) => Arc::new(TokenSigner::new(workers(config, data_dir), token)),
     }
 }
 

@@ -6,6 +6,7 @@
 //! unknown, and that hands every mistake to one collector instead of stopping at the first.
 
 mod ca;
+mod host;
 mod log;
 mod pem;
 mod pkcs11_uri;
@@ -27,6 +28,7 @@ use crate::domain::{
     TargetName,
 };
 
+pub use host::{host, is_this_machine};
 pub use problem::{ConfigErrors, Mistake, Problem};
 
 /// The body of a provisioning template in a file, as AWS is sent it. Whether AWS takes it, AWS says.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
-use super::{Broker, Config, Detection, Lane, Log, Printer, Role, Station, Target, ca, log, profile};
+use super::{
+    Broker, Config, Detection, Lane, Log, Printer, Role, Station, Target, ca, host, is_this_machine, log, profile,
+};
 use crate::domain::profile::{Offline, Profile};
 use crate::domain::{AccountId, LaneNumber, RoleArn};
 
@@ -276,8 +278,7 @@ pub(super) fn endpoint(entry: &Entry<'_>, practice: bool) -> Option<String> {
     {
         return bad("write https://host or http://127.0.0.1:port, without a path");
     }
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    let here = is_this_machine(self::host(text));
     if practice && !here {
         return bad("a practice station's cloud is on this very machine: http://127.0.0.1:port");
     }
@@ -319,8 +320,7 @@ fn host_and_port(entry: &Entry<'_>, practice: bool) -> Option<(String, u16)> {
     if rustls_pki_types::ServerName::try_from(host).is_err() {
         return bad("its host is no DNS name or IP address that a certificate could be for");
     }
-    let address = host.parse::<std::net::IpAddr>();
-    if practice && host != "localhost" && !address.is_ok_and(|address| address.is_loopback()) {
+    if practice && !is_this_machine(host) {
         return bad("a practice station's broker is on this very machine: localhost:port");
     }
     Some((host.to_owned(), port))

@@ -124,6 +124,9 @@ static void intrude(void) {
     told(reached, "write-log", open(AT("lineseal.db"), O_RDWR) >= 0);
     told(reached, "lock-log", open(AT("lineseal.db-shm"), O_RDWR) >= 0);
     told(reached, "cut-mark", open(AT("high-water-mark"), O_WRONLY | O_TRUNC) >= 0);
+    told(reached, "read-archive", open(AT("archives"), O_RDONLY | O_DIRECTORY) >= 0 && open(AT("archives/log.zip"), O_RDONLY) >= 0);
+    told(reached, "drop-archive", unlink(AT("archives/log.zip")) == 0);
+    told(reached, "new-beside", open(AT("../beside"), O_WRONLY | O_CREAT, 0600) >= 0);
     told(reached, "new-file", open(AT("MIGRATED"), O_WRONLY | O_CREAT, 0600) >= 0);
     told(reached, "delete-log", unlink(AT("lineseal.db-wal")) == 0);
     static char root[2048];

@@ -13,7 +13,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::time::SystemTimeSource;
 
-use crate::config::Target;
+use crate::config::{Target, host, is_this_machine};
 use crate::domain::Region;
 
 pub(super) use owner::{Withheld, owner};
@@ -91,10 +91,6 @@ fn access(target: &Target, base: SdkConfig) -> Access {
 
 /// A stand-in on this machine stands in for AWS STS, too; a VPC endpoint of AWS IoT does not.
 fn sts_endpoint(target: &Target) -> Option<&str> {
-    let here = |endpoint: &&str| {
-        let (_, rest) = endpoint.split_once("://").unwrap_or_default();
-        let address = rest.parse::<std::net::SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
-        address || rest.starts_with("localhost:")
-    };
+    let here = |endpoint: &&str| is_this_machine(host(endpoint));
     target.sts_endpoint.as_deref().or_else(|| target.endpoint.as_deref().filter(here))
 }

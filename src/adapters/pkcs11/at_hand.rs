@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::domain::profile::{Pin, TokenPlan};
+use super::opening::pin_value;
+use crate::domain::profile::TokenPlan;
 use crate::domain::{Failure, ReasonCode};
 
 /// `T-201` for the module, `T-206` for the PIN.
@@ -19,17 +20,7 @@ pub fn at_hand(plan: &TokenPlan) -> Result<(), Failure> {
     if elf(Path::new("/proc/self/exe")).is_ok_and(|own| own != header) {
         return Err(module("is made for another kind of computer".to_owned()));
     }
-    let pin = |cause: String| Failure::new(ReasonCode::TOKEN_PIN, cause);
-    match &plan.pin {
-        Some(Pin::File(path)) => match File::open(path) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(pin(format!("{}: {error}", path.display()))),
-        },
-        Some(Pin::Environment(name)) if std::env::var_os(name).is_none() => {
-            Err(pin(format!("the environment has no {name}")))
-        }
-        _ => Ok(()),
-    }
+    plan.pin.as_ref().map(pin_value).transpose().map(drop)
 }
 
 /// Class, byte order and machine of an ELF file (System V ABI, "ELF Header").

@@ -13,11 +13,12 @@ use crate::domain::profile::{NameForm, ObjectName};
 use crate::domain::{Failure, ReasonCode};
 use crate::ports::Kept;
 
-/// `form`: how this module names SE050 objects. `writing` opens a session that may write (PKCS#11 v3.0 §5.6.1); the
+/// `own`: the certificate that proves the chip, under whatever name. `form`: how this module names SE050 objects. `writing` opens a session that may write (PKCS#11 v3.0 §5.6.1); the
 /// login of the other one counts for it, too.
 pub(super) fn keep(
     objects: &Objects<'_>,
     name: &ObjectName,
+    own: &ObjectName,
     form: Option<NameForm>,
     der: &[u8],
     writing: impl FnOnce() -> Result<Session, Error>,
@@ -29,6 +30,9 @@ pub(super) fn keep(
         several => return refused(&format!("names {} objects", several.len())),
     };
     if let Some(earlier) = earlier {
+        if objects.find(own, Kind::Certificate)?.iter().any(|found| found.handle == earlier) {
+            return refused("is the certificate that proves the chip, which is not written over");
+        }
         let value = objects.value(earlier)?;
         let held = first_sequence(&value).unwrap_or_default();
         if held == der {
@@ -40,11 +44,12 @@ pub(super) fn keep(
     }
     match write(objects.link, earlier, &template(name, form, der), writing) {
         Ok(()) => {}
-        Err(error) => {
+        Err((error, emptied)) => {
             let failure = from_module(error);
             // Gone is gone; anything else it says is its answer.
             let lost = [ReasonCode::TOKEN_LOST, ReasonCode::TOKEN_SILENT].contains(&failure.code);
-            return if lost { Err(failure) } else { refused(&format!("is not written: {}", failure.cause)) };
+            let what = if emptied { "is not written, and the earlier certificate is gone" } else { "is not written" };
+            return if lost { Err(failure) } else { refused(&format!("{what}: {}", failure.cause)) };
         }
     }
     let found = objects.find(name, Kind::Certificate)?;
@@ -57,20 +62,21 @@ pub(super) fn keep(
     }
 }
 
+/// `Err`: and whether the earlier one had been taken away by then.
 fn write(
     link: &Link,
     earlier: Option<ObjectHandle>,
     template: &[Attribute],
     writing: impl FnOnce() -> Result<Session, Error>,
-) -> Result<(), Error> {
+) -> Result<(), (Error, bool)> {
     link.calling("C_OpenSession");
-    let session = writing()?;
+    let session = writing().map_err(|error| (error, false))?;
     if let Some(earlier) = earlier {
         link.calling("C_DestroyObject");
-        session.destroy_object(earlier)?;
+        session.destroy_object(earlier).map_err(|error| (error, false))?;
     }
     link.calling("C_CreateObject");
-    session.create_object(template).map(drop)
+    session.create_object(template).map(drop).map_err(|error| (error, earlier.is_some()))
 }
 
 /// PKCS#11 v3.0 §4.6.3.

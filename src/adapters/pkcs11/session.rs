@@ -121,7 +121,7 @@ impl TokenSession {
     pub(super) fn keep(&self, name: &ObjectName, der: &[u8], link: &Link) -> Result<Kept, Failure> {
         let objects = Objects { session: &self.session, link };
         // The second of three that NXP's module ever gives; a worker writes once.
-        keep::keep(&objects, name, self.form, der, || self.module.open_rw_session(self.slot))
+        keep::keep(&objects, name, &self.certificate, self.form, der, || self.module.open_rw_session(self.slot))
     }
 
     pub(super) fn contents(&self, link: &Link) -> Result<Contents, Failure> {

@@ -8,7 +8,7 @@ use crate::config::section::{Entry, Known, Section};
 use crate::domain::profile::{
     DEVICE_VARIABLES, Dialogue, Identify, IdentifySource, LABEL_VARIABLES, Match, Prepare, RUN_VARIABLES,
 };
-use crate::domain::{CommandLine, Template, may_be_said};
+use crate::domain::{CommandLine, Template, Variables, may_be_said};
 
 const BAUD: u32 = 115_200;
 const DIALOGUE_TIMEOUT: Duration = Duration::from_millis(1_000);
@@ -212,6 +212,15 @@ pub(super) fn read_command(entry: &Entry<'_>, known: &Known) -> Option<CommandLi
     if let Some(name) = command.program.variables().find(|name| !DEVICE_VARIABLES.contains(name)) {
         entry.refuse(format!("{{{name}}} would have a board choose the program that is started"));
         return None;
+    }
+    let directory = entry.source.directory();
+    for word in command.templates().filter(|word| word.variables().next().is_none()) {
+        // What this user may change is part of the configuration; the system's own programs are root's.
+        if let Ok(path) = word.render(&Variables::new()).map(|word| directory.join(word))
+            && rustix::fs::access(&path, rustix::fs::Access::WRITE_OK).is_ok()
+        {
+            entry.source.problems.named(&path);
+        }
     }
     for (name, value) in &known.values {
         let named = command.templates().any(|template| template.variables().any(|variable| variable == *name));

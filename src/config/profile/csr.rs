@@ -10,6 +10,7 @@ use super::trust::certificates;
 use crate::config::pkcs11_uri::ObjectType;
 use crate::config::problem::Mistake;
 use crate::config::section::{Entry, Section};
+use crate::config::{host, is_this_machine};
 use crate::domain::profile::{CsrPlan, Issuer, IssuingEndpoint, Pin, WriteBack, WriteBackPlan};
 
 const TIMEOUT: Duration = Duration::from_millis(10_000);
@@ -73,13 +74,7 @@ fn reached(entry: &Entry<'_>, endpoint: &IssuingEndpoint) -> Option<()> {
 
 /// On this very machine.
 pub(in crate::config) fn is_here(endpoint: &IssuingEndpoint) -> bool {
-    let rest = endpoint.url.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    is_this_machine(host(&endpoint.url))
 }
 
 /// `None` inside: it wants none.
