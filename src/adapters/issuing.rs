@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -79,10 +78,10 @@ fn exchange(endpoint: &IssuingEndpoint, issuance: &Issuance, token: Option<&Secr
     let read = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
     let body = read.map_err(|error| of_error(&error))?;
     if status != 200 && status != 201 {
-        return Err(refused(format!("HTTP {status}: {}", told(&body))));
+        return Err(refused(format!("HTTP {status}: {}", told(&body, token))));
     }
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
-        refused(format!("HTTP {status} and no JSON with certificatePem ({error}): {}", told(&body)))
+        refused(format!("HTTP {status} and no JSON with certificatePem ({error}): {}", told(&body, token)))
     })?;
     let mut certificates = certificates(&answer.certificate_pem)?;
     if certificates.is_empty() {
@@ -163,11 +162,30 @@ fn refused(cause: String) -> Failure {
     Failure::new(ReasonCode::ISSUER_FAILED, cause)
 }
 
-/// The beginning of what is no answer; what is no text, in base64.
-fn told(body: &[u8]) -> String {
-    let begin = &body[..body.len().min(TOLD)];
-    match std::str::from_utf8(begin) {
-        Ok(text) if !text.chars().any(|c| c.is_control() && c != '\n') => text.replace('\n', " "),
-        _ => base64::engine::general_purpose::STANDARD.encode(begin),
+/// The beginning of what is no answer. A service may repeat what it was sent.
+fn told(body: &[u8], token: Option<&SecretString>) -> String {
+    let text = String::from_utf8_lossy(body);
+    let text = token.map_or_else(|| text.to_string(), |token| text.replace(token.expose_secret(), "[token]"));
+    if text.chars().any(|c| c.is_control() && !c.is_ascii_whitespace()) {
+        return format!("{} bytes that are no text", body.len());
+    }
+    text.split_ascii_whitespace().collect::<Vec<_>>().join(" ").chars().take(TOLD).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_repeats_what_it_was_sent_brings_no_token_into_the_log() {
+        let token = SecretString::from("s3cret-of-the-station");
+        let page = |before: usize| format!("<html>\r\n{}Bearer s3cret-of-the-station\t</html>", "x".repeat(before));
+        for before in [0, 1, TOLD - 20, TOLD - 1, 4 * TOLD] {
+            let told = told(page(before).as_bytes(), Some(&token));
+            assert!(!told.contains("s3cret"), "{told}");
+            assert!(told.chars().count() <= TOLD && told.starts_with("<html> "), "{told}");
+        }
+        let bytes = [b"\x00\x01".as_slice(), b"Bearer s3cret-of-the-station"].concat();
+        assert_eq!(told(&bytes, Some(&token)), "30 bytes that are no text");
     }
 }

@@ -1,5 +1,5 @@
-//! A place that holds none of the copies that were kept there is not mounted, or was emptied: it would say
-//! nothing against a log that was put back.
+//! A place that lacks the newest copy that was kept there is not mounted, or was emptied: it would say too little
+//! against a log that was put back.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,32 +18,20 @@ const FILE: &str = "copies-kept";
 /// Remembers, beside the log, what this station has put into a place.
 pub struct Remembered<P> {
     place: P,
-    file: PathBuf,
-    /// Several places share the file.
-    writing: Arc<Mutex<()>>,
+    memory: Memory,
 }
 
 impl<P: CheckpointPlace> Remembered<P> {
     fn line(&self, origin: &str) -> String {
         format!("{}\t{origin}", self.place.name())
     }
-
-    fn remember(&self, origin: &str, size: u64) -> io::Result<()> {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut known = read(&self.file)?;
-        let newest = known.entry(self.line(origin)).or_default();
-        if *newest >= size {
-            return Ok(());
-        }
-        *newest = size;
-        let text: String = known.iter().map(|(line, size)| format!("{size} {line}\n")).collect();
-        durable::replace(&self.file, text.as_bytes(), 0o600)
-    }
 }
 
 /// The places of one data directory.
+#[derive(Clone)]
 pub struct Memory {
     file: PathBuf,
+    /// Several places share the file.
     writing: Arc<Mutex<()>>,
 }
 
@@ -53,7 +41,30 @@ impl Memory {
     }
 
     pub fn place<P: CheckpointPlace>(&self, place: P) -> Remembered<P> {
-        Remembered { place, file: self.file.clone(), writing: self.writing.clone() }
+        Remembered { place, memory: self.clone() }
+    }
+
+    fn remember(&self, line: String, size: u64) -> io::Result<()> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = read(&self.file)?;
+        let newest = known.entry(line).or_default();
+        if *newest >= size {
+            return Ok(());
+        }
+        *newest = size;
+        let text: String = known.iter().map(|(line, size)| format!("{size} {line}\n")).collect();
+        durable::replace(&self.file, text.as_bytes(), 0o600)
+    }
+
+    /// The disk may take its time, and the runtime serves the lanes.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Memory) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, String> {
+        let memory = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&memory)).await;
+        done.unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|error| format!("{}: {error}", self.file.display()))
     }
 }
 
@@ -69,9 +80,9 @@ impl<P: CheckpointPlace> CheckpointPlace for Remembered<P> {
 
     async fn put(&self, station: &StationName, checkpoint: &StoredCheckpoint) -> Result<(), Failure> {
         self.place.put(station, checkpoint).await?;
-        let origin = checkpoint.note.lines().next().unwrap_or_default();
-        self.remember(origin, checkpoint.size)
-            .map_err(|error| unwritten(self.name(), format!("{}: {error}", self.file.display())))
+        let (line, size) = (self.line(checkpoint.note.lines().next().unwrap_or_default()), checkpoint.size);
+        let kept = self.memory.blocking(move |memory| memory.remember(line, size)).await;
+        kept.map_err(|error| unwritten(self.name(), error))
     }
 
     async fn newest(&self, wanted: &Wanted) -> Result<Vec<String>, Failure> {
@@ -85,8 +96,8 @@ impl<P: CheckpointPlace> CheckpointPlace for Remembered<P> {
             counts(note)
         });
         let notes = self.place.newest(&Wanted { counts, ..wanted.clone() }).await?;
-        let known =
-            read(&self.file).map_err(|error| unread(self.name(), format!("{}: {error}", self.file.display())))?;
+        let known = self.memory.blocking(|memory| read(&memory.file)).await;
+        let known = known.map_err(|error| unread(self.name(), error))?;
         let Some(kept) = known.get(&self.line(&origin)).copied() else { return Ok(notes) };
         match newest.load(Ordering::Relaxed) {
             newest if newest >= kept => Ok(notes),

@@ -22,15 +22,16 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(2);
 /// Stations come and go seldom.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
-/// Full again at: no earlier than now, and never so far ahead as only a clock that was set back can make it.
+/// Full again at: no earlier than now, and never so far ahead as only a clock that was set back can make it (no unit
+/// is given ten minutes).
 /// Nothing comes back where the bucket would be emptier than may be.
 const TAKE: &str = "INSERT INTO rations AS r (place, action, full_at)
     VALUES ($1, $2, clock_timestamp() + $3 * interval '1 microsecond')
     ON CONFLICT (place, action) DO UPDATE SET full_at =
-        CASE WHEN r.full_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 minute'
+        CASE WHEN r.full_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '11 minutes'
             THEN r.full_at ELSE clock_timestamp() END + $3 * interval '1 microsecond'
         WHERE r.full_at + $3 * interval '1 microsecond' <= clock_timestamp() + $4 * interval '1 microsecond'
-            OR r.full_at > clock_timestamp() + interval '1 minute'
+            OR r.full_at > clock_timestamp() + interval '11 minutes'
     RETURNING CAST(extract(epoch FROM full_at - clock_timestamp()) * 1000000 AS BIGINT)";
 const LOOK: &str = "SELECT CAST(extract(epoch FROM full_at - clock_timestamp()) * 1000000 AS BIGINT)
     FROM rations WHERE place = $1 AND action = $2";
