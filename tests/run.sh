@@ -84,7 +84,7 @@ for suite in "${suites[@]}"; do
     architecture | lib | fuzz) ;;
     audit) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
     adapters) wanted+=("${strangers[@]}" "${tokens[@]}" "${brokers[@]}" "${databases[@]}") peers=1 ;;
-    line) wanted+=("${strangers[@]}" "${tokens[@]}" "${tpms[@]}" "${databases[@]}" "${disks[@]}") peers=1 ;;
+    line) wanted+=("${strangers[@]}" "${tokens[@]}" "${brokers[@]}" "${tpms[@]}" "${databases[@]}" "${disks[@]}") peers=1 ;;
     crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{bucket, check_trust, cloud, connection, copies_are_on_the_logs_disk, custody};
-use crate::adapters::aws_iot::{self, AwsExaminer};
+use super::{bucket, check_trust, connection, copies_are_on_the_logs_disk, custody};
+use crate::adapters::air_gap::AirGap;
+use crate::adapters::aws_iot::{self, AwsCloud, AwsExaminer};
 use crate::adapters::pkcs11;
 use crate::adapters::system::SystemClock;
 use crate::adapters::{postgres, printer, sqlite};
@@ -37,7 +38,11 @@ pub async fn instruments(config: &Config, data_dir: &Path) -> Result<Instruments
         copies_elsewhere: !copies_are_on_the_logs_disk(config, data_dir),
         printer: printer::from_config(&config.printer),
         examiner,
-        cloud: cloud(config).await?,
+        // Not the station's: its calls are no draw on what a plant's stations have together.
+        cloud: match config.station.air_gapped {
+            true => Arc::new(AirGap),
+            false => Arc::new(AwsCloud::new(&config.targets).await),
+        },
     })
 }
 

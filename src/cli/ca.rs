@@ -49,7 +49,7 @@ pub struct Change {
 pub struct Where {
     /// In this target alone.
     #[arg(long, value_name = "TARGET")]
-    target: Option<TargetName>,
+    pub(super) target: Option<TargetName>,
 }
 
 pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {

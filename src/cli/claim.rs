@@ -63,10 +63,7 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
         }
         Command::List(claim) => bootstrap::block_on(list(global, config, &language, &claim)),
     };
-    done.unwrap_or_else(|failure| {
-        output::failure(&failure, &language);
-        ExitCode::from(exit::of_failure(&failure))
-    })
+    exit::ended(done, &language)
 }
 
 async fn create(

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::ca::{Where, targets};
 use super::output::{self, data, say};
 use super::{Global, check, exit, places};
 use crate::bootstrap::{self, StationPolicy};
 use crate::config::Config;
-use crate::domain::{Failure, ReasonCode, TargetName};
+use crate::domain::{Failure, ReasonCode};
 use crate::runner::doctor::{self, About, Finding, State};
 use crate::texts::{Texts, fl, reasons};
 
@@ -17,31 +18,22 @@ pub struct Options {
     /// Print the IAM policy that the station's credentials need, and no more than that; nothing is asked.
     #[arg(long)]
     policy: bool,
-    /// This target alone.
-    #[arg(long, value_name = "TARGET")]
-    target: Option<TargetName>,
+    #[command(flatten)]
+    place: Where,
 }
 
 pub fn main(global: &Global, config: &Config, options: &Options) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     let done = output::texts(&language).and_then(|texts| {
-        is_target(config, options.target.as_ref())?;
+        if options.place.target.is_some() {
+            targets(config, &options.place)?;
+        }
         match options.policy {
             true => policy(global, config, options, &texts),
             false => examine(global, config, options, &texts),
         }
     });
     exit::ended(done, &language)
-}
-
-fn is_target(config: &Config, target: Option<&TargetName>) -> Result<(), Failure> {
-    match target {
-        Some(target) if !config.targets.iter().any(|known| known.name == *target) => {
-            let cause = format!("the configuration has no target {target}");
-            Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn examine(global: &Global, config: &Config, options: &Options, texts: &Texts) -> Result<ExitCode, Failure> {
@@ -51,7 +43,7 @@ fn examine(global: &Global, config: &Config, options: &Options, texts: &Texts) -
     }
     let found = bootstrap::block_on(async {
         let instruments = bootstrap::instruments(config, &data_dir).await?;
-        Ok(doctor::examine(config, &instruments, options.target.as_ref()).await)
+        Ok(doctor::examine(config, &instruments, options.place.target.as_ref()).await)
     })?;
     for finding in &found {
         if global.json {
@@ -160,7 +152,7 @@ fn about(about: &About, texts: &Texts) -> String {
 /// Stdout has nothing but JSON: of one target its policy, to be handed to AWS; of several an object by name.
 fn policy(global: &Global, config: &Config, options: &Options, texts: &Texts) -> Result<ExitCode, Failure> {
     let mut policies = bootstrap::station_policies(config);
-    policies.retain(|policy| options.target.as_ref().is_none_or(|target| policy.target == *target));
+    policies.retain(|policy| options.place.target.as_ref().is_none_or(|target| policy.target == *target));
     for StationPolicy { target, unscoped, role, .. } in &policies {
         let (name, actions) = (target.as_str(), unscoped.join(", "));
         say(&fl!(texts.loader(), "doctor-policy-unscoped", target = name, actions = actions));

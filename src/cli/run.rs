@@ -119,13 +119,14 @@ async fn follow(
                     }
                 }
                 refusals = now;
-                if let Health::Bad(failure) = &cloud
-                    && failure.code == ReasonCode::CLOUD_ELSEWHERE
-                    && elsewhere.as_ref() != Some(failure)
-                {
+                let another = match cloud {
+                    Health::Bad(failure) => Some(failure).filter(|it| it.code == ReasonCode::CLOUD_ELSEWHERE),
+                    _ => None,
+                };
+                if let Some(failure) = another.as_ref().filter(|_| another != elsewhere) {
                     output::failure(failure, language);
-                    elsewhere = Some(failure.clone());
                 }
+                elsewhere = another;
                 if health != log {
                     match (&log, &health) {
                         (_, Health::Bad(failure)) => output::failure(failure, language),

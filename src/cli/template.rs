@@ -61,10 +61,7 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
         Command::List(place) => bootstrap::block_on(list(global, config, &language, &place)),
         Command::Show { name, place } => bootstrap::block_on(show(global, config, &language, &name, &place)),
     };
-    done.unwrap_or_else(|failure| {
-        output::failure(&failure, &language);
-        ExitCode::from(exit::of_failure(&failure))
-    })
+    exit::ended(done, &language)
 }
 
 async fn create_all(

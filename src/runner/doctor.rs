@@ -12,9 +12,9 @@ use x509_cert::der::Decode as _;
 
 use super::custody::Custody;
 use super::rollback;
-use crate::config::{Ca, Config};
+use crate::config::Config;
 use crate::domain::profile::Method;
-use crate::domain::{AccountId, CaName, Failure, ReasonCode, TargetName};
+use crate::domain::{AccountId, CaName, Failure, ReasonCode, SigningCa, TargetName};
 use crate::ports::{Clock, Cloud, Examined, Examiner, LabelPrinter, Need, Pace, Permission, Permitted, Skew};
 
 /// AWS refuses what is 5 minutes off; long before that a clock that nobody sets is a clock that goes wrong.
@@ -150,7 +150,7 @@ pub async fn examine(config: &Config, with: &Instruments, only: Option<&TargetNa
     };
     found.push(Finding { about: About::Printer {}, state: printer });
     let now = with.clock.now();
-    found.extend(config.cas.iter().map(|ca| own_ca(ca, now)));
+    found.extend(config.cas.iter().map(|ca| own_ca(&ca.signing, now)));
     let Some(examiner) = &with.examiner else {
         found.push(Finding { about: About::AirGapped {}, state: State::Remark(None) });
         return found;
@@ -195,9 +195,9 @@ fn copies(places: usize, with: &Instruments, unread: Option<&Failure>) -> Findin
     Finding { about: About::Copies { places, elsewhere }, state }
 }
 
-fn own_ca(ca: &Ca, now: Timestamp) -> Finding {
-    let name = &ca.signing.name;
-    let not_after = Certificate::from_der(&ca.signing.certificate).ok().and_then(|certificate| {
+fn own_ca(ca: &SigningCa, now: Timestamp) -> Finding {
+    let name = &ca.name;
+    let not_after = Certificate::from_der(&ca.certificate).ok().and_then(|certificate| {
         let since: Duration = certificate.tbs_certificate().validity().not_after.to_unix_duration();
         // RFC 5280 §4.1.2.5: 99991231235959Z is no end at all.
         Some(Timestamp::from_second(i64::try_from(since.as_secs()).ok()?).unwrap_or(Timestamp::MAX))
@@ -296,9 +296,24 @@ async fn cas_there(config: &Config, with: &Instruments, target: &TargetName) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Bytes, Fingerprint};
 
     fn target() -> TargetName {
         "production".parse().unwrap()
+    }
+
+    #[test]
+    fn an_own_ca_that_ends_soon_is_a_remark_and_one_that_is_over_stops_the_line() {
+        let mut params = rcgen::CertificateParams::default();
+        params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        let der = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        let signing =
+            SigningCa { name: "plant".parse().unwrap(), fingerprint: Fingerprint::of(&der), certificate: Bytes(der) };
+        let state = |now: &str| own_ca(&signing, now.parse().unwrap()).state;
+        assert_eq!(state("2029-10-02T00:00:00Z"), State::Good, "91 days");
+        let State::Remark(Some(soon)) = state("2029-10-04T00:00:00Z") else { panic!() };
+        let State::Bad(over) = state("2030-01-01T00:00:00Z") else { panic!() };
+        assert_eq!([soon.code, over.code], [ReasonCode::CA_EXPIRES; 2]);
     }
 
     #[test]

@@ -151,7 +151,7 @@ async fn each_target_is_told_by_itself_and_one_of_another_account_is_asked_nothi
     assert_eq!(of(&good, "credentials")[0]["source"], "CredentialsEnvVars");
     let clock = of(&good, "clock")[0];
     assert!(clock["ahead_ms"].as_i64().unwrap().abs() < 2_000 && clock["state"] == "good", "{clock}");
-    assert_eq!(of(&good, "pace")[0]["units_per_second"], 4);
+    assert_eq!(of(&good, "pace")[0]["units_per_second"], 2);
     for (asked, code) in [(&other, "A-371"), (&away, "A-301")] {
         assert_eq!(of(asked, "account")[0]["failure"]["code"], code);
         assert!(of(asked, "permission").is_empty(), "{asked:#?}");

@@ -284,6 +284,20 @@ async fn a_list_that_was_cut_off_counts_for_nothing_until_it_was_taken_in_whole(
     run(&bench, &["audit", "verify"], 0).await;
 }
 
+/// Nobody looks at a lane where there is no window.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_that_is_not_begun_with_is_told_without_a_window_too() {
+    let mut bench = bench("required = true\n").await;
+    let chip = bench.chip(KeyKind::EcP256);
+    let station = Program::on(&bench, ["run", "--units", "1"]).start();
+    bench.plug(1, "A", &chip);
+    let told = tokio::task::spawn_blocking(move || {
+        station.until_said(ReasonCode::MANIFEST_MISSING.as_str());
+        station.interrupt()
+    });
+    assert_eq!(told.await.unwrap().err.matches(ReasonCode::MANIFEST_MISSING.as_str()).count(), 1, "once");
+}
+
 /// Or whoever brought a chip of their own would write its list, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_there_are_people_only_a_supervisor_or_qa_takes_in_a_list_and_the_log_names_them() {

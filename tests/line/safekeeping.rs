@@ -134,6 +134,11 @@ async fn a_backup_is_put_back_by_somebody_who_may_and_the_log_that_was_there_is_
     let before = sqlite::open_reader(PathBuf::from(told["before"].as_str().unwrap()).as_path()).unwrap();
     assert!(before.head().await.unwrap().size >= full);
     office.audit(&["verify"], 0);
+    // Nor is the log that a second restore of it finds lost.
+    let again = as_root(&office, &["restore", &backup, "--replace", "--json"], 0).json().remove(0);
+    assert_ne!(again["before"], told["before"]);
+    let newest = crate::log::read(&office.data()).pop().unwrap();
+    assert_eq!((newest.kind(), &newest.event["replaced"]), ("restored", &serde_json::json!(true)));
 }
 
 /// What a restore leaves in the data directory besides the logs.

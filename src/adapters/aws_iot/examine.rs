@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::credential_feature::AwsCredentialFeature;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tokio::time::{Instant, timeout};
 
 use super::call::Link;
 use super::failure::{Trouble, classify_credentials};
 use super::look::fetch_endpoint;
-use super::permissions::{Right, Sample, ask, calls_a_unit, place, rights};
+use super::permissions::{Right, Sample, ask, place, rights};
+use super::quota::Action;
 use super::{link_of, links, links_with};
 use crate::adapters::aws_account::owner;
 use crate::adapters::system::SystemClock;
@@ -87,7 +89,7 @@ async fn credentials(link: &Link) -> Result<Credentials, Failure> {
     let provider: SharedCredentialsProvider =
         link.access.sts.credentials_provider().ok_or_else(|| none("no provider of credentials"))?;
     let provided = timeout(WITHIN, provider.provide_credentials()).await;
-    let provided = provided.map_err(|_| none("the credentials' provider gave no answer in time"))?;
+    let provided = provided.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(WITHIN)));
     let provided = provided.map_err(|error| named(classify_credentials(&error).failure))?;
     let features = provided.get_property::<Vec<AwsCredentialFeature>>().cloned().unwrap_or_default();
     let source: Vec<String> = features.iter().map(|feature| format!("{feature:?}")).collect();
@@ -104,7 +106,7 @@ async fn caller(link: &Link) -> Result<Caller, Failure> {
     Ok(Caller { account: owner.account, arn: owner.arn })
 }
 
-/// One after the other: the rates are the station's, too, and it may be working.
+/// One after the other: a station may be working by the same rates.
 async fn permissions(link: &Link, target: &Target, caller: &Caller, rights: &BTreeSet<Right>) -> Vec<Permission> {
     let mut random = [0; 16];
     // Without random bytes the names are still nobody's: no unit is called so.
@@ -120,8 +122,11 @@ async fn permissions(link: &Link, target: &Target, caller: &Caller, rights: &BTr
     asked
 }
 
+/// A unit's certificate, its other form and the read-back: nothing else is called as often for its rate.
+const DESCRIBES_A_UNIT: u32 = 3;
+
 fn pace(rights: &BTreeSet<Right>) -> Option<Pace> {
-    let calls = rights.iter().map(|right| right.action).filter(|action| calls_a_unit(*action) > 0);
-    let pace = calls.map(|action| (action.rate() / calls_a_unit(action), action)).min()?;
-    Some(Pace { units_per_second: pace.0, slowest: pace.1.iam_name().to_owned() })
+    let slowest = Action::DescribeCertificate;
+    let called = rights.iter().any(|right| right.action == slowest);
+    called.then(|| Pace { units_per_second: slowest.rate() / DESCRIBES_A_UNIT, slowest: slowest.iam_name().to_owned() })
 }

@@ -2,9 +2,10 @@
 
 use super::world::{CHIPS, Call, World, failure, profile, record_of, refused};
 use crate::audit::RunEvent;
+use crate::domain::profile::CertificateStatus;
 use crate::domain::{ReasonCode, TargetName, Template, Verdict};
 use crate::ports::Registration;
-use crate::provisioning::{Effect, Input, Run, Stage};
+use crate::provisioning::{Effect, Input, Run, Stage, UnitRecord};
 
 /// `name` refuses the unit for `code`; all others take it.
 fn refusing(mut world: World, name: &'static str, code: ReasonCode, certificate_left: bool) -> World {
@@ -120,6 +121,26 @@ fn a_deactivation_that_fails_is_recorded_and_the_unit_fails_all_the_same() {
         );
         assert_eq!(recorded.count(), 2);
     }
+}
+
+/// Whoever reads the unit's record must not take a red tray's certificate for a live one.
+#[test]
+fn what_was_set_inactive_is_shown_as_that_and_what_could_not_be_as_it_was() {
+    let mut world = refusing(World::with_targets(&["one", "two"]), "two", ReasonCode::THING_FOREIGN, true);
+    let record = UnitRecord::of(&world.begin()).unwrap();
+    assert_eq!(record.targets.iter().map(|target| target.status).collect::<Vec<_>>(), [CertificateStatus::Inactive]);
+    let mut world = World::with_targets(&["one", "two"]);
+    world.script = Box::new(|_, effect| match effect {
+        Effect::Register(asked) if asked.target.as_str() == "two" => {
+            Some(refused(asked, failure(ReasonCode::THING_FOREIGN), true))
+        }
+        Effect::Deactivate { target, .. } => {
+            Some(Input::Deactivated(target.clone(), Err(failure(ReasonCode::CLOUD_UNREACHABLE))))
+        }
+        _ => None,
+    });
+    let record = UnitRecord::of(&world.begin()).unwrap();
+    assert_eq!(record.targets.iter().map(|target| target.status).collect::<Vec<_>>(), [CertificateStatus::Active]);
 }
 
 #[test]

@@ -78,6 +78,9 @@ impl Station {
                 held.retain(|log| log.events.first().is_some_and(|first| first.event.station == *station));
                 // What can register nothing would only be HELD again.
                 held.retain(|log| errands::fold(log).map_or(true, |run| !self.barred.contains_key(&run.profile)));
+                if held.is_empty() {
+                    return self.end_pass();
+                }
                 self.finish(held);
             }
             Err(failure) => self.note_log(Err(failure)),

@@ -308,7 +308,8 @@ impl Station {
     }
 
     async fn see_cloud(&mut self, health: Health, barred: BTreeMap<String, Failure>, stopping: bool) {
-        let came_back = matches!(self.cloud, Health::Bad(_)) && health == Health::Good;
+        let unbarred = self.barred.keys().any(|profile| !barred.contains_key(profile));
+        let came_back = unbarred || (matches!(self.cloud, Health::Bad(_)) && health == Health::Good);
         self.cloud = health;
         self.barred = barred;
         let first = !std::mem::replace(&mut self.looked, true);
