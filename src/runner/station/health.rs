@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::domain::profile::Method;
@@ -88,19 +89,21 @@ fn ticks() -> tokio::time::Interval {
     every
 }
 
-/// Side by side, in the configuration's order.
+/// Side by side, in the configuration's order; with whoever asks they end.
 async fn probe(shared: &Shared, config: &Config) -> Vec<(TargetName, Result<(), Failure>)> {
-    let probes = config.targets.iter().map(|target| {
-        let (cloud, target) = (shared.cloud.clone(), target.name.clone());
-        tokio::spawn(async move {
-            let result = cloud.probe(&target).await;
-            (target, result)
-        })
-    });
-    let mut probed = Vec::new();
-    for probe in probes.collect::<Vec<_>>() {
-        // One that panicked is as if it had not been asked.
-        probed.extend(probe.await.ok());
+    let unasked = || Failure::new(ReasonCode::CLOUD_FAILED, "the target could not be asked");
+    let mut probed: Vec<_> = config.targets.iter().map(|target| (target.name.clone(), Err(unasked()))).collect();
+    let mut probes = JoinSet::new();
+    for (at, (target, _)) in probed.iter().enumerate() {
+        let (cloud, target) = (shared.cloud.clone(), target.clone());
+        probes.spawn(async move { (at, cloud.probe(&target).await) });
+    }
+    while let Some(answered) = probes.join_next().await {
+        if let Ok((at, result)) = answered
+            && let Some((_, known)) = probed.get_mut(at)
+        {
+            *known = result;
+        }
     }
     probed
 }
