@@ -138,6 +138,10 @@ pub fn main() -> ExitCode {
         say(&format!("this process cannot be closed to others: {error}"));
         return ExitCode::from(exit::NOTHING_DONE);
     }
+    output::unless_lost(perform(cli))
+}
+
+fn perform(cli: Cli) -> ExitCode {
     let global = cli.global;
     match cli.command {
         Some(Command::Practice(options)) => practice::main(&global, options),

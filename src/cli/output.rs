@@ -2,12 +2,17 @@
 #![allow(clippy::print_stderr, reason = "this is the place")]
 
 use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::{Failure, ReasonCode, Verdict};
 use crate::provisioning::UnitRecord;
 use crate::texts::{Language, Texts, reasons};
+
+/// Data was to be written to stdout, and somebody who still waits for it does not have it.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Data, on stdout. A reader that went away ends no command that has nothing else to say.
 pub fn data(line: &str) {
@@ -16,7 +21,19 @@ pub fn data(line: &str) {
 
 fn write(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush())
+    writeln!(out, "{line}").and_then(|()| out.flush()).inspect_err(|error| {
+        if error.kind() != io::ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) {
+            say(&format!("stdout: {error}"));
+        }
+    })
+}
+
+/// What a command ends with that otherwise did its work: a full disk is not a reader that has seen enough.
+pub fn unless_lost(code: ExitCode) -> ExitCode {
+    match LOST.load(Ordering::Relaxed) && code == ExitCode::SUCCESS {
+        true => ExitCode::from(super::exit::NOTHING_DONE),
+        false => code,
+    }
 }
 
 /// Text for a person, on stderr. Nobody reading it is no reason to end.

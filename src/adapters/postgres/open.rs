@@ -138,6 +138,7 @@ impl Server {
             "SET synchronous_commit TO on; SET lock_timeout TO '5s'; SET client_min_messages TO warning;
              SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 3",
         )?;
+        client.batch_execute(OWN_SCHEMA)?;
         Ok(client)
     }
 
@@ -266,6 +267,10 @@ fn pem_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StoreEr
         Err(error) => Err(unreadable(error.to_string())),
     }
 }
+
+/// Functions and operators are the server's own, whatever the database or the role would look through first.
+const OWN_SCHEMA: &str = "SELECT pg_catalog.set_config('search_path', pg_catalog.concat(
+    pg_catalog.quote_ident(pg_catalog.current_schema()), ', pg_temp'), false)";
 
 /// The schema must be this program's.
 fn reader(mut client: Client) -> Result<Client, StoreError> {

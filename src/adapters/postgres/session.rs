@@ -33,6 +33,8 @@ pub(super) struct PostgresSession {
     asked: Option<i64>,
     /// The last one that was, as the transaction that is open found it.
     committed: Option<i64>,
+    /// The open transaction's deletions shall leave the tables' files.
+    scrub: bool,
 }
 
 impl PostgresSession {
@@ -55,7 +57,7 @@ impl PostgresSession {
 
     fn new(client: Option<Client>, archives: Archives) -> Self {
         let prepared = HashMap::new();
-        Self { server: None, client, prepared, archives, writer: None, written: 0, asked: None, committed: None }
+        Self { server: None, client, prepared, archives, writer: None, written: 0, asked: None, committed: None, scrub: false }
     }
 
     pub(super) fn into_client(self) -> Result<Client, StoreError> {
@@ -73,6 +75,16 @@ impl PostgresSession {
         let statement = self.client()?.prepare(&text.replace('?', "$"))?;
         self.prepared.insert(text, statement.clone());
         Ok(statement)
+    }
+
+    /// Dead rows are kept for whoever still sees them, and small tables are never vacuumed by the server itself.
+    /// What was deleted is so, whatever comes of this.
+    fn vacuum(&mut self) {
+        for text in ["VACUUM FULL people", "VACUUM FULL credentials", "VACUUM FULL texts", "VACUUM records"] {
+            if let Err(error) = self.command(text) {
+                tracing::error!(%error, text, "what was forgotten may stay in this table's file");
+            }
+        }
     }
 
     fn command(&mut self, text: &'static str) -> Result<(), StoreError> {
@@ -130,10 +142,19 @@ impl Session for PostgresSession {
 
     fn commit(&mut self) -> Result<(), StoreError> {
         self.asked = Some(self.written);
-        self.command("COMMIT")
+        self.command("COMMIT")?;
+        if std::mem::take(&mut self.scrub) {
+            self.vacuum();
+        }
+        Ok(())
+    }
+
+    fn scrub(&mut self) {
+        self.scrub = true;
     }
 
     fn roll_back(&mut self) {
+        self.scrub = false;
         if self.client.as_ref().is_some_and(|client| !client.is_closed())
             && let Err(error) = self.command("ROLLBACK")
         {

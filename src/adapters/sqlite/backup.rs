@@ -66,8 +66,9 @@ fn make(to: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result
         let source = std::io::ErrorKind::AlreadyExists.into();
         return Err(failed("make a copy there", to)(source));
     }
+    refuse_as_part(to)?;
     let unfinished = beside(to, ".unfinished");
-    remove_with_companions(&unfinished).map_err(failed("remove an unfinished copy", &unfinished))?;
+    remove_with_companions(&unfinished).map_err(unusable("remove an unfinished copy", &unfinished))?;
     let scratch = Scratch(unfinished);
     let unfinished = scratch.0.as_path();
     OpenOptions::new()
@@ -75,7 +76,7 @@ fn make(to: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result
         .create_new(true)
         .mode(0o600)
         .open(unfinished)
-        .map_err(failed("create the copy", unfinished))?;
+        .map_err(unusable("create the copy", unfinished))?;
     fill(unfinished)?;
     // One file, without a write-ahead log beside it.
     Connection::open(unfinished)?.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
@@ -84,6 +85,20 @@ fn make(to: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result
     std::fs::rename(unfinished, to).map_err(failed("name the copy", to))?;
     sync_directory(&directory_of(to))?;
     Ok(copy)
+}
+
+/// Under such a name SQLite would take the copy for a part of another database and delete it, or what lies there
+/// for a part of the copy.
+fn refuse_as_part(to: &Path) -> Result<(), StoreError> {
+    let name = to.to_string_lossy();
+    let of = COMPANIONS.into_iter().find_map(|suffix| name.strip_suffix(suffix));
+    if let Some(database) = of.filter(|database| Path::new(database).exists()) {
+        return Err(StoreError::Asked(format!("{name}: SQLite keeps parts of {database} under that name")));
+    }
+    match left_beside(to) {
+        Some(part) => Err(StoreError::Asked(format!("{} lies there: give the copy another name", part.display()))),
+        None => Ok(()),
+    }
 }
 
 /// What a copy holds, and its hash.
@@ -145,7 +160,14 @@ pub fn bring_in(backup: &Path, path: &Path) -> Result<BroughtIn, Failure> {
     removed.map_err(failed("remove an unfinished copy", &incoming))?;
     open::create_directory(&directory_of(path))?;
     let file = Scratch(incoming);
-    let copy = copy(backup, &file.0)?;
+    let copy = copy(backup, &file.0).map_err(|error| match Failure::from(error) {
+        // It is the backup that is none: the log is what it was.
+        failure if failure.code == ReasonCode::STORE_CORRUPT => {
+            let cause = format!("{} is no backup of a log: {}", backup.display(), failure.cause);
+            Failure::new(ReasonCode::ARGUMENT_REFUSED, cause)
+        }
+        failure => failure,
+    })?;
     Ok(BroughtIn { file, copy, with_wal })
 }
 
@@ -157,10 +179,10 @@ fn comes_with_wal(backup: &Path) -> Result<bool, Failure> {
     let read = File::open(backup).and_then(|mut file| file.read_exact(&mut header));
     let in_wal = match read {
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
-        read => read.map(|()| header[18..] == [2, 2]).map_err(failed("read the backup", backup))?,
+        read => read.map(|()| header[18..] == [2, 2]).map_err(unusable("read the backup", backup))?,
     };
     let lies_there = |suffix| std::fs::metadata(beside(backup, suffix)).is_ok_and(|file| file.len() > 0);
-    let foreign = ["-journal", "-wal", "-shm"].into_iter().find(|suffix| {
+    let foreign = COMPANIONS.into_iter().find(|suffix| {
         let own = in_wal && *suffix != "-journal";
         lies_there(suffix) && !own
     });
@@ -178,25 +200,29 @@ fn comes_with_wal(backup: &Path) -> Result<bool, Failure> {
 /// Puts what was brought in, and is closed again, in the place of the log `path`. The log that is
 /// there is kept beside it, under the name that is returned. The caller holds the station's lock.
 pub fn take_in(incoming: BroughtIn, path: &Path) -> Result<Option<PathBuf>, Failure> {
-    const PARTS: [&str; 4] = ["-wal", "-shm", "-journal", ""];
     let before = format!(".before-{}", &incoming.copy.file.to_string()[..12]);
     let names = (1..).map(|n| if n == 1 { before.clone() } else { format!("{before}-{n}") });
     let mut names = names.map(|name| beside(path, &name));
-    // A backup may be restored more than once, and each time there is a log to keep.
-    let kept = names.find(|kept| !PARTS.iter().any(|part| beside(kept, part).exists())).unwrap_or_default();
-    let there: Vec<_> = PARTS.map(|part| (beside(path, part), beside(&kept, part))).into();
-    let there: Vec<_> = there.into_iter().filter(|(from, _)| from.exists()).collect();
-    // What lies beside the log belongs to it, and must never be read with another file: it goes first, also
-    // where somebody has moved the log away from it.
-    for (from, name) in &there {
-        std::fs::rename(from, name).map_err(failed("keep the log that is there", from))?;
+    // The log first: cut off in between, its newest events lie beside no file, and no station starts on what is
+    // left without them. They go before the backup comes, and must never be read with it.
+    let parts = std::iter::once("").chain(COMPANIONS).filter(|part| beside(path, part).exists());
+    let parts: Vec<_> = parts.collect();
+    // A backup may be restored more than once, and each time there is a log to keep; the rest of a log whose
+    // restoring was cut off goes to where it is.
+    let kept = names.find(|kept| !parts.iter().any(|part| beside(kept, part).exists())).unwrap_or_default();
+    for part in &parts {
+        let from = beside(path, part);
+        std::fs::rename(&from, beside(&kept, part)).map_err(failed("keep the log that is there", &from))?;
+        sync_directory(&directory_of(path))?;
     }
-    sync_directory(&directory_of(path))?;
-    let before = there.last().filter(|(from, _)| from == path).map(|_| kept);
+    let before = parts.first().filter(|part| part.is_empty()).map(|_| kept);
     std::fs::rename(incoming.path(), path).map_err(failed("put the backup in its place", path))?;
     sync_directory(&directory_of(path))?;
     Ok(before)
 }
+
+/// What SQLite may put beside a database, by the ends of the names.
+const COMPANIONS: [&str; 3] = ["-wal", "-journal", "-shm"];
 
 /// What SQLite put beside the database `path` and is not empty.
 pub(super) fn left_beside(path: &Path) -> Option<PathBuf> {
@@ -208,6 +234,11 @@ fn failed<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error
     move |source| StoreError::File { doing, path: path.to_owned(), source }
 }
 
+/// A file that was named by whoever asked.
+fn unusable<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> StoreError + 'p {
+    move |source| StoreError::Asked(format!("{}: could not {doing}: {source}", path.display()))
+}
+
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -215,7 +246,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn remove_with_companions(path: &Path) -> std::io::Result<()> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
+    for suffix in std::iter::once("").chain(COMPANIONS) {
         match std::fs::remove_file(beside(path, suffix)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}

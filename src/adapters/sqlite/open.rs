@@ -94,6 +94,10 @@ pub(super) fn reader(path: &Path, limits: Limits) -> Result<SqliteSession, Store
     if let Err(error) = rustix::fs::access(path, rustix::fs::Access::READ_OK) {
         return Err(StoreError::File { doing: "open the log", path: path.to_owned(), source: error.into() });
     }
+    // A pipe would be waited for for ever.
+    if !std::fs::metadata(path).is_ok_and(|file| file.is_file()) {
+        return Err(StoreError::Corrupt(format!("{} is no file", path.display())));
+    }
     let connection = match is_immutable(path) {
         true => {
             let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
@@ -103,10 +107,11 @@ pub(super) fn reader(path: &Path, limits: Limits) -> Result<SqliteSession, Store
     };
     configure(&connection, limits)?;
     connection.pragma_update(None, "query_only", true)?;
-    if schema_state(&connection)? != SchemaState::Current {
-        return Err(StoreError::Older);
+    match schema_state(&connection)? {
+        SchemaState::Current => Ok(SqliteSession::new(connection, Place::of(path)?, archives(path))),
+        SchemaState::Behind => Err(StoreError::Older),
+        SchemaState::Empty => Err(StoreError::Corrupt(format!("there is nothing in {}", path.display()))),
     }
-    Ok(SqliteSession::new(connection, Place::of(path)?, archives(path)))
 }
 
 /// On a disk that nobody can write to, and whole: SQLite would want to make an index of a write-ahead log
@@ -189,6 +194,8 @@ enum SchemaState {
     Current,
     /// Tables are missing, or the projections are of an older meaning.
     Behind,
+    /// Nothing was ever put into it.
+    Empty,
 }
 
 /// Compares what was applied with what this program embeds, by version, name and checksum.
@@ -204,7 +211,7 @@ fn schema_state(connection: &Connection) -> Result<SchemaState, StoreError> {
     if !exists {
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         return match tables {
-            0 => Ok(SchemaState::Behind),
+            0 => Ok(SchemaState::Empty),
             _ => Err(StoreError::Corrupt("the file is a database, but not Lineseal's".to_owned())),
         };
     }
@@ -256,14 +263,17 @@ pub(super) fn in_memory() -> Result<Connection, StoreError> {
     Ok(fresh)
 }
 
+/// What ANALYZE makes (SQLite, file format, 2.6.3 to 2.6.5).
+const STATISTICS: [&str; 4] = ["sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"];
+
 /// A trigger or an index more, or a guard less, changes what a claim means, and no event tells of it.
 pub(super) fn foreign_schema(connection: &Connection) -> Result<Option<String>, StoreError> {
     let fresh = in_memory()?;
     let (ours, theirs) = (schema_of(&fresh)?, schema_of(connection)?);
     let missing = ours.iter().find(|(key, sql)| theirs.get(*key) != Some(*sql));
-    let extra = theirs.iter().find(|(key, _)| !ours.contains_key(*key));
-    // SQLite's own statistics change no answer.
-    let extra = extra.filter(|((_, name), _)| !name.starts_with("sqlite_stat"));
+    // SQLite's own statistics change no answer, and nobody else can make tables of these names.
+    let statistics = |(kind, name): &(String, String)| kind == "table" && STATISTICS.contains(&name.as_str());
+    let extra = theirs.iter().find(|(key, _)| !ours.contains_key(*key) && !statistics(key));
     Ok(match (missing, extra) {
         (Some(((kind, name), _)), _) => Some(format!("{kind} {name} is missing or another one")),
         (None, Some(((kind, name), _))) => Some(format!("{kind} {name} is none of this program's")),
@@ -273,15 +283,15 @@ pub(super) fn foreign_schema(connection: &Connection) -> Result<Option<String>, 
 
 fn migrate(mut connection: Connection, path: &Path) -> Result<SqliteSession, StoreError> {
     if schema_state(&connection)? == SchemaState::Current {
-        if let Some(foreign) = foreign_schema(&connection)? {
-            return Err(StoreError::Corrupt(format!("the database is not as this program made it: {foreign}")));
-        }
+        refuse_foreign_schema(&connection)?;
         return Ok(SqliteSession::new(connection, Place::of(path)?, archives(path)));
     }
     schema::migrations::runner().run(&mut connection)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let mut session = SqliteSession::new(connection, Place::of(path)?, archives(path));
     let derived = log::fill_hashes(&mut session).and_then(|()| project::rebuild(&mut session));
+    // Whoever says that the file is an older program's has it looked at all the same.
+    let derived = derived.and_then(|()| refuse_foreign_schema(session.connection()));
     match derived {
         Ok(()) => session.commit()?,
         Err(error) => {
@@ -290,6 +300,13 @@ fn migrate(mut connection: Connection, path: &Path) -> Result<SqliteSession, Sto
         }
     }
     Ok(session)
+}
+
+fn refuse_foreign_schema(connection: &Connection) -> Result<(), StoreError> {
+    match foreign_schema(connection)? {
+        Some(foreign) => Err(StoreError::Corrupt(format!("the database is not as this program made it: {foreign}"))),
+        None => Ok(()),
+    }
 }
 
 /// Archives are looked for beside the log.

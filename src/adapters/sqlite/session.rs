@@ -17,22 +17,35 @@ pub(super) struct SqliteSession {
     /// None: it is gone with the session anyway.
     place: Option<Place>,
     archives: Archives,
+    /// The open transaction's pages shall not stay in the write-ahead log.
+    scrub: bool,
     /// Removed with the session.
     _folder: Option<tempfile::TempDir>,
 }
 
 impl SqliteSession {
     pub(super) fn new(connection: Connection, place: Place, archives: Archives) -> Self {
-        Self { connection, place: Some(place), archives, _folder: None }
+        Self { connection, place: Some(place), archives, scrub: false, _folder: None }
     }
 
     /// A database that is gone with the session.
     pub(super) fn scratch(connection: Connection, folder: tempfile::TempDir) -> Self {
-        Self { connection, place: None, archives: Archives::default(), _folder: Some(folder) }
+        Self { connection, place: None, archives: Archives::default(), scrub: false, _folder: Some(folder) }
     }
 
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// The file itself keeps nothing that was deleted (`secure_delete`), once the log's pages are in it. What was
+    /// deleted is so, whatever comes of this.
+    fn empty_write_ahead_log(&self) {
+        let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        match emptied {
+            Ok(0) => {}
+            Ok(_) => tracing::error!("what was forgotten stays in the write-ahead log, which others read, until it is full"),
+            Err(error) => tracing::error!(%error, "what was forgotten stays in the write-ahead log until it is full"),
+        }
     }
 
     /// A statement that every transaction uses.
@@ -72,10 +85,19 @@ impl Session for SqliteSession {
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
-        self.run("COMMIT")
+        self.run("COMMIT")?;
+        if std::mem::take(&mut self.scrub) {
+            self.empty_write_ahead_log();
+        }
+        Ok(())
+    }
+
+    fn scrub(&mut self) {
+        self.scrub = true;
     }
 
     fn roll_back(&mut self) {
+        self.scrub = false;
         // A disk that is full may have rolled back already.
         if !self.connection.is_autocommit()
             && let Err(error) = self.run("ROLLBACK")

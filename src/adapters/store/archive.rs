@@ -72,7 +72,7 @@ impl Archives {
         let Some((first, past)) = range.filter(|(first, past)| first < past) else {
             let right = name_of("<first>", "<past>", "<hash>");
             let cause = format!("{} is not named as an archive is: {right}", path.display());
-            return Err(StoreError::Illegal(cause));
+            return Err(StoreError::Asked(cause));
         };
         if !self.files.iter().any(|known| known.path == path) {
             self.files.push(Archive { path: path.to_owned(), first, past, lines: None });

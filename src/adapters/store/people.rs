@@ -113,6 +113,7 @@ pub fn clear_wrong_pins(session: &mut dyn Session, id: Uuid) -> Result<(), Store
 pub fn forget(session: &mut dyn Session, id: Uuid) -> Result<bool, StoreError> {
     let credentials = session.execute(sql::FORGET_CREDENTIAL, values![id.as_bytes()])?;
     let people = session.execute(sql::FORGET_PERSON, values![id.as_bytes()])?;
+    session.scrub();
     Ok(credentials + people > 0)
 }
 
@@ -148,6 +149,7 @@ pub fn forget_text(session: &mut dyn Session, id: Uuid) -> Result<bool, StoreErr
         session.execute(sql::INDEX_WORDS, values![seq, &without])?;
         session.execute(sql::MERGE_INDEX, values![])?;
     }
+    session.scrub();
     Ok(true)
 }
 

@@ -149,6 +149,9 @@ pub trait Session: Send {
     /// An answer means that it is on disk.
     fn commit(&mut self) -> Result<(), StoreError>;
     fn roll_back(&mut self);
+    /// With its commit, what this transaction deletes shall be gone from the database's files, too, and not only
+    /// be marked as free.
+    fn scrub(&mut self);
     /// In a writing transaction that has just begun: was the one before it committed? For whoever lost the
     /// answer to that commit.
     fn has_committed(&self) -> bool {

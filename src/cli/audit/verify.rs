@@ -81,7 +81,12 @@ fn perform(
         say(&fl!(texts.loader(), "cli-verify-junk", place = place, count = count));
     }
     let copies = std::mem::take(&mut found.witnesses);
-    let noted = bootstrap::block_on(bootstrap::high_water_mark(&data_dir))?;
+    // A mark that is damaged keeps nobody from verifying what there is.
+    let noted = bootstrap::block_on(bootstrap::high_water_mark(&data_dir)).unwrap_or_else(|failure| {
+        output::failure(&failure, texts.language());
+        found.unread.push(failure);
+        None
+    });
     let noted = noted.map(|head| ("the high-water mark".to_owned(), head)).into_iter().collect();
     let what = Verification { since, copies, noted, projections: !options.fast };
     let mut told = 0;
