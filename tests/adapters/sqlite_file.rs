@@ -313,11 +313,68 @@ fn one_station_drives_a_data_directory() {
     let path = data.join("station.lock");
     let held = format!("{} is held by another process ({})", path.display(), std::process::id());
     assert_eq!(refused.cause, held);
+    // Whoever deletes what the lock is called has not the lock.
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(StationLock::take(&data).unwrap_err().code, ReasonCode::STATION_TWICE);
+    assert!(StationLock::is_held(&data));
     // Another directory is another station, and the database is open to commands meanwhile.
     StationLock::take(&directory.path().join("other")).unwrap();
     sqlite::open(&data.join(sqlite::FILE)).unwrap();
     drop(lock);
     StationLock::take(&data).unwrap();
+}
+
+/// A trigger that unlocks whatever fails, under the cover of what may lie there.
+#[test]
+fn what_hides_behind_statistics_or_an_older_number_is_found() {
+    let unlock = "CREATE TRIGGER zz AFTER INSERT ON locks BEGIN DELETE FROM locks; END";
+    let refused = |sql: &str| {
+        let fresh = Fresh::new();
+        drop(fresh.store());
+        fresh.raw().execute_batch(sql).unwrap();
+        code(sqlite::open(&fresh.path()))
+    };
+    for sql in [
+        format!("ANALYZE; {unlock}"),
+        format!("{unlock}; PRAGMA user_version = 9"),
+        "ANALYZE; CREATE VIEW zz AS SELECT 1".to_owned(),
+        "ANALYZE; CREATE TABLE zz (a)".to_owned(),
+    ] {
+        assert_eq!(refused(&sql), ReasonCode::STORE_CORRUPT, "{sql}");
+    }
+    let fresh = Fresh::new();
+    drop(fresh.store());
+    fresh.raw().execute_batch("ANALYZE").unwrap();
+    drop(fresh.store());
+    // Nor is an emptied file one that an older program laid out.
+    let empty = tempfile::tempdir().unwrap();
+    let file = empty.path().join(sqlite::FILE);
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(code(sqlite::open_reader(&file)), ReasonCode::STORE_CORRUPT);
+}
+
+/// A restore that is cut off after its first step: no station works on what is left, and the next one ends it.
+#[tokio::test]
+async fn a_restore_that_was_cut_off_loses_nothing_of_the_log_that_was_there() {
+    let fresh = Fresh::new();
+    let store = fresh.store();
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup.db");
+    sqlite::back_up(&fresh.path(), &backup).unwrap();
+    store.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+    // As a kill leaves it: the newest event is in the write-ahead log alone.
+    let path = folder.path().join(sqlite::FILE);
+    let part = |path: &Path, suffix: &str| std::path::PathBuf::from(format!("{}{suffix}", path.display()));
+    for suffix in ["", "-wal"] {
+        std::fs::copy(part(&fresh.path(), suffix), part(&path, suffix)).unwrap();
+    }
+    let incoming = sqlite::bring_in(&backup, &path).unwrap();
+    let kept = part(&path, &format!(".before-{}", &incoming.copy.file.to_string()[..12]));
+    std::fs::rename(&path, &kept).unwrap();
+    assert_eq!(code(sqlite::open(&path)), ReasonCode::STORE_FAILED);
+    sqlite::take_in(incoming, &path).unwrap();
+    assert_eq!(sqlite::open(&path).unwrap().head().await.unwrap().size, 0);
+    assert_eq!(sqlite::open(&kept).unwrap().head().await.unwrap().size, 1);
 }
 
 fn code<T>(answer: Result<T, Failure>) -> ReasonCode {
@@ -357,6 +414,9 @@ async fn words_that_were_forgotten_are_nowhere_in_the_file() {
     let store = fresh.store();
     assert!(store.forget_text(texts[0].1).await.unwrap());
     store.append(vec![line(LineEvent::TextForgotten { text: texts[0].1 })]).await.unwrap();
+    // Not in what was last written, either, while a station goes on working.
+    let wal = std::fs::read(fresh.path().with_extension("db-wal")).unwrap();
+    assert!(!wal.windows(texts[0].0.len()).any(|window| window == texts[0].0.as_bytes()));
     drop(store);
     assert_eq!(texts.iter().map(|(word, _)| kept(word)).collect::<Vec<_>>(), [false, true]);
 }

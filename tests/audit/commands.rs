@@ -416,6 +416,22 @@ async fn what_is_typed_wrongly_and_what_was_taken_from_the_records_of_a_log_are_
     assert!(office.run(&["run"], 3).err.contains("L-505"));
 }
 
+/// A full disk behind stdout, or a mark that is damaged, keeps no script from being told, and no auditor from the log.
+#[tokio::test]
+async fn a_list_that_was_cut_off_is_no_success_and_a_damaged_mark_is_told_beside_what_was_verified() {
+    let (office, _) = office_with_run("A1").await;
+    for arguments in [&["audit", "verify"][..], &["audit", "list", "--json"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = crate::office::program(arguments);
+        let status = office.at_this_station(&mut command).stdout(full).status().unwrap();
+        assert_eq!(status.code(), Some(3), "{arguments:?}");
+    }
+    std::fs::write(office.database().with_file_name("high-water-mark"), "").unwrap();
+    let told = office.run(&["audit", "verify", "--json"], 3);
+    assert!(told.err.contains("L-524"), "{}", told.err);
+    assert_eq!(told.json()[0]["verified"], json!(true));
+}
+
 /// What it would have said against the log is not known: no script may take that for a clean log.
 #[tokio::test]
 async fn a_verification_that_could_not_read_a_place_says_so_and_does_not_end_as_a_whole_one() {
@@ -668,11 +684,18 @@ fn a_wrong_argument_is_named_and_is_no_wrong_configuration() {
     let (nowhere, folder) = (office.path("nowhere"), office.path("folder"));
     std::fs::create_dir(&folder).unwrap();
     let no_checkpoint = office.file("no.checkpoint", "good morning");
+    let unmade = office.path("nowhere/copy.db");
+    let companion = format!("{}-wal", office.database().display());
     let cases: &[(&[&str], &str)] = &[
         (&["audit", "verify", "--since", &nowhere], "--since"),
         (&["audit", "verify", "--since", &no_checkpoint], "--since"),
         (&["audit", "verify", "--archive", &folder], "is a folder"),
         (&["audit", "verify", "--archive", &nowhere], "--archive"),
+        (&["audit", "verify", "--archive", &no_checkpoint], "not named as an archive is"),
+        (&["audit", "backup", &unmade], "could not create the copy"),
+        (&["audit", "backup", &companion], "SQLite keeps parts of"),
+        (&["audit", "restore", &no_checkpoint, "--replace", "--as", "Root"], "is no backup of a log"),
+        (&["audit", "restore", &nowhere, "--replace", "--as", "Root"], "could not read the backup"),
         (&["audit", "verify-bundle", &nowhere], "nowhere"),
         (&["audit", "verify-bundle", &folder, "--key", "rubbish"], "--key rubbish"),
         (&["operator", "disable", "Aiko"], "say who acts: --as OPERATOR"),

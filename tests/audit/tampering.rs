@@ -564,8 +564,22 @@ async fn a_large_index_of_words_is_read_as_fts5_reads_it() {
     // And once more when it is one piece.
     let raw = Connection::open(log.path()).unwrap();
     raw.execute_batch("INSERT INTO record_words (record_words) VALUES ('optimize')").unwrap();
-    drop(raw);
     log.verify().unwrap();
+    // A search that is led to another page finds nothing there.
+    let pages: i64 = raw.query_row("SELECT count(*) FROM record_words_idx", [], |row| row.get(0)).unwrap();
+    assert!(pages > 2, "{pages}");
+    raw.execute_batch("CREATE TEMP TABLE whole AS SELECT * FROM record_words_idx").unwrap();
+    for change in [
+        "DELETE FROM record_words_idx",
+        "UPDATE record_words_idx SET pgno = 0",
+        "DELETE FROM record_words_idx WHERE pgno = (SELECT max(pgno) FROM record_words_idx)",
+        "UPDATE record_words_idx SET term = x'7a7a' WHERE pgno = (SELECT max(pgno) FROM record_words_idx)",
+    ] {
+        raw.execute_batch(change).unwrap();
+        assert!(log.verify().is_err(), "{change}: went unnoticed");
+        raw.execute_batch("DELETE FROM record_words_idx; INSERT INTO record_words_idx SELECT * FROM whole").unwrap();
+        log.verify().unwrap();
+    }
 }
 
 /// Whoever signs in, or ruled, would be another one.

@@ -57,7 +57,17 @@ impl PostgresSession {
 
     fn new(client: Option<Client>, archives: Archives) -> Self {
         let prepared = HashMap::new();
-        Self { server: None, client, prepared, archives, writer: None, written: 0, asked: None, committed: None, scrub: false }
+        Self {
+            server: None,
+            client,
+            prepared,
+            archives,
+            writer: None,
+            written: 0,
+            asked: None,
+            committed: None,
+            scrub: false,
+        }
     }
 
     pub(super) fn into_client(self) -> Result<Client, StoreError> {

@@ -62,11 +62,11 @@ fn copy(path: &Path, to: &Path) -> Result<Copy, StoreError> {
 
 /// A new file with a log in it, under its name once it is whole and on disk.
 fn make(to: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<Copy, StoreError> {
+    refuse_as_part(to)?;
     if to.exists() {
         let source = std::io::ErrorKind::AlreadyExists.into();
         return Err(failed("make a copy there", to)(source));
     }
-    refuse_as_part(to)?;
     let unfinished = beside(to, ".unfinished");
     remove_with_companions(&unfinished).map_err(unusable("remove an unfinished copy", &unfinished))?;
     let scratch = Scratch(unfinished);

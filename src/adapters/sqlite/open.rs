@@ -385,10 +385,15 @@ pub(super) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// An advisory lock on the directory itself, held while opening; waits no longer than `patience`.
+/// The folder's own lock is the station's ([`super::StationLock`]).
+const TURN: &str = "opening.lock";
+
+/// An advisory lock that is held while opening; waits no longer than `patience`.
 fn take_turn(directory: &Path, patience: Duration) -> Result<File, StoreError> {
-    let failed = |source| StoreError::File { doing: "lock the data directory", path: directory.to_owned(), source };
-    let handle = File::open(directory).map_err(failed)?;
+    let path = directory.join(TURN);
+    let failed = |source| StoreError::File { doing: "lock", path: path.clone(), source };
+    let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let handle = open.map_err(failed)?;
     let start = Instant::now();
     loop {
         match handle.try_lock() {
@@ -397,7 +402,7 @@ fn take_turn(directory: &Path, patience: Duration) -> Result<File, StoreError> {
                 std::thread::sleep(Duration::from_millis(5));
             }
             Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(StoreError::Held { path: directory.to_owned(), holder: String::new() });
+                return Err(StoreError::Held { path, holder: String::new() });
             }
             Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
         }

@@ -86,8 +86,11 @@ fn segments(connection: &Connection) -> Result<Vec<Segment<'_>>, StoreError> {
 struct Segment<'c> {
     connection: &'c Connection,
     id: i64,
+    first_page: i64,
     next_page: i64,
     last_page: i64,
+    /// The last page that a term begins on.
+    term_page: i64,
     page: Vec<u8>,
     /// Where the page's terms and rows end, and the list of where its terms are begins.
     leaf: usize,
@@ -108,8 +111,10 @@ impl<'c> Segment<'c> {
         Self {
             connection,
             id,
+            first_page: first,
             next_page: first,
             last_page: last,
+            term_page: first,
             page: Vec::new(),
             leaf: 0,
             at: 0,
@@ -155,6 +160,9 @@ impl<'c> Segment<'c> {
         let mut turned = false;
         while self.at >= self.leaf {
             if self.next_page > self.last_page {
+                if !self.ended {
+                    self.is_led_to(&self.term, self.term_page)?;
+                }
                 self.ended = true;
                 break;
             }
@@ -174,6 +182,19 @@ impl<'c> Segment<'c> {
         Ok(turned)
     }
 
+    /// A search begins on the page of the greatest entry that is not past the term (fts5_index.c,
+    /// `fts5SegIterSeekInit`); before the segment's first page is on it.
+    fn is_led_to(&self, term: &[u8], page: i64) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT pgno FROM record_words_idx WHERE segid = ?1 AND term <= ?2 ORDER BY term DESC LIMIT 1",
+        )?;
+        let led: Option<i64> = statement.query_row((self.id, term), |row| row.get(0)).optional()?;
+        match led.map_or(self.first_page, |number| (number >> 1).max(self.first_page)) == page {
+            true => Ok(()),
+            false => Err(unreadable("a search for a term is led to another page")),
+        }
+    }
+
     fn find_next_term(&mut self) -> Result<(), StoreError> {
         self.next_term = match self.listed >= self.page.len() {
             true => self.page.len() + 1,
@@ -183,7 +204,8 @@ impl<'c> Segment<'c> {
     }
 
     fn read_term(&mut self) -> Result<(), StoreError> {
-        let keep = match std::mem::take(&mut self.first_of_page) {
+        let begins = std::mem::take(&mut self.first_of_page);
+        let keep = match begins {
             true => 0,
             false => size(varint(&self.page, &mut self.at)?)?,
         };
@@ -195,6 +217,13 @@ impl<'c> Segment<'c> {
         let term = [kept, added.ok_or_else(wrong)?].concat();
         if term <= self.term {
             return Err(unreadable("its terms are not in order"));
+        }
+        let page = self.next_page - 1;
+        if begins && page > self.term_page {
+            // Where the first and the last of a page are found on it, those between them are.
+            self.is_led_to(&self.term, self.term_page)?;
+            self.is_led_to(&term, page)?;
+            self.term_page = page;
         }
         (self.term, self.at) = (term, end);
         self.find_next_term()

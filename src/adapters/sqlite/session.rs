@@ -43,7 +43,9 @@ impl SqliteSession {
         let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
         match emptied {
             Ok(0) => {}
-            Ok(_) => tracing::error!("what was forgotten stays in the write-ahead log, which others read, until it is full"),
+            Ok(_) => {
+                tracing::error!("what was forgotten stays in the write-ahead log, which others read, until it is full")
+            }
             Err(error) => tracing::error!(%error, "what was forgotten stays in the write-ahead log until it is full"),
         }
     }

@@ -15,15 +15,15 @@ use crate::domain::Failure;
 /// transactions, don't take it.
 #[derive(Debug)]
 pub struct StationLock {
-    /// Its `flock` is the lock.
-    _file: File,
+    /// The folder's own `flock` is the lock: a file in it can be deleted, and another one made and locked.
+    _folder: File,
 }
 
 /// Asking whether the lock is held takes it for a moment.
 const ASKED: Duration = Duration::from_millis(50);
 
 impl StationLock {
-    /// The lock's file within the data directory. It stays: removing it would open a race.
+    /// Who holds the lock, for the reader of an error only.
     pub const FILE: &str = "station.lock";
 
     /// Takes the lock of `data_dir` (created when absent), or fails at once: L-508 when another
@@ -33,43 +33,34 @@ impl StationLock {
         open::create_directory(data_dir)?;
         let path = data_dir.join(Self::FILE);
         let failed = |doing, source| StoreError::File { doing, path: path.clone(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| failed("open the station's lock", source))?;
-        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+        let folder = File::open(data_dir).map_err(|source| failed("open the folder of", source))?;
+        if matches!(folder.try_lock(), Err(TryLockError::WouldBlock)) {
             // Perhaps somebody only asked whether it is held.
             std::thread::sleep(ASKED);
         }
-        match file.try_lock() {
+        match folder.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(&mut file, &path)),
+            Err(TryLockError::WouldBlock) => return Err(held(&path)),
             Err(TryLockError::Error(source)) => return Err(failed("take the station's lock", source).into()),
         }
-        // For the reader of an error only; the lock itself does not depend on it.
-        file.set_len(0)
-            .and_then(|()| write!(file, "{}", std::process::id()))
+        let named = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        named
+            .and_then(|mut file| write!(file, "{}", std::process::id()))
             .map_err(|source| failed("write the station's lock", source))?;
-        Ok(StationLock { _file: file })
+        Ok(StationLock { _folder: folder })
     }
 
     /// Does a station work on `data_dir`? Nothing is made by asking.
     pub fn is_held(data_dir: &Path) -> bool {
-        let file = File::open(data_dir.join(Self::FILE));
-        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        let folder = File::open(data_dir);
+        folder.is_ok_and(|folder| matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }
 
-fn held(file: &mut File, path: &Path) -> Failure {
+fn held(path: &Path) -> Failure {
     let mut text = String::new();
-    let pid = match file.take(20).read_to_string(&mut text) {
-        Ok(_) => text.trim().parse::<u32>().ok(),
-        Err(_) => None,
-    };
+    let read = File::open(path).and_then(|file| file.take(20).read_to_string(&mut text));
+    let pid = read.ok().and_then(|_| text.trim().parse::<u32>().ok());
     let holder = pid.map(|pid| format!(" ({pid})")).unwrap_or_default();
     let twice = format!("{} is held by another process{holder}", path.display());
     let failure = Failure::from(StoreError::Twice(twice));

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use regex::Regex;
 use serde_json::json;
 
 use super::super::output::{self, data, say};
@@ -28,6 +29,9 @@ pub struct Options {
     /// No profile has that product, and it is right all the same.
     #[arg(long)]
     new_product: bool,
+    /// Boards of that product once had serial numbers that its profile does not take today.
+    #[arg(long)]
+    any_serial: bool,
     /// Other names of columns: serial=NAME,fingerprint=NAME,certificate=NAME,thing=NAME,date=NAME.
     #[arg(long, default_value = "", hide_default_value = true, value_parser = columns)]
     columns: Columns,
@@ -51,10 +55,15 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     let by = options.acting.sign_in(global, &records, &[Role::Administrator, Role::Supervisor]).await?;
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     let texts = output::texts(&language)?;
-    if !options.new_product {
-        is_a_product(&options.product, config::load(&places(global).config))?;
-    }
-    let rows = match rows(options)? {
+    let patterns = match options.new_product {
+        true => Vec::new(),
+        false => serials_of(&options.product, config::load(&places(global).config))?,
+    };
+    let read = match rows(options)? {
+        Ok(rows) if !options.any_serial && !patterns.is_empty() => foreign_serials(rows, &patterns),
+        read => read,
+    };
+    let rows = match read {
         Ok(rows) => rows,
         Err(bad) => {
             let refused = refused(&bad, global.json);
@@ -79,11 +88,14 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     Ok(tell(&taken, global.json, &texts))
 }
 
-/// A history under a product's name that no board ever has would hold every one of its chips against the boards
-/// that they are in, for ever.
-fn is_a_product(product: &Product, config: Result<Config, ConfigErrors>) -> Result<(), Failure> {
+/// What the product's serial numbers look like. A history under a product's name that no board ever has would
+/// hold every one of its chips against the boards that they are in, for ever.
+fn serials_of(product: &Product, config: Result<Config, ConfigErrors>) -> Result<Vec<Regex>, Failure> {
     let why = match config {
-        Ok(config) if config.profiles.iter().any(|profile| profile.product == *product) => return Ok(()),
+        Ok(config) if config.profiles.iter().any(|profile| profile.product == *product) => {
+            let profiles = config.profiles.into_iter().filter(|profile| profile.product == *product);
+            return Ok(profiles.map(|profile| profile.identify.serial).collect());
+        }
         Ok(config) => {
             let known: Vec<_> = config.profiles.iter().map(|profile| profile.product.as_str()).collect();
             format!("no profile is for product {product}, only for {}", known.join(", "))
@@ -93,6 +105,21 @@ fn is_a_product(product: &Product, config: Result<Config, ConfigErrors>) -> Resu
         }
     };
     Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{why}; --new-product takes the history in all the same")))
+}
+
+/// So does a serial number that no board ever has: a spreadsheet makes 1.23E+10 of a long one.
+fn foreign_serials(rows: Rows, patterns: &[Regex]) -> Result<Rows, Vec<BadLine>> {
+    let foreign = |serial: &str| !patterns.iter().any(|pattern| pattern.is_match(serial));
+    let bad = rows.rows.iter().filter(|row| foreign(row.unit.serial.as_str())).map(|row| {
+        let wrong = format!(
+            "{:?} is no serial number of {}, as its profile says; --any-serial takes it all the same",
+            row.unit.serial.as_str(),
+            row.unit.product
+        );
+        BadLine { line: row.line, wrong }
+    });
+    let bad: Vec<_> = bad.collect();
+    if bad.is_empty() { Ok(rows) } else { Err(bad) }
 }
 
 fn rows(options: &Options) -> Result<Result<Rows, Vec<BadLine>>, Failure> {
