@@ -91,7 +91,16 @@ pub fn failure(failure: &Failure, language: &Language) {
 
 pub fn sentence(failure: &Failure, language: &Language) -> String {
     let text = reasons().text(language, failure);
-    format!("{}: {} ({})", failure.code, text.technician, failure.cause)
+    harmless(&format!("{}: {} ({})", failure.code, text.technician, failure.cause))
+}
+
+/// What others typed must not steer the terminal.
+fn harmless(text: &str) -> String {
+    let shown = |c: char| match c.is_control() && c != '\n' {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// The sentences of this language.
