@@ -65,14 +65,15 @@ mod tests {
         };
         let rows = of(&[(1, 1), (2, 2), (1, 3)]);
         assert!(rows.is_of_the_same_rows(&of(&[(1, 3), (1, 1), (2, 2)])));
-        for others in [
-            &[(1, 1), (2, 2)] as &[_],
+        let different: [&[(u8, i64)]; 6] = [
+            &[(1, 1), (2, 2)],
             &[(1, 1), (2, 2), (1, 4)],
             &[(1, 1), (1, 2), (1, 3)],
             &[(1, 1), (2, 2), (1, 3), (1, 3)],
             &[(1, 1), (2, 2), (1, 3), (2, 2), (2, 2)],
             &[(1, 2), (2, 1), (1, 3)],
-        ] {
+        ];
+        for others in different {
             assert!(!rows.is_of_the_same_rows(&of(others)), "{others:?}");
         }
         // Another comparison has another key.

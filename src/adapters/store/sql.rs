@@ -611,6 +611,8 @@ mod tests {
                     // subquery's own result.
                     "HELD" | "HELD_COUNT" | "UNEXPORTED" => line.contains("INDEX runs_held"),
                     "RECORDS_WITHIN" => line == "SCAN few",
+                    // The list that was asked for.
+                    "LEAF_HASHES" | "HASHES" => line.starts_with("SCAN json_each "),
                     "CHIPS_LISTED" => line == "SCAN chips",
                     "TALLY_LATEST" | "TALLY_FIRST" => {
                         ["SCAN (subquery", "SCAN latest", "SCAN first"].iter().any(|own| line.starts_with(own))
