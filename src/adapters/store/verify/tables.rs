@@ -103,7 +103,12 @@ impl Side<'_> {
         let question = self.question(projection, "");
         let (mut stored, mut ordered, mut last) = (told.begin_again(), true, None);
         self.0.ask(&question, &mut |row| {
-            let this = (row.array(0)?, row.i64(1)?);
+            let (Ok(run), Ok(seq)) = (row.array(0), row.i64(1)) else {
+                // What no event can have told: the rows say which it is.
+                ordered = false;
+                return Ok(());
+            };
+            let this = (run, seq);
             ordered &= row.columns() == 2 && last < Some(this);
             last = Some(this);
             stored.add(&this.0, this.1);
