@@ -39,7 +39,7 @@ pub async fn measure(folder: &Path, plant: &Plant, table: &mut Table) -> Result<
             let count: usize = work.iter().map(Vec::len).sum();
             let of_ours = time(&store, work.clone(), |store, events| async move {
                 store.append(events).await?;
-                Ok(())
+                Ok::<_, Trouble>(())
             });
             let of_ours = of_ours.await?;
             let of_theirs = time(&plain, work, |plain, events| async move { plain.append(events).await }).await?;
@@ -109,14 +109,17 @@ impl PlainTable {
         let (asker, answered) = oneshot::channel();
         let work = self.work.as_ref().ok_or("it is closed")?;
         work.send((events, asker)).await.map_err(|_| "the plain table's writer ended")?;
-        Ok(answered.await?)
+        answered.await?;
+        Ok(())
     }
 }
 
 impl Drop for PlainTable {
     fn drop(&mut self) {
         drop(self.work.take());
-        self.thread.take().map(|thread| thread.join().unwrap().unwrap());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
     }
 }
 
@@ -130,7 +133,7 @@ fn connect(plain: &Path) -> Result<Connection, Trouble> {
 }
 
 /// Each writer does its pieces one after the other; all writers at once.
-async fn time<S: Send + Sync + 'static, F: Future<Output = Result<(), Trouble>> + Send>(
+async fn time<S: Send + Sync + 'static, F: Future<Output = Result<(), Trouble>> + Send + 'static>(
     store: &Arc<S>,
     work: Vec<Vec<Vec<Event>>>,
     append: impl Fn(Arc<S>, Vec<Event>) -> F + Copy + Send + 'static,
