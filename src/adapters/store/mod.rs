@@ -14,6 +14,7 @@ pub mod error;
 mod history;
 mod import;
 mod issued;
+pub mod keyed_sum;
 pub mod log;
 mod manifest;
 mod people;

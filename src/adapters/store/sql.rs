@@ -71,6 +71,40 @@ macro_rules! listed_by {
     };
 }
 
+/// The rows of `bindings` that share the identity (?1, ?2, ?3), or are the unit's (?4, ?5), by index.
+macro_rules! bindings_of {
+    ($columns:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM bindings WHERE fingerprint = ?1 AND NOT (",
+            contradicted_own!("?4", "?5"),
+            ")
+            UNION ALL SELECT ",
+            $columns,
+            " FROM bindings WHERE spki = ?2 AND NOT (",
+            contradicted_own!("?4", "?5"),
+            ")
+            UNION ALL SELECT ",
+            $columns,
+            " FROM bindings WHERE uid = ?3
+            UNION ALL SELECT ",
+            $columns,
+            " FROM bindings WHERE product = ?4 AND serial = ?5 AND open = 1"
+        )
+    };
+}
+
+macro_rules! project_bound {
+    ($taken:literal) => {
+        concat!(
+            "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)",
+            $taken
+        )
+    };
+}
+
 macro_rules! record_columns {
     () => {
         "seq, kind, run, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict, reason,
@@ -145,9 +179,13 @@ statements! {
     EVENTS_OF_RUN = "SELECT e.seq, e.bytes, e.leaf_hash FROM run_events r JOIN events e ON e.seq = r.seq
         WHERE r.run = ?1 ORDER BY r.seq";
     LAST_OF_RUN = "SELECT seq FROM run_events WHERE run = ?1 ORDER BY seq DESC LIMIT 1";
-    LEAF_HASH = "SELECT leaf_hash FROM events WHERE seq = ?1";
+    /// Of the leaves, and of the nodes above them, whose numbers ?1 lists with commas.
+    LEAF_HASHES = "SELECT seq, leaf_hash FROM events WHERE seq IN (SELECT value FROM json_each('[' || ?1 || ']'))",
+        "SELECT seq, leaf_hash FROM events WHERE seq = ANY (CAST(string_to_array(CAST(?1 AS TEXT), ',') AS BIGINT[]))";
+    HASHES = "SELECT position, hash FROM hashes WHERE position IN (SELECT value FROM json_each('[' || ?1 || ']'))",
+        "SELECT position, hash FROM hashes
+            WHERE position = ANY (CAST(string_to_array(CAST(?1 AS TEXT), ',') AS BIGINT[]))";
     LEAF_HASHES_FROM = "SELECT leaf_hash FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
-    HASH = "SELECT hash FROM hashes WHERE position = ?1";
     HASH_COUNT = "SELECT count(*) FROM (SELECT position FROM hashes LIMIT 1) AS first";
     HASHES_FROM = "SELECT position, hash FROM hashes WHERE position >= ?1 ORDER BY position LIMIT ?2";
     FORGET_BYTES = "UPDATE events SET bytes = ?2 WHERE seq = ?1";
@@ -197,11 +235,15 @@ statements! {
         WHERE n = 1 GROUP BY verdict";
 
     /// Who holds any part of an identity, and what the unit holds: one row a binding and part.
-    BINDINGS = concat!(
-        "SELECT ", binding_columns!(), " FROM bindings WHERE fingerprint = ?1 AND NOT (", contradicted_own!("?4", "?5"), ")
-        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE spki = ?2 AND NOT (", contradicted_own!("?4", "?5"), ")
-        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE uid = ?3
-        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE product = ?4 AND serial = ?5 AND open = 1");
+    BINDINGS = bindings_of!(binding_columns!());
+    /// … and whose the certificate is that was made for a unit's key, and what locks the unit: all that may stand
+    /// against a claim.
+    AGAINST = concat!(
+        bindings_of!(concat!(binding_columns!(), ", 'bound', CAST(NULL AS TEXT)")),
+        " UNION ALL SELECT product, serial, fingerprint, NULL, NULL, run, 0, 0, seq, 'issued', NULL
+            FROM issued_certificates WHERE fingerprint = ?1
+        UNION ALL SELECT product, serial, fingerprint, NULL, NULL, run, 0, 0, seq, kind, reason
+            FROM locks WHERE product = ?4 AND serial = ?5");
     BINDING_OF = "SELECT claimed_seq FROM bindings WHERE product = ?1 AND serial = ?2 AND open = 1 AND fingerprint = ?3";
     BINDING_OF_UNIT = concat!(
         "SELECT ", binding_columns!(), " FROM bindings WHERE product = ?1 AND serial = ?2 AND open = 1");
@@ -292,7 +334,9 @@ statements! {
         FROM batches ORDER BY opened_seq DESC";
 
     BATCH_NAMED = "SELECT opened_seq FROM batches WHERE name = ?1";
-    BATCH_OF_RUN = "SELECT batch FROM runs WHERE run = ?1";
+    /// The run's batch, where it has a manifest.
+    LISTED_BATCH_OF_RUN = "SELECT r.batch FROM runs r
+        WHERE r.run = ?1 AND EXISTS (SELECT 1 FROM manifests m WHERE m.batch = r.batch)";
 
     ANY_MANIFEST = "SELECT seq FROM manifests WHERE batch = ?1 LIMIT 1";
     MANIFEST_OF_FILE = "SELECT seq FROM manifests WHERE batch = ?1 AND file = ?2";
@@ -358,11 +402,18 @@ statements! {
             AND NOT EXISTS (SELECT 1 FROM captures c WHERE c.run = me.run)
             AND NOT EXISTS (SELECT 1 FROM captures c WHERE c.run = o.run)
         ORDER BY o.first_seq DESC";
-    /// The unit of a run that proved a chip, where the unit does not hold that chip.
-    PASS_UNBOUND = "SELECT r.product, r.serial FROM runs r WHERE r.run = ?1 AND r.proven = 1
-        AND NOT EXISTS (SELECT 1 FROM bindings b WHERE b.product = r.product AND b.serial = r.serial AND b.open = 1
-            AND b.fingerprint = r.fingerprint AND b.spki = r.spki
-            AND (b.uid IS NULL OR r.uid IS NULL OR b.uid = r.uid))";
+    /// The ruling that took back, since the run began, what its unit had registered; and the unit of a run that proved
+    /// a chip, where the unit does not hold that chip.
+    PASS_UNFIT = "SELECT withdrawn, unbound, product, serial FROM (
+            SELECT (SELECT w.seq FROM rulings w WHERE w.product = r.product AND w.serial = r.serial
+                    AND w.ruling = 'withdraw' AND w.seq > r.first_seq ORDER BY w.seq LIMIT 1) AS withdrawn,
+                CAST(CASE WHEN r.proven = 1 AND NOT EXISTS (SELECT 1 FROM bindings b
+                    WHERE b.product = r.product AND b.serial = r.serial AND b.open = 1
+                        AND b.fingerprint = r.fingerprint AND b.spki = r.spki
+                        AND (b.uid IS NULL OR r.uid IS NULL OR b.uid = r.uid)) THEN 1 ELSE 0 END AS BIGINT) AS unbound,
+                r.product AS product, r.serial AS serial
+            FROM runs r WHERE r.run = ?1) AS found
+        WHERE withdrawn IS NOT NULL OR unbound = 1";
 
     PROJECT_RUN_EVENT = "INSERT INTO run_events (run, seq) VALUES (?1, ?2)";
     PROJECT_RUN_STARTED = "INSERT INTO runs
@@ -379,8 +430,9 @@ statements! {
     PROJECT_ENTRY_USED = "UPDATE manifest_entries SET consumed_seq = ?3, run = ?4, product = ?5, serial = ?6,
             certificate = ?7 WHERE seq = ?1 AND line = ?2 AND consumed_seq IS NULL";
     PROJECT_MANIFEST_USED = "UPDATE manifests SET consumed = consumed + 1 WHERE seq = ?1";
-    PROJECT_BOUND = "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)";
+    PROJECT_BOUND = project_bound!("");
+    /// Nothing where any part of it is taken.
+    PROJECT_BOUND_IF_FREE = project_bound!(" ON CONFLICT DO NOTHING");
     /// A certificate that nobody holds, out of an event that contradicts something: it is burned all the same.
     PROJECT_BURNED = "INSERT INTO bindings
             (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
@@ -475,8 +527,12 @@ statements! {
     PROJECT_BATCH_LEFT = "DELETE FROM batch_stations WHERE batch = ?1";
 
     UNIT_OF_RUN = "SELECT product, serial FROM runs WHERE run = ?1 AND serial IS NOT NULL";
-    RUN_TO_RECORD = "SELECT first_seq, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict,
-            started_ns FROM runs WHERE run = ?1";
+    /// And whether a certificate was made for its unit's key.
+    RUN_TO_RECORD = "SELECT r.first_seq, r.station, r.product, r.serial, r.batch, r.operator_id, r.thing,
+            r.fingerprint, r.uid, r.verdict, r.started_ns,
+            CAST(CASE WHEN EXISTS (SELECT 1 FROM issued_certificates i
+                WHERE i.product = r.product AND i.serial = r.serial) THEN 1 ELSE 0 END AS BIGINT)
+        FROM runs r WHERE r.run = ?1";
     WORDS = "SELECT words FROM records WHERE seq = ?1";
     UNINDEX_WORDS = "INSERT INTO record_words (record_words, rowid, words) VALUES ('delete', ?1, ?2)", "";
     INDEX_WORDS = "INSERT INTO record_words (rowid, words) VALUES (?1, ?2)", "";
@@ -497,9 +553,12 @@ pub struct Projection {
     pub order: &'static [(&'static str, bool)],
 }
 
+/// Which events tell of which run.
+pub const RUN_EVENTS: &str = "run_events";
+
 /// All of them. What the indices of words hold is derived from `records`.
 pub const PROJECTIONS: &[Projection] = &[
-    Projection { table: "run_events", order: &[("run", false), ("seq", false)] },
+    Projection { table: RUN_EVENTS, order: &[("run", false), ("seq", false)] },
     Projection { table: "runs", order: &[("first_seq", false)] },
     Projection { table: "labels", order: &[("run", false), ("kind", true)] },
     Projection { table: "bindings", order: &[("claimed_seq", false)] },
@@ -552,6 +611,8 @@ mod tests {
                     // subquery's own result.
                     "HELD" | "HELD_COUNT" | "UNEXPORTED" => line.contains("INDEX runs_held"),
                     "RECORDS_WITHIN" => line == "SCAN few",
+                    // The list that was asked for.
+                    "LEAF_HASHES" | "HASHES" => line.starts_with("SCAN json_each "),
                     "CHIPS_LISTED" => line == "SCAN chips",
                     "TALLY_LATEST" | "TALLY_FIRST" => {
                         ["SCAN (subquery", "SCAN latest", "SCAN first"].iter().any(|own| line.starts_with(own))
