@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::StoreError;
 use super::read::{parse, run_id};
 use super::session::{Row, Session, Sql, Value, number, stored, values};
-use super::{archive, project, sql};
+use super::{archive, claim, project, sql};
 use crate::audit::event::LabelKind;
 use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
 use crate::domain::{EventId, RunId, Unit, Verdict};
@@ -167,6 +167,10 @@ pub fn refuse_a_twin(session: &mut dyn Session, run: RunId, now: Timestamp) -> R
 pub fn unfit(session: &mut dyn Session, run: RunId) -> Result<Option<String>, StoreError> {
     if let Some(lock) = withdrawn_since(session, run)? {
         return Ok(Some(format!("what its unit registered was taken back by event {}", lock.seq)));
+    }
+    let moved = session.row(sql::RUN_MOVED_AWAY, values![run.as_uuid().as_bytes()], claim::moved_to)?;
+    if let Some((seq, new)) = moved {
+        return Ok(Some(format!("event {seq} rules that the unit has the chip of certificate {new}")));
     }
     unbound(session, run)
 }
