@@ -349,6 +349,7 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::TextForgotten { .. }
         | LineEvent::CertificatePinned { .. }
         | LineEvent::CrlPinned { .. }
+        | LineEvent::CrlTakenUp { .. }
         | LineEvent::BoardRefused { .. }
         | LineEvent::ImportEnded { .. }
         | LineEvent::CaIntended { .. }
