@@ -1649,6 +1649,11 @@ pub async fn a_chip_that_was_listed_otherwise_is_told_apart(peer: &dyn Peer) {
     assert!(matches!(unlisted(store.claim(bare).await), Unlisted::Differs { .. }));
     let good = ready(&*store, "WO 1", "A4", 4).await;
     assert!(entry_of(store.claim(good).await).is_some());
+    assert_eq!(figures(&*store, "WO 1").await, [4, 1, 1, 3, 3]);
+    // A list that says of the same chips no more than their UIDs takes nothing back of what the other one says.
+    let by_uid = |chip, line| ManifestEntry { fingerprint: None, spki: None, ..listed(chip, line) };
+    list_of(&*store, "WO 1", vec![by_uid(1, 2), by_uid(2, 3)]).await;
+    assert_eq!(figures(&*store, "WO 1").await, [6, 1, 1, 5, 3]);
 }
 
 pub async fn two_stations_use_one_entry_once(peer: &dyn Peer) {

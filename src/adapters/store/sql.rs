@@ -71,6 +71,21 @@ macro_rules! listed_by {
     };
 }
 
+/// Is there one that the chip of `r` has `$part` of, and that says something else besides? The chip is refused for it
+/// (S-117), whatever another list says.
+macro_rules! listed_otherwise_by {
+    ($part:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM manifest_entries e JOIN manifests m ON m.list = e.list
+                WHERE m.batch = ?1 AND ",
+            $part,
+            " AND ((e.uid IS NOT NULL AND (r.uid IS NULL OR e.uid <> r.uid))
+                OR (e.fingerprint IS NOT NULL AND e.fingerprint <> r.fingerprint)
+                OR (e.spki IS NOT NULL AND e.spki <> r.spki)))"
+        )
+    };
+}
+
 macro_rules! record_columns {
     () => {
         "seq, kind, run, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict, reason,
@@ -313,7 +328,9 @@ statements! {
     /// Chips that proved themselves in the batch, by whether its manifest has them.
     CHIPS_LISTED = concat!(
         "SELECT listed, count(*) FROM (SELECT DISTINCT r.fingerprint, r.spki, r.uid,
-                CAST(CASE WHEN ", listed_by!("e.fingerprint = r.fingerprint"), " OR ", listed_by!("e.spki = r.spki"),
+                CAST(CASE WHEN ", listed_otherwise_by!("e.fingerprint = r.fingerprint"), " OR ",
+                listed_otherwise_by!("e.spki = r.spki"), " OR ", listed_otherwise_by!("e.uid = r.uid"), " THEN 0
+                WHEN ", listed_by!("e.fingerprint = r.fingerprint"), " OR ", listed_by!("e.spki = r.spki"),
                 " OR ", listed_by!("e.uid = r.uid"), " THEN 1 ELSE 0 END AS BIGINT) AS listed
             FROM runs r WHERE r.batch = ?1 AND r.proven = 1) AS chips GROUP BY listed");
     LIST_TAKEN = "SELECT seq FROM manifests WHERE list = ?1";
