@@ -435,6 +435,14 @@ pub enum LineEvent {
     CrlPinned {
         crl: Bytes,
     },
+    /// From here on this is the newest list that a CA made of one scope: an older one decides nothing any more.
+    CrlTakenUp {
+        /// SHA-256 over the CA's key, its name and the list's scope.
+        series: Sha256,
+        /// Counts the lists of the series.
+        nth: u64,
+        list: CrlFacts,
+    },
     /// Some entries of a vendor's list, which counts once it is taken in whole.
     ManifestListed {
         /// Names the list: SHA-256 over the batch, the file and all of its entries.
@@ -543,6 +551,12 @@ impl LineEvent {
     /// The id of the event that pins what has this SHA-256, whoever writes it.
     pub fn pinned_as(sha256: &[u8; 32]) -> EventId {
         EventId::from_random(std::array::from_fn(|at| sha256[at]))
+    }
+
+    /// The id of the event that takes up the `nth` list of a series, whoever writes it.
+    pub fn taken_up_as(series: &Sha256, nth: u64) -> EventId {
+        let what = [b"lineseal crl v1 ".as_slice(), series.as_bytes(), &nth.to_be_bytes()].concat();
+        Self::pinned_as(Sha256::of(&what).as_bytes())
     }
 }
 
@@ -828,6 +842,13 @@ pub struct CrlFacts {
     pub next_update: String,
     /// Of the DER.
     pub sha256: Sha256,
+}
+
+impl CrlFacts {
+    /// The newer of two lists is greater: by date, and by number (RFC 5280 §5.2.3) where a CA dates by the day.
+    pub fn age(&self) -> (&str, Option<(usize, &str)>) {
+        (&self.this_update, self.number.as_deref().map(|number| (number.len(), number)))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -106,7 +106,7 @@ pub struct Dialogue {
 #[derive(Debug, Clone)]
 pub struct Identify {
     pub source: IdentifySource,
-    /// The board is asked once more before it passes. Not where the source is no question, or the board
+    /// The board is asked twice before anything is done in its name, and once more before it passes. Not where the source is no question, or the board
     /// can answer only once.
     pub again: bool,
     /// What a serial number of this product looks like, whole.

@@ -280,6 +280,8 @@ reasons! {
     MANIFEST_MISSING = "K-706" => Error;
     /// Others than the station's user may write to the data directory.
     DIRECTORY_SHARED = "K-707" => Error;
+    /// The profile asks for another thing name than the one that the unit was registered under.
+    THING_RENAMED = "K-730" => Error;
 }
 
 impl ReasonCode {

@@ -410,7 +410,8 @@ pub fn collision(collisions: Vec<Collision>) -> Failure {
     let cause: Vec<String> = collisions
         .iter()
         .map(|c| {
-            let since = c.run.map_or_else(|| "an imported history".to_owned(), |run| format!("run {run}"));
+            let no_run = || "an imported row, or a ruling that no run has used".to_owned();
+            let since = c.run.map_or_else(no_run, |run| format!("run {run}"));
             format!(
                 "{:?}: held by {} since {since} (event {}) under certificate {}",
                 c.rule, c.unit, c.seq, c.fingerprint

@@ -14,13 +14,16 @@ use super::equipment::Equipment;
 use super::log::LogWriter;
 use super::presence::Presence;
 use super::reach;
+use super::revocation::{self, Series};
 use super::rollback;
 use super::scan::{Looks, is_seen_again};
 use crate::audit::event::{ConnectionRecord, IssuedOrigin, LabelKind, LabelStatus, Purpose, TargetRecord};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
-use crate::domain::profile::{ClaimSource, FleetPlan, IdentifySource, Issuer, Method, MqttPort, Profile};
-use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict, request_pem};
+use crate::domain::profile::{ClaimSource, FleetPlan, IdentifySource, Issuer, Method, MqttPort, Profile, Trust};
+use crate::domain::{
+    Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Variables, Verdict, request_pem,
+};
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
     LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, Receipt, Refusal, Registration, RunLog, Token,
@@ -48,6 +51,7 @@ pub struct Shared {
     /// How long after an I/O error the system may still list a board that is gone.
     pub grace: Duration,
     pub looks: watch::Receiver<Looks>,
+    lists: Arc<Series>,
 }
 
 impl Shared {
@@ -67,7 +71,18 @@ impl Shared {
             presence: Arc::new(Presence::default()),
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
             looks,
+            lists: Arc::default(),
         }
+    }
+
+    /// The certificates and revocation lists that decide stand in the log, and no newer list does: K-705.
+    pub async fn pin(&self, trusts: impl Iterator<Item = &Trust> + Clone) -> Result<(), Failure> {
+        revocation::take_up(&self.log, &*self.custody.history, &self.lists, trusts.clone()).await?;
+        self.log.pin(trusts).await
+    }
+
+    async fn lists_are_newest(&self, profile: &Profile) -> Result<(), Failure> {
+        revocation::still_newest(&self.log, &*self.custody.history, &self.lists, &profile.trust).await
     }
 
     /// A verdict of another run, or a ruling, may have come since this one claimed.
@@ -275,6 +290,7 @@ impl Driver {
             if comes_to_a_verdict(&self.run, &input) {
                 self.see_earlier_label().await?;
             }
+            input = self.by_the_newest_lists(input).await?;
             input = self.shared.barred(&self.run, input).await?;
             let effects = self.decide(input, head)?;
             let mut answer = None;
@@ -314,6 +330,32 @@ impl Driver {
                 };
             }
             input = answer.ok_or_else(|| defect("the core left a run without a next step"))?;
+        }
+    }
+
+    /// Where another station has used a newer revocation list since this one started, nothing is decided by the
+    /// older; what is HELD goes on waiting.
+    async fn by_the_newest_lists(&mut self, input: Input) -> Result<Input, Failure> {
+        let decides = match &input {
+            Input::Read(Ok(_)) => self.run.stage == Stage::Reading,
+            Input::Resume => true,
+            _ => false,
+        };
+        if !decides {
+            return Ok(input);
+        }
+        match self.shared.lists_are_newest(&self.profile).await {
+            Err(failure) if failure.code == ReasonCode::CRL_UNUSABLE => {
+                tracing::error!(run = %self.run.id, %failure, "nothing is decided by this list");
+                Ok(match input {
+                    Input::Resume => Input::Interrupted(failure),
+                    _ => Input::Read(Err(failure)),
+                })
+            }
+            // A list that can't be read at all is the core's to tell.
+            Err(failure) if failure.code == ReasonCode::CONFIG_INVALID => Ok(input),
+            Err(failure) => Err(failure),
+            Ok(()) => Ok(input),
         }
     }
 
@@ -603,7 +645,11 @@ impl Work<'_> {
             }
             Effect::Register(registration) => {
                 let target = registration.target.clone();
-                Input::Registered(target, Box::new(self.register(*registration).await))
+                let registered = self.register(*registration).await;
+                Input::Registered(
+                    target.clone(),
+                    Box::new(known_otherwise(self.shared, self.run, &target, registered).await),
+                )
             }
             Effect::Configure { prepare, variables } => {
                 self.let_go().await;
@@ -612,7 +658,11 @@ impl Work<'_> {
             }
             Effect::Join(join) => {
                 let target = join.registration.target.clone();
-                Input::Registered(target, Box::new(self.join(*join).await))
+                let joined = self.join(*join).await;
+                Input::Registered(
+                    target.clone(),
+                    Box::new(known_otherwise(self.shared, self.run, &target, joined).await),
+                )
             }
             Effect::Keep { object, certificate } => Input::Kept(match self.token.as_mut() {
                 Some(token) => token.keep(&object, &certificate).await,
@@ -811,6 +861,35 @@ impl Work<'_> {
             None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could be read")),
         }
     }
+}
+
+/// A thing that this unit was registered as before is no stranger's: whoever edited the profile's `thing_name`
+/// has to say what becomes of it, and no board is to blame.
+async fn known_otherwise(
+    shared: &Shared,
+    run: &Run,
+    target: &TargetName,
+    registered: Result<TargetRecord, Refusal>,
+) -> Result<TargetRecord, Refusal> {
+    let (Err(refusal), Some(unit)) = (&registered, &run.unit) else { return registered };
+    let Failure { code: ReasonCode::CERTIFICATE_FOREIGN, args, .. } = &refusal.failure else { return registered };
+    let Some(other) = args.get("other").map(|other| format!("/{other}")) else { return registered };
+    // A log that does not answer takes nothing back.
+    let Ok(history) = shared.custody.history.unit(unit).await else { return registered };
+    let is_it = |logged: &Logged| match &logged.event.body {
+        Body::Run(RunEvent::Registered { target: record }) => {
+            record.target == *target && record.thing_arn.ends_with(&other)
+        }
+        _ => false,
+    };
+    let mut events = history.iter().flat_map(|history| &history.runs).flat_map(|run| &run.events);
+    let Some(known) = events.find(|logged| is_it(logged)) else { return registered };
+    let cause = format!(
+        "{}; the log registered this unit under that name (event {}), and the profile asks for another",
+        refusal.failure.cause, known.receipt.seq
+    );
+    let failure = Failure { code: ReasonCode::THING_RENAMED, cause, ..refusal.failure.clone() };
+    Err(Refusal { failure, certificate_left: false })
 }
 
 /// What was made for the unit's key before and is not what is registered now: it has expired, or its issuer is not

@@ -95,6 +95,7 @@ async fn perform(config: &Config, shared: &Shared, errand: &Errand) -> Result<Er
     let work: Vec<(Run, Input)> = match errand {
         Errand::Held => {
             refuse_air_gapped(config)?;
+            shared.pin(config.profiles.iter().map(|profile| &profile.trust)).await?;
             let held = log.store.held().await?;
             let known = held.iter().filter_map(|log| {
                 // A run that can't be read keeps no other unit from being finished.

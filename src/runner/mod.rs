@@ -28,6 +28,7 @@ pub mod manifest;
 pub mod people;
 pub mod prove;
 mod reach;
+mod revocation;
 pub mod rulings;
 pub mod undo;
 

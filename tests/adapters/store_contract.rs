@@ -85,6 +85,7 @@ macro_rules! store_contract {
             a_scrapped_unit_stays_scrapped_whatever_is_ruled
             a_withdrawn_unit_is_claimed_by_nobody_until_it_is_released
             a_rebind_moves_the_binding_once_and_burns_the_old_chip
+            a_rebind_bars_the_old_chip_before_the_new_one_comes
             a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile
             a_run_whose_chip_a_ruling_took_does_not_pass_any_more
             a_unit_that_is_rebound_twice_names_both_its_pasts
@@ -1305,6 +1306,37 @@ pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn P
     }
 }
 
+/// A board that was HELD came back with another chip, and was ruled to have it: neither the run that waits nor
+/// the old board, plugged in once more, makes a PASS of the chip that is gone.
+pub async fn a_rebind_bars_the_old_chip_before_the_new_one_comes(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
+    let repaired = attempt(&*store, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    assert_eq!(store.obstacle(Some(held.run), &held.unit, &held.identity, None).await.unwrap(), None);
+    let rebind = Ruling::Rebind { unit: unit("A1"), old: identity(1).into(), new: identity(2), run: repaired.run };
+    let ruling = store.append(vec![ruled(rebind)]).await.unwrap()[0].seq;
+    for run in [Some(held.run), None] {
+        let obstacle = store.obstacle(run, &held.unit, &held.identity, None).await.unwrap();
+        let Some(Obstacle::Collides(collisions)) = obstacle else { panic!("{obstacle:?}") };
+        assert_eq!(rules(&collisions), [CollisionRule::Unit]);
+        assert_eq!((collisions[0].seq, collisions[0].fingerprint), (ruling, identity(2).fingerprint));
+    }
+    let barred = store.append(vec![sealed(held.run, Verdict::Pass, None)]).await.unwrap_err();
+    assert_eq!(barred.code, ReasonCode::PASS_BARRED, "{barred}");
+    // The old board once more, and the run that waited: each FAIL, and the ruling stands.
+    let old = claim("A1", identity(1));
+    store.append(proven(old.run, "A1", 1)).await.unwrap();
+    assert_eq!(rules(&collides(store.claim(old.clone()).await)), [CollisionRule::Unit]);
+    store.append(vec![failed(old.run, ReasonCode::UNIT_BOUND)]).await.unwrap();
+    store.append(vec![event(held.run, RunEvent::Resumed {}), failed(held.run, ReasonCode::UNIT_BOUND)]).await.unwrap();
+    // The nearest: the board as it was repaired.
+    let new = claim("A1", identity(2));
+    store.append(proven(new.run, "A1", 2)).await.unwrap();
+    assert_eq!(bound(store.claim(new.clone()).await).1, Standing::Rebound);
+    store.append(vec![sealed(new.run, Verdict::Pass, None)]).await.unwrap();
+    assert_eq!(store.locks(&unit("A1")).await.unwrap(), []);
+}
+
 /// Asked by nobody: the rebind, and the claim of the new chip, came between a run's last look and its verdict.
 pub async fn a_run_whose_chip_a_ruling_took_does_not_pass_any_more(peer: &dyn Peer) {
     let (here, there) = (begun(peer).await, peer.open().await);
@@ -1343,6 +1375,8 @@ pub async fn a_unit_that_is_rebound_twice_names_both_its_pasts(peer: &dyn Peer) 
     // A ruling that nobody used took nothing from anybody.
     let unused = Ruling::Rebind { unit: unit("A1"), old: identity(3).into(), new: identity(4), run: run_id() };
     store.append(vec![ruled(unused)]).await.unwrap();
+    // Ruled otherwise since, its chip is the unit's as before.
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
     let (event, ..) = bound(store.claim(claim("A1", identity(3))).await);
     let Body::Run(RunEvent::Claimed { replaces, .. }) = event.body else { panic!("{event:?}") };
     assert_eq!(replaces, [identity(1).fingerprint, identity(2).fingerprint]);
@@ -1615,6 +1649,11 @@ pub async fn a_chip_that_was_listed_otherwise_is_told_apart(peer: &dyn Peer) {
     assert!(matches!(unlisted(store.claim(bare).await), Unlisted::Differs { .. }));
     let good = ready(&*store, "WO 1", "A4", 4).await;
     assert!(entry_of(store.claim(good).await).is_some());
+    assert_eq!(figures(&*store, "WO 1").await, [4, 1, 1, 3, 3]);
+    // A list that says of the same chips no more than their UIDs takes nothing back of what the other one says.
+    let by_uid = |chip, line| ManifestEntry { fingerprint: None, spki: None, ..listed(chip, line) };
+    list_of(&*store, "WO 1", vec![by_uid(1, 2), by_uid(2, 3)]).await;
+    assert_eq!(figures(&*store, "WO 1").await, [6, 1, 1, 5, 3]);
 }
 
 pub async fn two_stations_use_one_entry_once(peer: &dyn Peer) {

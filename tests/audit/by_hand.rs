@@ -1,17 +1,21 @@
 //! A bundle in the hands of someone without Lineseal: `verify.py`, and the commands of its README.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use lineseal::adapters::bundles;
 use lineseal::audit::bundle::{File, verify, write};
 use lineseal::audit::note::{NoteKey, NoteKeyError, SignedCheckpoint};
+use lineseal::domain::Bytes;
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bundle::{filled, resummed, stolen};
 use crate::independent::venv;
-use crate::sample::{ORIGIN, bundles_of_two, contents, few_files, files, first_key, key, qa_key, station_key};
+use crate::sample::{
+    Chip, ORIGIN, bundles_of_two, contents, contents_where, few_files, files, first_key, key, qa_key, station_key,
+};
 
 #[test]
 fn verify_py_and_the_readme_accept_what_is_honest() {
@@ -62,6 +66,63 @@ fn a_bundle_that_is_filled_with_another_units_run_is_refused_by_verify_py_and_by
     let output = readme(&led, folder.path());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("nothing here says that event"), "{said}");
+}
+
+/// The log's owner writes an old answer once more, and signs for all of it: every signature holds.
+#[test]
+fn an_answer_to_another_challenge_is_refused_by_verify_py_and_by_hand() {
+    let first = RefCell::new(Vec::new());
+    let replayed = contents_where(vec![Chip::p256()], |body| {
+        for part in ["challenge", "signature"].into_iter().filter(|part| body.get(part).is_some()) {
+            let mut first = first.borrow_mut();
+            match body["purpose"].as_str() {
+                Some("first") => first.push((part, body[part].clone())),
+                _ => body[part] = first.iter().find(|(name, _)| *name == part).unwrap().1.clone(),
+            }
+        }
+    });
+    let files = write(&replayed).unwrap();
+    let folder = folder(&files);
+    let script = verify_py(&files, folder.path(), &[]);
+    assert!(String::from_utf8_lossy(&script.stdout).contains("made for another run, board or purpose"));
+    let by_hand = readme(&files, folder.path());
+    assert!(!by_hand.status.success(), "{by_hand:?}");
+    assert_eq!(String::from_utf8_lossy(&by_hand.stdout).matches("Verified OK").count(), 1, "{by_hand:?}");
+}
+
+/// The commonest substitution, a copied certificate: whoever doubts the FAIL checks the answer that it was for.
+#[test]
+fn a_wrong_answer_is_there_to_be_checked_and_a_good_one_is_not_refused() {
+    for (spoilt, holds) in [(true, true), (false, false)] {
+        let contents = contents_where(vec![Chip::p256()], |body| {
+            let failure = |args: Value| json!({ "code": "S-101", "args": args, "cause": "it does not verify" });
+            match (body["event"].as_str(), body["purpose"].as_str()) {
+                (Some("challenge-answered"), Some("before-register")) => {
+                    let signature: Bytes = serde_json::from_value(body["signature"].clone()).unwrap();
+                    let mut answer = signature.0;
+                    answer[7] ^= u8::from(spoilt);
+                    let failure = failure(json!({ "answer": hex::encode(answer), "key": "ec-p256" }));
+                    *body = json!({ "event": "step-failed", "step": "register", "failure": failure });
+                }
+                (Some("sealed"), _) => {
+                    *body = json!({ "event": "sealed", "verdict": "FAIL", "reason": failure(json!({})) });
+                }
+                _ => {}
+            }
+        });
+        let files = write(&contents).unwrap();
+        assert_eq!(verify(&files, None).is_ok(), holds);
+        for form in ["-refused.bin", "-refused.der"] {
+            assert_eq!(files.iter().filter(|file| file.name.ends_with(form)).count(), 1);
+        }
+        let folder = folder(&files);
+        assert_eq!(verify_py(&files, folder.path(), &[]).status.success(), holds);
+        let by_hand = readme(&files, folder.path());
+        assert_eq!(by_hand.status.success(), holds, "{by_hand:?}");
+        let said = [by_hand.stdout, by_hand.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains(if holds { "refuses does not verify" } else { "an answer that verifies" }), "{said}");
+    }
 }
 
 /// Whoever hands it on may have packed it again: into a pipe, stored or deflated.

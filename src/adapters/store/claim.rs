@@ -146,7 +146,8 @@ pub fn obstacle(
 }
 
 /// What keeps the claim that the run made from holding still. A release opens a claim, and none that was made
-/// before it; and what was taken back since the run began is not made good by a run of that time.
+/// before it; and what was taken back, or ruled to be another chip's place, since the run began is not made good
+/// by a run of that time.
 pub fn obstacle_of_run(
     session: &mut dyn Session,
     run: RunId,
@@ -155,7 +156,8 @@ pub fn obstacle_of_run(
     twin: Option<Fingerprint>,
 ) -> Result<Option<Obstacle>, StoreError> {
     let against = against(session, unit, identity)?;
-    let collisions = collide(session, &against, unit, identity, twin)?;
+    let mut collisions = collide(session, &against, unit, identity, twin)?;
+    collisions.extend(moved_away(session, unit, identity)?);
     if !collisions.is_empty() {
         return Ok(Some(Obstacle::Collides(collisions)));
     }
@@ -200,10 +202,13 @@ fn judge(
     twin: Option<Fingerprint>,
 ) -> Result<Judgement, StoreError> {
     let against = against(session, unit, identity)?;
-    let collisions = collide(session, &against, unit, identity, twin)?;
+    let mut collisions = collide(session, &against, unit, identity, twin)?;
     let Against { holders, locks, .. } = against;
     let held = holders.iter().find(|holder| holder.open && holder.unit == *unit);
     let known = held.is_some_and(|held| held.is(identity));
+    if known {
+        collisions.extend(moved_away(session, unit, identity)?);
+    }
     let lock =
         locks.into_iter().filter(|lock| lock.holds(identity, known)).map(|held| held.lock).max_by_key(|l| l.kind);
 
@@ -237,6 +242,21 @@ fn judge(
         },
         (held, None) => free(session, unit, held, identity.uid.as_ref(), known, None),
     }
+}
+
+/// Two persons ruled that the unit has another chip than this: the one that it held until then passes for it no
+/// more, before the new one was seen as after.
+fn moved_away(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Option<Collision>, StoreError> {
+    let named = values![unit.product.as_str(), unit.serial.as_str(), identity.fingerprint.as_bytes()];
+    session.row(sql::MOVED_AWAY, named, |row| {
+        let (seq, new) = moved_to(row)?;
+        Ok(Collision { rule: CollisionRule::Unit, unit: unit.clone(), fingerprint: new, run: None, seq })
+    })
+}
+
+/// From a row of (seq, new_fingerprint).
+pub fn moved_to(row: &dyn Row) -> Result<(u64, Fingerprint), StoreError> {
+    Ok((row.count(0)?, Fingerprint::from_bytes(row.array(1)?)))
 }
 
 fn free(

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::StoreError;
 use super::read::parse;
 use super::session::{Row, Session, Sql, Value, number, stored, values};
-use super::{archive, project, sql};
+use super::{archive, claim, project, sql};
 use crate::audit::event::LabelKind;
 use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
 use crate::domain::{EventId, RunId, Unit, Verdict};
@@ -170,13 +170,19 @@ pub fn unfit(session: &mut dyn Session, run: RunId) -> Result<Option<String>, St
     let found = session.row(sql::PASS_UNFIT, values![run.as_uuid().as_bytes()], |row| {
         Ok((row.opt_count(0)?, row.text(2)?.map(str::to_owned), row.text(3)?.map(str::to_owned)))
     })?;
-    Ok(match found {
-        None => None,
-        Some((Some(seq), ..)) => Some(format!("what its unit registered was taken back by event {seq}")),
-        Some((None, product, serial)) => {
-            Some(unbound(session, &product.unwrap_or_default(), &serial.unwrap_or_default())?)
+    if let Some((Some(seq), ..)) = found {
+        return Ok(Some(format!("what its unit registered was taken back by event {seq}")));
+    }
+    let moved = session.row(sql::RUN_MOVED_AWAY, values![run.as_uuid().as_bytes()], claim::moved_to)?;
+    if let Some((seq, new)) = moved {
+        return Ok(Some(format!("event {seq} rules that the unit has the chip of certificate {new}")));
+    }
+    match found {
+        None => Ok(None),
+        Some((_, product, serial)) => {
+            unbound(session, &product.unwrap_or_default(), &serial.unwrap_or_default()).map(Some)
         }
-    })
+    }
 }
 
 /// The ruling that took back what the run's unit had registered, where it came after the run's beginning.

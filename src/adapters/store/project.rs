@@ -13,7 +13,7 @@ use crate::ports::Logged;
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 10;
+pub const PROJECTION: i64 = 11;
 
 /// What a transaction finds of the schema and of the projections, held against what this program knows:
 /// another one may have changed both since this connection was made.
@@ -352,6 +352,7 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::TextForgotten { .. }
         | LineEvent::CertificatePinned { .. }
         | LineEvent::CrlPinned { .. }
+        | LineEvent::CrlTakenUp { .. }
         | LineEvent::BoardRefused { .. }
         | LineEvent::ImportEnded { .. }
         | LineEvent::CaIntended { .. }

@@ -105,6 +105,21 @@ macro_rules! project_bound {
     };
 }
 
+/// Is there one that the chip of `r` has `$part` of, and that says something else besides? The chip is refused for it
+/// (S-117), whatever another list says.
+macro_rules! listed_otherwise_by {
+    ($part:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM manifest_entries e JOIN manifests m ON m.list = e.list
+                WHERE m.batch = ?1 AND ",
+            $part,
+            " AND ((e.uid IS NOT NULL AND (r.uid IS NULL OR e.uid <> r.uid))
+                OR (e.fingerprint IS NOT NULL AND e.fingerprint <> r.fingerprint)
+                OR (e.spki IS NOT NULL AND e.spki <> r.spki)))"
+        )
+    };
+}
+
 macro_rules! record_columns {
     () => {
         "seq, kind, run, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict, reason,
@@ -277,6 +292,14 @@ statements! {
             fingerprint DESC LIMIT ?6";
     OPEN_RULINGS = "SELECT id, ruling, old_fingerprint, new_fingerprint, new_spki, new_uid FROM rulings
         WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND ruling IN ('release', 'rebind') ORDER BY seq";
+    /// The ruling, not used yet, by which the unit's chip is not this one any more.
+    MOVED_AWAY = "SELECT seq, new_fingerprint FROM rulings
+        WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND ruling = 'rebind' AND old_fingerprint = ?3
+        ORDER BY seq LIMIT 1";
+    /// … the chip of this run.
+    RUN_MOVED_AWAY = "SELECT m.seq, m.new_fingerprint FROM runs r JOIN rulings m ON m.product = r.product AND m.serial = r.serial
+        WHERE r.run = ?1 AND m.used_seq IS NULL AND m.ruling = 'rebind' AND m.old_fingerprint = r.fingerprint
+        ORDER BY m.seq LIMIT 1";
     RULINGS_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
         WHERE r.product = ?1 AND r.serial = ?2 ORDER BY r.seq";
     RULING = "SELECT e.seq, e.bytes, e.leaf_hash, r.used_seq FROM rulings r JOIN events e ON e.seq = r.seq
@@ -349,7 +372,9 @@ statements! {
     /// Chips that proved themselves in the batch, by whether its manifest has them.
     CHIPS_LISTED = concat!(
         "SELECT listed, count(*) FROM (SELECT DISTINCT r.fingerprint, r.spki, r.uid,
-                CAST(CASE WHEN ", listed_by!("e.fingerprint = r.fingerprint"), " OR ", listed_by!("e.spki = r.spki"),
+                CAST(CASE WHEN ", listed_otherwise_by!("e.fingerprint = r.fingerprint"), " OR ",
+                listed_otherwise_by!("e.spki = r.spki"), " OR ", listed_otherwise_by!("e.uid = r.uid"), " THEN 0
+                WHEN ", listed_by!("e.fingerprint = r.fingerprint"), " OR ", listed_by!("e.spki = r.spki"),
                 " OR ", listed_by!("e.uid = r.uid"), " THEN 1 ELSE 0 END AS BIGINT) AS listed
             FROM runs r WHERE r.batch = ?1 AND r.proven = 1) AS chips GROUP BY listed");
     LIST_TAKEN = "SELECT seq FROM manifests WHERE list = ?1";
@@ -483,9 +508,11 @@ statements! {
         WHERE run = ?1 AND proven = 1 AND serial IS NOT NULL AND fingerprint IS NOT NULL
             AND EXISTS (SELECT 1 FROM origins)
         ON CONFLICT (product, serial, kind, fingerprint) DO NOTHING";
-    /// … and uses up what was ruled before it began, or was last taken up.
+    /// … and uses up what was ruled before it began, or was last taken up. That the old chip of a repaired
+    /// board was plugged in says nothing against the ruling by which it is gone.
     PROJECT_RULINGS_OVERTAKEN = "UPDATE rulings SET used_seq = ?2
         WHERE used_seq IS NULL AND seq < (SELECT begun_seq FROM runs WHERE run = ?1)
+            AND (ruling <> 'rebind' OR old_fingerprint <> (SELECT fingerprint FROM runs WHERE run = ?1))
             AND product = (SELECT product FROM runs WHERE run = ?1 AND proven = 1)
             AND serial = (SELECT serial FROM runs WHERE run = ?1 AND proven = 1)";
     PROJECT_LOCK = "INSERT INTO locks (product, serial, kind, fingerprint, run, reason, seq)

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use webpki::spki_for_anchor;
 
 use super::fields::{Fields, rfc3339};
-use super::revocation::Lists;
+use super::revocation::{ListInUse, Lists};
 use super::texts::check_texts;
 use super::{key, path, uid};
 use crate::audit::event::{CrlFacts, Decision};
@@ -121,6 +121,15 @@ pub fn check_trust(trust: &Trust, now: Timestamp) -> Result<Pins, Failure> {
         intermediates: pinned.intermediates.iter().map(pin).collect(),
         crls: lists.iter().map(|crl| (crl.file.to_owned(), crl.facts())).collect(),
     })
+}
+
+/// The newest list of each CA and scope that the profile names; `K-701`, `K-705` as [`check_trust`].
+pub fn lists_in_use(trust: &Trust, now: Timestamp) -> Result<Vec<ListInUse>, Failure> {
+    if trust.crls.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (mut pinned, now) = (path::Pinned::parse(trust)?, now.as_second());
+    Ok(Lists::parse(trust, &mut pinned, now)?.in_use(now))
 }
 
 /// What a profile's trust rests on.

@@ -210,7 +210,7 @@ impl Station {
         let log = self.shared.log.clone();
         self.blocked = None;
         self.view.log = Health::Good;
-        log.pin(self.profiles.values().map(|profile| &profile.trust)).await?;
+        self.shared.pin(self.profiles.values().map(|profile| &profile.trust)).await?;
         self.close_runs(updates, why).await?;
         if self.blocked.is_some() {
             return Ok(());
