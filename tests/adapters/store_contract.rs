@@ -78,6 +78,7 @@ macro_rules! store_contract {
             a_batch_opened_again_is_open_again
             the_tally_counts_units_by_the_field_rule
             a_failed_unit_is_locked_until_a_ruling_opens_one_run
+            a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own
             a_resumed_run_that_fails_uses_up_what_was_ruled_before
             what_failed_before_the_log_was_opened_by_name_is_not_locked
             a_failure_before_the_proof_locks_nobody
@@ -1098,6 +1099,26 @@ pub async fn a_failed_unit_is_locked_until_a_ruling_opens_one_run(peer: &dyn Pee
     assert_eq!((history.runs.len(), history.rulings.len(), history.locks.len()), (7, 2, 0));
     assert_eq!(store.locks(&unit("A1")).await.unwrap(), []);
     assert_eq!(store.locked(None, 10).await.unwrap().items, []);
+}
+
+/// A board that is pulled while its released unit is worked on needs no two persons once more.
+pub async fn a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    attempt(&*store, "A1", 1, Verdict::Fail, ReasonCode::CHIP_CHANGED).await.unwrap();
+    let release = ruled(Ruling::Release { unit: unit("A1") });
+    store.append(vec![release.clone()]).await.unwrap();
+    let mut named = Vec::new();
+    for verdict in [Verdict::Aborted, Verdict::Error, Verdict::Fail] {
+        let run = attempt(&*store, "A1", 1, verdict, ReasonCode::CHIP_CHANGED).await.unwrap().run;
+        for logged in store.run(run).await.unwrap().unwrap().events {
+            if let Body::Run(RunEvent::Claimed { ruling, .. }) = logged.event.body {
+                named.push(ruling);
+            }
+        }
+    }
+    assert_eq!(named, [Some(release.id), None, None], "it is used up by the first claim");
+    let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::CHIP_CHANGED).await.unwrap_err();
+    assert_eq!(lock.kind, LockKind::Failed);
 }
 
 /// A ruling that was there before the run was taken up again is answered by how that ended.
