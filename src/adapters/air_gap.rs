@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, ReadBack, Refusal, Registration, TakenBack};
 
 #[derive(Debug, Clone, Copy)]
 pub struct AirGap;
@@ -21,6 +21,10 @@ impl Cloud for AirGap {
 
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal> {
         Err(Refusal { failure: air_gapped(&registration.target), certificate_left: false })
+    }
+
+    async fn stands(&self, held: &ReadBack) -> Result<(), Failure> {
+        Err(air_gapped(&held.target))
     }
 
     async fn deactivate(&self, target: &TargetName, _: &Fingerprint) -> Result<(), Failure> {

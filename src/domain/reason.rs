@@ -151,6 +151,12 @@ reasons! {
     CONNECT_BROKEN = "A-345" => Error;
     /// Everything else is done, and only the board itself can make its connection.
     CONNECT_NEEDS_BOARD = "A-346" => Held;
+    /// The target could not be looked at again once the unit had connected.
+    CLOUD_UNSEEN = "A-347" => Error;
+    /// A claim was asked for, and whether AWS made it nobody knows.
+    CLAIM_PERHAPS_LEFT = "A-348" => Error;
+    /// A person's command did not reach AWS; nothing waits for it.
+    COMMAND_UNREACHED = "A-349" => Error;
     /// The certificate that was made is for another key than the chip's.
     ISSUED_OTHER_KEY = "A-351" => Error;
     /// What was made is no certificate that the unit could use.

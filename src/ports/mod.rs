@@ -28,7 +28,7 @@ mod verification;
 pub use archiving::Archiving;
 pub use authorities::{Authorities, CaSigner, HeldCa};
 pub use boards::BoardSource;
-pub use cloud::{Cloud, Issuance, Join, Made, MadeBefore, Prepared, Refusal, Registration, TakenBack};
+pub use cloud::{Cloud, Issuance, Join, Made, MadeBefore, Prepared, ReadBack, Refusal, Registration, TakenBack};
 pub use connection::{Connections, TlsKey, Trial};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};

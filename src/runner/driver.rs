@@ -26,8 +26,8 @@ use crate::domain::{
 };
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
-    LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, Receipt, Refusal, Registration, RunLog, Token,
-    Tokens, Trial,
+    LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, ReadBack, Receipt, Refusal, Registration,
+    RunLog, Token, Tokens, Trial,
 };
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
 
@@ -635,10 +635,17 @@ impl Work<'_> {
             Effect::Identify => Input::Identified(self.identify().await),
             Effect::IdentifyAgain => Input::IdentifiedAgain(self.identify_again().await),
             Effect::Read => Input::Read(self.read().await),
-            Effect::Sign { message, scheme } => Input::Signed(match self.token.as_mut() {
-                Some(token) => token.sign(&message, scheme).await,
-                None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could sign")),
-            }),
+            Effect::Sign { message, scheme } => {
+                let targets = look_at_targets(self.shared, self.profile, self.run);
+                let signs = async {
+                    match self.token.as_mut() {
+                        Some(token) => token.sign(&message, scheme).await,
+                        None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could sign")),
+                    }
+                };
+                let (signed, seen) = tokio::join!(signs, targets);
+                Input::Signed(signed.and_then(|signature| seen.map(|()| signature)))
+            }
             Effect::Issue(issuance) => {
                 let made = self.issue(&issuance).await;
                 Input::Issued(issuance.target, Box::new(made))
@@ -890,6 +897,25 @@ async fn known_otherwise(
     );
     let failure = Failure { code: ReasonCode::THING_RENAMED, cause, ..refusal.failure.clone() };
     Err(Refusal { failure, certificate_left: false })
+}
+
+/// A chip that has connected is looked at once more, and so is what its targets hold: side by side, since neither
+/// waits for the other.
+async fn look_at_targets(shared: &Shared, profile: &Profile, run: &Run) -> Result<(), Failure> {
+    let last = matches!(run.stage, Stage::Challenged { purpose: Purpose::AfterConnect, .. });
+    let (true, Some(_), Some(intent)) = (last, run.connect, &run.intent) else { return Ok(()) };
+    for record in &run.registered {
+        let held = ReadBack {
+            target: record.target.clone(),
+            thing: intent.thing.clone(),
+            fingerprint: intent.fingerprint,
+            certificate_arn: record.certificate_arn.clone(),
+            policy: profile.register.policy.clone(),
+            deadline: profile.register.deadline,
+        };
+        shared.cloud.stands(&held).await?;
+    }
+    Ok(())
 }
 
 /// What was made for the unit's key before and is not what is registered now: it has expired, or its issuer is not

@@ -46,7 +46,7 @@ use lineseal::adapters::aws_iot::AwsCloud;
 use lineseal::config::Target;
 use lineseal::domain::profile::{CertificateStatus, Method, PolicyPlan};
 use lineseal::domain::{Bytes, Fingerprint, ReasonCode};
-use lineseal::ports::{Cloud, Refusal, Registration};
+use lineseal::ports::{Cloud, ReadBack, Refusal, Registration};
 use lineseal::practice::cloud::{MiniStack, MiniStackPlan, PythonServer};
 use lineseal::practice::proxy::Proxy;
 use tokio::sync::OnceCell;

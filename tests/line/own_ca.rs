@@ -102,6 +102,21 @@ fn refused_for(state: &LaneState, code: ReasonCode) -> bool {
     matches!(state, LaneState::Refused { failure } if failure.code == code)
 }
 
+/// It was plugged in before the station had seen anything of the cloud.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_that_is_there_first_is_not_begun_before_the_first_look_at_its_ca() {
+    let cloud = Cloud::shared().await;
+    let mut line = Line::new(cloud, "").await;
+    let chip = line.bench.chip(KeyKind::EcP256);
+    line.bench.plug(1, "EARLY", &chip);
+    let mut station = Station::start(&line.bench).await;
+    let is_refused = |state: &LaneState| refused_for(state, ReasonCode::CA_ABSENT);
+    station.until("a board that is not begun", |snapshot| is_refused(&snapshot.lanes[0].state)).await;
+    let log = station.stop().await;
+    assert!(log::all(&log, "run-started").is_empty(), "nothing is read, and nothing claimed");
+    assert_eq!(log::all(&log, "board-refused")[0]["failure"]["code"], "A-331");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_board_waits_for_its_ca_and_is_then_registered_in_that_cas_name() {
     let cloud = Cloud::shared().await;

@@ -24,6 +24,7 @@ pub(super) mod look;
 mod permissions;
 pub(super) mod quota;
 mod register;
+mod stands;
 mod withdraw;
 mod write;
 
@@ -42,7 +43,7 @@ use crate::adapters::aws_account::{self, Access};
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
 use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, Rations, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, Rations, ReadBack, Refusal, Registration, TakenBack};
 use call::Link;
 use dates::Dates;
 
@@ -148,6 +149,10 @@ impl Cloud for AwsCloud {
             Ok(link) => register::register(link, registration).await,
             Err(failure) => Err(Refusal { failure, certificate_left: false }),
         }
+    }
+
+    async fn stands(&self, held: &ReadBack) -> Result<(), Failure> {
+        stands::stands(self.link(&held.target)?, held).await
     }
 
     async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure> {

@@ -153,10 +153,14 @@ impl About {
         self.failure(ReasonCode::FLEET_BROKEN, format!("the answer on {topic} is not one of AWS's"))
     }
 
-    /// What came on `rejected`: `statusCode`, `errorCode`, `errorMessage`.
-    fn rejected(&self, topic: &str, payload: &[u8]) -> Failure {
+    /// What came on `rejected`: `statusCode`, `errorCode`, `errorMessage`. A hook may write into the last two whatever
+    /// it likes, the `token` that it was shown as well: it is still good for an hour.
+    fn rejected(&self, topic: &str, payload: &[u8], token: Option<&str>) -> Failure {
         let said: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
-        let text = |key: &str| said[key].as_str().unwrap_or_default().chars().take(MESSAGE_CHARS).collect::<String>();
+        let text = |key: &str| {
+            let text = without(token, said[key].as_str().unwrap_or_default());
+            text.chars().take(MESSAGE_CHARS).collect::<String>()
+        };
         let error = text("errorCode");
         let provisions = topic.ends_with("/provision/json");
         let code = match error.as_str() {
@@ -165,13 +169,21 @@ impl About {
             "AccessDenied" | "InvocationError" | "InvalidResult" if provisions => ReasonCode::FLEET_HOOK,
             _ => ReasonCode::FLEET_REJECTED,
         };
-        let cause = format!("{topic}: {error} ({}) {}", said["statusCode"], text("errorMessage"));
+        let status = said["statusCode"].as_u64().unwrap_or_default();
+        let cause = format!("{topic}: {error} ({status}) {}", text("errorMessage"));
         self.failure(code, cause).with("error", &error)
     }
 }
 
 /// Of AWS's message, what is kept.
 const MESSAGE_CHARS: usize = 300;
+
+fn without(token: Option<&str>, text: &str) -> String {
+    match token {
+        Some(token) if !token.is_empty() => text.replace(token, "[token]"),
+        _ => text.to_owned(),
+    }
+}
 
 struct ByClaim {
     wire: Wire,
@@ -202,11 +214,12 @@ impl ByClaim {
         topic: &str,
         payload: &serde_json::Value,
     ) -> Result<T, Failure> {
-        let payload = payload.to_string().into_bytes();
-        let (accepted, answer) = self.wire.ask(topic, payload).await.map_err(|ended| self.about.broken(ended))?;
+        let token = payload["certificateOwnershipToken"].as_str();
+        let said = payload.to_string().into_bytes();
+        let (accepted, answer) = self.wire.ask(topic, said).await.map_err(|ended| self.about.broken(ended))?;
         match accepted {
             true => serde_json::from_slice(&answer).map_err(|_| self.about.garbage(topic)),
-            false => Err(self.about.rejected(topic, &answer)),
+            false => Err(self.about.rejected(topic, &answer, token)),
         }
     }
 }
@@ -236,15 +249,41 @@ impl Fleet for ByClaim {
         });
         let topic = format!("$aws/provisioning-templates/{}/provision/json", self.about.template);
         let made: Made = self.ask(&topic, &payload).await?;
-        let thing = made.thing_name.map(|name| name.parse()).transpose().map_err(|_| self.about.garbage(&topic))?;
+        let clean = |text: String| without(Some(token.expose_secret()), &text);
+        let thing = made.thing_name.map(|name| clean(name).parse()).transpose();
+        let thing = thing.map_err(|_| self.about.garbage(&topic))?;
         let told = |(name, value): (String, serde_json::Value)| match value {
-            serde_json::Value::String(text) => (name, text),
-            other => (name, other.to_string()),
+            serde_json::Value::String(text) => (clean(name), clean(text)),
+            other => (clean(name), clean(other.to_string())),
         };
         Ok(Provisioned { thing, configuration: made.device_configuration.into_iter().map(told).collect() })
     }
 
     async fn leave(self: Box<Self>) {
         self.wire.part().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_repeated_in_a_refusal_goes_no_further() {
+        let about =
+            About { target: "plant".parse().unwrap(), place: "broker:8883".to_owned(), template: "meters".to_owned() };
+        let token = "eyJhbGciOi".repeat(60);
+        let topic = "$aws/provisioning-templates/meters/provision/json";
+        for (key, text) in [
+            ("errorMessage", format!("{}{token}", "m".repeat(290))),
+            ("errorMessage", format!("the token {token} was not good")),
+            ("errorCode", format!("No{token}")),
+            ("statusCode", token.clone()),
+        ] {
+            let payload = serde_json::json!({ key: text }).to_string();
+            let failure = about.rejected(topic, payload.as_bytes(), Some(&token));
+            let told = format!("{failure} {:?}", failure.args);
+            assert!(!told.contains("eyJ"), "{told}");
+        }
     }
 }

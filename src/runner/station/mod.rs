@@ -128,7 +128,8 @@ struct Station {
     cloud: Health,
     /// Profiles that no board can be registered by, as far as the latest look shows.
     barred: BTreeMap<String, Failure>,
-    /// Whose the targets' accounts are has been looked at, or nobody asks: no board is begun before.
+    /// Whose the targets' accounts are, and whether they know the CAs that profiles register by, has been looked at, or
+    /// nobody asks: no board is begun before.
     looked: bool,
     finishing: Finishing,
 }
@@ -151,7 +152,9 @@ impl Station {
     ) -> Self {
         let shared = Shared::new(&config, equipment, looks);
         let profiles = config.profiles.iter().map(|p| (p.name.clone(), Arc::new(p.clone()))).collect();
-        let looked = config.station.air_gapped || config.targets.iter().all(|target| target.account.is_none());
+        let asks = config.targets.iter().any(|target| target.account.is_some())
+            || config.profiles.iter().any(|profile| profile.register.method.ca().is_some());
+        let looked = config.station.air_gapped || !asks;
         Station {
             lanes: LaneTable::new(&config.lanes),
             view: picture::empty(&config, equipment),
