@@ -139,6 +139,8 @@ reasons! {
     CA_KEY = "A-336" => Error;
     /// AWS takes no further CA of this subject, or in this account.
     CA_LIMIT = "A-337" => Error;
+    /// Of a unit that failed or was withdrawn, a certificate may be ACTIVE, and could not be set INACTIVE.
+    CERTIFICATE_LEFT = "A-340" => Error;
     /// The MQTT endpoint does not answer at all.
     CONNECT_UNREACHABLE = "A-341" => Error;
     /// The endpoint's certificate is of none of the roots, or of another name.
@@ -151,6 +153,8 @@ reasons! {
     CONNECT_BROKEN = "A-345" => Error;
     /// Everything else is done, and only the board itself can make its connection.
     CONNECT_NEEDS_BOARD = "A-346" => Held;
+    /// There is no such certificate to be set INACTIVE: it never was, or is deleted.
+    CERTIFICATE_ABSENT = "A-347" => Error;
     /// The certificate that was made is for another key than the chip's.
     ISSUED_OTHER_KEY = "A-351" => Error;
     /// What was made is no certificate that the unit could use.

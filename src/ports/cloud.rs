@@ -155,7 +155,7 @@ pub trait Cloud: Send + Sync {
     /// identical and no one else's; calling it again for the same unit changes nothing.
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal>;
 
-    /// Sets the certificate INACTIVE.
+    /// Sets the certificate INACTIVE. A-347 where there is none, and none comes in time.
     async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure>;
 
     /// Takes back what a unit registered. Where somebody else's thing, certificate or policy is attached to it,

@@ -119,7 +119,7 @@ pub(super) async fn deactivate(link: &Link, certificate: &Fingerprint, by: Insta
                 let pause = pause_after(attempts);
                 if Instant::now() + pause >= by {
                     let cause = format!("certificate {certificate} is not there to be set INACTIVE");
-                    return Err(Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &link.target));
+                    return Err(Failure::new(ReasonCode::CERTIFICATE_ABSENT, cause).with("target", &link.target));
                 }
                 tokio::time::sleep(pause).await;
             }
