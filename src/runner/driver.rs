@@ -282,8 +282,10 @@ impl Driver {
     /// before it, another run could still pass with what is set INACTIVE here.
     async fn take_back_what_is_left(&mut self) -> Result<(), Failure> {
         let Run { unit: Some(unit), left, .. } = &self.run else { return Ok(()) };
-        if !self.run.is_over() || (self.run.verdict() != Some(Verdict::Fail) && left.is_empty()) {
-            return Ok(());
+        match self.run.verdict().filter(|_| self.run.is_over()) {
+            Some(Verdict::Fail) => {}
+            Some(Verdict::Error | Verdict::Aborted) if !left.is_empty() => {}
+            _ => return Ok(()),
         }
         let history = match self.shared.custody.history.unit(unit).await {
             Ok(Some(history)) => history,
