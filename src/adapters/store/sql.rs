@@ -571,7 +571,7 @@ mod tests {
                     // From an end of the table, and no further than the page.
                     "LATEST_CHECKPOINT" => line == "SCAN checkpoints",
                     // Units that wait for a ruling, all of them: at start, and when a target came back.
-                    "LOCKED_AFTER_REGISTER" => line == "SCAN l",
+                    "LOCKED_AFTER_REGISTER" => line.starts_with("SCAN l USING COVERING INDEX"),
                     "ROLLBACK_RULING" => line == "SCAN r USING COVERING INDEX rulings_rollback",
                     "RECORDS_BY_WORDS" => line.starts_with("SCAN record_words VIRTUAL TABLE"),
                     _ => false,
