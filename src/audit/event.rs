@@ -235,7 +235,8 @@ pub enum RunEvent {
         target: TargetName,
         failure: Failure,
     },
-    /// What a run that ends in FAIL had registered is set INACTIVE.
+    /// What a run registered, or may have, is set INACTIVE: before the verdict where it ends in FAIL, and after it
+    /// where the unit is locked by then and something is left.
     DeactivateIntended {
         target: TargetName,
     },
@@ -248,6 +249,10 @@ pub enum RunEvent {
     StepFailed {
         step: Step,
         failure: Failure,
+        /// The target that was being asked to register has answered, and this attempt left no certificate there that
+        /// could be ACTIVE. Else one may be.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
     },
     /// The verdict. `slip` numbers a HELD unit's slip.
     Sealed {

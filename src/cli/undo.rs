@@ -103,15 +103,20 @@ fn show(undo: &Undo, undone: &Undone, as_json: bool, language: &Language) -> Res
             }
         }
     }
+    for failure in &undone.open {
+        output::failure(failure, language);
+    }
     if as_json {
         let targets = undone.targets.iter();
         let targets =
             targets.map(|(name, taken)| json!({ "target": name, "changed": taken.changed, "failure": taken.failure }));
-        let shown = json!({ "seq": undone.seq, "unit": unit, "act": act, "targets": targets.collect::<Vec<_>>() });
+        let shown = json!({
+            "seq": undone.seq, "unit": unit, "act": act, "targets": targets.collect::<Vec<_>>(), "open": undone.open,
+        });
         output::json(&shown).map_err(|error| {
             Failure::new(ReasonCode::STATION_STOPPED, format!("standard output takes no more: {error}"))
         })?;
     }
-    let all = undone.targets.iter().all(|(_, taken)| taken.failure.is_none());
+    let all = undone.open.is_empty() && undone.targets.iter().all(|(_, taken)| taken.failure.is_none());
     Ok(if all { exit::DONE } else { exit::NOTHING_DONE })
 }

@@ -139,6 +139,8 @@ reasons! {
     CA_KEY = "A-336" => Error;
     /// AWS takes no further CA of this subject, or in this account.
     CA_LIMIT = "A-337" => Error;
+    /// Of a unit that failed or was withdrawn, a certificate may be ACTIVE, and could not be set INACTIVE.
+    CERTIFICATE_LEFT = "A-340" => Error;
     /// The MQTT endpoint does not answer at all.
     CONNECT_UNREACHABLE = "A-341" => Error;
     /// The endpoint's certificate is of none of the roots, or of another name.
@@ -157,6 +159,8 @@ reasons! {
     CLAIM_PERHAPS_LEFT = "A-348" => Error;
     /// A person's command did not reach AWS; nothing waits for it.
     COMMAND_UNREACHED = "A-349" => Error;
+    /// There is no such certificate to be set INACTIVE: it never was, or is deleted.
+    CERTIFICATE_ABSENT = "A-350" => Error;
     /// The certificate that was made is for another key than the chip's.
     ISSUED_OTHER_KEY = "A-351" => Error;
     /// What was made is no certificate that the unit could use.

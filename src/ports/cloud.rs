@@ -170,7 +170,8 @@ pub trait Cloud: Send + Sync {
     /// gone from it? S-111, S-112, A-321 and A-325 as in `register`; A-347 that can't be told.
     async fn stands(&self, held: &ReadBack) -> Result<(), Failure>;
 
-    /// Sets the certificate INACTIVE, and sees it INACTIVE.
+    /// Sets the certificate INACTIVE, and sees it INACTIVE. A-350 where there is none, and none comes
+    /// in time.
     async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure>;
 
     /// Takes back what a unit registered. Where somebody else's thing, certificate or policy is attached to it,

@@ -55,6 +55,8 @@ pub enum Input {
     /// Another run of the unit came to owe its label while this one was about to pass.
     LabelTaken,
     Deactivated(TargetName, Result<(), Failure>),
+    /// The run is over, its unit is locked, and these may hold its certificate ACTIVE.
+    TakeBack(Vec<TargetName>),
     /// Unplugged, stopped, or a second board with the same serial: whatever was under way is over.
     Interrupted(Failure),
     /// After a crash: an unfinished run is closed, with what it still owes.
@@ -215,10 +217,16 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             Input::Barred(why),
         ) => {
             // The target that was asked last has answered, and its answer is not recorded yet.
-            let asked = run.pending_targets().into_iter().next();
-            fail_with(run, run.step(), barred(run.unit.as_ref(), why), asked, context)
+            fail(run, run.step(), barred(run.unit.as_ref(), why), context)
         }
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
+        (Stage::Sealed, Input::TakeBack(targets)) if run.is_over() => take_back(run, &targets),
+        (Stage::Sealed, Input::Deactivated(target, result)) if run.deactivate.contains(&target) => {
+            let pending: Vec<_> = run.deactivate.iter().filter(|pending| **pending != target).cloned().collect();
+            let mut effects = vec![Effect::Record(vec![RunEvent::Deactivated { target, failure: result.err() }])];
+            effects.push(deactivate(run, &pending).unwrap_or(Effect::Finish));
+            effects
+        }
         (Stage::Sealed, Input::PrintLabel) => print(run, context),
         (Stage::Sealed, Input::Unlabelled(why)) => unlabelled(run, why),
         (Stage::Sealed, Input::Printed(result)) if matches!(run.label, Label::Intended(_)) => printed(run, result),
@@ -668,7 +676,7 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
         }
         Err(Refusal { failure, certificate_left }) => {
             let failure = may_wait(run, failure, context);
-            fail_with(run, Step::Register, failure, certificate_left.then_some(target), context)
+            fail_with(run, Step::Register, failure, !certificate_left, context)
         }
     }
 }
@@ -916,27 +924,43 @@ fn held_again(failure: Failure) -> Failure {
 }
 
 fn fail(run: &Run, step: Step, failure: Failure, context: &Context) -> Vec<Effect> {
-    fail_with(run, step, failure, None, context)
+    fail_with(run, step, failure, false, context)
 }
 
-/// Where it is the unit's fault, whatever the targets hold of it by now is set INACTIVE; `asked` is one
-/// that may hold it and is not recorded.
-fn fail_with(run: &Run, step: Step, failure: Failure, asked: Option<TargetName>, context: &Context) -> Vec<Effect> {
+/// Where it is the unit's fault, whatever this run has left in the targets by now is set INACTIVE; `untouched`: not in
+/// the one that was asked last, by what was asked last.
+fn fail_with(run: &Run, step: Step, failure: Failure, untouched: bool, context: &Context) -> Vec<Effect> {
+    let untouched = untouched && run.asked.is_some();
     let mut left: Vec<TargetName> = Vec::new();
     if verdict_of(failure.code, run) == Verdict::Fail {
-        left.extend(run.registered.iter().map(|record| record.target.clone()));
-        left.extend(asked);
+        left.extend(run.left.iter().map(|left| left.target.clone()));
+        left.extend(run.asked.clone().filter(|asked| !untouched && !left.contains(asked)));
     }
-    let mut events = vec![RunEvent::StepFailed { step, failure: failure.clone() }];
+    let mut events = vec![RunEvent::StepFailed { step, failure: failure.clone(), untouched }];
     events.extend(left.iter().map(|target| RunEvent::DeactivateIntended { target: target.clone() }));
     let mut effects = vec![Effect::Record(events)];
     effects.extend(deactivate_or_seal(run, failure, &left, context));
     effects
 }
 
+fn deactivate(run: &Run, pending: &[TargetName]) -> Option<Effect> {
+    let (target, intent) = (pending.first()?.clone(), run.intent.as_ref()?);
+    Some(Effect::Deactivate { target, certificate: intent.fingerprint })
+}
+
+/// After the verdict: what was cut off on the way is gone on with.
+fn take_back(run: &Run, targets: &[TargetName]) -> Vec<Effect> {
+    let more: Vec<TargetName> = targets.iter().filter(|target| run.may_take_back(target)).cloned().collect();
+    let intended: Vec<RunEvent> =
+        more.iter().map(|target| RunEvent::DeactivateIntended { target: target.clone() }).collect();
+    let pending: Vec<TargetName> = run.deactivate.iter().cloned().chain(more).collect();
+    let recorded = (!intended.is_empty()).then_some(Effect::Record(intended));
+    recorded.into_iter().chain([deactivate(run, &pending).unwrap_or(Effect::Finish)]).collect()
+}
+
 fn deactivate_or_seal(run: &Run, failure: Failure, pending: &[TargetName], context: &Context) -> Vec<Effect> {
-    if let (Some(target), Some(intent)) = (pending.first(), &run.intent) {
-        return vec![Effect::Deactivate { target: target.clone(), certificate: intent.fingerprint }];
+    if let Some(effect) = deactivate(run, pending) {
+        return vec![effect];
     }
     let verdict = verdict_of(failure.code, run);
     let held = verdict == Verdict::Held;

@@ -57,6 +57,12 @@ pub struct Run {
     pub kept: Option<(String, Option<Failure>)>,
     pub intent: Option<RegisterIntent>,
     pub registered: Vec<TargetRecord>,
+    /// The target that is being asked to register, and has not answered.
+    pub asked: Option<TargetName>,
+    /// Where its certificate may be ACTIVE by what this run did.
+    pub left: Vec<Mark>,
+    /// Where it was set INACTIVE again, or found not to be there.
+    pub taken_back: Vec<Mark>,
     /// The most that was ever promised of the unit's own connections.
     pub connect: Option<ConnectMode>,
     pub connected: Vec<ConnectionRecord>,
@@ -125,6 +131,13 @@ pub struct RegisterIntent {
     pub fingerprint: Fingerprint,
     pub thing: ThingName,
     pub targets: Vec<TargetName>,
+}
+
+/// In a target, as of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub target: TargetName,
+    pub seq: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -221,6 +234,9 @@ impl Run {
                 kept: None,
                 intent: None,
                 registered: Vec::new(),
+                asked: None,
+                left: Vec::new(),
+                taken_back: Vec::new(),
                 connect: None,
                 connected: Vec::new(),
                 unconnected: Vec::new(),
@@ -244,7 +260,7 @@ impl Run {
             return Err(Illegal::Foreign { event: name_of(event) });
         }
         let next = self.next_stage(event)?;
-        let at = logged.event.at;
+        let (at, seq) = (logged.event.at, logged.receipt.seq);
         match event {
             RunEvent::Captured { capture } => self.captured = Some(capture.clone()),
             RunEvent::StepBegan { step } => {
@@ -274,6 +290,7 @@ impl Run {
                     Some(RegisterIntent { fingerprint: *fingerprint, thing: thing.clone(), targets: targets.clone() });
                 // Nobody takes it back by another profile.
                 self.connect = self.connect.max(*connect);
+                self.asked = self.pending_targets().into_iter().next();
             }
             RunEvent::CertificateIssued { issued } => self.issued = Some(issued.clone()),
             RunEvent::CertificateKept { object, .. } => self.kept = Some((object.clone(), None)),
@@ -283,7 +300,9 @@ impl Run {
             RunEvent::Registered { target } => {
                 self.registered.retain(|known| known.target != target.target);
                 self.registered.push(target.clone());
-                if self.pending_targets().is_empty() {
+                self.may_be_left(target.target.clone(), seq);
+                self.asked = self.pending_targets().into_iter().next();
+                if self.asked.is_none() {
                     self.end_step(at, false);
                 }
             }
@@ -299,11 +318,21 @@ impl Run {
             RunEvent::Deactivated { target, failure } => {
                 self.deactivate.retain(|pending| pending != target);
                 let done = failure.is_none();
+                if failure.as_ref().is_none_or(|failure| failure.code == ReasonCode::CERTIFICATE_ABSENT) {
+                    self.left.retain(|left| left.target != *target);
+                    self.taken_back.push(Mark { target: target.clone(), seq });
+                }
                 for record in self.registered.iter_mut().filter(|record| done && record.target == *target) {
                     record.status = CertificateStatus::Inactive;
                 }
             }
-            RunEvent::StepFailed { .. } => self.end_step(at, true),
+            RunEvent::StepFailed { untouched, .. } => {
+                // What has not answered may have done what it was asked for.
+                if let Some(asked) = self.asked.take().filter(|_| !untouched) {
+                    self.may_be_left(asked, seq);
+                }
+                self.end_step(at, true);
+            }
             RunEvent::Sealed { verdict, reason, slip, label } => {
                 self.end_step(at, *verdict != Verdict::Pass);
                 self.slip = self.slip.or(*slip);
@@ -406,6 +435,16 @@ impl Run {
 
     pub fn verdict(&self) -> Option<Verdict> {
         self.sealed.as_ref().map(|sealed| sealed.verdict)
+    }
+
+    fn may_be_left(&mut self, target: TargetName, seq: u64) {
+        self.left.retain(|left| left.target != target);
+        self.left.push(Mark { target, seq });
+    }
+
+    /// It is over, and nothing of it waits: what it left may be set INACTIVE. What waits comes to a verdict first.
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Sealed && self.verdict() != Some(Verdict::Held)
     }
 
     fn end_step(&mut self, at: Timestamp, failed: bool) {
@@ -522,7 +561,7 @@ impl Run {
                 S::Registering
             }
             (S::Sealed | S::Failed { .. }, E::StepFailed { .. }) => return Err(self.order(event)),
-            (_, E::StepFailed { step, failure }) => S::Failed { step: *step, failure: failure.clone() },
+            (_, E::StepFailed { step, failure, .. }) => S::Failed { step: *step, failure: failure.clone() },
             (S::Failed { step, failure }, E::DeactivateIntended { target })
                 if failure.code.verdict() == Verdict::Fail && self.may_take_back(target) =>
             {
@@ -531,6 +570,8 @@ impl Run {
             (S::Failed { step, failure }, E::Deactivated { target, .. }) if self.deactivate.contains(target) => {
                 S::Failed { step: *step, failure: failure.clone() }
             }
+            (S::Sealed, E::DeactivateIntended { target }) if self.is_over() && self.may_take_back(target) => S::Sealed,
+            (S::Sealed, E::Deactivated { target, .. }) if self.deactivate.contains(target) => S::Sealed,
             (_, E::Sealed { verdict, reason, slip, label }) => {
                 self.may_seal(*verdict, reason.as_ref())?;
                 self.may_owe(*verdict, *slip, *label)?;
@@ -600,9 +641,9 @@ impl Run {
     }
 
     /// A target that this run meant to register in, and that is not being taken back yet.
-    fn may_take_back(&self, target: &TargetName) -> bool {
+    pub(super) fn may_take_back(&self, target: &TargetName) -> bool {
         let asked = self.intent.as_ref().is_some_and(|intent| intent.targets.contains(target));
-        let holds = self.registered.iter().any(|record| record.target == *target);
+        let holds = self.left.iter().any(|left| left.target == *target);
         self.intent.is_some() && (asked || holds) && !self.deactivate.contains(target)
     }
 

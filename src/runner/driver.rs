@@ -29,6 +29,7 @@ use crate::ports::{
     LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, ReadBack, Receipt, Refusal, Registration,
     RunLog, Token, Tokens, Trial,
 };
+use crate::provisioning::left::{self, Left};
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
 
 pub use captured::{Story, take_in};
@@ -157,6 +158,8 @@ pub struct Driver {
     interrupted: Option<Failure>,
     /// The board of this run has left its port.
     departed: bool,
+    /// Targets that could not set a certificate INACTIVE just now.
+    unheard: Vec<TargetName>,
 }
 
 /// Starts a run for a board that has just arrived, and sees it through.
@@ -176,6 +179,19 @@ pub async fn run_board(
         }
     };
     Driver::new(shared, profile, run, arrival, channel, updates).drive(Input::Begin).await;
+}
+
+/// What a run of a locked unit left ACTIVE is set INACTIVE in these targets: the run as it is then.
+pub(super) async fn take_back(
+    shared: Shared,
+    profile: Arc<Profile>,
+    run: Run,
+    targets: Vec<TargetName>,
+) -> Result<Run, Failure> {
+    let (updates, _) = mpsc::channel(1);
+    let mut driver = Driver::new(shared, profile, run, 0, mpsc::channel(1), updates);
+    driver.until_finished(Input::TakeBack(targets)).await?;
+    Ok(driver.run)
 }
 
 /// Goes on with a run that the log already knows: recovery, HELD units, labels.
@@ -223,6 +239,7 @@ impl Driver {
             earlier_label: None,
             interrupted: None,
             departed: false,
+            unheard: Vec::new(),
         }
     }
 
@@ -247,6 +264,11 @@ impl Driver {
     }
 
     async fn work(&mut self, input: Input) -> Result<(), Failure> {
+        self.come_to_a_verdict(input).await?;
+        self.take_back_what_is_left().await
+    }
+
+    async fn come_to_a_verdict(&mut self, input: Input) -> Result<(), Failure> {
         if matches!(input, Input::Resume) && self.run.stage != Stage::Sealed {
             self.leave_to_another()?;
             // An earlier resume was cut off: it is closed before the next one begins.
@@ -267,6 +289,50 @@ impl Driver {
             return Ok(());
         }
         self.until_finished(input).await
+    }
+
+    /// A unit that is locked by now leaves nothing ACTIVE, whichever of its runs registered it. After the verdict:
+    /// before it, another run could still pass with what is set INACTIVE here.
+    async fn take_back_what_is_left(&mut self) -> Result<(), Failure> {
+        let Run { unit: Some(unit), left, .. } = &self.run else { return Ok(()) };
+        match self.run.verdict().filter(|_| self.run.is_over()) {
+            Some(Verdict::Fail) => {}
+            Some(Verdict::Error | Verdict::Aborted) if !left.is_empty() => {}
+            _ => return Ok(()),
+        }
+        let history = match self.shared.custody.history.unit(unit).await {
+            Ok(Some(history)) => history,
+            Ok(None) => return Ok(()),
+            // The verdict stands, and the station looks for what is left again.
+            Err(failure) => {
+                tracing::error!(run = %self.run.id, %failure, "what is left ACTIVE of its unit can't be looked for now");
+                return Ok(());
+            }
+        };
+        for Left { run, targets } in left::left(&history) {
+            let targets: Vec<_> = targets.into_iter().filter(|target| !self.unheard.contains(target)).collect();
+            if targets.is_empty() {
+                continue;
+            }
+            let input = Input::TakeBack(targets);
+            let taken = if run.id == self.run.id {
+                self.until_finished(input).await
+            } else {
+                // Nobody waits for that run any more: only the log is told.
+                let (updates, _) = mpsc::channel(1);
+                let (shared, profile) = (self.shared.clone(), self.profile.clone());
+                let mut other = Driver::new(shared, profile, run, 0, mpsc::channel(1), updates);
+                let taken = Box::pin(other.until_finished(input)).await;
+                self.unheard.append(&mut other.unheard);
+                taken
+            };
+            match taken {
+                // Somebody else is at it.
+                Err(failure) if failure.code == ReasonCode::RUN_OVERTAKEN => {}
+                taken => taken?,
+            }
+        }
+        Ok(())
     }
 
     /// What another station began it is given the time for that the profile allows. Should both work on it
@@ -435,6 +501,9 @@ impl Driver {
             }
             Effect::Deactivate { target, certificate } => {
                 let result = self.shared.cloud.deactivate(&target, &certificate).await;
+                if result.is_err() {
+                    self.unheard.push(target.clone());
+                }
                 return Ok(Input::Deactivated(target, result));
             }
             Effect::Print { name, zpl } => return Ok(Input::Printed(self.print(&name, &zpl).await)),

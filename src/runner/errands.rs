@@ -11,6 +11,7 @@ use super::keeper::checkpoint_and_copy;
 use super::log::LogWriter;
 use super::rollback;
 use super::scan::Looks;
+use super::take_back::{TookBack, take_back_all};
 use crate::audit::RunEvent;
 use crate::config::Config;
 use crate::domain::profile::Profile;
@@ -38,6 +39,8 @@ pub struct Errands {
     pub records: Vec<UnitRecord>,
     /// L-531: what was left to whoever goes on with it.
     pub left: Vec<Failure>,
+    /// What was left ACTIVE of units that are locked.
+    pub taken_back: TookBack,
     /// Units that were not tried, since what keeps one waiting keeps all.
     pub waiting: usize,
 }
@@ -133,6 +136,9 @@ async fn perform(config: &Config, shared: &Shared, errand: &Errand) -> Result<Er
             // The others would only wait for the same.
             away.insert(record.reason_args.get("target").cloned());
         }
+    }
+    if *errand == Errand::Held {
+        done.taken_back = take_back_all(shared, config, None).await?;
     }
     Ok(done)
 }

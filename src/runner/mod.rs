@@ -15,6 +15,7 @@ pub mod rollback;
 mod scan;
 mod spool;
 mod station;
+pub mod take_back;
 pub mod view;
 
 pub mod arrivals;

@@ -3,13 +3,19 @@
 //! the log, and the same command finishes it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use super::LogWriter;
 use super::rulings::{Rulings, refused};
 use crate::audit::event::{Holding, Ruling, WITHDRAW_UNITS, Withdrawal};
 use crate::audit::{Body, LineEvent, RunEvent};
 use crate::domain::profile::Profile;
 use crate::domain::{EventId, Failure, Fingerprint, PolicyName, ReasonCode, RunId, TargetName, ThingName, Unit};
-use crate::ports::{Cloud, LockKind, Logged, RunLog, TakenBack, UnitHistory};
+use crate::ports::{Cloud, History, LockKind, Logged, RunLog, TakenBack, UnitHistory};
+use crate::provisioning::{Run, left};
 
 /// What is to be taken back.
 #[derive(Debug, Clone)]
@@ -28,7 +34,15 @@ pub struct Undone {
     /// The ruling: this command's own, or one that it went on with.
     pub seq: u64,
     pub targets: Vec<(TargetName, TakenBack)>,
+    /// O-606: runs of the unit that are not over. What they register all the same is set INACTIVE when they are.
+    pub open: Vec<Failure>,
 }
+
+/// A run that is in the cloud gets to know of the ruling with the next answer.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// A run that has said nothing for so long is not at work: its station closes it when it starts again.
+const AT_WORK: SignedDuration = SignedDuration::from_mins(5);
 
 impl Rulings<'_> {
     /// O-612 where the log knows of nothing that the unit registered; O-610 and O-611 as for every ruling. What a
@@ -42,7 +56,7 @@ impl Rulings<'_> {
         if wanted.is_empty() {
             return Err(refused(unit, format!("the log knows of nothing that {unit} registered")));
         }
-        let log = self.log.by(signatories.first());
+        let (log, history_of) = (self.log.by(signatories.first()), self.history);
         let (seq, by, left) = match unfinished(&history, undo.act, &wanted) {
             Some(unfinished) => unfinished,
             None => {
@@ -51,6 +65,9 @@ impl Rulings<'_> {
                 (ruled.seq, ruled.id, wanted)
             }
         };
+        // What is taken back under a run that is writing would be there again after it. No other one begins: the unit
+        // is locked by now.
+        let open = wait_for_runs(history_of, &log, unit).await?;
         let mut targets = Vec::with_capacity(left.len());
         for holding in left {
             let taken = cloud.withdraw(&holding, undo.act).await;
@@ -59,8 +76,30 @@ impl Rulings<'_> {
             log.line(LineEvent::Withdrawn { by, unit, target, changed, failure }).await?;
             targets.push((holding.target, taken));
         }
-        Ok(Undone { seq, targets })
+        Ok(Undone { seq, targets, open })
     }
+}
+
+/// Whichever stations they are of. What is not over in time is told.
+async fn wait_for_runs(history: &dyn History, log: &LogWriter, unit: &Unit) -> Result<Vec<Failure>, Failure> {
+    let by = Instant::now() + ENDS_WITHIN;
+    loop {
+        let open = history.unit(unit).await?.as_ref().map(left::open).unwrap_or_default();
+        let now = log.clock.now();
+        let at_work = |run: &Run| now.duration_since(run.last_by.1) < AT_WORK;
+        if !open.iter().any(at_work) || Instant::now() >= by {
+            return Ok(open.iter().map(not_over).collect());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn not_over(run: &Run) -> Failure {
+    let cause = format!(
+        "run {} of station {} is not over: what it registers is set INACTIVE when it is, and the same command takes it back",
+        run.id, run.station
+    );
+    Failure::new(ReasonCode::NOT_NOW, cause)
 }
 
 /// Targets where a withdrawal has left something, by what the log knows.

@@ -134,6 +134,7 @@ pub async fn what_is_appended_is_read_back(peer: &dyn Peer) {
         RunEvent::StepFailed {
             step: Step::Read,
             failure: Failure::new(ReasonCode::TOKEN_SILENT, "日本語 \u{1F512} \"quoted\"").with("seconds", 5),
+            untouched: true,
         },
     ));
     let receipts = store.append(events.clone()).await.unwrap();

@@ -108,14 +108,14 @@ pub(super) async fn write(
 }
 
 /// Sets a certificate INACTIVE until it is seen to be: whoever answers for AWS with a 200 has done nothing. One that
-/// was registered a moment ago may not be visible yet, so "not found" is believed at the deadline only, as `A-304`.
+/// was registered a moment ago may not be visible yet, so "not found" is believed at the deadline only.
 pub(super) async fn deactivate(link: &Link, certificate: &Fingerprint, by: Instant) -> Result<(), Failure> {
     let mut attempts = 0;
     loop {
-        let seen = match update_status(link, certificate, AwsStatus::Inactive, by).await {
-            Ok(()) => fetch_certificate(link, certificate, by).await?,
+        let (seen, missed) = match update_status(link, certificate, AwsStatus::Inactive, by).await {
+            Ok(()) => (fetch_certificate(link, certificate, by).await?, ReasonCode::CLOUD_NOT_YET),
             Err(refused) if refused.answer.as_ref().is_some_and(|error| error.is_resource_not_found_exception()) => {
-                None
+                (None, ReasonCode::CERTIFICATE_ABSENT)
             }
             Err(refused) => return Err(refused.failure),
         };
@@ -132,7 +132,7 @@ pub(super) async fn deactivate(link: &Link, certificate: &Fingerprint, by: Insta
                 }
                 None => format!("certificate {certificate} is not there to be set INACTIVE"),
             };
-            return Err(Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &link.target));
+            return Err(Failure::new(missed, cause).with("target", &link.target));
         }
         tokio::time::sleep(pause).await;
     }

@@ -344,6 +344,16 @@ pub fn locked(session: &mut dyn Session, after: Option<&Cursor>, limit: u32) -> 
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 struct LockKey(String, String, String, String);
 
+/// Each once.
+pub fn locked_after_register(session: &mut dyn Session) -> Result<Vec<Unit>, StoreError> {
+    let mut units = session.rows(sql::LOCKED_AFTER_REGISTER, &[], |row| {
+        Ok(Unit { product: parse(row.str(0)?)?, serial: parse(row.str(1)?)? })
+    })?;
+    let mut known = std::collections::HashSet::new();
+    units.retain(|unit| known.insert(unit.clone()));
+    Ok(units)
+}
+
 pub fn units(session: &mut dyn Session, serial: &str) -> Result<Vec<Unit>, StoreError> {
     // What is no serial number names no unit.
     let Ok(known) = serial.parse::<crate::domain::BoardSerial>() else { return Ok(Vec::new()) };

@@ -284,6 +284,10 @@ impl History for LogStore {
         self.read(move |session| history::locked(session, after.as_ref(), limit)).await
     }
 
+    async fn locked_after_register(&self) -> Result<Vec<Unit>, Failure> {
+        self.read(history::locked_after_register).await
+    }
+
     async fn units(&self, serial: &str) -> Result<Vec<Unit>, Failure> {
         let serial = serial.to_owned();
         self.read(move |session| history::units(session, &serial)).await

@@ -290,6 +290,9 @@ statements! {
             < (?1, ?2, ?3, ?4, ?5)
         ORDER BY seq DESC, product COLLATE \"C\" DESC, serial COLLATE \"C\" DESC, kind COLLATE \"C\" DESC,
             fingerprint DESC LIMIT ?6";
+    /// Of which a run came to register.
+    LOCKED_AFTER_REGISTER = "SELECT l.product, l.serial FROM locks l WHERE l.kind <> 'conflict'
+        AND EXISTS (SELECT 1 FROM runs r WHERE r.product = l.product AND r.serial = l.serial AND r.thing IS NOT NULL)";
     OPEN_RULINGS = "SELECT id, ruling, old_fingerprint, new_fingerprint, new_spki, new_uid FROM rulings
         WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND ruling IN ('release', 'rebind') ORDER BY seq";
     /// The ruling, not used yet, by which the unit's chip is not this one any more.
@@ -655,6 +658,8 @@ mod tests {
                     "OPERATORS" => line == "SCAN p USING INDEX sqlite_autoindex_people_2",
                     // From an end of the table, and no further than the page.
                     "LATEST_CHECKPOINT" => line == "SCAN checkpoints",
+                    // Units that wait for a ruling, all of them: at start, and when a target came back.
+                    "LOCKED_AFTER_REGISTER" => line.starts_with("SCAN l USING COVERING INDEX"),
                     "ROLLBACK_RULING" => line == "SCAN r USING COVERING INDEX rulings_rollback",
                     "RECORDS_BY_WORDS" => line.starts_with("SCAN record_words VIRTUAL TABLE"),
                     _ => false,

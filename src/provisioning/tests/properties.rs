@@ -128,7 +128,7 @@ static POOL: LazyLock<Vec<RunEvent>> = LazyLock::new(|| {
     let codes =
         [ReasonCode::TOKEN_NO_KEY, ReasonCode::TOKEN_SILENT, ReasonCode::BOARD_UNPLUGGED, ReasonCode::CLOUD_FAILED];
     for code in codes {
-        pool.push(E::StepFailed { step: Step::Prove, failure: failure(code) });
+        pool.push(E::StepFailed { step: Step::Prove, failure: failure(code), untouched: false });
         for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Error, Verdict::Aborted, Verdict::Held] {
             for (reason, slip, label) in [
                 (Some(failure(code)), None, None),

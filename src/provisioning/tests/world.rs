@@ -625,7 +625,7 @@ pub fn tell(event: &RunEvent) -> String {
         E::DeactivateIntended { target } => format!("deactivate-intended {target}"),
         E::Deactivated { target, failure: None } => format!("deactivated {target}"),
         E::Deactivated { target, failure: Some(failure) } => format!("deactivated {target} failed {}", failure.code),
-        E::StepFailed { step, failure } => format!("step-failed {} {}", step.as_str(), failure.code),
+        E::StepFailed { step, failure, .. } => format!("step-failed {} {}", step.as_str(), failure.code),
         E::Sealed { verdict, reason, slip, label } => {
             let mut text = format!("sealed {}", verdict.as_str());
             text += &reason.as_ref().map(|reason| format!(" {}", reason.code)).unwrap_or_default();

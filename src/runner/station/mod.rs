@@ -6,6 +6,7 @@ mod health;
 mod orders;
 mod outage;
 mod picture;
+mod taking_back;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
 
 use finishing::Finishing;
 use outage::{Look, Outage};
+use taking_back::TakingBack;
 
 /// A running station.
 pub struct StationHandle {
@@ -132,6 +134,7 @@ struct Station {
     /// nobody asks: no board is begun before.
     looked: bool,
     finishing: Finishing,
+    taking_back: TakingBack,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -187,6 +190,7 @@ impl Station {
             barred: BTreeMap::new(),
             looked,
             finishing: Finishing::new(),
+            taking_back: TakingBack::new(),
         }
     }
 
@@ -272,6 +276,7 @@ impl Station {
                 },
                 Some(_) = self.runs.join_next(), if !self.runs.is_empty() => {}
                 looked = outage::looked(&mut self.looking), if !stopping => self.looked_again(looked, &mut updates).await?,
+                took = self.taking_back.took(), if !stopping => self.took_back(took),
                 news = news(&mut self.keeper) => match news {
                     News::Copies(copies) => self.view.copies = copies,
                     News::Doubt(failure) => self.block(failure),
@@ -281,7 +286,8 @@ impl Station {
                     health::Seen::Cloud { health, elsewhere, barred } => {
                         // The header tells of a target that nothing is registered in, and of a profile that can
                         // register nothing; the others' units go on.
-                        let worse = elsewhere.as_ref().or_else(|| barred.values().next()).cloned();
+                        let left = self.taking_back.left();
+                        let worse = elsewhere.as_ref().or_else(|| barred.values().next()).or(left).cloned();
                         self.view.cloud = worse.map_or(health.clone(), Health::Bad);
                         self.see_cloud(health, barred, stopping).await;
                     }
@@ -290,6 +296,7 @@ impl Station {
             }
         }
         watcher.abort();
+        self.taking_back.give_up();
         if let Some(looking) = self.looking.take() {
             looking.abort();
         }
@@ -323,6 +330,7 @@ impl Station {
             self.begin_waiting().await;
         }
         self.finish_by_itself(came_back).await;
+        self.take_back_by_itself(came_back);
     }
 
     async fn stop_runs(&mut self) {
@@ -535,6 +543,7 @@ impl Station {
         self.spool.note(run);
         let errand = self.end_errand(run.id);
         self.note_held(run, errand);
+        self.taking_back.note(run);
         if errand == Some(Errand::Label) {
             return self.view.printer = match run.label.status() {
                 LabelStatus::Printed => Health::Good,

@@ -6,7 +6,7 @@ use super::super::super::exit;
 use super::super::super::output::{self, data};
 use super::super::found::{imported_json, json_of};
 use super::super::labels::{field, heading, time, word};
-use super::super::list::{lock_json, why};
+use super::super::list::{lock_json, may_be_active, why};
 use super::super::reader::Reader;
 use super::super::table::plain;
 use super::{Telling, print_certificates, run, unknown};
@@ -56,6 +56,11 @@ pub async fn show(reader: &mut Reader, unit: &Unit, telling: &Telling<'_>) -> Re
     }
     data(&plain(&unit.to_string()));
     tell_locks(&locks, telling.language);
+    if !locks.is_empty() {
+        for target in may_be_active(reader, unit).await? {
+            field("may be ACTIVE", format!("its certificate in {target}"));
+        }
+    }
     if let Some(binding) = reader.history.binding(unit).await? {
         identity("bound to", &binding);
     }
