@@ -22,7 +22,7 @@ mod texts;
 mod twin;
 mod uid;
 
-pub use certificate::{Checked, Pin, Pins, check_certificate, check_trust, is_valid_at, spki_hash, spki_of};
+pub use certificate::{Checked, Pin, Pins, check_certificate, check_trust, is_valid_at, key_kind, spki_hash, spki_of};
 pub use examine::{CertificateFacts, Check, Examined, Finding, Outcome, examine};
 pub use signature::{ANSWER, scheme_for, verify_as, verify_signature, verify_under};
 pub use twin::twin;
