@@ -15,7 +15,7 @@ use crate::adapters::fleet::{AwsFleet, ClaimFolder};
 use crate::adapters::issuing::HttpIssuing;
 use crate::adapters::log_key::KeyFile;
 use crate::adapters::mark::MarkFile;
-use crate::adapters::mqtt::{MqttConnections, MqttFleets};
+use crate::adapters::mqtt::{self, MqttConnections, MqttFleets};
 use crate::adapters::own_ca::{AwsAuthorities, FileCaKey, TokenCaKey};
 use crate::adapters::pkcs11::{TokenSigner, WorkerTokens};
 use crate::adapters::postgres::{self, Connection, PostgresRations};
@@ -25,7 +25,7 @@ use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::audit::{Body, RunEvent};
 use crate::config::{Ca, CaKey, Config, LogKey, Postgres};
-use crate::domain::profile::Trust;
+use crate::domain::profile::{ClaimSource, Profile, Trust};
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, Authorities, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud, Entropy,
@@ -113,10 +113,16 @@ pub async fn cloud(config: &Config) -> Result<Arc<dyn Cloud>, Failure> {
 
 /// Where a plant's stations have one database, they keep to the account's rates together.
 fn share(cloud: AwsCloud, config: &Config) -> Result<AwsCloud, Failure> {
-    let Some(database) = &config.log.postgres else { return Ok(cloud) };
+    Ok(match rations(config)? {
+        Some(rations) => cloud.sharing(&rations),
+        None => cloud,
+    })
+}
+
+fn rations(config: &Config) -> Result<Option<Arc<dyn Rations>>, Failure> {
+    let Some(database) = &config.log.postgres else { return Ok(None) };
     let connection = postgres::connection(&database.connection, database.password_file.as_deref())?;
-    let rations: Arc<dyn Rations> = Arc::new(PostgresRations::new(connection)?);
-    Ok(cloud.sharing(&rations))
+    Ok(Some(Arc::new(PostgresRations::new(connection)?)))
 }
 
 /// As [`equip`], with credentials of the caller's own: the practice line never touches a person's.
@@ -172,13 +178,21 @@ async fn equip_with(
 /// What the targets know of CAs, with credentials from the default chain.
 pub async fn authorities(config: &Config) -> Result<Arc<dyn Authorities>, Failure> {
     aws_iot::root_certificates()?;
-    Ok(Arc::new(AwsAuthorities::new(&config.targets).await))
+    let authorities = AwsAuthorities::new(&config.targets).await;
+    Ok(Arc::new(match rations(config)? {
+        Some(rations) => authorities.sharing(&rations),
+        None => authorities,
+    }))
 }
 
 /// What the targets know of provisioning templates and claims, likewise.
 pub async fn fleet(config: &Config) -> Result<AwsFleet, Failure> {
     aws_iot::root_certificates()?;
-    Ok(AwsFleet::new(&config.targets).await)
+    let fleet = AwsFleet::new(&config.targets).await;
+    Ok(match rations(config)? {
+        Some(rations) => fleet.sharing(&rations),
+        None => fleet,
+    })
 }
 
 /// Where claims are written.
@@ -433,6 +447,15 @@ fn keep_practice_apart(config: &Config, data_dir: &Path) -> Result<(), Failure> 
 /// What the profile pins, as it stands today: K-701 or K-705 where no chip could be judged by it.
 pub fn check_trust(trust: &Trust) -> Result<Pins, Failure> {
     checks::check_trust(trust, SystemClock.now())
+}
+
+/// The claim by which the profile's fleet is entered, where that is in files: A-365 where it could not be. No station
+/// stops for it: its other products need none.
+pub fn check_claim(profile: &Profile) -> Option<Result<(), Failure>> {
+    let ClaimSource::Files { certificate, key } = &profile.register.method.fleet()?.claim else { return None };
+    let targets = profile.register.targets.iter().map(|target| target.as_str()).collect::<Vec<_>>().join(" ");
+    let unusable = |cause| Failure::new(ReasonCode::CLAIM_UNUSABLE, cause).with("target", targets);
+    Some(mqtt::check_claim(certificate, key).map_err(unusable))
 }
 
 /// The practice vendor's CA vouches for nothing real.

@@ -32,7 +32,7 @@ impl Cloud for AirGap {
     }
 
     async fn withdraw(&self, holding: &Holding, _: Withdrawal) -> TakenBack {
-        TakenBack { changed: Vec::new(), failure: Some(air_gapped(&holding.target)) }
+        TakenBack { failure: Some(air_gapped(&holding.target)), ..TakenBack::default() }
     }
 
     /// Asked where the units are registered.

@@ -194,12 +194,25 @@ pub enum RunEvent {
         /// PKCS#10, DER.
         request: Bytes,
     },
-    /// The certificate that the unit is registered with, by the chip's own key. Its fingerprint is this unit's
-    /// alone from here on.
+    /// AWS is to make a key for the unit, and a certificate for it: from here on it may have. The key itself never comes
+    /// to any log.
+    KeysRequested {
+        target: TargetName,
+        thing: ThingName,
+    },
+    /// The certificate that the unit is registered with, by the chip's own key or by one that AWS made. Its fingerprint
+    /// is this unit's alone from here on.
     CertificateIssued {
         issued: IssuedCertificate,
     },
-    /// The board was given what AWS made of it: the device configuration.
+    /// AWS has applied its fleet's template to the certificate. It answers once, so this is kept before anything is read
+    /// back.
+    Provisioned {
+        target: TargetName,
+        certificate: Fingerprint,
+        device_configuration: BTreeMap<String, String>,
+    },
+    /// The board was given what AWS made of it: the device configuration, and its key where AWS made that.
     BoardConfigured {},
     /// The intent to register, with everything that is about to be written.
     RegisterIntended {
@@ -386,6 +399,9 @@ pub enum LineEvent {
         /// `inactive`, `detached`, `certificate-deleted`, `thing-deleted`: what was made so; what was so already is not named.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         changed: Vec<String>,
+        /// Certificates of its chip's key that no run had recorded, and that were taken back, too.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        found: Vec<Fingerprint>,
         /// Something is left, and why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
@@ -696,6 +712,18 @@ pub struct Holding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intended: Vec<ThingName>,
     pub policies: Vec<PolicyName>,
+    /// Requests for a certificate whose answer no run recorded: AWS may have made one for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Unanswered>,
+}
+
+/// By what a certificate can be found that nobody recorded.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Unanswered {
+    /// Of the chip's key.
+    pub spki: SpkiHash,
+    /// The request went out then.
+    pub since: Timestamp,
 }
 
 /// A text that a person typed: committed here, kept apart from the log with its salt, so that it can
@@ -869,7 +897,7 @@ pub enum Standing {
     Rebound,
 }
 
-/// A certificate that was made for the unit's own key.
+/// A certificate that was made for the unit's own key, or with one by AWS.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct IssuedCertificate {
     pub target: TargetName,
@@ -879,8 +907,9 @@ pub struct IssuedCertificate {
     /// What lies between it and its root, where whoever made it said so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<Bytes>,
-    /// SHA-256 of the request (PKCS#10) by which it was asked for in this run.
-    pub request: Sha256,
+    /// SHA-256 of the request (PKCS#10) by which it was asked for in this run; `None`: AWS made its key, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Sha256>,
     pub origin: IssuedOrigin,
     /// Who made it, where that was not the target: the endpoint's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1052,6 +1081,7 @@ mod tests {
                     things: vec!["gw-A1".parse().unwrap()],
                     intended: vec!["gw-A2".parse().unwrap()],
                     policies: vec!["device".parse().unwrap()],
+                    unanswered: vec![Unanswered { spki: SpkiHash::of(b"key"), since: Timestamp::UNIX_EPOCH }],
                 }],
             },
             Ruling::Rollback { size: 1, root: Sha256::of(b""), known: vec![note] },

@@ -93,7 +93,10 @@ impl Options {
 fn show(undo: &Undo, undone: &Undone, as_json: bool, language: &Language) -> Result<u8, Failure> {
     let Undo { unit, act, .. } = undo;
     say(&format!("{unit} is withdrawn (event {})", undone.seq));
-    for (target, TakenBack { changed, failure }) in &undone.targets {
+    for (target, TakenBack { changed, found, failure }) in &undone.targets {
+        for certificate in found {
+            say(&format!("{target}: found certificate {certificate}, which no run had recorded"));
+        }
         match failure {
             None if changed.is_empty() => say(&format!("{target}: nothing was left of it")),
             None => say(&format!("{target}: {}", changed.join(", "))),
@@ -108,8 +111,11 @@ fn show(undo: &Undo, undone: &Undone, as_json: bool, language: &Language) -> Res
     }
     if as_json {
         let targets = undone.targets.iter();
-        let targets =
-            targets.map(|(name, taken)| json!({ "target": name, "changed": taken.changed, "failure": taken.failure }));
+        let targets = targets.map(|(name, taken)| {
+            json!({
+                "target": name, "changed": taken.changed, "found": taken.found, "failure": taken.failure,
+            })
+        });
         let shown = json!({
             "seq": undone.seq, "unit": unit, "act": act, "targets": targets.collect::<Vec<_>>(), "open": undone.open,
         });

@@ -34,7 +34,7 @@ pub use problem::{ConfigErrors, Mistake, Problem};
 /// The body of a provisioning template in a file, as AWS is sent it. Whether AWS takes it, AWS says.
 pub fn provisioning_template(path: &Path) -> Result<String, Failure> {
     let said = |because| Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{} {because}", path.display()));
-    ca::template_at(path).map_err(said)
+    ca::template_at(path).map(|body| body.to_string()).map_err(said)
 }
 
 /// Reads the station's file at `path` and the profiles it names. A relative path inside is relative

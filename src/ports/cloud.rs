@@ -63,9 +63,9 @@ pub struct Join {
 pub struct Issuance {
     pub target: TargetName,
     pub thing: ThingName,
-    /// PKCS#10, DER; signed by the key and verified.
-    pub request: Bytes,
-    /// Of the key.
+    /// PKCS#10, DER; signed by the key and verified. `None`: AWS makes a key of its own.
+    pub request: Option<Bytes>,
+    /// Of the chip's key.
     pub spki: SpkiHash,
     /// When it goes out, by the station's clock.
     pub asked: Timestamp,
@@ -107,6 +107,8 @@ pub struct Refusal {
 pub struct TakenBack {
     /// As in [`LineEvent::Withdrawn`](crate::audit::LineEvent::Withdrawn), whatever became of the rest.
     pub changed: Vec<String>,
+    /// Likewise.
+    pub found: Vec<Fingerprint>,
     pub failure: Option<Failure>,
 }
 

@@ -43,7 +43,7 @@ pub use manifests::{Listing, Manifests};
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
-pub use provisioner::{Entry, Fleet, Fleets, Papers, Provisioned};
+pub use provisioner::{Entry, Fleet, Fleets, MadeKey, Papers, Provisioned};
 pub use rations::{Asked, Ration, Rations};
 pub use signer::LogSigner;
 pub use store::{

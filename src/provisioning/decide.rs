@@ -1,5 +1,7 @@
 //! What a run does next. Pure: the same run, input and context give the same effects.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::checks::{self, Checked};
@@ -15,7 +17,7 @@ use crate::audit::event::{
     ConnectionRecord, IssuedCertificate, LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord,
 };
 use crate::domain::profile::{
-    ConnectMode, Issuer, Method, MqttPort, ObjectName, Offline, Prepare, Profile, WriteBack, WriteBackPlan,
+    ConnectMode, FleetKeys, Issuer, Method, MqttPort, ObjectName, Offline, Prepare, Profile, WriteBack, WriteBackPlan,
 };
 use crate::domain::{
     BoardSerial, Bytes, EntryPlace, Failure, Fingerprint, Identity, ReasonCode, Sha256, SigningCa, Step, TargetName,
@@ -47,6 +49,8 @@ pub enum Input {
     /// The claim that this run made does not hold any more.
     Barred(Obstacle),
     Issued(TargetName, Box<Result<Made, Failure>>),
+    /// What the fleet's template answered; `None`: the unit is there already, and AWS was asked for nothing.
+    Provisioned(TargetName, Box<Result<Option<BTreeMap<String, String>>, Refusal>>),
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
     Kept(Result<Kept, Failure>),
     Connected(TargetName, Box<Result<ConnectionRecord, Failure>>),
@@ -90,6 +94,8 @@ pub enum Effect {
     },
     /// By whoever the profile says.
     Issue(Box<Issuance>),
+    /// AWS is to apply its fleet's template, once; what comes of it is read back by `Register`.
+    Provision(Box<Registration>),
     Register(Box<Registration>),
     /// The chip's key shows itself to the broker, and what AWS makes of it is waited for.
     Join(Box<Join>),
@@ -166,7 +172,12 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             requested(run, (target, thing, info), signature, context)
         }
         (Stage::Issuing { target, thing, request }, Input::Issued(asked, made)) if asked == *target => {
-            issued(run, (target, thing, request), *made, context)
+            issued(run, (target, thing, request.as_ref()), *made, context)
+        }
+        (Stage::Registering, Input::Provisioned(target, answer))
+            if run.pending_targets().first() == Some(&target) && run.provisioned.is_none() =>
+        {
+            provisioned(run, target, *answer, context)
         }
         // An answer counts once, from the target that was asked.
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
@@ -476,15 +487,22 @@ pub fn unlisted(chip: Option<&Identity>, why: Unlisted) -> Failure {
     }
 }
 
-/// What the chip is to sign, so that a certificate can be made for its key.
+/// What the chip is to sign, so that a certificate can be made for its key; or AWS makes that, too.
 fn request(run: &Run, answered: RunEvent, checked: &Checked, context: &Context) -> Vec<Effect> {
     let register = &context.profile.register;
+    let keys = register.method.fleet().map_or(FleetKeys::Chip, |fleet| fleet.keys);
     let none = || Failure::new(ReasonCode::CONFIG_INVALID, "the profile names no target");
     let asked = register_values(context.profile, &run.variables).and_then(|RegisterValues { thing, .. }| {
         let target = register.targets.first().cloned().ok_or_else(none)?;
         Ok((csr::info(&checked.spki, &thing)?, target, thing))
     });
     match asked {
+        Ok((_, target, thing)) if keys == FleetKeys::Aws => {
+            let event = RunEvent::KeysRequested { target: target.clone(), thing: thing.clone() };
+            let (spki, asked, deadline) = (checked.decision.spki, context.now, register.deadline);
+            let issuance = Issuance { target, thing, request: None, spki, asked, deadline };
+            vec![Effect::Record(vec![answered, event]), Effect::Issue(Box::new(issuance))]
+        }
         Ok((info, target, thing)) => {
             let made = RunEvent::RequestMade { target, thing, info: Bytes(info.clone()) };
             let scheme = checks::scheme_for(checked.decision.key);
@@ -517,7 +535,7 @@ fn requested(
             let event = RunEvent::CertificateRequested { target: target.clone(), request: request.clone() };
             let (target, thing) = (target.clone(), thing.clone());
             let (asked, deadline) = (context.now, context.profile.register.deadline);
-            let issuance = Issuance { target, thing, request, spki, asked, deadline };
+            let issuance = Issuance { target, thing, request: Some(request), spki, asked, deadline };
             vec![Effect::Record(vec![event]), Effect::Issue(Box::new(issuance))]
         }
         Err(failure) => fail(run, Step::Register, failure, context),
@@ -527,7 +545,7 @@ fn requested(
 /// What came back is recorded, and this unit's, before anything is done with it.
 fn issued(
     run: &Run,
-    (target, thing, request): (&TargetName, &ThingName, &Bytes),
+    (target, thing, request): (&TargetName, &ThingName, Option<&Bytes>),
     made: Result<Made, Failure>,
     context: &Context,
 ) -> Vec<Effect> {
@@ -543,15 +561,19 @@ fn issued(
         let (identity, _) = run.claim.as_ref().ok_or_else(|| changed("nothing was claimed"))?;
         let ca = endpoint.and_then(|endpoint| endpoint.ca.as_ref());
         let of_target = |failure: Failure| failure.with("target", target);
-        let fingerprint = csr::check_issued(&made.certificate, identity.spki, identity.fingerprint, ca, context.now)
-            .map_err(of_target)?;
+        let wanted = match request {
+            Some(_) => csr::Wanted::Chips(identity.spki),
+            None => csr::Wanted::New { but: identity.spki },
+        };
+        let fingerprint =
+            csr::check_issued(&made.certificate, wanted, identity.fingerprint, ca, context.now).map_err(of_target)?;
         let Made { certificate, chain, origin } = made;
         Ok(IssuedCertificate {
             target: target.clone(),
             fingerprint,
             certificate,
             chain,
-            request: Sha256::of(request),
+            request: request.map(|request| Sha256::of(request)),
             origin,
             endpoint: endpoint.map(|endpoint| endpoint.url.clone()),
             write_back: write_back(context).map(|plan| plan.mode),
@@ -564,7 +586,12 @@ fn issued(
             let connect = context.profile.connect.as_ref().map(|plan| plan.mode);
             let (thing, targets) = (thing.clone(), vec![target.clone()]);
             let intended = RunEvent::RegisterIntended { fingerprint, thing, targets, connect };
-            let effect = registration(run, target.clone(), certificate, values, context);
+            let effect = match registration(run, target.clone(), certificate, values, context) {
+                Effect::Register(registration) if context.profile.register.method.fleet().is_some() => {
+                    Effect::Provision(registration)
+                }
+                effect => effect,
+            };
             vec![Effect::Record(vec![RunEvent::CertificateIssued { issued }, intended]), effect]
         }
         Err(failure) => fail(run, Step::Register, failure, context),
@@ -647,6 +674,40 @@ fn introduction(run: &Run, target: &TargetName, thing: &ThingName, ca: &SigningC
     })
 }
 
+/// AWS says it once: it is in the log before anything else is done.
+fn provisioned(
+    run: &Run,
+    target: TargetName,
+    answer: Result<Option<BTreeMap<String, String>>, Refusal>,
+    context: &Context,
+) -> Vec<Effect> {
+    let device_configuration = match answer {
+        Ok(answer) => answer,
+        Err(refusal) => return registered(run, target, Err(refusal), context),
+    };
+    let certificate = run.intent.as_ref().map(|intent| intent.fingerprint);
+    let event = certificate.zip(device_configuration).map(|(certificate, device_configuration)| {
+        RunEvent::Provisioned { target: target.clone(), certificate, device_configuration }
+    });
+    let record = event.map(|event| Effect::Record(vec![event]));
+    let next = match register_next(run, target, context) {
+        Some(effect) => vec![effect],
+        None => fail(run, Step::Register, values_changed(), context),
+    };
+    record.into_iter().chain(next).collect()
+}
+
+fn register_next(run: &Run, target: TargetName, context: &Context) -> Option<Effect> {
+    let values = register_values(context.profile, &run.variables).ok()?;
+    // Every target holds the thing that was promised.
+    let values = RegisterValues { thing: run.intent.as_ref()?.thing.clone(), ..values };
+    Some(registration(run, target, run.registered_certificate()?.clone(), values, context))
+}
+
+fn values_changed() -> Failure {
+    Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed")
+}
+
 fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusal>, context: &Context) -> Vec<Effect> {
     match result {
         Ok(record) if record.target != target || !run.is_intended(&record) => {
@@ -655,21 +716,16 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
             fail(run, Step::Register, failure, context)
         }
         Ok(record) => {
+            let device_configuration = run.provisioned.clone().unwrap_or(record.device_configuration);
+            let record = TargetRecord { device_configuration, ..record };
             let next = run.pending_targets().into_iter().find(|pending| *pending != target);
             let Some(next) = next else { return everywhere(run, record, context) };
             let record = RunEvent::Registered { target: record };
-            let effect = run.intent.as_ref().and_then(|intent| {
-                let values = register_values(context.profile, &run.variables).ok()?;
-                // Every target holds the thing that was promised.
-                let values = RegisterValues { thing: intent.thing.clone(), ..values };
-                Some(registration(run, next, run.registered_certificate()?.clone(), values, context))
-            });
-            match effect {
+            match register_next(run, next, context) {
                 Some(effect) => vec![Effect::Record(vec![record]), effect],
                 None => {
-                    let failure = Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed");
                     let mut effects = vec![Effect::Record(vec![record])];
-                    effects.extend(fail(run, Step::Register, failure, context));
+                    effects.extend(fail(run, Step::Register, values_changed(), context));
                     effects
                 }
             }
@@ -781,7 +837,11 @@ fn trial(run: &Run, held: &TargetRecord, context: &Context) -> Result<Trial, Fai
         only_tls12: plan.only_tls12,
         thing,
         chain: chain(run).ok_or_else(incomplete)?,
-        key: run.decision.as_ref().ok_or_else(incomplete)?.key,
+        // The chip's, or of the kind that AWS made.
+        key: match run.issued.as_ref().filter(|issued| issued.request.is_none()) {
+            Some(issued) => checks::key_kind(&issued.certificate)?,
+            None => run.decision.as_ref().ok_or_else(incomplete)?.key,
+        },
         topics,
         refused_topic: Some(refused_topic),
         message: Bytes(message.into_bytes()),

@@ -1,5 +1,7 @@
 //! A run as the fold over its events. What is not written in the log did not happen.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{checks, csr};
@@ -51,8 +53,12 @@ pub struct Run {
     pub ruling: Option<EventId>,
     /// Certificates that this or earlier rulings took from the unit.
     pub replaces: Vec<Fingerprint>,
-    /// The certificate that was made for its key, where it is not the chip's own that is registered.
+    /// The certificate that was made for its key, or with one, where it is not the chip's own that is registered.
     pub issued: Option<IssuedCertificate>,
+    /// What its fleet's template answered in this run.
+    pub provisioned: Option<BTreeMap<String, String>>,
+    /// The board was given what AWS made of it.
+    pub configured: bool,
     /// What became of it in the token, where that was to keep it: the object, and why not.
     pub kept: Option<(String, Option<Failure>)>,
     pub intent: Option<RegisterIntent>,
@@ -106,7 +112,8 @@ pub enum Stage {
     Issuing {
         target: TargetName,
         thing: ThingName,
-        request: Bytes,
+        /// `None`: its key, too.
+        request: Option<Bytes>,
     },
     Issued {
         thing: ThingName,
@@ -231,6 +238,8 @@ impl Run {
                 ruling: None,
                 replaces: Vec::new(),
                 issued: None,
+                provisioned: None,
+                configured: false,
                 kept: None,
                 intent: None,
                 registered: Vec::new(),
@@ -293,6 +302,10 @@ impl Run {
                 self.asked = self.pending_targets().into_iter().next();
             }
             RunEvent::CertificateIssued { issued } => self.issued = Some(issued.clone()),
+            RunEvent::Provisioned { device_configuration, .. } => {
+                self.provisioned = Some(device_configuration.clone());
+            }
+            RunEvent::BoardConfigured {} => self.configured = true,
             RunEvent::CertificateKept { object, .. } => self.kept = Some((object.clone(), None)),
             RunEvent::CertificateNotKept { object, failure } => {
                 self.kept = Some((object.clone(), Some(failure.clone())));
@@ -370,7 +383,7 @@ impl Run {
             | RunEvent::ReadAgain { .. }
             | RunEvent::RequestMade { .. }
             | RunEvent::CertificateRequested { .. }
-            | RunEvent::BoardConfigured {}
+            | RunEvent::KeysRequested { .. }
             | RunEvent::IdentifiedAgain { .. } => {}
         }
         self.stage = next;
@@ -532,10 +545,13 @@ impl Run {
             (S::Requesting { target: due, thing, info }, E::CertificateRequested { target, request })
                 if due == target && csr::asks(request, info) =>
             {
-                S::Issuing { target: target.clone(), thing: thing.clone(), request: request.clone() }
+                S::Issuing { target: target.clone(), thing: thing.clone(), request: Some(request.clone()) }
+            }
+            (S::ProvenAgain, E::KeysRequested { target, thing }) => {
+                S::Issuing { target: target.clone(), thing: thing.clone(), request: None }
             }
             (S::Issuing { target, thing, request }, E::CertificateIssued { issued })
-                if issued.target == *target && self.is_of_its_key(issued, request) =>
+                if issued.target == *target && self.is_as_asked(issued, request.as_ref()) =>
             {
                 S::Issued { thing: thing.clone() }
             }
@@ -552,6 +568,13 @@ impl Run {
                 if self.registered_fingerprint() == Some(*fingerprint)
                     && self.keeps_its_thing(thing)
                     && !targets.is_empty() =>
+            {
+                S::Registering
+            }
+            (S::Registering, E::Provisioned { target, certificate, .. })
+                if self.pending_targets().contains(target)
+                    && self.provisioned.is_none()
+                    && self.issued.as_ref().is_some_and(|issued| issued.fingerprint == *certificate) =>
             {
                 S::Registering
             }
@@ -626,13 +649,18 @@ impl Run {
         self.reading.as_ref().is_some_and(|first| first.certificate == again.certificate && first.uid == again.uid)
     }
 
-    /// Made for the key that was proven and claimed, and asked for by this request.
-    fn is_of_its_key(&self, issued: &IssuedCertificate, request: &Bytes) -> bool {
-        let key = self.claim.as_ref().map(|(identity, _)| identity.spki);
-        key.is_some()
-            && checks::spki_hash(&issued.certificate).ok() == key
+    /// Asked for by this request, for the key that was proven and claimed; or by none, with a key of its own.
+    fn is_as_asked(&self, issued: &IssuedCertificate, request: Option<&Bytes>) -> bool {
+        let Some((Identity { spki: chips, .. }, _)) = &self.claim else { return false };
+        let Ok(key) = checks::spki_hash(&issued.certificate) else { return false };
+        (key == *chips) == request.is_some()
             && issued.fingerprint == Fingerprint::of(&issued.certificate)
-            && issued.request == Sha256::of(request)
+            && issued.request == request.map(|request| Sha256::of(request))
+    }
+
+    /// AWS made a key for the board, and the board was not given it.
+    fn lacks_its_key(&self) -> bool {
+        !self.configured && self.issued.as_ref().is_some_and(|issued| issued.request.is_none())
     }
 
     /// What was promised to the cloud once stays what it was.
@@ -687,6 +715,7 @@ impl Run {
                     () if self.needs_its_board() => no("has not connected to every target"),
                     () if certificate != intent.fingerprint => no("registered another certificate"),
                     () if self.decision.is_none() => no("proved nothing"),
+                    () if self.lacks_its_key() => no("did not give the board its key"),
                     () if reason.is_some() => no("has a reason to fail"),
                     () => Ok(()),
                 }
@@ -749,6 +778,8 @@ fn name_of(event: &RunEvent) -> &'static str {
         RunEvent::BoardConfigured {} => "board-configured",
         RunEvent::RequestMade { .. } => "request-made",
         RunEvent::CertificateRequested { .. } => "certificate-requested",
+        RunEvent::KeysRequested { .. } => "keys-requested",
+        RunEvent::Provisioned { .. } => "provisioned",
         RunEvent::CertificateIssued { .. } => "certificate-issued",
         RunEvent::CertificateKept { .. } => "certificate-kept",
         RunEvent::CertificateNotKept { .. } => "certificate-not-kept",

@@ -20,14 +20,16 @@ use super::scan::{Looks, is_seen_again};
 use crate::audit::event::{ConnectionRecord, IssuedOrigin, LabelKind, LabelStatus, Purpose, TargetRecord};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
-use crate::domain::profile::{ClaimSource, FleetPlan, IdentifySource, Issuer, Method, MqttPort, Profile, Trust};
+use crate::domain::profile::{
+    ClaimSource, FleetPlan, IdentifySource, Issuer, Method, MqttPort, Prepare, Profile, Trust,
+};
 use crate::domain::{
     Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Variables, Verdict, request_pem,
 };
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
-    LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, ReadBack, Receipt, Refusal, Registration,
-    RunLog, Token, Tokens, Trial,
+    LabelPrinter, LockKind, Logged, Made, MadeBefore, MadeKey, Obstacle, Papers, Prepared, ReadBack, Receipt, Refusal,
+    Registration, RunLog, Token, Tokens, Trial,
 };
 use crate::provisioning::left::{self, Left};
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
@@ -154,6 +156,10 @@ pub struct Driver {
     token: Option<Box<dyn Token>>,
     /// Entered by a claim, and not left yet.
     fleet: Option<Box<dyn Fleet>>,
+    /// What the target had before the fleet's template was applied.
+    prepared: Option<Prepared>,
+    /// The key that AWS made for the board, until the board has it.
+    key: Option<Box<dyn MadeKey>>,
     earlier_label: Option<LabelStatus>,
     interrupted: Option<Failure>,
     /// The board of this run has left its port.
@@ -236,6 +242,8 @@ impl Driver {
             updates,
             token: None,
             fleet: None,
+            prepared: None,
+            key: None,
             earlier_label: None,
             interrupted: None,
             departed: false,
@@ -563,7 +571,7 @@ impl Driver {
     /// Ends the board's worker process at once, whatever it is doing.
     fn interrupt(&mut self, failure: Failure) -> Input {
         self.departed |= failure.code == ReasonCode::BOARD_UNPLUGGED;
-        (self.token, self.fleet) = (None, None);
+        (self.token, self.fleet, self.key) = (None, None, None);
         Input::Interrupted(failure)
     }
 
@@ -619,6 +627,8 @@ impl Driver {
             run: &self.run,
             token: &mut self.token,
             fleet: &mut self.fleet,
+            prepared: &mut self.prepared,
+            made_key: &mut self.key,
             scans: receiver,
         };
         (work, &mut self.orders)
@@ -695,6 +705,8 @@ struct Work<'a> {
     run: &'a Run,
     token: &'a mut Option<Box<dyn Token>>,
     fleet: &'a mut Option<Box<dyn Fleet>>,
+    prepared: &'a mut Option<Prepared>,
+    made_key: &'a mut Option<Box<dyn MadeKey>>,
     scans: mpsc::Receiver<String>,
 }
 
@@ -727,11 +739,11 @@ impl Work<'_> {
                     Box::new(known_otherwise(self.shared, self.run, &target, registered).await),
                 )
             }
-            Effect::Configure { prepare, variables } => {
-                self.let_go().await;
-                let device = &self.run.device;
-                Input::Configured(self.shared.dialogue.prepare(device, &prepare, &variables).await)
+            Effect::Provision(registration) => {
+                let target = registration.target.clone();
+                Input::Provisioned(target, Box::new(self.provision(*registration).await))
             }
+            Effect::Configure { prepare, variables } => Input::Configured(self.configure(&prepare, &variables).await),
             Effect::Join(join) => {
                 let target = join.registration.target.clone();
                 let joined = self.join(*join).await;
@@ -760,19 +772,40 @@ impl Work<'_> {
 
     async fn connect(&mut self, trial: &Trial) -> Result<ConnectionRecord, Failure> {
         let connections = self.shared.connections.clone();
+        // Until the board has it, a key that AWS made is here, and shows what the board's connection will.
+        if let Some(key) = self.made_key.as_mut() {
+            return connections.prove(trial, key.as_mut()).await;
+        }
         let (token, spki) = self.key()?;
         let mut key = ChipSigns { token, kind: trial.key, spki: &spki, signed: false };
         connections.prove(trial, &mut key).await
     }
 
-    async fn register(&mut self, mut registration: Registration) -> Result<TargetRecord, Refusal> {
-        let nothing_left = |failure| Refusal { failure, certificate_left: false };
+    /// Whatever comes of it, a key that AWS made is gone from here.
+    async fn configure(&mut self, prepare: &Prepare, variables: &Variables) -> Result<(), Failure> {
+        self.let_go().await;
+        let (dialogue, device) = (&self.shared.dialogue, &self.run.device);
+        match self.made_key.take() {
+            Some(key) => dialogue.deliver(device, prepare, variables, key.pem()).await,
+            None => dialogue.prepare(device, prepare, variables).await,
+        }
+    }
+
+    async fn register(&mut self, registration: Registration) -> Result<TargetRecord, Refusal> {
+        let registration = self.with_its_past(registration).await?;
+        let Shared { cloud, .. } = self.shared;
+        if registration.method.fleet().is_none() {
+            return cloud.register(&registration).await;
+        }
+        let prepared = self.prepared.take().unwrap_or_default();
+        let record = prepared.and_then(cloud.register(&registration).await)?;
+        self.as_configured(&registration, record).await.map_err(nothing_left)
+    }
+
+    async fn with_its_past(&mut self, mut registration: Registration) -> Result<Registration, Refusal> {
         let past = made_before(self.shared, self.run, self.profile, &registration).await.map_err(nothing_left)?;
         registration.replaces.extend(past);
-        match registration.method.fleet() {
-            Some(_) => self.provision(&registration).await,
-            None => self.shared.cloud.register(&registration).await,
-        }
+        Ok(registration)
     }
 
     async fn join(&mut self, Join { registration, mut trial }: Join) -> Result<TargetRecord, Refusal> {
@@ -823,7 +856,8 @@ impl Work<'_> {
                 let (identity, _) = self.run.claim.as_ref().ok_or_else(unknown)?;
                 let (own, now) = (identity.fingerprint, self.shared.log.clock.now());
                 // What it made before and can still be registered, it is not asked for again.
-                let good = |der: &&Bytes| csr::check_issued(der, issuance.spki, own, endpoint.ca.as_ref(), now).is_ok();
+                let wanted = csr::Wanted::Chips(issuance.spki);
+                let good = |der: &&Bytes| csr::check_issued(der, wanted, own, endpoint.ca.as_ref(), now).is_ok();
                 match before.certificates.iter().find(good) {
                     Some(known) => {
                         Ok(Made { certificate: known.clone(), chain: Vec::new(), origin: IssuedOrigin::Known })
@@ -860,40 +894,50 @@ impl Work<'_> {
             deadline: issuance.deadline,
         };
         let mut fleet = fleets.enter(&entry).await?;
-        let certificate = fleet.certify(&request_pem(&issuance.request)).await?;
+        let certificate = match &issuance.request {
+            Some(request) => fleet.certify(&request_pem(request)).await?,
+            None => {
+                let (certificate, key) = fleet.certify_new_key().await?;
+                *self.made_key = Some(key);
+                certificate
+            }
+        };
         *self.fleet = Some(fleet);
         Ok(Made { certificate, chain: Vec::new(), origin: IssuedOrigin::Made })
     }
 
-    /// AWS makes the unit by the fleet's template, once; then it is read back as ever.
-    async fn provision(&mut self, registration: &Registration) -> Result<TargetRecord, Refusal> {
-        let cloud = &self.shared.cloud;
-        let nothing_left = |failure| Refusal { failure, certificate_left: false };
+    /// AWS makes the unit by the fleet's template, once. `None`: it is all there already, and nothing was asked.
+    async fn provision(&mut self, registration: Registration) -> Result<Option<BTreeMap<String, String>>, Refusal> {
+        let registration = self.with_its_past(registration).await?;
         let fleet = self.fleet.take();
-        let prepared = cloud.prepare(registration).await?;
-        let mut answered = None;
-        if let (false, Some(mut fleet)) = (prepared.whole, fleet) {
-            let made = fleet.provision(&registration.parameters).await;
-            fleet.leave().await;
-            // Refused, it is not ACTIVE, and the next run deletes it; unanswered, it may be.
-            let provisioned = made.map_err(|failure| {
-                let certificate_left = failure.code == ReasonCode::FLEET_BROKEN;
-                Refusal { failure, certificate_left }
-            })?;
-            if let Some(thing) = provisioned.thing.filter(|thing| *thing != registration.thing) {
-                let cause =
-                    format!("the fleet's template made thing {thing}, the profile asks for {}", registration.thing);
-                let failure = Failure::new(ReasonCode::JOIN_OTHERWISE, cause);
-                let failure = failure.with("target", &registration.target).with("other", thing);
-                return Err(Refusal { failure, certificate_left: true });
-            }
-            answered = Some(provisioned.configuration);
+        let prepared = self.prepared.insert(self.shared.cloud.prepare(&registration).await?);
+        let (false, Some(mut fleet)) = (prepared.whole, fleet) else { return Ok(None) };
+        let made = fleet.provision(&registration.parameters).await;
+        fleet.leave().await;
+        // Refused, it is not ACTIVE, and the next run deletes it; unanswered, it may be.
+        let provisioned = made.map_err(|failure| {
+            let certificate_left = failure.code == ReasonCode::FLEET_BROKEN;
+            Refusal { failure, certificate_left }
+        })?;
+        if let Some(thing) = provisioned.thing.filter(|thing| *thing != registration.thing) {
+            let cause = format!("the fleet's template made thing {thing}, the profile asks for {}", registration.thing);
+            let failure = Failure::new(ReasonCode::JOIN_OTHERWISE, cause);
+            let failure = failure.with("target", &registration.target).with("other", thing);
+            return Err(Refusal { failure, certificate_left: true });
         }
-        let record = prepared.and_then(cloud.register(registration).await)?;
-        if answered.is_none() {
-            answered = configured_before(self.shared, self.run, &record).await.map_err(nothing_left)?;
+        Ok(Some(provisioned.configuration))
+    }
+
+    /// With what AWS answered when it made the unit, in this run or in an earlier one.
+    async fn as_configured(
+        &mut self,
+        registration: &Registration,
+        record: TargetRecord,
+    ) -> Result<TargetRecord, Failure> {
+        if self.run.provisioned.is_some() {
+            return Ok(record);
         }
-        match answered {
+        match configured_before(self.shared, self.run, &record).await? {
             Some(device_configuration) => Ok(TargetRecord { device_configuration, ..record }),
             None if self.profile.register.configure.is_none() => Ok(record),
             // Nobody is to be told that there is none.
@@ -901,7 +945,7 @@ impl Work<'_> {
                 let cause = "AWS made this unit, and its device configuration was lost before it was in the log: `lineseal undo \
                              UNIT --delete`, and the unit's next run asks anew";
                 let failure = Failure::new(ReasonCode::FLEET_BROKEN, cause).with("target", &registration.target);
-                Err(nothing_left(failure.with("endpoint", &record.endpoint)))
+                Err(failure.with("endpoint", &record.endpoint))
             }
         }
     }
@@ -987,22 +1031,19 @@ async fn look_at_targets(shared: &Shared, profile: &Profile, run: &Run) -> Resul
     Ok(())
 }
 
-/// What was made for the unit's key before and is not what is registered now: it has expired, or its issuer is not
-/// the profile's any more. Of a target that the profile names it is that target's alone.
+/// What was made for the unit's key before, or with a key for it, and is not what is registered now: it has expired, its
+/// issuer is not the profile's any more, or its key was delivered to the board by an earlier run. Of a target that the profile names it is that target's alone.
 async fn made_before(
     shared: &Shared,
     run: &Run,
     profile: &Profile,
     registration: &Registration,
 ) -> Result<Vec<Fingerprint>, Failure> {
-    let Registration { target, method, certificate, fingerprint, replaces, .. } = registration;
+    let Registration { target, method, fingerprint, replaces, .. } = registration;
     let (Method::Csr(_), Some(unit)) = (method, &run.unit) else { return Ok(Vec::new()) };
     let MadeBefore { certificates, elsewhere, .. } = shared.log.store.made_before(run.id, unit, target).await?;
     let renamed = elsewhere.into_iter().filter(|(target, _)| !profile.register.targets.contains(target));
-    let key = checks::spki_of(certificate)?;
-    let of_key = |der: &Bytes| checks::spki_of(der).is_ok_and(|spki| spki == key);
-    let all = certificates.into_iter().chain(renamed.map(|(_, der)| der)).filter(of_key);
-    let all = all.map(|der| Fingerprint::of(&der));
+    let all = certificates.into_iter().chain(renamed.map(|(_, der)| der)).map(|der| Fingerprint::of(&der));
     Ok(all.filter(|made| made != fingerprint && !replaces.contains(made)).collect())
 }
 
@@ -1020,16 +1061,33 @@ async fn configured_before(
         }
         _ => None,
     };
+    let provisioned = |body: &Body| match body {
+        Body::Run(RunEvent::Provisioned { certificate, device_configuration, .. })
+            if record.certificate_arn.ends_with(&format!(":cert/{certificate}")) =>
+        {
+            Some(device_configuration.clone())
+        }
+        _ => None,
+    };
     // An empty answer is one where the run that recorded it had the certificate made.
     let made = |body: &Body| {
         matches!(body, Body::Run(RunEvent::CertificateIssued { issued }) if issued.origin == IssuedOrigin::Made
             && record.certificate_arn.ends_with(&format!(":cert/{}", issued.fingerprint)))
     };
     let answer = |log: &RunLog| {
+        let provisioned = log.events.iter().find_map(|logged| provisioned(&logged.event.body));
+        if provisioned.is_some() {
+            return provisioned;
+        }
+        // As it was recorded before it had an event of its own.
         let told = log.events.iter().find_map(|logged| told(&logged.event.body))?;
         (!told.is_empty() || log.events.iter().any(|logged| made(&logged.event.body))).then_some(told)
     };
     Ok(history.iter().flat_map(|history| &history.runs).rev().find_map(answer))
+}
+
+fn nothing_left(failure: Failure) -> Refusal {
+    Refusal { failure, certificate_left: false }
 }
 
 /// Does this run owe paper that comes by itself (as opposed to on scanning a slip)?

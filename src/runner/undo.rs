@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::LogWriter;
 use super::rulings::{Rulings, refused};
-use crate::audit::event::{Holding, Ruling, WITHDRAW_UNITS, Withdrawal};
+use crate::audit::event::{Holding, Ruling, Unanswered, WITHDRAW_UNITS, Withdrawal};
 use crate::audit::{Body, LineEvent, RunEvent};
 use crate::domain::profile::Profile;
 use crate::domain::{EventId, Failure, Fingerprint, PolicyName, ReasonCode, RunId, TargetName, ThingName, Unit};
@@ -71,9 +71,9 @@ impl Rulings<'_> {
         let mut targets = Vec::with_capacity(left.len());
         for holding in left {
             let taken = cloud.withdraw(&holding, undo.act).await;
-            let TakenBack { changed, failure } = taken.clone();
+            let TakenBack { changed, found, failure } = taken.clone();
             let (unit, target) = (unit.clone(), holding.target.clone());
-            log.line(LineEvent::Withdrawn { by, unit, target, changed, failure }).await?;
+            log.line(LineEvent::Withdrawn { by, unit, target, changed, found, failure }).await?;
             targets.push((holding.target, taken));
         }
         Ok(Undone { seq, targets, open })
@@ -143,9 +143,42 @@ fn holdings(history: &UnitHistory, undo: &Undo, profiles: &[Profile]) -> Vec<Hol
     let mut held = BTreeMap::new();
     for run in history.runs.iter().filter(|log| undo.run.is_none_or(|run| log.run == run)) {
         note(run, profiles, &mut held);
+        // Whoever records a certificate has looked for all that were made before.
+        if let Some((seq, target, unanswered)) = unanswered(run, profiles)
+            && !history.runs.iter().flat_map(|log| &log.events).any(|logged| records_one(logged, seq, &target))
+        {
+            of(&mut held, &target).unanswered.push(unanswered);
+        }
     }
     let asked = |target: &TargetName| undo.target.as_ref().is_none_or(|only| only == target);
     held.into_values().filter(|holding: &Holding| asked(&holding.target)).collect()
+}
+
+/// A request of this run whose answer it did not record.
+fn unanswered(run: &RunLog, profiles: &[Profile]) -> Option<(u64, TargetName, Unanswered)> {
+    let (mut key, mut asked) = (None, None);
+    for logged in &run.events {
+        match &logged.event.body {
+            // What a service of the user's own makes is in no target before it is recorded.
+            Body::Run(RunEvent::RunStarted { profile, .. })
+                if profiles.iter().any(|it| it.name == *profile && it.register.method.endpoint().is_some()) =>
+            {
+                return None;
+            }
+            Body::Run(RunEvent::Claimed { identity, .. }) => key = Some(identity.spki),
+            Body::Run(RunEvent::CertificateRequested { target, .. }) => {
+                let since = logged.event.at;
+                asked = key.map(|spki| (logged.receipt.seq, target.clone(), Unanswered { spki, since }));
+            }
+            _ => {}
+        }
+    }
+    asked
+}
+
+fn records_one(logged: &Logged, after: u64, at: &TargetName) -> bool {
+    logged.receipt.seq > after
+        && matches!(&logged.event.body, Body::Run(RunEvent::CertificateIssued { issued }) if issued.target == *at)
 }
 
 fn note(run: &RunLog, profiles: &[Profile], held: &mut BTreeMap<TargetName, Holding>) {
@@ -191,6 +224,7 @@ fn of<'h>(held: &'h mut BTreeMap<TargetName, Holding>, target: &TargetName) -> &
         things: Vec::new(),
         intended: Vec::new(),
         policies: Vec::new(),
+        unanswered: Vec::new(),
     })
 }
 

@@ -25,6 +25,8 @@ mod distant;
 mod faults;
 #[path = "aws_iot_matrix.rs"]
 mod matrix;
+#[path = "aws_iot_methods.rs"]
+mod methods;
 #[path = "aws_iot_practice.rs"]
 mod practice;
 #[path = "aws_iot_rations.rs"]

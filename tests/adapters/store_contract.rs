@@ -94,6 +94,7 @@ macro_rules! store_contract {
             an_imported_history_protects_and_is_completed_by_a_claim
             contradictions_of_an_import_bind_nothing_and_lock_both
             what_a_contradicting_row_names_is_burned_for_every_other_unit
+            an_import_takes_no_certificate_that_was_made_for_another_unit
             an_import_may_lock_a_unit_that_has_passed
             a_chip_on_the_batchs_list_uses_its_entry
             a_chip_that_was_not_shipped_for_the_batch_is_refused
@@ -329,7 +330,7 @@ fn made(run: RunId, certificate: &[u8]) -> Event {
         fingerprint: Fingerprint::of(certificate),
         certificate: Bytes(certificate.to_vec()),
         chain: Vec::new(),
-        request: Sha256::of(b"request"),
+        request: Some(Sha256::of(b"request")),
         origin: IssuedOrigin::Made,
         endpoint: None,
         write_back: None,
@@ -1534,6 +1535,39 @@ pub async fn what_a_contradicting_row_names_is_burned_for_every_other_unit(peer:
     assert_eq!(rules(&store.collisions(&unit("A3"), &identity(3), None).await.unwrap())[0], CollisionRule::Certificate);
 }
 
+pub async fn an_import_takes_no_certificate_that_was_made_for_another_unit(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    let first = asking(&*store, "A1", 1, Standing::New).await;
+    store
+        .append(vec![requested(first, now()), made(first, b"for A1"), sealed(first, Verdict::Pass, None)])
+        .await
+        .unwrap();
+    let said_of = |line, serial: &str| {
+        let mut row = imported(line, serial, 7);
+        if let Body::Line(LineEvent::Imported { fingerprint, .. }) = &mut row.body {
+            *fingerprint = Fingerprint::of(b"for A1");
+        }
+        row
+    };
+    let [row] = store.import(vec![said_of(2, "B1")]).await.unwrap().try_into().unwrap();
+    let conflicts = conflicts_of(&row.event);
+    assert_eq!(
+        conflicts.iter().map(|c| (c.rule, c.unit.clone())).collect::<Vec<_>>(),
+        [(ConflictRule::Certificate, unit("A1"),)]
+    );
+    for (serial, chip) in [("A1", 1), ("B1", 7)] {
+        let answer = store.claim(claim(serial, identity(chip))).await.unwrap();
+        assert!(matches!(answer, ClaimAnswer::Locked(Lock { kind: LockKind::Conflict, .. })), "{serial}: {answer:?}");
+    }
+    // QA rules: it stays A1's, and B1 has a chip of its own.
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
+    let again = asking(&*store, "A1", 1, Standing::Known).await;
+    store.append(vec![made(again, b"for A1")]).await.unwrap();
+    store.append(vec![ruled(Ruling::Release { unit: unit("B1") })]).await.unwrap();
+    assert_eq!(bound(store.claim(claim("B1", identity(7))).await).1, Standing::New);
+    assert!(store.append(vec![made(again, b"anew")]).await.is_ok());
+}
+
 /// Neither side of a contradiction is believed, not even the one that a run has proven.
 pub async fn an_import_may_lock_a_unit_that_has_passed(peer: &dyn Peer) {
     let store = begun(peer).await;
@@ -2214,6 +2248,7 @@ pub fn withdrawal(serial: &str) -> Event {
         things: vec![format!("gw-{serial}").parse().unwrap()],
         intended: Vec::new(),
         policies: vec!["device".parse().unwrap()],
+        unanswered: Vec::new(),
     };
     ruled(Ruling::Withdraw { unit: unit(serial), act: Withdrawal::Deactivate, targets: vec![holding] })
 }
@@ -2221,7 +2256,7 @@ pub fn withdrawal(serial: &str) -> Event {
 pub fn withdrawn(by: &Event, serial: &str, failure: Option<Failure>) -> Event {
     let changed = failure.is_none().then(|| "inactive".to_owned());
     let (unit, target, changed) = (unit(serial), "main".parse().unwrap(), changed.into_iter().collect());
-    line(LineEvent::Withdrawn { by: by.id, unit, target, changed, failure })
+    line(LineEvent::Withdrawn { by: by.id, unit, target, changed, found: Vec::new(), failure })
 }
 
 /// Makes the log know those who rule here.

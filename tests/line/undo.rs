@@ -10,7 +10,7 @@ use crate::killed::LossyWay;
 use crate::log::all;
 use crate::peers::Cloud;
 use crate::program::{Ended, Program};
-use crate::rulings::Line;
+use crate::rulings::{Line, root};
 use crate::taken_back::{led_through, status, until};
 
 /// With `Sora` and `Saki`, who are supervisors.
@@ -343,5 +343,42 @@ async fn what_a_killed_run_did_after_the_withdrawal_is_set_inactive_by_the_next_
     assert_eq!(ended.json()[0]["reason"], json!("L-511"));
     assert_eq!(status(cloud, &chip.fingerprint()).as_deref(), Some("INACTIVE"));
     assert_eq!(targets(&undone(&line, &what, 0).await), practice(json!([])));
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
+}
+
+/// The answer never came: no run knows what AWS made, and nobody's next run is to find it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_was_made_unseen_is_found_and_taken_back_too() {
+    let cloud = Cloud::shared().await;
+    let mut line = line(cloud).await;
+    let profile = line.bench.dir.path().join("assets/practice.toml");
+    let text = std::fs::read_to_string(&profile).unwrap();
+    std::fs::write(&profile, crate::csr::csr(text)).unwrap();
+    let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
+    let way = LossyWay::start(line.bench.proxy.address(), b"POST /certificates").await;
+    let configured = std::fs::read_to_string(&line.bench.config_file).unwrap();
+    std::fs::write(&line.bench.config_file, configured.replace(&line.bench.proxy.endpoint(), &way.endpoint())).unwrap();
+    line.bench.plug(1, "A", &chip);
+    let station = Program::on(&line.bench, ["run", "--json"]).start();
+    let by = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while crate::csr::of_key(cloud, &chip.spki).await.is_empty() {
+        assert!(std::time::Instant::now() < by, "nothing was made within a minute");
+    }
+    assert_eq!(station.kill().status, -9);
+    way.repair();
+    line.bench.unplug(1);
+
+    // A stranger's certificate of the same time stays.
+    let theirs = root(cloud).create_keys_and_certificate().send().await.unwrap().certificate_id.unwrap();
+    let made: Vec<String> = crate::csr::of_key(cloud, &chip.spki).await.into_iter().map(|(id, _)| id).collect();
+    let ended = undone(&line, &[&serial, "--delete"], 0).await;
+    assert!(made.iter().all(|id| ended.err.contains(&format!("found certificate {id}"))), "{}", ended.err);
+    assert!(crate::csr::of_key(cloud, &chip.spki).await.is_empty());
+    assert!(status(cloud, &theirs).is_some());
+    let events = crate::log::read(&line.bench.data_dir());
+    let withdrawn = crate::log::all(&events, "withdrawn");
+    assert_eq!(withdrawn[0]["found"].as_array().unwrap().len(), made.len());
+    let shown = Program::on(&line.bench, ["audit", "show", &serial]).run().await.expect(0);
+    assert!(shown.out.contains(&made[0]), "{}", shown.out);
     Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
 }

@@ -204,6 +204,9 @@ fn action_of(head: &str) -> &'static str {
             "AttachThingPrincipal"
         }
         ("DELETE", path) if path.starts_with("/things/") && path.ends_with("/principals") => "DetachThingPrincipal",
+        ("POST", "/things") => "RegisterThing",
+        ("POST", path) if path.ends_with("/provisioning-claim") => "CreateProvisioningClaim",
+        ("GET", path) if path.starts_with("/provisioning-templates/") => "DescribeProvisioningTemplate",
         ("GET", path) if path.starts_with("/things/") => "DescribeThing",
         ("POST", path) if path.starts_with("/things/") => "CreateThing",
         ("DELETE", path) if path.starts_with("/things/") => "DeleteThing",

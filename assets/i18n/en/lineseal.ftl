@@ -363,6 +363,7 @@ doctor-good = ok {" "}
 doctor-remark = note
 doctor-unknown = ?{"   "}
 doctor-bad = NO {" "}
+doctor-claim = profile { $profile }: the fleet's claim can be used
 doctor-trust = profile { $profile }: its CAs and revocation lists can be used
 doctor-module = profile { $profile }: module { $module } and its PIN are at hand
 doctor-log = the log: { $events } events, and nothing known elsewhere speaks against it

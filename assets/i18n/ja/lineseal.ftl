@@ -292,6 +292,7 @@ doctor-good = 可{"  "}
 doctor-remark = 注意
 doctor-unknown = 不明
 doctor-bad = 不可
+doctor-claim = プロファイル { $profile }: フリートのクレームを使えます
 doctor-trust = プロファイル { $profile }: CAと失効リストを使えます
 doctor-module = プロファイル { $profile }: モジュール { $module } とPINが手元にあります
 doctor-log = 記録: イベント { $events } 件。別の場所にある控えとの矛盾はありません

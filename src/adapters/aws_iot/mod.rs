@@ -106,6 +106,11 @@ pub(super) fn links_with(
     targets.iter().map(link_of).collect()
 }
 
+/// For a person's commands: their calls count with those of all stations, and boards go first.
+pub(super) fn sharing(links: BTreeMap<TargetName, Link>, rations: &Arc<dyn Rations>) -> BTreeMap<TargetName, Link> {
+    links.into_iter().map(|(name, link)| (name, link.sharing_behind_boards(Arc::clone(rations)))).collect()
+}
+
 pub(super) fn link_of<'l>(links: &'l BTreeMap<TargetName, Link>, target: &TargetName) -> Result<&'l Link, Failure> {
     links.get(target).ok_or_else(|| {
         Failure::new(ReasonCode::CONFIG_INVALID, format!("there is no target {target} in the configuration"))
@@ -163,7 +168,7 @@ impl Cloud for AwsCloud {
     async fn withdraw(&self, holding: &Holding, act: Withdrawal) -> TakenBack {
         match self.link(&holding.target) {
             Ok(link) => withdraw::withdraw(link, holding, act, Instant::now() + WITHDRAW_WITHIN).await,
-            Err(failure) => TakenBack { changed: Vec::new(), failure: Some(failure) },
+            Err(failure) => TakenBack { failure: Some(failure), ..TakenBack::default() },
         }
     }
 

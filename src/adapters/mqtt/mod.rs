@@ -18,6 +18,7 @@ mod conversation;
 mod ended;
 mod fleet;
 mod key;
+mod made_key;
 mod target;
 mod wire;
 
@@ -30,7 +31,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use self::conversation::{Conversation, Refusals, Shown, Told};
 use self::ended::Ended;
-pub use self::fleet::MqttFleets;
+pub use self::fleet::{MqttFleets, check_claim};
 use self::key::Ask;
 pub use self::target::MqttConnections;
 use self::target::Place;

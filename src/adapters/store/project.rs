@@ -238,6 +238,8 @@ fn project_run(
         | RunEvent::IdentifiedAgain { .. }
         | RunEvent::BoardConfigured {}
         | RunEvent::RequestMade { .. }
+        | RunEvent::KeysRequested { .. }
+        | RunEvent::Provisioned { .. }
         | RunEvent::CertificateKept { .. }
         | RunEvent::CertificateNotKept { .. }
         | RunEvent::Registered { .. }
@@ -432,7 +434,9 @@ fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineE
     let count = i64::try_from(conflicts.len()).unwrap_or(i64::MAX);
     session.execute(sql::PROJECT_IMPORTED, values![seq, product, serial, certificate, count])?;
     let known = session.row(sql::BINDING_OF, values![product, serial, certificate], |row| row.i64(0))?;
-    if contradicts_a_binding(session, conflicts)? {
+    if issued::issued_to(session, fingerprint)?.is_some_and(|made| made.unit != *unit) {
+        // It is burned as what was made for the other unit's key, which goes on having it.
+    } else if contradicts_a_binding(session, conflicts)? {
         let burned = values![seq, product, serial, certificate, key, Value::Null, Value::Null];
         session.execute(sql::PROJECT_BURNED, burned)?;
     } else if known.is_none() {

@@ -28,6 +28,8 @@ pub(super) struct Issued {
     issued: IssuedCertificate,
     claimed: Option<SpkiHash>,
     request: Option<(u64, Bytes)>,
+    /// AWS was to make the key.
+    keys_requested: bool,
     /// The chip's own certificate.
     own: Option<(u64, Bytes)>,
 }
@@ -68,6 +70,7 @@ struct Shown {
     challenge: Option<(u64, Purpose, Bytes)>,
     claimed: Option<SpkiHash>,
     request: Option<(u64, Bytes)>,
+    keys_requested: bool,
 }
 
 /// From events in the order of the log. Events of a kind that this version does not know hold nothing
@@ -136,11 +139,13 @@ pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evid
                 evidence.files.push(File::new(format!("evidence/{seq}-request.der"), request.0.clone()));
                 shown.request = Some((seq, request));
             }
+            RunEvent::KeysRequested { .. } => shown.keys_requested = true,
             RunEvent::Claimed { identity, .. } => shown.claimed = Some(identity.spki),
             RunEvent::CertificateIssued { issued } => {
                 evidence.files.push(File::new(certificate_name(seq), issued.certificate.0.clone()));
                 let (claimed, request, own) = (shown.claimed, shown.request.take(), shown.certificate.clone());
-                evidence.issued.push(Issued { seq, issued, claimed, request, own });
+                let keys_requested = std::mem::take(&mut shown.keys_requested);
+                evidence.issued.push(Issued { seq, issued, claimed, request, keys_requested, own });
             }
             _ => {}
         }
@@ -149,14 +154,19 @@ pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evid
 }
 
 impl Issued {
-    /// Is it what its event says, for the key that its run claimed, and asked for by that run?
+    /// Is it what its event says, for the key that its run claimed, and asked for by that run? With a key of AWS's: for
+    /// another than that, and asked for so.
     pub(super) fn holds(&self) -> bool {
         let IssuedCertificate { fingerprint, certificate, request, .. } = &self.issued;
         let key = x509::spki(certificate).map(|(spki, _)| SpkiHash::of(spki));
+        let asked = self.request.as_ref().map(|(_, asked)| Sha256::of(asked));
         *fingerprint == Fingerprint::of(certificate)
             && key.is_some()
-            && key == self.claimed
-            && self.request.as_ref().map(|(_, asked)| Sha256::of(asked)) == Some(*request)
+            && self.claimed.is_some()
+            && match request {
+                Some(request) => key == self.claimed && asked == Some(*request),
+                None => key != self.claimed && asked.is_none() && self.keys_requested,
+            }
     }
 }
 

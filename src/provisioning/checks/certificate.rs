@@ -10,7 +10,7 @@ use super::revocation::{ListInUse, Lists};
 use super::texts::check_texts;
 use super::{key, path, uid};
 use crate::audit::event::{CrlFacts, Decision};
-use crate::domain::profile::Trust;
+use crate::domain::profile::{KeyKind, Trust};
 use crate::domain::{ChipUid, Failure, Fingerprint, Identity, ReasonCode, SpkiHash};
 
 /// A certificate that passed every check.
@@ -78,6 +78,12 @@ pub fn spki_hash(der: &[u8]) -> Result<SpkiHash, Failure> {
 /// The SubjectPublicKeyInfo of any certificate, as [`spki_hash`].
 pub fn spki_of(der: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(parsed(der)?.spki.to_vec())
+}
+
+/// The kind of any certificate's key. `A-352`: it is none that a device could use.
+pub fn key_kind(der: &[u8]) -> Result<KeyKind, Failure> {
+    let unusable = |failure: Failure| Failure::new(ReasonCode::ISSUED_UNUSABLE, failure.cause);
+    parsed(der).and_then(|fields| key::kind_within(fields.spki, &KeyKind::ALL)).map_err(unusable)
 }
 
 /// Is it valid at that time, by its own dates? `early`: so much before them counts as well.

@@ -23,7 +23,7 @@ mod twin;
 mod uid;
 
 pub use certificate::{
-    Checked, Pin, Pins, check_certificate, check_trust, is_valid_at, lists_in_use, spki_hash, spki_of,
+    Checked, Pin, Pins, check_certificate, check_trust, is_valid_at, key_kind, lists_in_use, spki_hash, spki_of,
 };
 pub use examine::{CertificateFacts, Check, Examined, Finding, Outcome, examine};
 pub use key::is_a_chips;

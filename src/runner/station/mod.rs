@@ -8,7 +8,7 @@ mod outage;
 mod picture;
 mod taking_back;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::audit::event::LabelStatus;
 use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
 use crate::domain::profile::Profile;
-use crate::domain::{CLOCK_TOLERANCE, Device, Failure, LaneNumber, ReasonCode, RunId, Verdict};
+use crate::domain::{CLOCK_TOLERANCE, Device, Failure, LaneNumber, ReasonCode, RunId, TargetName, Verdict};
 use crate::ports::{Batch, BoardSource, RunLog};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
@@ -126,8 +126,8 @@ struct Station {
     driven: HashSet<RunId>,
     /// HELD runs that are being finished, and whose slip was scanned meanwhile.
     slips: HashSet<RunId>,
-    /// Whether the targets are there, whatever they say of a profile.
-    cloud: Health,
+    /// Targets that are not there, whatever they say of a profile; `None`: nobody has looked.
+    unwell: Option<BTreeSet<TargetName>>,
     /// Profiles that no board can be registered by, as far as the latest look shows.
     barred: BTreeMap<String, Failure>,
     /// Whose the targets' accounts are, and whether they know the CAs that profiles register by, has been looked at, or
@@ -186,7 +186,7 @@ impl Station {
             keeper: None,
             driven: HashSet::new(),
             slips: HashSet::new(),
-            cloud: Health::Unknown,
+            unwell: None,
             barred: BTreeMap::new(),
             looked,
             finishing: Finishing::new(),
@@ -283,13 +283,14 @@ impl Station {
                 },
                 Some(seen) = health.recv() => match seen {
                     health::Seen::Printer(printer) => self.view.printer = printer,
-                    health::Seen::Cloud { health, elsewhere, barred } => {
+                    health::Seen::Cloud { health, unwell, elsewhere, barred } => {
                         // The header tells of a target that nothing is registered in, and of a profile that can
                         // register nothing; the others' units go on.
                         let left = self.taking_back.left();
                         let worse = elsewhere.as_ref().or_else(|| barred.values().next()).or(left).cloned();
-                        self.view.cloud = worse.map_or(health.clone(), Health::Bad);
-                        self.see_cloud(health, barred, stopping).await;
+                        let unwell = (health != Health::Unknown).then_some(unwell);
+                        self.view.cloud = worse.map_or(health, Health::Bad);
+                        self.see_cloud(unwell, barred, stopping).await;
                     }
                 },
                 _ = retry.tick(), if self.spool.waiting() && self.blocked.is_none() && !stopping => self.print_next(),
@@ -317,10 +318,16 @@ impl Station {
         Ok(())
     }
 
-    async fn see_cloud(&mut self, health: Health, barred: BTreeMap<String, Failure>, stopping: bool) {
+    async fn see_cloud(
+        &mut self,
+        unwell: Option<BTreeSet<TargetName>>,
+        barred: BTreeMap<String, Failure>,
+        stopping: bool,
+    ) {
         let unbarred = self.barred.keys().any(|profile| !barred.contains_key(profile));
-        let came_back = unbarred || (matches!(self.cloud, Health::Bad(_)) && health == Health::Good);
-        self.cloud = health;
+        let now_well = |target: &TargetName| unwell.as_ref().is_some_and(|unwell| !unwell.contains(target));
+        let came_back = unbarred || self.unwell.iter().flatten().any(now_well);
+        self.unwell = unwell;
         self.barred = barred;
         let first = !std::mem::replace(&mut self.looked, true);
         if stopping {

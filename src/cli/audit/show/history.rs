@@ -262,7 +262,8 @@ fn tell_withdrawn(ruling: &Logged, withdrawn: &[Logged]) {
         field("target", &holding.target);
         let mut done = false;
         for logged in withdrawn {
-            let Body::Line(LineEvent::Withdrawn { by, target, changed, failure, .. }) = &logged.event.body else {
+            let Body::Line(LineEvent::Withdrawn { by, target, changed, found, failure, .. }) = &logged.event.body
+            else {
                 continue;
             };
             if *by != ruling.event.id || *target != holding.target {
@@ -275,6 +276,9 @@ fn tell_withdrawn(ruling: &Logged, withdrawn: &[Logged]) {
                 None => changed.join(", "),
             };
             field("  then", format!("{what} (event {})", logged.receipt.seq));
+            for certificate in found {
+                field("  found", format!("certificate {certificate}, which no run had recorded"));
+            }
         }
         if !done {
             field("  left", "not finished: the same undo goes on with it");
