@@ -145,6 +145,7 @@ impl Tile {
                     shapes::hatch(painter, band, theme.practice.fill, theme.watermark);
                     rect = rest;
                 }
+                shapes::edge(painter, *shape, rect, margin(rect), paint.text);
                 paint_verdict(painter, rect, *shape, paint.text, word, sentence, detail);
             }
             Body::Free { text } => {
@@ -185,9 +186,7 @@ fn paint_verdict(
     sentence: &str,
     detail: &[String],
 ) {
-    // Small tiles need the last point of their width.
-    let side = if rect.width() < 320.0 { 6.0 } else { (rect.width() * 0.05).min(28.0) };
-    let inner = rect.shrink2(vec2(side, (rect.height() * 0.05).min(20.0)));
+    let inner = rect.shrink2(margin(rect));
     let detail_size = (rect.height() * 0.072).clamp(size::SMALLEST + 1.0, 20.0);
     let detail = details(painter, detail, Pen::regular(detail_size, colour), inner.width());
     let detail_height = detail.size().y;
@@ -227,6 +226,12 @@ fn paint_verdict(
     place(painter, sentence, block, Align2::CENTER_TOP);
     let last = Rect::from_min_size(pos2(inner.left(), block.bottom() + gap), vec2(inner.width(), detail_height));
     place(painter, detail, last, Align2::CENTER_TOP);
+}
+
+/// What is kept free of text at a verdict's sides, above and below; small tiles need the last point of their width.
+fn margin(rect: Rect) -> egui::Vec2 {
+    let side = if rect.width() < 320.0 { 6.0 } else { (rect.width() * 0.05).min(28.0) };
+    vec2(side, (rect.height() * 0.05).min(20.0))
 }
 
 /// As many of `parts` as fit one line, the first always.
