@@ -210,4 +210,53 @@ mod tests {
             .collect();
         assert_eq!(strange, Vec::<&str>::new());
     }
+
+    /// `assets/packaging/signal.sh` with a player that keeps what it is given.
+    fn played(verdict: &str) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let (player, played) = (folder.path().join("pw-play"), folder.path().join("played"));
+        std::fs::write(&player, format!("#!/bin/sh\ncat \"$1\" >{}\n", played.display())).unwrap();
+        std::fs::set_permissions(&player, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let status = std::process::Command::new("sh").args([SCRIPT, verdict]).env("PATH", path).status().unwrap();
+        assert!(status.success(), "{verdict}: {status}");
+        std::fs::read(played).unwrap()
+    }
+
+    const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/packaging/signal.sh");
+
+    /// Loud and silent stretches of a WAV file of 8000 samples a second, each in hundredths of a second.
+    fn rhythm(wav: &[u8]) -> Vec<usize> {
+        assert_eq!(
+            (&wav[..4], &wav[8..16], wav[24..28].to_vec()),
+            (&b"RIFF"[..], &b"WAVEfmt "[..], vec![0x40, 0x1F, 0, 0])
+        );
+        let loud: Vec<bool> =
+            wav[44..].chunks(80).map(|part| part.iter().any(|sample| sample.abs_diff(128) > 50)).collect();
+        loud.chunk_by(|a, b| a == b).map(<[bool]>::len).collect()
+    }
+
+    #[test]
+    fn the_script_that_is_shipped_plays_each_verdict_in_a_rhythm_of_its_own() {
+        let rhythms = ["pass", "fail", "error", "aborted", "held"].map(|verdict| rhythm(&played(verdict)));
+        assert_eq!(rhythms[0], [9, 6, 9], "PASS: two short");
+        assert_eq!(rhythms[1], [50, 15, 50, 15, 50], "FAIL: three long");
+        for (at, one) in rhythms.iter().enumerate() {
+            assert!(rhythms[..at].iter().all(|other| other != one), "{one:?} is heard twice");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_script_that_is_shipped_switches_a_relay_board() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = folder.path().join("relays");
+        let words = ["sh", SCRIPT, "tower", &device.to_string_lossy()].map(str::to_owned).to_vec();
+        let signals = CommandSignals::new(config::Signals { tower: Some(words), ..config::Signals::default() });
+        let on = [0xA0, 1, 1, 0xA2];
+        for (light, red) in [(Light::Fail, on), (Light::Off, [0xA0, 1, 0, 0xA1])] {
+            signals.tower(&Tower { station: "A".parse().unwrap(), light, lanes: Vec::new() }).await.unwrap();
+            let sent = std::fs::read(&device).unwrap();
+            assert_eq!((&sent[..4], sent.len()), (&red[..], 12), "{light:?}");
+        }
+    }
 }

@@ -141,7 +141,7 @@ fn a_gloved_finger_hits_every_button() {
         for (_, node) in desk.nodes() {
             let (Some(bounds), Some(label)) = (node.bounds(), node.label()) else { continue };
             if node.role() == egui::accesskit::Role::Button {
-                let least = f64::from(theme::size::TOUCH * desk.ctx.pixels_per_point()) - 0.5;
+                let least = f64::from(theme::size::TOUCH) - 0.5;
                 let (wide, high) = (bounds.x1 - bounds.x0, bounds.y1 - bounds.y0);
                 assert!(wide >= least && high >= least, "{label}: {wide} × {high} of {least} at {size} {scale}");
             }
@@ -670,7 +670,6 @@ impl Desk {
         let first = places.min_by(|a, b| (a.y0, a.x0).partial_cmp(&(b.y0, b.x0)).expect("numbers"));
         let bounds = first.unwrap_or_else(|| panic!("there is no {label:?}"));
         let at = pos2((bounds.x0 + bounds.x1) as f32 / 2.0, (bounds.y0 + bounds.y1) as f32 / 2.0);
-        let at = (at.to_vec2() / self.ctx.pixels_per_point()).to_pos2();
         let button = |pressed| Input::PointerButton {
             pos: at,
             button: egui::PointerButton::Primary,

@@ -118,10 +118,8 @@ impl Wedge {
     fn beside_a_field(&mut self, events: &mut Vec<Input>, now: f64, lines: &mut Vec<Line>) {
         let typed: usize = events.iter().map(characters).sum();
         // A frame that took long brings many characters at once: it is their pace that counts.
-        if now - self.last > self.patience() * typed.max(1) as f64 {
-            self.give(events, 0);
-        }
-        let mut at = 0;
+        let begins_anew = now - self.last > self.patience() * typed.max(1) as f64;
+        let mut at = if begins_anew { self.give(events, 0) } else { 0 };
         while at < events.len() {
             match &events[at] {
                 Input::Text(text) => {

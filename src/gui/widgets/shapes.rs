@@ -219,7 +219,9 @@ mod tests {
                 }
                 for (at, pixel) in seen.iter_mut().enumerate() {
                     let point = pos2((at % SIDE) as f32 + 0.5, (at / SIDE) as f32 + 0.5);
-                    *pixel |= inside(point, a.pos, b.pos, c.pos);
+                    if inside(point, a.pos, b.pos, c.pos) {
+                        *pixel = a.color.r() < 128;
+                    }
                 }
             }
         }
@@ -236,7 +238,7 @@ mod tests {
     /// the mark in the strip of results, or the edge of the tile.
     #[test]
     fn no_two_verdicts_look_alike_in_black_and_white() {
-        let (ink, paper) = (Color32::BLACK, Color32::TRANSPARENT);
+        let (ink, paper) = (Color32::BLACK, Color32::WHITE);
         type Draw = fn(&Painter, Verdict, Rect, Color32, Color32);
         let icon: Draw = |painter, of, rect, ink, _| verdict(painter, of, rect, ink);
         let chip: Draw = |painter, of, rect, ink, paper| mark(painter, of, rect, ink, paper);

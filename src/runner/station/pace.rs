@@ -55,9 +55,10 @@ impl Pace {
             return None;
         }
         let seconds_each = span.as_secs_f64() / done as f64;
-        let left = Duration::from_secs_f64(seconds_each * planned.saturating_sub(passed) as f64);
-        let ends =
-            (passed < planned && left <= FAR).then(|| now.checked_add(left).ok().and_then(whole_minute)).flatten();
+        let left =
+            Duration::try_from_secs_f64(seconds_each * planned.saturating_sub(passed) as f64).unwrap_or(Duration::MAX);
+        let is_waited_for = passed < planned && left <= FAR;
+        let ends = is_waited_for.then(|| now.checked_add(left).ok().and_then(whole_minute)).flatten();
         Some(PaceView { per_hour: (3600.0 / seconds_each).round() as u64, ends, at: whole_minute(now)? })
     }
 }
