@@ -111,10 +111,10 @@ fn stripes(painter: &Painter, band: Rect, colour: Color32) {
     for at in 0..count as usize {
         let top = band.top() + at as f32 * step;
         let corners = vec![
-            pos2(band.left(), top + step * 0.45),
+            pos2(band.left(), top + step * 0.38),
             pos2(band.right(), top),
-            pos2(band.right(), top + step * 0.5),
-            pos2(band.left(), top + step * 0.95),
+            pos2(band.right(), top + step * 0.62),
+            pos2(band.left(), top + step),
         ];
         painter.add(Shape::convex_polygon(corners, colour, Stroke::NONE));
     }
@@ -243,7 +243,7 @@ mod tests {
         let icon: Draw = |painter, of, rect, ink, _| verdict(painter, of, rect, ink);
         let chip: Draw = |painter, of, rect, ink, paper| mark(painter, of, rect, ink, paper);
         let tile: Draw = |painter, of, rect, ink, _| edge(painter, of, rect, Vec2::splat(6.0), ink);
-        for (what, draw, least) in [("icon", icon, 0.08), ("mark", chip, 0.08), ("edge", tile, 0.06)] {
+        for (what, draw, least) in [("icon", icon, 0.08), ("mark", chip, 0.08), ("edge", tile, 0.04)] {
             let photographs = Verdict::ALL
                 .map(|verdict| (verdict, photograph(|painter, rect| draw(painter, verdict, rect, ink, paper))));
             for (at, (one, seen)) in photographs.iter().enumerate() {

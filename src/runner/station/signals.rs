@@ -156,13 +156,13 @@ mod tests {
     #[async_trait::async_trait]
     impl Signals for Heard {
         async fn ended(&self, ended: &Ended) -> Result<(), Failure> {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
             self.sounds.lock().unwrap().push(ended.verdict);
             Ok(())
         }
 
         async fn tower(&self, tower: &Tower) -> Result<(), Failure> {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
             self.lights.lock().unwrap().push(tower.light);
             Ok(())
         }
@@ -176,7 +176,7 @@ mod tests {
         Tower { station: "A".parse().unwrap(), light, lanes: Vec::new() }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn sixteen_boards_at_once_are_told_in_a_few_sounds_the_most_urgent_first() {
         let heard = Arc::new(Heard::default());
         let signalling = Signalling::start(heard.clone());
@@ -184,21 +184,21 @@ mod tests {
             signalling.ended(ended(Verdict::Pass));
         }
         signalling.ended(ended(Verdict::Fail));
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         let sounds = heard.sounds.lock().unwrap().clone();
         assert_eq!(sounds, [Verdict::Fail, Verdict::Pass]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_tower_shows_the_latest_and_goes_dark_at_the_end() {
         let heard = Arc::new(Heard::default());
         let signalling = Signalling::start(heard.clone());
         signalling.show(light(Light::Running));
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
         for next in [Light::Fail, Light::Running, Light::Ready, Light::Ready] {
             signalling.show(light(next));
         }
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_millis(1000)).await;
         signalling.finish("A".parse().unwrap()).await;
         assert_eq!(*heard.lights.lock().unwrap(), [Light::Running, Light::Ready, Light::Off]);
     }

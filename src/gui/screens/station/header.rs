@@ -52,7 +52,7 @@ fn name_and_batch(painter: &Painter, view: &View, rect: Rect, k: f32) {
     x = progress(painter, view, rect, x, k, batch, room(gap)) + gap;
     for (at, ((value, caption), width)) in figures.iter().zip(widths).enumerate() {
         let left = rect.right() - x;
-        // Yield, HELD, pace and end are for every batch, and cut where there is no room.
+        // Yield and HELD are for every batch, and cut where there is no room.
         if at >= OF_EVERY_BATCH && width > left {
             return;
         }
@@ -60,7 +60,7 @@ fn name_and_batch(painter: &Painter, view: &View, rect: Rect, k: f32) {
     }
 }
 
-const OF_EVERY_BATCH: usize = 4;
+const OF_EVERY_BATCH: usize = 2;
 
 /// By the station's own clock face; on another day than `now` with its date.
 fn time_of_day(view: &View, now: Timestamp, at: Timestamp) -> String {
