@@ -95,6 +95,7 @@ fn scene(text: &str) -> Snapshot {
         // `told 1`: the first sixteen reasons, a lane each.
         "told" => scenes::told(ReasonCode::ALL.chunks(16).nth(usize::from(lanes) - 1).expect("so many reasons")),
         "unopened" => scenes::unopened(lanes),
+        "unknown" => scenes::unknown(lanes),
         _ => panic!("there is no scene {text:?}"),
     }
 }

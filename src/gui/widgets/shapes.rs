@@ -74,8 +74,9 @@ pub fn mark(painter: &Painter, verdict: Verdict, rect: Rect, colour: Color32, gr
 /// photograph or from the side, a frame is a FAIL, stripes are an ERROR, bars at both sides HELD, a broken frame
 /// ABORTED, and a plain tile a PASS.
 pub fn edge(painter: &Painter, verdict: Verdict, rect: Rect, room: Vec2, colour: Color32) {
-    let thick = (room.min_elem() * 0.55).max(2.0);
-    let inset = (room.min_elem() * 0.15).max(0.5);
+    // Not at the very rim, where it would pass for what lies beside the tile.
+    let thick = (room.min_elem() * 0.42).max(2.0);
+    let inset = (room.min_elem() * 0.3).max(1.0);
     match verdict {
         Verdict::Pass => {}
         Verdict::Fail => {
@@ -88,8 +89,8 @@ pub fn edge(painter: &Painter, verdict: Verdict, rect: Rect, room: Vec2, colour:
             painter.extend(Shape::dashed_line(&corners, Stroke::new(thick, colour), dash, dash));
         }
         Verdict::Held => {
-            let wide = room.x * 0.6;
-            for left in [rect.left() + room.x * 0.1, rect.right() - room.x * 0.1 - wide] {
+            let wide = room.x * 0.45;
+            for left in [rect.left() + room.x * 0.3, rect.right() - room.x * 0.3 - wide] {
                 let bar = Rect::from_min_size(pos2(left, rect.top() + inset), vec2(wide, rect.height() - inset * 2.0));
                 painter.rect_filled(bar, 0.0, colour);
             }
@@ -243,7 +244,7 @@ mod tests {
         let icon: Draw = |painter, of, rect, ink, _| verdict(painter, of, rect, ink);
         let chip: Draw = |painter, of, rect, ink, paper| mark(painter, of, rect, ink, paper);
         let tile: Draw = |painter, of, rect, ink, _| edge(painter, of, rect, Vec2::splat(6.0), ink);
-        for (what, draw, least) in [("icon", icon, 0.08), ("mark", chip, 0.08), ("edge", tile, 0.04)] {
+        for (what, draw, least) in [("icon", icon, 0.08), ("mark", chip, 0.08), ("edge", tile, 0.03)] {
             let photographs = Verdict::ALL
                 .map(|verdict| (verdict, photograph(|painter, rect| draw(painter, verdict, rect, ink, paper))));
             for (at, (one, seen)) in photographs.iter().enumerate() {
