@@ -136,7 +136,7 @@ fn tile(view: &View, lane: &LaneView) -> Tile {
             let paint = view.theme.verdict(*verdict);
             let steps = match verdict {
                 Verdict::Pass => Steps { count, done: count, current: None },
-                _ => Steps { count, done: place_of(*step), current: Some(paint.fill) },
+                _ => Steps { count, done: place_of(*step), current: Some(view.theme.mark(*verdict)) },
             };
             let word = word(view, *verdict);
             let spoken = match reason {
