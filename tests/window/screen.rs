@@ -169,7 +169,8 @@ impl Window<'_> {
 
     /// Types as a barcode scanner does, with Enter at the end.
     pub fn scan(&self, text: &str) {
-        self.screen.run("xdotool", &["type", "--delay", "8", &format!("{text}\n")]);
+        // One program for both: a scanner presses Enter as fast as it types.
+        self.screen.run("xdotool", &["type", "--args", "1", "--delay", "8", text, "key", "Return"]);
     }
 
     /// Types as a person does.

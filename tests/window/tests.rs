@@ -140,7 +140,7 @@ fn touch_reaches_the_runner() {
     detail.keep("details");
     assert!(detail.share(FAIL, EVERYTHING) > 0.03, "the detail does not cover the lane");
     window.changes(|window| window.press(&["Escape"]));
-    window.click(830, 771);
+    window.click(686, 771);
     assert_eq!(window.asked(), "Pause");
 }
 
