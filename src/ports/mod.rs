@@ -19,6 +19,7 @@ mod people;
 mod printer;
 mod provisioner;
 mod rations;
+mod signals;
 mod signer;
 mod store;
 mod system;
@@ -45,6 +46,7 @@ pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
 pub use provisioner::{Entry, Fleet, Fleets, MadeKey, Papers, Provisioned};
 pub use rations::{Asked, Ration, Rations};
+pub use signals::{Ended, Light, Signals, Tower};
 pub use signer::LogSigner;
 pub use store::{
     AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, ManifestTally,
