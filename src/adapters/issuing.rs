@@ -221,7 +221,7 @@ mod tests {
         let issuance = Issuance {
             target: "plant".parse().unwrap(),
             thing: "gw-1".parse().unwrap(),
-            request: Bytes(Vec::new()),
+            request: Some(Bytes(Vec::new())),
             spki: crate::domain::SpkiHash::of(b"the key"),
             asked: jiff::Timestamp::UNIX_EPOCH,
             deadline: std::time::Duration::from_secs(1),

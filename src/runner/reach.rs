@@ -142,6 +142,16 @@ mod tests {
         async fn prepare(&self, _: &Device, _: &Prepare, _: &Variables) -> Result<(), Failure> {
             Ok(())
         }
+
+        async fn deliver(
+            &self,
+            _: &Device,
+            _: &Prepare,
+            _: &Variables,
+            _: &secrecy::SecretString,
+        ) -> Result<(), Failure> {
+            Ok(())
+        }
     }
 
     async fn asked(answers: &[&'static str]) -> Result<(), Failure> {

@@ -58,6 +58,7 @@ impl Story {
             things: Vec::new(),
             intended: Vec::new(),
             policies: Vec::new(),
+            unanswered: Vec::new(),
         };
         let ruling = Ruling::Withdraw { unit, act: Withdrawal::Delete, targets: vec![holding] };
         let reason = FreeText { id: uuid::Uuid::nil(), text_sha256: "0".repeat(64) };
@@ -77,7 +78,14 @@ impl Story {
 
     fn withdrawn(&mut self, by: EventId, code: Option<ReasonCode>) {
         let (unit, target) = (self.history.unit.clone(), "one".parse().unwrap());
-        let done = LineEvent::Withdrawn { by, unit, target, changed: Vec::new(), failure: code.map(failure) };
+        let done = LineEvent::Withdrawn {
+            by,
+            unit,
+            target,
+            changed: Vec::new(),
+            found: Vec::new(),
+            failure: code.map(failure),
+        };
         let logged = self.line(done);
         self.history.withdrawn.push(logged);
     }
