@@ -73,10 +73,11 @@ fn a_bundle_that_is_filled_with_another_units_run_is_refused_by_verify_py_and_by
 fn an_answer_to_another_challenge_is_refused_by_verify_py_and_by_hand() {
     let first = RefCell::new(Vec::new());
     let replayed = contents_where(vec![Chip::p256()], |body| {
-        for part in ["challenge", "signature"].into_iter().filter(|part| body.get(part).is_some()) {
+        for part in ["challenge", "signature"] {
+            let Some(own) = body.get(part).cloned() else { continue };
             let mut first = first.borrow_mut();
             match body["purpose"].as_str() {
-                Some("first") => first.push((part, body[part].clone())),
+                Some("first") => first.push((part, own)),
                 _ => body[part] = first.iter().find(|(name, _)| *name == part).unwrap().1.clone(),
             }
         }
