@@ -206,11 +206,12 @@ fn judge(
     let Against { holders, locks, .. } = against;
     let held = holders.iter().find(|holder| holder.open && holder.unit == *unit);
     let known = held.is_some_and(|held| held.is(identity));
-    if known {
-        collisions.extend(moved_away(session, unit, identity)?);
-    }
     let lock =
         locks.into_iter().filter(|lock| lock.holds(identity, known)).map(|held| held.lock).max_by_key(|l| l.kind);
+    // What was scrapped is told as that.
+    if known && lock.as_ref().is_none_or(|lock| lock.kind != LockKind::Scrapped) {
+        collisions.extend(moved_away(session, unit, identity)?);
+    }
 
     // What only a ruling could open is asked for only then: it costs every other claim nothing.
     if collisions.is_empty() && lock.is_none() {
