@@ -83,7 +83,7 @@ pub async fn all_left(
 ///
 pub fn still_active(run: &Run, target: &TargetName, why: &str) -> Failure {
     let certificate = run.intent.as_ref().map(|intent| intent.fingerprint.to_string()).unwrap_or_default();
-    let cause = format!("run {}: certificate {certificate} may be ACTIVE: {why}", run.id);
+    let cause = format!("{}, run {}: certificate {certificate} in {target} may be ACTIVE: {why}", serial(run), run.id);
     Failure::new(ReasonCode::CERTIFICATE_LEFT, cause).with("unit", serial(run)).with("target", target)
 }
 
