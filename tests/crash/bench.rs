@@ -113,7 +113,8 @@ impl Bench {
         let text = std::fs::read_to_string(&profile).unwrap();
         assert!(text.contains("mode = \"required\""), "{text}");
         std::fs::write(&profile, text.replace("mode = \"required\"", "mode = \"off\"")).unwrap();
-        (bench._peer, bench.others) = (Some(Box::new(peer)), 1);
+        bench._peer = Some(Box::new(peer));
+        bench.others = 1;
         bench
     }
 
