@@ -24,7 +24,8 @@ async fn of_its_own(name: &'static str) -> &'static Peer {
         return peer;
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let running = MiniStack::start(&MiniStackPlan { venv: venv(), folder, state: None, port: None, mtls: false });
+    let plan = MiniStackPlan { venv: venv(), folder, state: None, port: None, mtls: false };
+    let running = MiniStack::start(&plan);
     // It ends with the test process.
     let running: &'static MiniStack = Box::leak(Box::new(running.await.unwrap()));
     let peer =
@@ -256,7 +257,9 @@ async fn a_claim_of_minutes_under_each_fault_is_made_or_is_told() {
     let name: &'static str = Box::leak(name.into_boxed_str());
     each_fault_at_each_of(&["CreateProvisioningClaim"], move |call, fault, times| async move {
         let responder = fault.before(&peer.endpoint, call, times).await;
-        let claim = peer.cloud_at(&responder.endpoint()).claim(&"plant".parse().unwrap(), &name.parse().unwrap());
+        let cloud = peer.cloud_at(&responder.endpoint());
+        let (target, template) = ("plant".parse().unwrap(), name.parse().unwrap());
+        let claim = cloud.claim(&target, &template);
         // It has a quarter of a minute.
         match tokio::time::timeout(Duration::from_secs(40), claim).await.unwrap() {
             Ok((certificate, _)) => assert!(certificate.contains("BEGIN CERTIFICATE")),

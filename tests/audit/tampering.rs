@@ -237,13 +237,13 @@ async fn the_exact_place_is_told() {
     // Of these only a sum is derived: it takes the rows to say which of them is gone, the very last one here.
     let log = Log::written(5).await;
     let last = "WHERE (run, seq) = (SELECT run, seq FROM run_events ORDER BY run DESC, seq DESC LIMIT 1)";
-    let (rows, seq): (u64, u64) = log
-        .raw()
+    let raw = log.raw();
+    let (rows, seq): (i64, i64) = raw
         .query_row(&format!("SELECT (SELECT count(*) FROM run_events), seq FROM run_events {last}"), [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .unwrap();
-    log.raw().execute_batch(&format!("DELETE FROM run_events {last}")).unwrap();
+    raw.execute_batch(&format!("DELETE FROM run_events {last}")).unwrap();
     let broken = log.broken();
     assert!(broken.place.starts_with(&format!("table run_events, row {rows} (run ")), "{broken}");
     assert!(broken.place.ends_with(&format!(" seq {seq})")), "{broken}");

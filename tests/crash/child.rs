@@ -145,6 +145,7 @@ pub fn shown(snapshot: &Snapshot) -> Shown {
             ShownLane { state: "free".into(), serial: None, verdict: None, code: None, label: None, slip: None };
         match state {
             LaneState::Free => {}
+            LaneState::Waiting => lane.state = "waiting".into(),
             LaneState::Running { serial, .. } => {
                 lane.state = "running".into();
                 lane.serial = serial.as_ref().map(ToString::to_string);

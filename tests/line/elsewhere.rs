@@ -102,16 +102,11 @@ async fn boards_of_whom_the_old_records_disagree_fail_and_those_of_one_voice_pas
     let mistyped = import.map(|word| if word == "practice-board" { "practice-bord" } else { word });
     let refused = Program::on(&bench, mistyped).run().await.expect(2);
     assert!(refused.err.contains("O-6") && refused.err.contains("only for practice-board"), "{}", refused.err);
-    let spreadsheet = file(
-        "sheet.csv",
-        "board_serial,fingerprint
-1.23E+10,{}
-"
-        .replace("{}", &doubtful.fingerprint().to_string()),
-    );
+    let spreadsheet = format!("board_serial,fingerprint\n1.23E+10,{}\n", doubtful.fingerprint());
+    let spreadsheet = file("sheet.csv", spreadsheet);
     let damaged = import.map(|word| if word == history { &spreadsheet } else { word });
     let refused = Program::on(&bench, damaged).run().await.expect(2);
-    assert!(refused.err.contains("line 2: "1.23E+10" is no serial number of practice-board"), "{}", refused.err);
+    assert!(refused.err.contains("line 2: \"1.23E+10\" is no serial number of practice-board"), "{}", refused.err);
     Program::on(&bench, import).run().await.expect(1);
 
     let mut station = Station::start(&bench).await;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lineseal::domain::profile::KeyKind;
 use serde_json::{Value, json};
 
+use crate::killed::LossyWay;
 use crate::log::all;
 use crate::peers::Cloud;
 use crate::program::{Ended, Program};
