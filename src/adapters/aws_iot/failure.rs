@@ -38,6 +38,8 @@ const FAILED_ATTEMPTS: u32 = 6;
 const MESSAGE_CHARS: usize = 300;
 /// AWS's names have at most 128 characters; its session tokens some hundreds.
 const LONGEST_WORD: usize = 160;
+/// In the place of what is not kept.
+const DROPPED: &str = "[dropped]";
 /// Longer than an ARN of AWS IoT.
 const RESOURCE_CHARS: usize = 256;
 /// HTTP: a network that wants somebody to sign in first (RFC 6585 §6).
@@ -220,7 +222,8 @@ impl Trouble {
         let message = &*without_tokens(message);
         let named = |before: &str| {
             let word = message.split_once(before)?.1.split_whitespace().next()?.trim_end_matches(['.', ',', ';']);
-            (word.len() <= RESOURCE_CHARS && word.chars().all(|c| c.is_ascii_graphic())).then_some(word)
+            let whole = word.chars().all(|c| c.is_ascii_graphic()) && !word.contains(DROPPED);
+            (word.len() <= RESOURCE_CHARS && whole).then_some(word)
         };
         let mut failure = Failure::new(ReasonCode::CLOUD_PERMISSION, cause);
         for (name, before) in [("action", "authorized to perform: "), ("resource", "on resource: ")] {
@@ -275,12 +278,12 @@ fn without_tokens(line: &str) -> Cow<'_, str> {
     if end.is_none() && !kept.split(separators).any(is_long) {
         return Cow::Borrowed(line);
     }
-    let dropped = if end.is_some() { " [dropped]" } else { "" };
+    let dropped = if end.is_some() { format!(" {DROPPED}") } else { String::new() };
     let words = kept.split_inclusive(separators).map(|piece| {
         let word = piece.trim_end_matches(separators);
-        if is_long(word) { format!("[dropped]{}", &piece[word.len()..]) } else { piece.to_owned() }
+        if is_long(word) { format!("{DROPPED}{}", &piece[word.len()..]) } else { piece.to_owned() }
     });
-    Cow::Owned(words.collect::<String>() + dropped)
+    Cow::Owned(words.collect::<String>() + &dropped)
 }
 
 /// An I/O error's `source` passes over what it holds, and that is what TLS says.

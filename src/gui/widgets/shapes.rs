@@ -239,7 +239,8 @@ mod tests {
     /// the mark in the strip of results, or the edge of the tile.
     #[test]
     fn no_two_verdicts_look_alike_in_black_and_white() {
-        let (ink, paper) = (Color32::BLACK, Color32::WHITE);
+        let theme = crate::gui::theme::Theme::of(crate::config::Look::Light);
+        let (ink, paper) = (theme.ink, theme.surface);
         type Draw = fn(&Painter, Verdict, Rect, Color32, Color32);
         let icon: Draw = |painter, of, rect, ink, _| verdict(painter, of, rect, ink);
         let chip: Draw = |painter, of, rect, ink, paper| mark(painter, of, rect, ink, paper);
