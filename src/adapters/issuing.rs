@@ -11,9 +11,8 @@ use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::audit::event::IssuedOrigin;
-use crate::audit::x509;
 use crate::domain::profile::{IssuingEndpoint, Pin};
-use crate::domain::{Bytes, Failure, Fingerprint, ReasonCode, request_pem};
+use crate::domain::{Bytes, Failure, ReasonCode, request_pem};
 use crate::ports::{Issuance, IssuingService, Made};
 
 /// A certificate and what lies above it are a few kilobytes.
@@ -94,23 +93,7 @@ fn exchange(endpoint: &IssuingEndpoint, issuance: &Issuance, token: Option<&Secr
     if certificates.len() > LONGEST_CHAIN {
         return Err(refused(format!("{} certificates above the unit's own", certificates.len())));
     }
-    named_for(&certificate, issuance)?;
     Ok(Made { certificate, chain: certificates, origin: IssuedOrigin::Made })
-}
-
-/// Policies of AWS IoT may go by the common name (`iot:Certificate.Subject.CommonName`): with another thing's, a
-/// device has that one's rights. It was asked for by the thing's own.
-fn named_for(certificate: &Bytes, issuance: &Issuance) -> Result<(), Failure> {
-    let names =
-        x509::common_names(certificate).ok_or_else(|| refused("certificatePem is no certificate".to_owned()))?;
-    let Some(other) = names.iter().find(|name| name.as_slice() != issuance.thing.as_str().as_bytes()) else {
-        return Ok(());
-    };
-    let (other, thing) = (String::from_utf8_lossy(other), &issuance.thing);
-    let other: String = other.chars().filter(|c| !c.is_control()).take(TOLD).collect();
-    let cause = format!("its common name is {other:?}, and {thing} was asked for");
-    let failure = Failure::new(ReasonCode::ISSUED_UNUSABLE, cause).with("target", &issuance.target);
-    Err(failure.with("certificate", Fingerprint::of(certificate)))
 }
 
 fn certificates(pem: &str) -> Result<Vec<Bytes>, Failure> {
@@ -205,36 +188,5 @@ mod tests {
         }
         let bytes = [b"\x00\x01".as_slice(), b"Bearer s3cret-of-the-station"].concat();
         assert_eq!(told(&bytes, Some(&token)), "30 bytes that are no text");
-    }
-
-    #[test]
-    fn a_certificate_in_another_things_name_is_not_this_units() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let made = |names: &[rcgen::DnValue]| {
-            let mut params = rcgen::CertificateParams::default();
-            params.distinguished_name = rcgen::DistinguishedName::new();
-            for name in names {
-                params.distinguished_name.push(rcgen::DnType::CommonName, name.clone());
-            }
-            Bytes(params.self_signed(&key).unwrap().der().to_vec())
-        };
-        let issuance = Issuance {
-            target: "plant".parse().unwrap(),
-            thing: "gw-1".parse().unwrap(),
-            request: Some(Bytes(Vec::new())),
-            spki: crate::domain::SpkiHash::of(b"the key"),
-            asked: jiff::Timestamp::UNIX_EPOCH,
-            deadline: std::time::Duration::from_secs(1),
-        };
-        let utf8 = |name: &str| rcgen::DnValue::Utf8String(name.to_owned());
-        let printable = rcgen::DnValue::PrintableString("gw-1".try_into().unwrap());
-        for good in [made(&[]), made(&[utf8("gw-1")]), made(&[printable])] {
-            named_for(&good, &issuance).unwrap();
-        }
-        for other in ["gw-2", "gw-1 ", "GW-1"] {
-            let failure = named_for(&made(&[utf8(other)]), &issuance).unwrap_err();
-            assert_eq!(failure.code, ReasonCode::ISSUED_UNUSABLE, "{failure}");
-            assert!(failure.cause.contains("gw-1"), "{failure}");
-        }
     }
 }

@@ -4,12 +4,7 @@ pub(crate) mod name;
 
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use webpki::aws_lc_rs as standard;
-use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::{self, AnyRef, Decode, Reader, SliceReader, Tag, Tagged};
-use x509_cert::name::Name;
-
-/// id-at-commonName (RFC 5280 appendix A.1).
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// Did the key in `issuer` sign `certificate`, and is the one's subject the other's issuer (RFC 5280 §7.1)? Both are
 /// DER.
@@ -36,14 +31,6 @@ pub fn spki(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
 pub fn names(certificate: &[u8]) -> Option<[&[u8]; 2]> {
     let signed = SliceReader::new(contents(certificate, Tag::Sequence).ok()?).ok()?.tlv_bytes().ok()?;
     before_the_key(signed).ok().map(|(issuer, subject, _)| [issuer, subject])
-}
-
-/// The common names in its subject, as they stand there, whatever kind of string each is. `None`: it is no
-/// certificate.
-pub fn common_names(certificate: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let [_, subject] = names(certificate)?;
-    let subject = Name::from_der(subject).ok()?;
-    Some(subject.iter().filter(|it| it.oid == COMMON_NAME).map(|it| it.value.value().to_vec()).collect())
 }
 
 /// Where the parts stand that a signature is checked by: bytes from the certificate's beginning.
