@@ -15,7 +15,7 @@ use crate::domain::profile::{CertificateStatus, ConnectMode, KeyKind, WriteBack}
 use crate::domain::{
     AccountId, Arn, BatchName, BoardSerial, Bytes, CaAct, CaEnd, CaMode, CaName, ChipUid, Device, EntryPlace, EventId,
     Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, PolicyName,
-    Product, ProvisioningTemplateName, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName,
+    Product, Proof, ProvisioningTemplateName, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName,
     TemplateKind, ThingName, TopicName, Unit, Variables, Verdict,
 };
 
@@ -342,6 +342,42 @@ pub enum LineEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pin_sha256: Option<Sha256>,
     },
+    /// The person's role is another from here on.
+    OperatorRole {
+        person: OperatorRef,
+        role: Role,
+    },
+    /// The person has a badge, and no other any more.
+    BadgeGiven {
+        person: OperatorRef,
+        /// SHA-256 of the keyed hash that a scanned badge is looked up by: another one in the database is nobody's.
+        badge_sha256: Sha256,
+    },
+    /// The person has none any more.
+    BadgeRevoked {
+        person: OperatorRef,
+    },
+    /// A badge that opens nothing here; `locked`: one too many, and all badges have to wait.
+    BadgeRefused {
+        /// Whose it was, where it is on record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        person: Option<OperatorRef>,
+        locked: bool,
+    },
+    /// The person operates this station from here on.
+    SignedIn {
+        person: OperatorRef,
+        proof: Proof,
+    },
+    /// The person does so no longer.
+    SignedOut {
+        person: OperatorRef,
+        why: SignOut,
+    },
+    /// Nobody did anything here for a while: boards are begun again once somebody has signed in.
+    StationLocked {
+        person: OperatorRef,
+    },
     /// A wrong PIN; `locked`: one too many, and the person has to wait.
     SignInRefused {
         person: OperatorRef,
@@ -544,6 +580,20 @@ impl LineEvent {
     pub fn pinned_as(sha256: &[u8; 32]) -> EventId {
         EventId::from_random(std::array::from_fn(|at| sha256[at]))
     }
+}
+
+/// Why a person no longer operates a station.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignOut {
+    /// A person said so.
+    Asked,
+    /// Another person signed in.
+    Replaced,
+    /// They may sign in no more.
+    Disabled,
+    /// The station ended.
+    Stopped,
 }
 
 /// Where a run was made.

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::domain::{BatchName, Failure, ReasonCode};
 use crate::ports::{Batch, BatchTally, ManifestTally};
 use crate::runner::manifest::{BadEntry, Checked, Source};
-use crate::runner::{self, LogWriter, Told};
+use crate::runner::{self, LogWriter, Told, people};
 use crate::texts::Language;
 
 #[derive(clap::Subcommand)]
@@ -43,7 +43,10 @@ pub enum Command {
         acting: Acting,
     },
     /// Closes the open batch.
-    Close,
+    Close {
+        #[command(flatten)]
+        acting: Acting,
+    },
     /// All batches, newest first.
     List,
     /// One batch's figures; the open one's without a name.
@@ -95,7 +98,7 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
             taken(&checked, global.json);
             checkpoint(&log, &custody, language).await;
         }
-        Command::Close => {
+        Command::Close { .. } => {
             let name = runner::close_batch(&log).await?;
             say(&format!("batch {name} is closed"));
             checkpoint(&log, &custody, language).await;
@@ -127,17 +130,18 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
 
 /// A list says which chips the vendor shipped: whoever takes one in answers for it, once there are people.
 async fn in_whose_name(global: &Global, command: &Command, records: &Records) -> Result<LogWriter, Failure> {
-    let takes_in = match command {
-        Command::Open { manifest: Some(_), acting, .. } | Command::Manifest { acting, .. } => Some(acting),
-        _ => None,
-    };
-    match (takes_in, global.operator.as_deref()) {
-        (Some(acting), _) if !records.people.operators().await?.is_empty() => {
-            let person = acting.sign_in(global, records, &TAKE_IN_LISTS).await?;
-            Ok(records.log.by(&person))
+    match command {
+        Command::Open { manifest: None, acting, .. } | Command::Close { acting } => {
+            acting.operating(global, records).await
         }
-        (_, Some(name)) => records.log.clone().named(name).await,
-        (_, None) => Ok(records.log.clone()),
+        Command::Open { acting, .. } | Command::Manifest { acting, .. } => {
+            if people::are_known(&*records.people).await? {
+                let person = acting.sign_in(global, records, &TAKE_IN_LISTS).await?;
+                return Ok(records.log.by(&person));
+            }
+            acting.operating(global, records).await
+        }
+        Command::List | Command::Show { .. } => Ok(records.log.clone()),
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::exit::{self, Worst};
 use super::output::{self, say};
+use super::sign_in::Acting;
 use super::{Global, places};
+use secrecy::zeroize::Zeroizing;
 use tokio::sync::mpsc;
 
 use crate::bootstrap;
@@ -21,6 +23,8 @@ pub struct Options {
     /// End after this many finished units.
     #[arg(long, value_name = "N")]
     units: Option<u64>,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
@@ -31,12 +35,15 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         let config = Arc::new(config);
         // Before the station begins: whoever stops it then is answered in order, too.
         let mut stop = bootstrap::stop_signal();
-        let station = tokio::select! {
-            started = bootstrap::start_station(
-                config, &places.data_dir, global.operator.as_deref(), global.clock_is_right,
-            ) => started?,
+        let badge_prefix = config.sign_in.badge_prefix.clone();
+        let (mut equipment, lock) = tokio::select! {
+            equipped = bootstrap::equip(&config, &places.data_dir, None) => equipped?,
             () = &mut stop => return Ok(Followed::Worked(Worst::default())),
         };
+        equipment.clock_is_right = global.clock_is_right;
+        equipment.operator = options.acting.named(global, &*equipment.people).await?;
+        let station = bootstrap::start_station(config, (equipment, lock));
+        scan_from_stdin(station.handle.commands.clone(), badge_prefix);
         let followed = follow(station.handle, stop, options.units, global.json, &language).await?;
         drop(station.lock);
         Ok(followed)
@@ -76,7 +83,6 @@ async fn follow(
     let mut log = Health::Unknown;
     let mut refusals = Vec::new();
     let mut elsewhere = None;
-    scan_from_stdin(handle.commands.clone());
     loop {
         tokio::select! {
             record = handle.finished.recv() => match record {
@@ -185,14 +191,15 @@ fn refusals_of(snapshot: &Snapshot) -> Vec<(String, Failure)> {
 const LONGEST_SCAN: u64 = 4096;
 
 /// A barcode scanner is a keyboard: each line of standard input is a scan.
-fn scan_from_stdin(commands: mpsc::Sender<Command>) {
+fn scan_from_stdin(commands: mpsc::Sender<Command>, badge_prefix: String) {
     let read = move || {
-        let mut line = Vec::new();
+        // It may have been a badge.
+        let mut line = Zeroizing::new(Vec::new());
         // What a scanner sends need not be UTF-8; only the end of the input ends the scanning.
         while std::io::stdin().lock().take(LONGEST_SCAN).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-            let text = String::from_utf8_lossy(&line).trim().to_owned();
+            let text = Zeroizing::new(String::from_utf8_lossy(&line).trim().to_owned());
             line.clear();
-            if !text.is_empty() && commands.blocking_send(Command::Scan(text)).is_err() {
+            if !text.is_empty() && commands.blocking_send(Command::scanned(&text, &badge_prefix)).is_err() {
                 return;
             }
         }

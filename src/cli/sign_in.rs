@@ -7,7 +7,7 @@ use crate::bootstrap::Records;
 use crate::domain::{Failure, ReasonCode, Role};
 use crate::ports::People;
 use crate::runner::LogWriter;
-use crate::runner::people::{self, SignedIn};
+use crate::runner::people::{self, Named, SignedIn};
 
 /// The person named with `--as`.
 #[derive(clap::Args, Clone)]
@@ -29,6 +29,26 @@ pub struct Second {
 }
 
 impl Acting {
+    /// Who operates: a PIN is asked for where the log knows people. Where its database is away, it is only read from
+    /// a file, and the station waits.
+    pub async fn named(&self, global: &Global, people: &dyn People) -> Result<Named, Failure> {
+        let Some(name) = &global.operator else { return Ok(Named::default()) };
+        let file = self.pin_file.as_deref();
+        let asked = match people::are_known(people).await {
+            Ok(known) => known,
+            Err(failure) if failure.code == ReasonCode::STORE_AWAY => file.is_some(),
+            Err(failure) => return Err(failure),
+        };
+        let pin = if asked { Some(pin::known(name, file)?) } else { None };
+        Ok(Named { name: Some(name.clone()), pin })
+    }
+
+    /// The log in the name of whoever acts, for what needs no role.
+    pub async fn operating(&self, global: &Global, records: &Records) -> Result<LogWriter, Failure> {
+        let named = self.named(global, &*records.people).await?;
+        people::operating(&records.log, &*records.people, &named).await
+    }
+
     /// To a log that is not in its place yet.
     pub async fn sign_in_to(
         &self,

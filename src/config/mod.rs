@@ -13,6 +13,7 @@ mod pkcs11_uri;
 mod problem;
 mod profile;
 mod section;
+mod sign_in;
 mod source;
 mod station;
 #[cfg(test)]
@@ -68,6 +69,7 @@ pub struct Config {
     pub detection: Detection,
     pub lanes: Vec<Lane>,
     pub printer: Printer,
+    pub sign_in: SignIn,
     pub log: Log,
     pub targets: Vec<Target>,
     pub cas: Vec<Ca>,
@@ -124,6 +126,42 @@ pub enum Printer {
     Folder {
         path: PathBuf,
     },
+}
+
+/// Who may operate the station, once the log knows people. Before that, everybody may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn {
+    /// No board is begun while nobody has signed in.
+    pub required: bool,
+    pub badge: BadgeUse,
+    /// What a badge's barcode begins with, or the scanner puts before it.
+    pub badge_prefix: String,
+    /// The station is locked when nobody has done anything for so long; `None`: never.
+    pub idle: Option<Duration>,
+    /// The key that badges are hashed with; `None`: `badge.key` in the data directory.
+    pub badge_key: Option<PathBuf>,
+}
+
+/// What a scanned badge is enough for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadgeUse {
+    /// To operate. Everything else takes a PIN.
+    Alone,
+    /// The person's PIN is asked for after it.
+    WithPin,
+}
+
+impl SignIn {
+    /// Where nothing is said of it. A newcomer at the practice line needs no administrator first.
+    pub fn of(practice: bool) -> Self {
+        Self {
+            required: !practice,
+            badge: BadgeUse::Alone,
+            badge_prefix: "BADGE-".to_owned(),
+            idle: Some(Duration::from_secs(15 * 60)),
+            badge_key: None,
+        }
+    }
 }
 
 /// The audit log: its name, where it is, and what keeps its promises outside of its database.

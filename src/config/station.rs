@@ -7,7 +7,8 @@ use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
 use super::{
-    Broker, Config, Detection, Lane, Log, Printer, Role, Station, Target, ca, host, is_this_machine, log, profile,
+    Broker, Config, Detection, Lane, Log, Printer, Role, SignIn, Station, Target, ca, host, is_this_machine, log, profile,
+    sign_in,
 };
 use crate::domain::profile::{Offline, Profile};
 use crate::domain::{AccountId, LaneNumber, RoleArn};
@@ -42,6 +43,10 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
         Some(entry) => log::read(&entry, practice),
         None => Some(Log::default()),
     };
+    let sign_in = match top.optional("sign_in") {
+        Some(entry) => sign_in::read(&entry, practice),
+        None => Some(SignIn::of(practice)),
+    };
     let target_entries = top.required("targets").and_then(|entry| entry.some_items()).unwrap_or_default();
     let (targets, names) = targets(&target_entries, practice, calls);
     let (cas, ca_names) = match top.optional("ca") {
@@ -66,6 +71,7 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
         detection: detection?,
         lanes: lanes?,
         printer: printer?,
+        sign_in: sign_in?,
         log: log?,
         targets: targets?,
         cas: cas?,

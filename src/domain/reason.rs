@@ -266,6 +266,22 @@ reasons! {
     HELD_FAILED = "O-617" => Error;
     /// The slip's unit still waits for the cloud.
     SLIP_NOT_READY = "O-604" => Error;
+    /// The log knows people, and none of them has signed in here.
+    NOBODY_SIGNED_IN = "O-620" => Error;
+    /// Whoever signed in did nothing for a while.
+    STATION_LOCKED = "O-621" => Error;
+    BADGE_UNKNOWN = "O-622" => Error;
+    /// The badge was right, and here that is half of it.
+    BADGE_NEEDS_PIN = "O-623" => Error;
+    /// Too many badges in a row that are nobody's.
+    BADGES_LOCKED = "O-624" => Error;
+    /// A badge alone does not prove enough for this.
+    PIN_NEEDED = "O-625" => Error;
+    BADGE_TAKEN = "O-626" => Error;
+    /// The badge on record is not the one that the log has committed to.
+    BADGE_ALTERED = "O-627" => Error;
+    /// The key that badges are hashed with.
+    BADGE_KEY = "O-628" => Error;
 
     CONFIG_INVALID = "K-701" => Error;
     /// A value made from the board's answer is one that AWS, the label or a command refuses.

@@ -10,6 +10,7 @@ use crate::texts::{Language, Texts, fl};
 use super::bridge::Bridge;
 use super::practice_panel::{PracticeBridge, PracticePanel};
 use super::screens::View;
+use super::screens::sign_in::SignIn;
 use super::screens::station::{self, Station};
 use super::theme::{Theme, size};
 use super::wedge::{Taken, Wedge};
@@ -66,9 +67,12 @@ pub(super) struct App {
     theme: Theme,
     texts: Texts,
     wedge: Wedge,
+    /// The same while a text field is typed into: what is scanned there may be a badge.
+    in_field: Wedge,
     snapshot: Arc<Snapshot>,
     runner_gone: bool,
     station: Station,
+    sign_in: SignIn,
     practice: Option<PracticePanel>,
     /// A person has said twice that the window shall close.
     leaving: bool,
@@ -84,9 +88,11 @@ impl App {
             theme,
             texts,
             wedge: Wedge::default(),
+            in_field: Wedge::default(),
             snapshot: latest.snapshot,
             runner_gone: latest.gone,
             station: Station::default(),
+            sign_in: SignIn::default(),
             practice: practice.map(PracticePanel::new),
             leaving: false,
         }
@@ -108,22 +114,36 @@ impl App {
     /// Draws everything into `ui`, which is the whole window.
     pub(super) fn draw(&mut self, ui: &mut egui::Ui) {
         let snapshot = Arc::clone(&self.snapshot);
+        let typed = self.wedge.shown(&snapshot.desk.badge_prefix);
         let view = View {
             theme: &self.theme,
             texts: &self.texts,
             snapshot: &snapshot,
-            typed: self.wedge.typed(),
+            typed: &typed,
             runner_gone: self.runner_gone,
         };
+        let (sign_in, mut orders) = (&mut self.sign_in, Vec::new());
+        sign_in.prepare(ui, &view, &mut orders);
         if snapshot.practice {
             practice_banner(ui, &view);
             practice_edge(ui, &view);
         }
+        sign_in.bar(ui, &view, &mut orders);
         let mut asked = Vec::new();
-        let practice = self.practice.as_mut().filter(|_| snapshot.practice);
-        let mut side = practice.map(|panel| |ui: &mut egui::Ui| panel.show(ui, &view));
-        let side = side.as_mut().map(|side| side as &mut dyn FnMut(&mut egui::Ui));
-        self.station.show(ui, &view, side, &mut asked);
+        let mut practice = self.practice.as_mut().filter(|_| snapshot.practice);
+        let mut side = |ui: &mut egui::Ui| match &mut practice {
+            // There is room beside the lanes for one of them.
+            Some(practice) if !sign_in.is_open() => practice.show(ui, &view),
+            _ => sign_in.side(ui, &view, &mut orders),
+        };
+        self.station.show(ui, &view, Some(&mut side), &mut asked);
+        if asked.contains(&station::Event::Person) {
+            sign_in.toggle(&view, &mut orders);
+        }
+        for order in orders {
+            self.send(ui.ctx(), order);
+            ui.ctx().request_repaint();
+        }
         for event in asked {
             self.perform(ui.ctx(), event);
         }
@@ -147,6 +167,8 @@ impl App {
             station::Event::ForgetTyped => {
                 self.wedge.escape();
             }
+            // It is the other screen's.
+            station::Event::Person => {}
             station::Event::Quit => {
                 self.leaving = true;
                 ctx.send_viewport_cmd(ViewportCommand::Close);
@@ -161,33 +183,50 @@ impl App {
         }
     }
 
-    /// Takes what the scanner types out of `events`, unless a text field is being typed into.
+    /// Takes what the scanner types out of `events`; where a text field is being typed into, nothing but badges.
     fn take_scans(&mut self, ctx: &egui::Context, events: &mut Vec<Input>, now: f64) {
-        if self.station.is_typing() {
-            return;
-        }
+        let prefix = self.snapshot.desk.badge_prefix.clone();
+        let typing = self.station.is_typing() || self.sign_in.is_typing();
+        let wedge = if typing { &mut self.in_field } else { &mut self.wedge };
         let mut lines = Vec::new();
-        events.retain(|event| {
-            let taken = match event {
-                Input::Text(text) => self.wedge.text(text, now),
-                Input::Key { key: Key::Enter, pressed: true, .. } => self.wedge.enter(),
-                Input::Key { key: Key::Backspace, pressed: true, .. } => self.wedge.backspace(),
-                Input::Key { key: Key::Escape, pressed: true, .. } => self.wedge.escape(),
+        let mut kept = Vec::with_capacity(events.len());
+        for event in events.drain(..) {
+            let was_badge = wedge.typed().starts_with(&prefix);
+            let taken = match &event {
+                Input::Text(text) => wedge.text(text, now),
+                Input::Key { key: Key::Enter, pressed: true, .. } => wedge.enter(),
+                Input::Key { key: Key::Backspace, pressed: true, .. } => wedge.backspace(),
+                Input::Key { key: Key::Escape, pressed: true, .. } => wedge.escape(),
                 _ => Taken::No,
             };
-            match taken {
-                Taken::No => true,
-                Taken::Yes => false,
-                Taken::Line(line) => {
-                    lines.push(line);
-                    false
+            let is_badge = was_badge || wedge.typed().starts_with(&prefix);
+            if typing && !is_badge {
+                // It is the field's, whatever the wedge made of it.
+                kept.push(event);
+                continue;
+            }
+            if typing && is_badge && !was_badge {
+                // The field has all of the prefix but what completed it.
+                for _ in 1..prefix.chars().count() {
+                    kept.extend([true, false].map(|pressed| key(Key::Backspace, pressed)));
                 }
             }
-        });
+            match taken {
+                Taken::No => kept.push(event),
+                Taken::Yes => {}
+                Taken::Line(line) => lines.push(line),
+            }
+        }
+        *events = kept;
         for line in lines {
-            self.send(ctx, Command::Scan(line));
+            let command = self.sign_in.scanned(&line, &prefix);
+            self.send(ctx, command);
         }
     }
+}
+
+fn key(key: Key, pressed: bool) -> Input {
+    Input::Key { key, physical_key: None, pressed, repeat: false, modifiers: egui::Modifiers::NONE }
 }
 
 impl eframe::App for App {

@@ -3,10 +3,11 @@
 
 use jiff::Timestamp;
 use lineseal::audit::event::{LabelKind, LabelStatus};
-use lineseal::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Step, Verdict};
+use lineseal::domain::{Device, Failure, LaneNumber, Proof, ReasonCode, Role, RunId, Step, Verdict};
 use lineseal::gui::practice_panel::{PracticePort, PracticeView};
 use lineseal::runner::view::{
-    BatchView, Copies, CopyPlace, FinishedView, Health, LabelQuestion, LaneState, LaneView, ManifestView, Snapshot,
+    BatchView, Copies, CopyPlace, DeskState, DeskView, FinishedView, Health, LabelQuestion, LaneState, LaneView,
+    ManifestView, PersonView, Snapshot,
 };
 
 /// Everything at once: `lanes` lanes (1 to 16) in all states, lane 1 a PASS, lane 3 a FAIL.
@@ -78,6 +79,40 @@ pub fn troubled(lanes: u8, practice: bool) -> Snapshot {
     snapshot
 }
 
+/// As a person at the desk finds it, boards in their lanes.
+pub fn at_desk(lanes: u8, state: DeskState) -> Snapshot {
+    let operator = match &state {
+        DeskState::SignedIn { name, .. } => Some(name.clone()),
+        _ => None,
+    };
+    Snapshot { operator, desk: desk(state), ..busy(lanes, false) }
+}
+
+/// A station that is used for the first time.
+pub fn first_start() -> Snapshot {
+    Snapshot { operator: None, desk: desk(DeskState::NoPeople), ..unopened(4) }
+}
+
+/// An administrator who looks at the people.
+pub fn administration(lanes: u8) -> Snapshot {
+    let role = Role::Administrator;
+    let mut snapshot = at_desk(lanes, DeskState::SignedIn { name: "佐藤 愛子".into(), role, proof: Proof::Pin });
+    let person = |name: &str, role, disabled, badge, locked: bool| PersonView {
+        name: name.into(),
+        role,
+        disabled,
+        badge,
+        locked_until: locked.then_some(Timestamp::UNIX_EPOCH),
+    };
+    snapshot.desk.people = Some(vec![
+        person("B. Mori", Role::Qa, false, false, false),
+        person("K. Tanaka (T-014)", Role::Technician, false, true, true),
+        person("S. Ueda", Role::Supervisor, true, true, false),
+        person("佐藤 愛子", role, false, false, false),
+    ]);
+    snapshot
+}
+
 /// No batch is open.
 pub fn unopened(lanes: u8) -> Snapshot {
     Snapshot { batch: None, held: 0, recent: Vec::new(), ..idle(lanes, false) }
@@ -125,6 +160,11 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         station: "L3-ST2".parse().expect("a station name"),
         practice,
         operator: Some("Tanaka (T-014)".into()),
+        desk: desk(DeskState::SignedIn {
+            name: "Tanaka (T-014)".into(),
+            role: Role::Technician,
+            proof: Proof::Badge,
+        }),
         batch: Some(BatchView {
             name: "GW4-2611-07".parse().expect("a batch name"),
             planned: 500,
@@ -147,6 +187,11 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         refused: Vec::new(),
         profiles: vec!["gateway-g4".into(), "sensor-s1".into()],
     }
+}
+
+/// At a station that takes badges.
+fn desk(state: DeskState) -> DeskView {
+    DeskView { state, badge_prefix: "BADGE-".into(), answer: None, people: None }
 }
 
 fn ended(number: u8, verdict: Verdict, reason: Option<Failure>) -> LaneState {

@@ -66,6 +66,14 @@ impl Wedge {
     pub fn typed(&self) -> &str {
         &self.typed
     }
+
+    /// For the screen: of a badge nothing but that it is one.
+    pub fn shown(&self, badge_prefix: &str) -> String {
+        match self.typed.strip_prefix(badge_prefix) {
+            Some(_) => format!("{badge_prefix}…"),
+            None => self.typed.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

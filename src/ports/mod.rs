@@ -4,6 +4,7 @@
 
 mod archiving;
 mod authorities;
+mod badges;
 mod boards;
 mod cloud;
 mod connection;
@@ -27,6 +28,7 @@ mod verification;
 
 pub use archiving::Archiving;
 pub use authorities::{Authorities, CaSigner, HeldCa};
+pub use badges::BadgeKey;
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Issuance, Join, Made, MadeBefore, Prepared, Refusal, Registration, TakenBack};
 pub use connection::{Connections, TlsKey, Trial};

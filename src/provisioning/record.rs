@@ -15,6 +15,7 @@ pub struct UnitRecord {
     pub run: String,
     pub station: String,
     pub lane: u8,
+    /// The person's id in the log; by name, once somebody who knows names has put it there.
     pub operator: Option<String>,
     pub batch: Option<String>,
     pub product: String,

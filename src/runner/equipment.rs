@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::custody::Custody;
 use super::log::LogWriter;
-use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPrinter, Tokens};
+use super::people::Named;
+use crate::ports::{
+    BadgeKey, BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPrinter, People, Tokens,
+};
 
 /// Made by `bootstrap` from the configuration.
 pub struct Equipment {
@@ -20,7 +23,10 @@ pub struct Equipment {
     pub log: LogWriter,
     /// Keeps that log's promises outside of it.
     pub custody: Custody,
-    pub operator_name: Option<String>,
+    pub people: Arc<dyn People>,
+    pub badges: Arc<dyn BadgeKey>,
+    /// Who was named as the operator at the start.
+    pub operator: Named,
     /// A person vouches for this computer's clock although the log is ahead of it.
     pub clock_is_right: bool,
 }

@@ -2,10 +2,12 @@
 //! a PASS in it is in the log.
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use crate::audit::event::{LabelKind, LabelStatus};
 use crate::domain::{
-    BatchName, BoardSerial, Device, Failure, LaneNumber, PortPath, RunId, StationName, Step, ThingName, Verdict,
+    BadgeCode, BatchName, BoardSerial, Device, Failure, LaneNumber, PersonName, Pin, PortPath, Proof, Role, RunId,
+    StationName, Step, ThingName, Verdict,
 };
 
 /// The whole station at one moment.
@@ -14,7 +16,9 @@ pub struct Snapshot {
     pub station: StationName,
     /// The practice line: said across the window.
     pub practice: bool,
+    /// In whose name boards are begun: signed in, or named where the log knows nobody.
     pub operator: Option<String>,
+    pub desk: DeskView,
     pub batch: Option<BatchView>,
     pub lanes: Vec<LaneView>,
     /// Units that wait for the cloud, of any batch or none.
@@ -38,6 +42,61 @@ pub struct Snapshot {
     pub pulled: Vec<Failure>,
     /// Boards that no lane could take.
     pub refused: Vec<(Device, Failure)>,
+}
+
+/// Who operates the station, and how that may change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeskView {
+    pub state: DeskState,
+    /// What a badge's barcode begins with.
+    pub badge_prefix: String,
+    /// What became of what was asked of it last.
+    pub answer: Option<Answer>,
+    /// For an administrator who asked to see them.
+    pub people: Option<Vec<PersonView>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeskState {
+    /// The log was not asked yet.
+    Unknown,
+    /// The log knows nobody: everybody may operate.
+    NoPeople,
+    /// `required`: no board is begun before somebody signs in.
+    Nobody {
+        required: bool,
+    },
+    /// A badge was shown, and its person's PIN is asked for.
+    BadgeShown {
+        name: String,
+    },
+    SignedIn {
+        name: String,
+        role: Role,
+        proof: Proof,
+    },
+    /// The person did nothing for a while. Running boards go on.
+    Locked {
+        name: String,
+        required: bool,
+    },
+}
+
+/// `number` counts on: the same answer twice is two answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub number: u64,
+    pub result: Result<(), Failure>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonView {
+    pub name: String,
+    pub role: Role,
+    pub disabled: bool,
+    pub badge: bool,
+    /// Too many wrong PINs; until then.
+    pub locked_until: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -144,6 +203,46 @@ pub struct LabelQuestion {
     pub kind: LabelKind,
 }
 
+/// What an administrator asks, who signed in with a PIN; the first one is added by whoever comes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PeopleOrder {
+    Show,
+    Hide,
+    /// Or a disabled person is taken back.
+    Add {
+        name: PersonName,
+        role: Role,
+        pin: Pin,
+    },
+    Disable(String),
+    Role {
+        name: String,
+        role: Role,
+    },
+    NewPin {
+        name: String,
+        pin: Pin,
+    },
+    GiveBadge {
+        name: String,
+        code: BadgeCode,
+    },
+    RevokeBadge(String),
+}
+
+impl Command {
+    /// What a scanned line asks for. A badge is a secret from here on.
+    pub fn scanned(line: &str, badge_prefix: &str) -> Command {
+        let code = line.strip_prefix(badge_prefix).map(|code| SecretString::from(code.trim()));
+        match code.map(BadgeCode::try_from) {
+            Some(Ok(code)) => Command::Badge(code),
+            // As a badge that nobody has, it is repeated nowhere.
+            Some(Err(_)) => Command::Scan(badge_prefix.to_owned()),
+            None => Command::Scan(line.to_owned()),
+        }
+    }
+}
+
 /// What a person may ask of the station.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -166,6 +265,19 @@ pub enum Command {
     },
     /// Finish HELD units now.
     ResumeHeld,
+    /// A badge was scanned.
+    Badge(BadgeCode),
+    /// Name and PIN.
+    SignIn {
+        name: String,
+        pin: Pin,
+    },
+    /// The PIN of whoever showed their badge.
+    BadgePin(Pin),
+    SignOut,
+    /// A person touched the window, and asked for nothing of the station.
+    Here,
+    People(PeopleOrder),
     /// End: running boards are aborted and recorded as such.
     Stop,
 }

@@ -37,6 +37,7 @@ mod manifests;
 mod office;
 #[path = "../peers/office.rs"]
 mod office_folder;
+mod operating;
 mod own_ca;
 mod pairs;
 mod peers;

@@ -1,6 +1,7 @@
 //! The station: one task that owns the lanes. Everything reaches it as a message; what it knows
 //! leaves it as snapshots and finished units.
 
+mod desk;
 mod finishing;
 mod health;
 mod orders;
@@ -29,11 +30,13 @@ use crate::runner::equipment::Equipment;
 use crate::runner::errands;
 use crate::runner::keeper::{Keeper, News};
 use crate::runner::lanes::LaneTable;
+use crate::runner::people;
 use crate::runner::rollback;
 use crate::runner::scan::{BoardEvent, Looks, Scanner};
 use crate::runner::spool::Spool;
 use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
 
+use desk::Desk;
 use finishing::Finishing;
 use outage::{Look, Outage};
 
@@ -113,7 +116,7 @@ struct Station {
     outage: Option<Outage>,
     /// The log knows that this station has started.
     started: bool,
-    operator_name: Option<String>,
+    desk: Desk,
     /// Arrivals whose run may be in the log and is not known here yet.
     starting: HashSet<u64>,
     /// Runs without a verdict that nobody drives any more, because the log could not be written.
@@ -152,6 +155,7 @@ impl Station {
         let shared = Shared::new(&config, equipment, looks);
         let profiles = config.profiles.iter().map(|p| (p.name.clone(), Arc::new(p.clone()))).collect();
         let looked = config.station.air_gapped || config.targets.iter().all(|target| target.account.is_none());
+        let desk = Desk::new(&config.sign_in, equipment);
         Station {
             lanes: LaneTable::new(&config.lanes),
             view: picture::empty(&config, equipment),
@@ -174,7 +178,7 @@ impl Station {
             looking: None,
             outage: None,
             started: false,
-            operator_name: equipment.operator_name.clone(),
+            desk,
             starting: HashSet::new(),
             cut: HashMap::new(),
             keeper: None,
@@ -256,6 +260,7 @@ impl Station {
             if stopping && self.runs.is_empty() {
                 break;
             }
+            let idle = self.desk.idle_at();
             tokio::select! {
                 Some(event) = scanner.events.recv(), if !stopping => self.board(event).await,
                 Some((arrival, outcome)) = updates.recv() => self.take_update(arrival, outcome).await,
@@ -283,6 +288,7 @@ impl Station {
                         self.see_cloud(health, barred, stopping).await;
                     }
                 },
+                () = desk::sleep_until(idle), if !stopping => self.lock_desk().await,
                 _ = retry.tick(), if self.spool.waiting() && self.blocked.is_none() && !stopping => self.print_next(),
             }
         }
@@ -299,6 +305,7 @@ impl Station {
             // Nobody was told that it had.
             return Ok(());
         }
+        self.leave_desk().await?;
         self.shared.log.line(LineEvent::StationStopped {}).await?;
         if let Some(keeper) = self.keeper.take() {
             self.view.copies = keeper.finish().await;
@@ -332,6 +339,10 @@ impl Station {
     }
 
     async fn board(&mut self, event: BoardEvent) {
+        if let BoardEvent::Changed(_) = event {
+            // Somebody plugged it in, or pulled it.
+            self.desk.touch();
+        }
         match event {
             BoardEvent::Changed(Change::Arrived { arrival, device }) => self.arrived(arrival, device).await,
             BoardEvent::Changed(Change::Departed { arrival, .. }) => self.departed(arrival).await,
@@ -408,8 +419,14 @@ impl Station {
         if let Some(failure) = self.blocked.clone().or_else(|| self.clock_is_behind()).or(barred) {
             return self.refuse(arrival, failure).await;
         }
-        let batch = match self.shared.log.store.open_batch(&self.shared.log.station).await {
-            Ok(batch) => batch,
+        let asked = async |station: &mut Self| -> Result<_, Failure> {
+            let nobody = station.why_nobody_operates().await?;
+            let log = &station.shared.log;
+            Ok((nobody, log.store.open_batch(&log.station).await?))
+        };
+        let batch = match asked(self).await {
+            Ok((Some(nobody), _)) => return self.refuse(arrival, nobody).await,
+            Ok((None, batch)) => batch,
             Err(failure) => {
                 self.shown.insert(lane, LaneNow { arrival, run: None, refused: Some(failure.clone()) });
                 return self.note_log(Err(failure));
@@ -557,7 +574,8 @@ impl Station {
             self.view.recent.truncate(RECENT);
         }
         let waits_on = errand == Some(Errand::Held) && run.verdict() == Some(Verdict::Held);
-        if let Some(record) = UnitRecord::of(run).filter(|_| !waits_on) {
+        if let Some(mut record) = UnitRecord::of(run).filter(|_| !waits_on) {
+            people::name_in(&*self.desk.people, &mut record).await;
             // A reader that is slow stops the line rather than lose a record; without a reader (a window
             // has dropped its end) nothing waits.
             let _ = self.finished.send(record).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Errand, LaneNow, Station};
+use super::{Errand, LaneNow, Station, desk};
 use crate::domain::{Failure, ReasonCode, RunId, Slip, Verdict};
 use crate::provisioning::Run;
 use crate::provisioning::matching::match_profile;
@@ -13,9 +13,24 @@ use crate::runner::{batches, errands};
 impl Station {
     pub(super) async fn command(&mut self, command: Command) {
         let touches_units = matches!(command, Command::Scan(_) | Command::SettleLabel { .. } | Command::ResumeHeld);
-        let writes = touches_units || matches!(command, Command::OpenBatch { .. } | Command::CloseBatch);
-        if let (Some(failure), true) = (&self.blocked, touches_units || (writes && self.log_is_away())) {
-            self.view.notice = Some(failure.clone());
+        let of_the_desk = desk::is_asked(&command);
+        let writes = touches_units || of_the_desk || matches!(command, Command::OpenBatch { .. } | Command::CloseBatch);
+        if let (Some(failure), true) = (self.blocked.clone(), touches_units || (writes && self.log_is_away())) {
+            if of_the_desk {
+                self.desk_answers(Err(failure.clone()));
+            }
+            self.view.notice = Some(failure);
+            return;
+        }
+        self.desk.touch();
+        if of_the_desk {
+            return self.at_the_desk(command).await;
+        }
+        // Whoever stops something may be anybody.
+        if !matches!(command, Command::Stop | Command::Pause | Command::Here)
+            && let Some(nobody) = self.nobody_operates()
+        {
+            self.view.notice = Some(nobody);
             return;
         }
         let result = match command {
@@ -53,6 +68,12 @@ impl Station {
             }
             Command::SettleLabel { run, printed } => self.settle(run, printed).await,
             Command::ResumeHeld => self.finish_all().await,
+            Command::Here
+            | Command::Badge(_)
+            | Command::SignIn { .. }
+            | Command::BadgePin(_)
+            | Command::SignOut
+            | Command::People(_) => return,
         };
         self.view.notice = result.err();
     }

@@ -30,6 +30,8 @@ pub enum Event {
     TogglePractice,
     /// What was typed without a field has been used up as a lane's number.
     ForgetTyped,
+    /// Whoever operates, or the way in.
+    Person,
     Quit,
 }
 
@@ -57,6 +59,7 @@ enum Message {
     NextNotice,
     NextLanguage,
     TogglePractice,
+    Person,
     CloseDrawer,
     FocusLanes,
     Quit,
@@ -171,6 +174,7 @@ impl Station {
             Message::NextNotice => self.notice = self.notice.wrapping_add(1),
             Message::NextLanguage => asked.push(Event::NextLanguage),
             Message::TogglePractice => asked.push(Event::TogglePractice),
+            Message::Person => asked.push(Event::Person),
             Message::CloseDrawer => self.drawer = Drawer::Closed,
             Message::FocusLanes => self.focus_lanes = self.focused.is_none(),
             Message::Quit => asked.push(Event::Quit),
