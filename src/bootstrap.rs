@@ -29,8 +29,8 @@ use crate::config::{Ca, CaKey, Config, LogKey, Postgres};
 use crate::domain::profile::Trust;
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
-    Archiving, AuditStore, Authorities, BadgeKey, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud, Entropy,
-    History, Imports, LogSigner, Manifests, People, Rations,
+    Archiving, AuditStore, Authorities, BadgeKey, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud,
+    Entropy, History, Imports, LogSigner, Manifests, People, Rations,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;

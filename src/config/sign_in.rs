@@ -17,13 +17,7 @@ pub(super) fn read(entry: &Entry<'_>, practice: bool) -> Option<SignIn> {
         Some((minutes > 0).then(|| std::time::Duration::from_secs(60 * minutes)))
     });
     let badge_key = section.optional("badge_key").map_or(Some(None), |entry| entry.path().map(Some));
-    Some(SignIn {
-        required: required?,
-        badge: badge?,
-        badge_prefix: badge_prefix?,
-        idle: idle?,
-        badge_key: badge_key?,
-    })
+    Some(SignIn { required: required?, badge: badge?, badge_prefix: badge_prefix?, idle: idle?, badge_key: badge_key? })
 }
 
 /// Nothing else that is scanned at the station begins like a badge.
@@ -32,7 +26,8 @@ fn prefix(entry: &Entry<'_>) -> Option<String> {
     let good = (2..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     let taken = ["SLIP-", "LANE-"].iter().any(|taken| taken.starts_with(text) || text.starts_with(taken));
     if !good || taken {
-        entry.refuse("has to be 2 to 16 of ASCII's letters, digits and signs, and none that begins like SLIP- or LANE-");
+        entry
+            .refuse("has to be 2 to 16 of ASCII's letters, digits and signs, and none that begins like SLIP- or LANE-");
         return None;
     }
     Some(text.to_owned())

@@ -7,8 +7,8 @@ use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
 use super::{
-    Broker, Config, Detection, Lane, Log, Printer, Role, SignIn, Station, Target, ca, host, is_this_machine, log, profile,
-    sign_in,
+    Broker, Config, Detection, Lane, Log, Printer, Role, SignIn, Station, Target, ca, host, is_this_machine, log,
+    profile, sign_in,
 };
 use crate::domain::profile::{Offline, Profile};
 use crate::domain::{AccountId, LaneNumber, RoleArn};

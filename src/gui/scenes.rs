@@ -160,11 +160,7 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         station: "L3-ST2".parse().expect("a station name"),
         practice,
         operator: Some("Tanaka (T-014)".into()),
-        desk: desk(DeskState::SignedIn {
-            name: "Tanaka (T-014)".into(),
-            role: Role::Technician,
-            proof: Proof::Badge,
-        }),
+        desk: desk(DeskState::SignedIn { name: "Tanaka (T-014)".into(), role: Role::Technician, proof: Proof::Badge }),
         batch: Some(BatchView {
             name: "GW4-2611-07".parse().expect("a batch name"),
             planned: 500,

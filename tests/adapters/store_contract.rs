@@ -13,8 +13,8 @@ use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeStat
 use lineseal::domain::profile::KeyKind;
 use lineseal::domain::{
     BatchName, Bytes, ChipUid, Device, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
-    ManifestEntry, OperatorRef, Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName,
-    TRIES, Unit, Variables, Verdict, lockout,
+    ManifestEntry, OperatorRef, Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, TRIES,
+    TargetName, Unit, Variables, Verdict, lockout,
 };
 use lineseal::ports::{
     AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Cursor,

@@ -78,8 +78,7 @@ async fn sign_in(station: &mut Station, who: &str, text: &str) -> Result<(), Rea
 
 fn person<'l>(log: &'l [log::Logged], name: &str, bench: &Bench<'_>) -> Value {
     let connection = rusqlite::Connection::open(bench.data_dir().join("lineseal.db")).unwrap();
-    let id: Vec<u8> =
-        connection.query_row("SELECT id FROM people WHERE name = ?1", [name], |row| row.get(0)).unwrap();
+    let id: Vec<u8> = connection.query_row("SELECT id FROM people WHERE name = ?1", [name], |row| row.get(0)).unwrap();
     let id = uuid::Uuid::from_slice(&id).unwrap().to_string();
     let named = all(log, "operator-added").into_iter().find(|event| event["person"]["id"] == id.as_str());
     named.unwrap_or_else(|| panic!("{name} was never added"))["person"].clone()
@@ -266,9 +265,10 @@ async fn a_badge_operates_until_it_is_revoked_and_does_nothing_else() {
     assert_eq!(ask(&mut station, show()).await, Ok(()));
     let people = station.until("the people", |snapshot| snapshot.desk.people.is_some()).await;
     let people = people.desk.people.clone().unwrap();
-    assert_eq!(people.iter().filter(|person| person.badge).map(|person| &person.name).collect::<Vec<_>>(), [
-        "Root", "Tess"
-    ]);
+    assert_eq!(
+        people.iter().filter(|person| person.badge).map(|person| &person.name).collect::<Vec<_>>(),
+        ["Root", "Tess"]
+    );
     let revoke = Command::People(PeopleOrder::RevokeBadge("Tess".to_owned()));
     assert_eq!(ask(&mut station, revoke).await, Ok(()));
     assert_eq!(ask(&mut station, Command::Badge(badge(BADGE))).await, Err(ReasonCode::BADGE_UNKNOWN));
@@ -278,9 +278,7 @@ async fn a_badge_operates_until_it_is_revoked_and_does_nothing_else() {
     let role = PeopleOrder::Role { name: "Ben".to_owned(), role: Role::Supervisor };
     assert_eq!(ask(&mut station, Command::People(role)).await, Ok(()));
     assert_eq!(ask(&mut station, Command::Badge(badge(BADGE))).await, Ok(()));
-    let ben = |snapshot: &Arc<Snapshot>| {
-        matches!(&snapshot.desk.state, DeskState::SignedIn { name, role: Role::Supervisor, .. } if name == "Ben")
-    };
+    let ben = |snapshot: &Arc<Snapshot>| matches!(&snapshot.desk.state, DeskState::SignedIn { name, role: Role::Supervisor, .. } if name == "Ben");
     let snapshot = station.until("Ben", ben).await;
     assert_eq!(snapshot.desk.people, None, "what was the administrator's to see is not Ben's");
     let log = station.stop().await;
@@ -357,9 +355,8 @@ async fn the_first_administrator_is_created_in_the_window_and_a_name_alone_is_no
     assert_eq!(record.operator.as_deref(), Some("tester"));
     bench.unplug(1);
     station.until_gone(&[1]).await;
-    let add = |name: &str, role| {
-        Command::People(PeopleOrder::Add { name: name.parse().unwrap(), role, pin: pin(name) })
-    };
+    let add =
+        |name: &str, role| Command::People(PeopleOrder::Add { name: name.parse().unwrap(), role, pin: pin(name) });
     assert_eq!(ask(&mut station, add("Tess", Role::Technician)).await, Err(ReasonCode::NOT_NOW));
     assert_eq!(ask(&mut station, add("Root", Role::Administrator)).await, Ok(()));
     let root = station.until("Root", |snapshot| snapshot.operator.as_deref() == Some("Root")).await;

@@ -89,7 +89,7 @@ fn a_wrong_pin_is_said_and_typed_anew() {
     desk.press(Key::Enter);
     assert_eq!(desk.asked(), []);
     assert!(desk.drawn().contains("A PIN has 4 to 64 characters."));
-    desk.type_text("4");
+    desk.type_text("1234");
     desk.click("Sign in");
     assert_eq!(desk.asked(), [Command::SignIn { name: "B. Mori".into(), pin: pin("1234") }]);
     let locked = Failure::new(ReasonCode::OPERATOR_LOCKED, "B. Mori is locked out").with("minutes", 5);
@@ -183,7 +183,6 @@ fn one_key_leads_in_and_out() {
     let mut desk = Desk::at(signed_in("K. Tanaka", Role::Technician, Proof::Badge));
     desk.node(Spoken::Button, "K. Tanaka (F1)");
     desk.press(Key::F1);
-    assert_eq!(desk.asked(), [Command::Here]);
     desk.node(Spoken::Button, "Sign out (F1)");
     // A technician manages nobody.
     assert!(!desk.drawn().contains("People"));
@@ -192,6 +191,18 @@ fn one_key_leads_in_and_out() {
     desk.click("K. Tanaka (F1)");
     desk.press(Key::Escape);
     assert!(!desk.drawn().contains("Sign out"));
+    assert_eq!(desk.asked(), []);
+}
+
+/// Reading details is no idleness, and says nothing else to the station.
+#[test]
+fn a_touched_window_tells_the_station_that_somebody_is_there() {
+    let mut desk = Desk::at(signed_in("K. Tanaka", Role::Technician, Proof::Badge));
+    desk.now += 30.0;
+    desk.type_text("3");
+    desk.press(Key::F3);
+    assert_eq!(desk.asked(), [Command::Here]);
+    desk.press(Key::Escape);
     assert_eq!(desk.asked(), []);
 }
 
@@ -224,8 +235,10 @@ fn at_the_first_start_an_administrator_is_created_and_practice_asks_nobody() {
     desk.press(Key::Enter);
     assert_eq!(desk.asked(), []);
     assert!(desk.drawn().contains("The two PINs differ."));
-    desk.press(Key::Backspace);
-    desk.type_text("2");
+    // Both are empty, and the first has the focus.
+    desk.type_text("73509182");
+    desk.press(Key::Enter);
+    desk.type_text("73509182");
     desk.click("Create and sign in");
     let add = PeopleOrder::Add { name: name("A. Sato"), role: Role::Administrator, pin: pin("73509182") };
     assert_eq!(desk.asked(), [Command::People(add)]);
@@ -247,7 +260,7 @@ fn an_administrator_manages_people_by_keys_alone() {
     let mut desk = Desk::new(Language::default(), SIZES[0], scenes::administration(4));
     desk.press(Key::F1);
     // Sign out, then the people.
-    let mut to = |desk: &mut Desk, label: &str| {
+    let to = |desk: &mut Desk, label: &str| {
         for _ in 0..60 {
             let focus = {
                 let update = desk.frame(Vec::new()).platform_output.accesskit_update.unwrap();
@@ -262,7 +275,7 @@ fn an_administrator_manages_people_by_keys_alone() {
         panic!("no Tab leads to {label:?}");
     };
     to(&mut desk, "People");
-    assert_eq!(desk.asked(), [Command::Here, Command::People(PeopleOrder::Show)]);
+    assert_eq!(desk.asked(), [Command::People(PeopleOrder::Show)]);
     assert!(desk.drawn().contains("K. Tanaka (T-014) · Technician · locked out · badge"), "{}", desk.drawn());
     // The arrows choose; the first is chosen.
     desk.press(Key::ArrowDown);

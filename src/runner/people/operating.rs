@@ -22,11 +22,13 @@ pub async fn are_known(people: &dyn People) -> Result<bool, Failure> {
 /// The log in the name of whoever was named: a person who signed in once the log knows people, since a ruling asks
 /// who operated a run. O-620 without a PIN then. Nobody named is nobody.
 pub async fn operating(log: &LogWriter, people: &dyn People, named: &Named) -> Result<LogWriter, Failure> {
-    match (&named.name, &named.pin) {
-        (None, _) => Ok(log.clone()),
-        (Some(name), _) if !are_known(people).await? => log.clone().named(name).await,
-        (Some(name), Some(pin)) => Ok(log.by(&prove(log, people, name, pin).await?)),
-        (Some(name), None) => {
+    let Some(name) = &named.name else { return Ok(log.clone()) };
+    if !are_known(people).await? {
+        return log.clone().named(name).await;
+    }
+    match &named.pin {
+        Some(pin) => Ok(log.by(&prove(log, people, name, pin).await?)),
+        None => {
             let cause = format!("{name} was named, and no PIN was given");
             Err(Failure::new(ReasonCode::NOBODY_SIGNED_IN, cause))
         }

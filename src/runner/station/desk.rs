@@ -13,7 +13,6 @@ use crate::audit::event::SignOut;
 use crate::config::{BadgeUse, SignIn};
 use crate::domain::{BadgeCode, Failure, OperatorRef, Pin, Proof, ReasonCode, Role};
 use crate::ports::{BadgeKey, People, Person};
-use crate::runner::LogWriter;
 use crate::runner::equipment::Equipment;
 use crate::runner::people::{self, Guesses, Named, SignedIn};
 use crate::runner::view::{Answer, Command, DeskState, PeopleOrder, PersonView};
@@ -61,7 +60,7 @@ pub(super) async fn sleep_until(at: Option<Instant>) {
 }
 
 /// Is a board left alone for want of somebody who operates?
-fn for_want_of_a_person(failure: &Failure) -> bool {
+pub(super) fn for_want_of_a_person(failure: &Failure) -> bool {
     [ReasonCode::NOBODY_SIGNED_IN, ReasonCode::STATION_LOCKED].contains(&failure.code)
 }
 
@@ -111,11 +110,9 @@ impl Desk {
             (_, _, None) => DeskState::Unknown,
             (_, _, Some(false)) => DeskState::NoPeople,
             (_, Some((person, _)), _) => DeskState::BadgeShown { name: person.name().to_owned() },
-            (Who::Person(person), ..) => DeskState::SignedIn {
-                name: person.name().to_owned(),
-                role: person.role(),
-                proof: person.proof(),
-            },
+            (Who::Person(person), ..) => {
+                DeskState::SignedIn { name: person.name().to_owned(), role: person.role(), proof: person.proof() }
+            }
             (Who::Locked(person), ..) => DeskState::Locked { name: person.name().to_owned(), required },
             (Who::Nobody | Who::Named(_), ..) => DeskState::Nobody { required },
         }

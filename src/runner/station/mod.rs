@@ -419,14 +419,9 @@ impl Station {
         if let Some(failure) = self.blocked.clone().or_else(|| self.clock_is_behind()).or(barred) {
             return self.refuse(arrival, failure).await;
         }
-        let asked = async |station: &mut Self| -> Result<_, Failure> {
-            let nobody = station.why_nobody_operates().await?;
-            let log = &station.shared.log;
-            Ok((nobody, log.store.open_batch(&log.station).await?))
-        };
-        let batch = match asked(self).await {
-            Ok((Some(nobody), _)) => return self.refuse(arrival, nobody).await,
-            Ok((None, batch)) => batch,
+        let batch = match self.present_batch().await {
+            Ok(batch) => batch,
+            Err(failure) if desk::for_want_of_a_person(&failure) => return self.refuse(arrival, failure).await,
             Err(failure) => {
                 self.shown.insert(lane, LaneNow { arrival, run: None, refused: Some(failure.clone()) });
                 return self.note_log(Err(failure));
@@ -454,6 +449,14 @@ impl Station {
         self.shown.insert(lane, LaneNow { arrival, run: None, refused: None });
         self.starting.insert(arrival);
         self.runs.spawn(run_board(self.shared.clone(), profile, started, arrival, orders, self.updates.clone()));
+    }
+
+    /// What a board that is begun now belongs to; O-620, O-621 while nobody operates.
+    async fn present_batch(&mut self) -> Result<Option<Batch>, Failure> {
+        if let Some(nobody) = self.why_nobody_operates().await? {
+            return Err(nobody);
+        }
+        self.shared.log.store.open_batch(&self.shared.log.station).await
     }
 
     fn see_time(&mut self, run: &Run) {

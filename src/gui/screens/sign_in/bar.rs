@@ -26,9 +26,12 @@ pub fn show(ui: &mut Ui, view: &View, later: bool, open: bool, messages: &mut Ve
     };
     let paint = view.theme.notice;
     let frame = Frame::new().fill(paint.fill);
-    Panel::top("sign-in-bar").exact_size(size::TOUCH + 14.0).resizable(false).show_separator_line(false).frame(frame).show(
-        ui,
-        |ui| {
+    Panel::top("sign-in-bar")
+        .exact_size(size::TOUCH + 14.0)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(frame)
+        .show(ui, |ui| {
             let rect = ui.max_rect();
             ui.painter().hline(rect.x_range(), rect.bottom() - 0.5, view.theme.hairline());
             let mut inner = rect.shrink2(vec2(20.0, 0.0));
@@ -41,19 +44,11 @@ pub fn show(ui: &mut Ui, view: &View, later: bool, open: bool, messages: &mut Ve
             }
             let galley = fit_block(ui.painter(), &text, Pen::regular(20.0, paint.text), inner.size(), Align::LEFT);
             place(ui.painter(), galley, inner, Align2::LEFT_CENTER);
-        },
-    );
+        });
 }
 
 /// Returns where the rest of `rect` ends.
-fn at_the_end(
-    ui: &Ui,
-    view: &View,
-    button: &Button,
-    rect: Rect,
-    message: Message,
-    messages: &mut Vec<Message>,
-) -> f32 {
+fn at_the_end(ui: &Ui, view: &View, button: &Button, rect: Rect, message: Message, messages: &mut Vec<Message>) -> f32 {
     let width = button.width(ui);
     let at = Rect::from_center_size(pos2(rect.right() - width / 2.0, rect.center().y), vec2(width, size::TOUCH));
     if button.at(ui, view.theme, ("sign-in-bar", button.label), at).clicked() {

@@ -107,7 +107,7 @@ enum Message {
 impl SignIn {
     /// A text field of the panel has the focus: keys are its own.
     pub fn is_typing(&self) -> bool {
-        self.typing
+        self.typing && self.is_open()
     }
 
     /// It stands beside the lanes.
@@ -137,7 +137,7 @@ impl SignIn {
     pub fn prepare(&mut self, ui: &Ui, view: &View, asked: &mut Vec<Command>) {
         self.answered(view);
         self.follow(view);
-        let mut pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+        let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
         if pressed(Key::F1) {
             self.toggle(view, asked);
         }
@@ -292,7 +292,14 @@ impl SignIn {
             Message::RevokeBadge(name) => asked.push(Command::People(PeopleOrder::RevokeBadge(name))),
             Message::Submit => match self.submit() {
                 Ok(command) => asked.push(command),
-                Err(fault) => self.fault = Some(fault),
+                Err(fault) => {
+                    if matches!(fault, Fault::Pin | Fault::Differ) {
+                        // What was typed blindly is typed anew, and not mended.
+                        (self.form.pin, self.form.again) = (Zeroizing::default(), Zeroizing::default());
+                    }
+                    self.form.begun = false;
+                    self.fault = Some(fault);
+                }
             },
         }
     }
@@ -323,9 +330,7 @@ impl SignIn {
                 let (name, role) = (name(&form.name)?, form.role.ok_or(Fault::Role)?);
                 Command::People(PeopleOrder::Add { name, role, pin: new_pin(form)? })
             }
-            Panel::NewPin(name) => {
-                Command::People(PeopleOrder::NewPin { name: name.clone(), pin: new_pin(form)? })
-            }
+            Panel::NewPin(name) => Command::People(PeopleOrder::NewPin { name: name.clone(), pin: new_pin(form)? }),
             _ => return Err(Fault::Name),
         };
         // It is typed anew for the next try.

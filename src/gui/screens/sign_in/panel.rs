@@ -98,9 +98,10 @@ fn person(ui: &mut Ui, view: &View, messages: &mut Vec<Message>) -> bool {
 fn first(ui: &mut Ui, view: &View, form: &mut Form, fault: Option<&Fault>, messages: &mut Vec<Message>) -> bool {
     fields::title(ui, view, &say!(view, "signin-first-title"));
     fields::words(ui, view, &say!(view, "signin-first-text"));
+    let named = !form.name.is_empty();
     let name = fields::text(ui, view, &say!(view, "signin-name"), &mut form.name);
-    focus(form, &name);
     let pins = pin_twice(ui, view, form);
+    focus(form, if named { &pins[0] } else { &name });
     told(ui, view, fault);
     submit(ui, view, &say!(view, "signin-first-go"), &[&name, &pins[0], &pins[1]], messages);
     close(ui, view, messages);

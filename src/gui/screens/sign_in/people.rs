@@ -81,9 +81,10 @@ pub(super) fn add(
     messages: &mut Vec<Message>,
 ) -> bool {
     fields::title(ui, view, &say!(view, "people-add"));
+    let named = !form.name.is_empty();
     let name = fields::text(ui, view, &say!(view, "signin-name"), &mut form.name);
-    focus(form, &name);
     let pins = pin_twice(ui, view, form);
+    focus(form, if named { &pins[0] } else { &name });
     roles(ui, view, form.role, messages);
     told(ui, view, fault);
     submit(ui, view, &say!(view, "people-add"), &[&name, &pins[0], &pins[1]], messages);
@@ -108,13 +109,7 @@ pub(super) fn new_pin(
     pins.iter().any(Response::has_focus)
 }
 
-pub(super) fn role(
-    ui: &mut Ui,
-    view: &View,
-    name: &str,
-    fault: Option<&Fault>,
-    messages: &mut Vec<Message>,
-) -> bool {
+pub(super) fn role(ui: &mut Ui, view: &View, name: &str, fault: Option<&Fault>, messages: &mut Vec<Message>) -> bool {
     fields::title(ui, view, &say!(view, "people-role-of", name = name));
     let people = view.snapshot.desk.people.as_deref().unwrap_or_default();
     roles(ui, view, people.iter().find(|person| person.name == name).map(|person| person.role), messages);
@@ -136,13 +131,7 @@ fn roles(ui: &mut Ui, view: &View, chosen: Option<Role>, messages: &mut Vec<Mess
     }
 }
 
-pub(super) fn badge(
-    ui: &mut Ui,
-    view: &View,
-    name: &str,
-    fault: Option<&Fault>,
-    messages: &mut Vec<Message>,
-) -> bool {
+pub(super) fn badge(ui: &mut Ui, view: &View, name: &str, fault: Option<&Fault>, messages: &mut Vec<Message>) -> bool {
     fields::title(ui, view, &say!(view, "people-badge-of", name = name));
     fields::words(ui, view, &say!(view, "people-scan-now"));
     told(ui, view, fault);

@@ -11,12 +11,12 @@ use uuid::Uuid;
 use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead};
 use crate::domain::{
-    BadgeCode, BatchName, Failure, Fingerprint, Identity, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId, Sha256,
-    StationName, TargetName, Unit, lockout,
+    BadgeCode, BatchName, Failure, Fingerprint, Identity, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId,
+    Sha256, StationName, TargetName, Unit, lockout,
 };
 use crate::ports::{
-    AuditStore, BadgeKey, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, MadeBefore, ManifestTally, Obstacle,
-    People, Person, Receipt, RunLog,
+    AuditStore, BadgeKey, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, MadeBefore, ManifestTally,
+    Obstacle, People, Person, Receipt, RunLog,
 };
 use crate::runner::LogWriter;
 use crate::runner::people::{SignedIn, add, sign_in};
@@ -226,7 +226,8 @@ impl People for Memory {
             other => panic!("{other:?} gives no PIN"),
         };
         state.events.push(event);
-        let added = matches!(state.events.last().map(|event| &event.body), Some(Body::Line(LineEvent::OperatorAdded { .. })));
+        let added =
+            matches!(state.events.last().map(|event| &event.body), Some(Body::Line(LineEvent::OperatorAdded { .. })));
         let before = state.credentials.remove(&who).filter(|_| !added);
         let (badge_hash, badge_committed) = before.map_or((None, None), |it| (it.badge_hash, it.badge_committed));
         let pin_hash = pin_hash.to_owned();
