@@ -1977,7 +1977,7 @@ async fn badges(store: &dyn Store, who: &OperatorRef) {
     store.give_pin(who.id, "$argon2id$2", reset).await.unwrap();
     assert!(store.person_by_badge("one").await.unwrap().is_some());
 
-    let other = store.operator("Baba", (Uuid::from_u128(77), [77; 32])).await.unwrap();
+    let other = store.operator("Baba", (uuid::Uuid::from_u128(77), [77; 32])).await.unwrap();
     let added = LineEvent::OperatorAdded { person: other.clone(), role: Role::Technician, pin_sha256 };
     store.give_pin(other.id, "$argon2id$2", line(added)).await.unwrap();
     let before = store.tree_head().await.unwrap().size;

@@ -76,7 +76,7 @@ async fn sign_in(station: &mut Station, who: &str, text: &str) -> Result<(), Rea
     ask(station, Command::SignIn { name: who.to_owned(), pin }).await
 }
 
-fn person<'l>(log: &'l [log::Logged], name: &str, bench: &Bench<'_>) -> Value {
+fn person(log: &[log::Logged], name: &str, bench: &Bench<'_>) -> Value {
     let connection = rusqlite::Connection::open(bench.data_dir().join("lineseal.db")).unwrap();
     let id: Vec<u8> = connection.query_row("SELECT id FROM people WHERE name = ?1", [name], |row| row.get(0)).unwrap();
     let id = uuid::Uuid::from_slice(&id).unwrap().to_string();
@@ -129,17 +129,12 @@ async fn whoever_is_named_proves_it_once_the_log_knows_people() {
     assert_eq!((&came[0]["person"], &came[0]["proof"], &left[0]["why"]), (&tess_ref, &json!("pin"), &json!("stopped")));
 
     // Five in a row, all of them counted before they were looked at.
-    for at in 5..=5 + 1 {
+    for _ in 0..5 {
         let refused = run(&line.bench, &["--as", "Tess", "--pin-file", &wrong]).await.expect(3);
-        assert!(refused.err.contains("O-608"), "{at}: {}", refused.err);
-    }
-    for _ in 0..3 {
-        run(&line.bench, &["--as", "Tess", "--pin-file", &wrong]).await.expect(3);
+        assert!(refused.err.contains("O-608"), "{}", refused.err);
     }
     let locked = run(&line.bench, &["--as", "Tess", "--pin-file", &tess]).await.expect(3);
     assert!(locked.err.contains("O-609") && locked.err.contains("Wait 1 minutes"), "{}", locked.err);
-    let shown = Program::on(&line.bench, ["audit", "list", "--json", "--kind", "run"]).run().await;
-    drop(shown);
     line.verified().await;
 }
 
