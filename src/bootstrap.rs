@@ -29,7 +29,7 @@ use crate::domain::profile::Trust;
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, Authorities, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud, Entropy,
-    History, Imports, LogSigner, Manifests, People, Rations,
+    History, Imports, LabelPictures, LogSigner, Manifests, People, Rations,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
@@ -150,7 +150,7 @@ async fn equip_with(
     }
     let lock = StationLock::take(data_dir)?;
     let plants = |plants: Connection| postgres::open_or_wait(plants.of_station(config.station.name.clone()));
-    let Records { log, custody, .. } = records_with(config, data_dir, bucket, plants)?;
+    let Records { log, people, custody, .. } = records_with(config, data_dir, bucket, plants)?;
     let connections = Arc::new(MqttConnections::new(&config.targets));
     let equipment = Equipment {
         boards: boards(config),
@@ -161,12 +161,19 @@ async fn equip_with(
         connections,
         issuing: Arc::new(HttpIssuing),
         printer: printer::from_config(&config.printer),
+        pictures: pictures(),
         log,
+        people,
         custody,
         operator_name: operator.map(str::to_owned),
         clock_is_right: false,
     };
     Ok((equipment, lock))
+}
+
+/// What labels look like.
+pub fn pictures() -> Arc<dyn LabelPictures> {
+    Arc::new(printer::Pictures)
 }
 
 /// What the targets know of CAs, with credentials from the default chain.

@@ -41,7 +41,8 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
     super::exit::ended(result.map(|worst| worst.code()), &language)
 }
 
-async fn perform(
+/// Does the errand while the station is stopped, and tells of each unit that it touched.
+pub async fn perform(
     config: Arc<Config>,
     places: &bootstrap::Places,
     operator: Option<&str>,

@@ -117,13 +117,34 @@ pub enum Printer {
     /// Raw TCP, usually port 9100.
     Tcp {
         address: String,
+        /// It is asked how it is (`~HS`): paper, cover, pause.
+        status: bool,
     },
+    /// An IPP printer, or a queue of CUPS.
+    Ipp(IppQueue),
     Device {
         path: PathBuf,
     },
     Folder {
         path: PathBuf,
     },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IppQueue {
+    /// `ipp://host[:port]/path` or `ipps://…`.
+    pub uri: String,
+    pub format: IppFormat,
+    /// Whom the certificate of an `ipps` printer may come from, DER; `None`: the system's.
+    pub roots: Option<Vec<Vec<u8>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IppFormat {
+    /// As PDF or PNG, whatever it takes: any office printer.
+    Drawn,
+    /// As ZPL: the queue of a label printer.
+    Zpl,
 }
 
 /// The audit log: its name, where it is, and what keeps its promises outside of its database.

@@ -143,6 +143,8 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         copies: Copies { health: Health::Good, place: CopyPlace::Elsewhere },
         paused: false,
         questions: Vec::new(),
+        scan_back: Vec::new(),
+        label: None,
         pulled: Vec::new(),
         refused: Vec::new(),
         profiles: vec!["gateway-g4".into(), "sensor-s1".into()],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::custody::Custody;
 use super::log::LogWriter;
-use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPrinter, Tokens};
+use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPictures, LabelPrinter, People, Tokens};
 
 /// Made by `bootstrap` from the configuration.
 pub struct Equipment {
@@ -16,8 +16,11 @@ pub struct Equipment {
     pub issuing: Arc<dyn IssuingService>,
     pub fleets: Arc<dyn Fleets>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
+    pub pictures: Arc<dyn LabelPictures>,
     /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,
+    /// Behind the ids in that log, and the words that they typed.
+    pub people: Arc<dyn People>,
     /// Keeps that log's promises outside of it.
     pub custody: Custody,
     pub operator_name: Option<String>,

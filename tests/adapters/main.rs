@@ -21,6 +21,9 @@ mod postgres_peer;
 #[path = "../peers/postgres.rs"]
 mod postgres_server;
 mod postgres_store;
+#[path = "../peers/ipp.rs"]
+mod office_printer;
 mod printer;
+mod printer_ipp;
 mod sqlite;
 mod store_copy;

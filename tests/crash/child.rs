@@ -82,6 +82,7 @@ pub fn load(path: &Path) -> Arc<Config> {
 /// As `bootstrap` equips a station, but for the store and the program that the workers are.
 pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedCredentialsProvider) -> Equipment {
     Equipment {
+        people: store.people(),
         custody: store.custody(data),
         boards: Box::new(StationPorts::new(&config.detection)),
         dialogue: Arc::new(SerialDialogue),
@@ -91,6 +92,7 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
         issuing: Arc::new(HttpIssuing),
         fleets: Arc::new(MqttFleets::new(Arc::new(MqttConnections::new(&config.targets)))),
         printer: printer::from_config(&config.printer),
+        pictures: Arc::new(printer::Pictures),
         log: LogWriter {
             store: Arc::new(store),
             clock: Arc::new(SystemClock),

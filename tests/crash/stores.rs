@@ -74,6 +74,10 @@ impl Troubled {
         }
     }
 
+    pub fn people(&self) -> Arc<LogStore> {
+        self.inner.clone()
+    }
+
     fn before(&self) -> Result<u64, Failure> {
         let write = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
         match &self.trouble {

@@ -3,6 +3,7 @@
 
 mod finishing;
 mod health;
+mod labels;
 mod orders;
 mod outage;
 mod picture;
@@ -527,6 +528,7 @@ impl Station {
 
     async fn done(&mut self, run: &Arc<Run>) {
         self.note_log(Ok(()));
+        self.see_label(run);
         self.cut.remove(&run.id);
         self.see_time(run);
         self.spool.note(run);

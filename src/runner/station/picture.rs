@@ -26,6 +26,8 @@ pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
         copies: Copies::unknown(&equipment.custody),
         paused: false,
         questions: Vec::new(),
+        scan_back: Vec::new(),
+        label: None,
         profiles: Vec::new(),
         notice: None,
         pulled: Vec::new(),
@@ -39,6 +41,7 @@ impl Station {
         let mut view = self.view.clone();
         view.lanes = self.lane_views();
         view.questions = self.spool.questions();
+        view.scan_back = self.scan_back();
         view.refused.extend(self.boards.values().filter_map(|b| Some((b.device.clone(), b.refusal.clone()?))));
         view.profiles = self.profiles.keys().cloned().collect();
         self.snapshot.send_if_modified(|known| {
