@@ -7,7 +7,8 @@ use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
 use super::{
-    Broker, Config, Detection, IppFormat, IppQueue, Lane, Log, Printer, Role, Station, Target, ca, host, is_this_machine, log, profile,
+    Broker, Config, Detection, IppFormat, IppQueue, Lane, Log, Printer, Role, Station, Target, ca, host,
+    is_this_machine, log, profile,
 };
 use crate::domain::profile::{Offline, Profile};
 use crate::domain::{AccountId, LaneNumber, RoleArn};

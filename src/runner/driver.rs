@@ -20,14 +20,12 @@ use super::scan::{Looks, is_seen_again};
 use crate::audit::event::{ConnectionRecord, IssuedOrigin, LabelKind, LabelStatus, Purpose, TargetRecord};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
-use crate::domain::profile::{
-    ClaimSource, FleetPlan, IdentifySource, Issuer, LabelPlan, Method, MqttPort, Profile,
-};
+use crate::domain::profile::{ClaimSource, FleetPlan, IdentifySource, Issuer, LabelPlan, Method, MqttPort, Profile};
 use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict, request_pem};
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
-    LabelPictures, LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, People, Receipt, Refusal, Registration, RunLog, Token,
-    Tokens, Trial,
+    LabelPictures, LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, People, Receipt, Refusal,
+    Registration, RunLog, Token, Tokens, Trial,
 };
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
 

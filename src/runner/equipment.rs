@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::custody::Custody;
 use super::log::LogWriter;
-use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPictures, LabelPrinter, People, Tokens};
+use crate::ports::{
+    BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPictures, LabelPrinter, People, Tokens,
+};
 
 /// Made by `bootstrap` from the configuration.
 pub struct Equipment {

@@ -14,6 +14,8 @@ mod killed_writer;
 mod log_key;
 mod mark;
 mod mqtt;
+#[path = "../peers/ipp.rs"]
+mod office_printer;
 mod pkcs11;
 mod pkcs11_hostile;
 mod pkcs11_remote;
@@ -21,8 +23,6 @@ mod postgres_peer;
 #[path = "../peers/postgres.rs"]
 mod postgres_server;
 mod postgres_store;
-#[path = "../peers/ipp.rs"]
-mod office_printer;
 mod printer;
 mod printer_ipp;
 mod sqlite;

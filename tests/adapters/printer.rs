@@ -105,8 +105,7 @@ impl Zebra {
             // One connection at a time, as many of them.
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut bytes = Vec::new();
-                while let Ok(size @ 1..) = stream.read_buf(&mut bytes).await {
-                    let _ = size;
+                while let Ok(1..) = stream.read_buf(&mut bytes).await {
                     if bytes.starts_with(b"~HS") {
                         bytes.drain(..3);
                         let state = *now.lock().unwrap();

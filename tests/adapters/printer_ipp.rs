@@ -53,7 +53,8 @@ async fn the_queue_of_a_label_printer_gets_the_zpl() {
     let office = OfficePrinter::start("application/vnd.zebra-zpl", "true");
     let queue = IppQueue { uri: office.uri(), format: IppFormat::Zpl, roots: None };
     IppPrinter::new(queue).print("label", ZPL).await.unwrap();
-    let [sheet] = &office.sheets()[..] else { panic!("one sheet was expected") };
+    let sheets = office.sheets();
+    let [sheet] = sheets.as_slice() else { panic!("one sheet was expected: {sheets:?}") };
     assert_eq!(std::fs::read_to_string(sheet).unwrap(), ZPL);
     // It can't be drawn on.
     assert_eq!(code(&printer_at(office.uri())).await, ReasonCode::PRINTER_REFUSES);
@@ -82,7 +83,7 @@ async fn a_printer_without_paper_says_so_before_it_is_given_the_label() {
 
 #[tokio::test]
 async fn a_printer_that_dies_in_the_middle_is_a_question_and_one_that_is_gone_is_none() {
-    let mut office = OfficePrinter::start(PDF, "sleep 30");
+    let mut office = OfficePrinter::start(PDF, "sleep 12");
     let printer = printer_at(office.uri());
     let printing = tokio::spawn({
         let printer = printer.clone();
@@ -97,7 +98,7 @@ async fn a_printer_that_dies_in_the_middle_is_a_question_and_one_that_is_gone_is
 }
 
 #[tokio::test]
-async fn a_job_that_waits_behind_others_is_taken_back_and_one_that_has_begun_is_a_question() {
+async fn a_printer_that_is_busy_gets_the_label_later_and_one_that_is_slow_is_a_question() {
     let office = OfficePrinter::start(PDF, "until [ -e go ]; do sleep 0.05; done");
     let hurried = || printer_at(office.uri()).with_job_timeout(Duration::from_secs(2));
     let first = tokio::spawn({
@@ -105,7 +106,7 @@ async fn a_job_that_waits_behind_others_is_taken_back_and_one_that_has_begun_is_
         async move { code(&printer).await }
     });
     eventually("it did not begin", || office.begun() == 1).await;
-    // Not begun, taken back: certainly not on paper.
+    // It has room for one job.
     let waited = code(&hurried()).await;
     assert!(waited.leaves_no_paper(), "{waited}");
     assert_eq!(first.await.unwrap(), ReasonCode::PRINTER_INTERRUPTED);

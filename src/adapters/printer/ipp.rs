@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipp::model::{DelimiterTag, JobState, Operation, PrinterState, StatusCode};
-use ipp::prelude::{IppAttribute, IppOperationBuilder, IppParser, IppPayload, IppReader, IppRequestResponse, IppValue, Uri};
+use ipp::parser::IppParser;
+use ipp::prelude::{IppAttribute, IppOperationBuilder, IppPayload, IppRequestResponse, IppValue, Uri};
+use ipp::reader::IppReader;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
@@ -95,7 +97,8 @@ enum Answer {
 impl<'q> Session<'q> {
     fn new(queue: &'q IppQueue, job_timeout: Duration) -> Result<Self, PrintError> {
         let printer = || queue.uri.clone();
-        let uri = queue.uri.parse().map_err(|_| PrintError::Refused { printer: printer(), because: "is no URI".into() })?;
+        let uri =
+            queue.uri.parse().map_err(|_| PrintError::Refused { printer: printer(), because: "is no URI".into() })?;
         let roots: Vec<Vec<u8>> = match &queue.roots {
             Some(roots) => roots.clone(),
             None if queue.uri.starts_with("ipps:") => {
@@ -132,7 +135,8 @@ impl<'q> Session<'q> {
     }
 
     fn printer(&self) -> Result<Printer, PrintError> {
-        let wanted = ["printer-state", "printer-state-reasons", "printer-is-accepting-jobs", "document-format-supported"];
+        let wanted =
+            ["printer-state", "printer-state-reasons", "printer-is-accepting-jobs", "document-format-supported"];
         let request = IppOperationBuilder::get_printer_attributes(self.uri.clone()).attributes(wanted).build();
         let request: IppRequestResponse = request.map_err(|error| self.refused(error.to_string()))?.into();
         let answer = self.send(request).map_err(|(_, cause)| PrintError::Offline { printer: self.named(), cause })?;
@@ -181,18 +185,15 @@ impl<'q> Session<'q> {
         if let (IppFormat::Drawn, Ok(none)) = (self.queue.format, keyword("print-scaling", "none")) {
             request = request.attribute(none);
         }
-        let request: IppRequestResponse =
-            request.build().map_err(|error| self.refused(error.to_string()))?.into();
+        let request: IppRequestResponse = request.build().map_err(|error| self.refused(error.to_string()))?.into();
         let answer = self.send(request).map_err(|(answer, cause)| match answer {
             Answer::Unreached => PrintError::Offline { printer: self.named(), cause },
             Answer::Lost => PrintError::Unanswered { printer: self.named(), cause },
         })?;
         self.succeeded(&answer)?;
         let job = answer.attributes().first_of(DelimiterTag::JobAttributes).and_then(|group| group.get("job-id"));
-        job.and_then(|job| number(job.value())).ok_or_else(|| PrintError::Unanswered {
-            printer: self.named(),
-            cause: "it named no job".to_owned(),
-        })
+        job.and_then(|job| number(job.value()))
+            .ok_or_else(|| PrintError::Unanswered { printer: self.named(), cause: "it named no job".to_owned() })
     }
 
     /// Until the job is over, or for as long as a label may take.
@@ -252,7 +253,7 @@ impl<'q> Session<'q> {
         let request = IppOperationBuilder::get_job_attributes(self.uri.clone(), job).user_name(USER).build();
         let answer = self.send(request.map_err(|error| error.to_string())?.into()).map_err(|(_, cause)| cause)?;
         let group = answer.attributes().first_of(DelimiterTag::JobAttributes);
-        let group = group.ok_or_else(|| format!("{}", answer.header().status_code()))?;
+        let group = group.ok_or_else(|| answer.header().status_code().to_string())?;
         let state = group.get("job-state").and_then(|state| number(state.value()));
         let reasons = group.get("job-state-reasons").map(|reasons| words(reasons.value())).unwrap_or_default();
         Ok((state.and_then(job_state), reasons))
@@ -276,7 +277,8 @@ impl<'q> Session<'q> {
         let status = response.status().as_u16();
         if status != 200 {
             // What is refused by HTTP never became a job.
-            let answer = if status < 500 || operation != Operation::PrintJob as i16 { Answer::Unreached } else { Answer::Lost };
+            let answer =
+                if status < 500 || operation != Operation::PrintJob as i16 { Answer::Unreached } else { Answer::Lost };
             return Err((answer, format!("HTTP {status}")));
         }
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
@@ -341,8 +343,15 @@ impl Printer {
                 "door-open" | "cover-open" | "interlock-open" | "input-tray-missing" => Trouble::Open,
                 "paused" | "moving-to-paused" => Trouble::Paused,
                 "offline" | "connecting-to-device" | "shutdown" | "timed-out" | "deactivated" => Trouble::Offline,
-                "media-jam" | "marker-supply-empty" | "toner-empty" | "marker-waste-full" | "output-area-full"
-                | "developer-empty" | "fuser-over-temp" | "fuser-under-temp" | "stopped-partly" => Trouble::Fault,
+                "media-jam"
+                | "marker-supply-empty"
+                | "toner-empty"
+                | "marker-waste-full"
+                | "output-area-full"
+                | "developer-empty"
+                | "fuser-over-temp"
+                | "fuser-under-temp"
+                | "stopped-partly" => Trouble::Fault,
                 _ if severity == "error" => Trouble::Fault,
                 _ => return None,
             };

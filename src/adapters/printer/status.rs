@@ -17,7 +17,7 @@ const STX: u8 = 2;
 const ETX: u8 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub(super) enum Told {
     Ready,
     Trouble(Trouble, &'static str),
     /// It did not answer, or with something else: not every printer does.
@@ -25,7 +25,7 @@ pub enum Told {
 }
 
 /// Asks on an open connection; `false`: the printer has closed it since.
-pub async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> (Told, bool) {
+pub(super) async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> (Told, bool) {
     let mut answer = Vec::new();
     let mut open = true;
     let asked: Result<io::Result<()>, _> = timeout(ANSWER_TIMEOUT, async {
@@ -106,10 +106,7 @@ mod tests {
         assert_eq!(second(3), Told::Trouble(Trouble::Fault, "ribbon out"));
         assert_eq!(first(11), Told::Trouble(Trouble::Fault, "too hot"));
         // Out of paper, and paused for it: the paper is what somebody can do something about.
-        assert_eq!(
-            told("030,1,1,1245,000,0,0,0,000,0,0,0", well),
-            Told::Trouble(Trouble::Paper, "paper out")
-        );
+        assert_eq!(told("030,1,1,1245,000,0,0,0,000,0,0,0", well), Told::Trouble(Trouble::Paper, "paper out"));
         for nothing in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n", b"\x02a,b\x03", b"\x02a\x03\x02b\x03"] {
             assert_eq!(read(nothing), Told::Nothing);
         }

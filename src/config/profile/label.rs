@@ -17,16 +17,16 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, drawn: bool) -> Option<Labe
     let template = section.required("template").and_then(read);
     let slip = section.required("slip").and_then(read);
     let fail_slip = section.optional("fail_slip").map(read);
-    let scan_back = section.optional("scan_back");
-    if let (Some(template), Some(entry)) = (&template, scan_back.as_ref().filter(|it| it.boolean() == Some(true)))
-        && !names_the_unit(template)
-    {
-        entry.refuse(
-            "no code on the label names the unit, so that none can be scanned back: put {serial}, {thing}, {fingerprint}, \
-             {certificate_id} or {run} into one",
-        );
-    }
-    let scan_back = scan_back.map_or(Some(false), |entry| entry.boolean());
+    let scan_back = section.optional("scan_back").map_or(Some(false), |entry| {
+        let wanted = entry.boolean()?;
+        if wanted && template.as_ref().is_some_and(|template| !names_the_unit(template)) {
+            entry.refuse(
+                "no code on the label names the unit, so that none can be scanned back: put {serial}, {thing}, \
+                 {fingerprint}, {certificate_id} or {run} into one",
+            );
+        }
+        Some(wanted)
+    });
     let fail_slip = fail_slip.map_or(Some(None), |template| template.map(Some));
     Some(LabelPlan { template: template?, slip: slip?, fail_slip: fail_slip?, scan_back: scan_back? })
 }

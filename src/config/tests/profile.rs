@@ -432,7 +432,7 @@ fn what_no_label_can_hold_is_told_with_its_line() {
     assert_eq!(
         fixture.mistakes(),
         [
-            "profiles/unit.zpl:4: the label: a DataMatrix of 36 modules of 9 dots ends at 338 dots, and the label is 240 dots \
+            "profiles/unit.zpl:4: the label: a DataMatrix of 32 modules of 9 dots ends at 302 dots, and the label is 240 dots \
              high (^LL)",
             "profiles/slip.zpl:1: the label: ^PQ prints more than one: a second label is a second piece of paper, which the \
              log has to know",

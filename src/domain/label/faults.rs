@@ -31,7 +31,7 @@ pub fn undrawable(zpl: &str) -> Vec<Fault> {
     let mut found = Vec::new();
     for command in commands(zpl) {
         let name = command.name.to_ascii_uppercase();
-        let known = if command.prefix == '^' { DRAWN.contains(&&*name) || OF_THE_PRINTER.contains(&&*name) } else { false };
+        let known = command.prefix == '^' && (DRAWN.contains(&&*name) || OF_THE_PRINTER.contains(&&*name));
         if !known {
             let because = format!("{}{name} can't be drawn for this printer", command.prefix);
             found.push(Fault { line: command.line, because });
@@ -47,8 +47,8 @@ pub fn undrawable(zpl: &str) -> Vec<Fault> {
 
 /// What is drawn here as a label printer makes it.
 const DRAWN: [&str; 38] = [
-    "XA", "XZ", "FX", "CI", "PW", "LL", "LH", "FO", "FT", "FS", "FD", "FV", "FH", "FB", "FR", "FW", "A", "CF", "BY", "BX",
-    "BQ", "BC", "B2", "B3", "B7", "B8", "B9", "BE", "BO", "BU", "GB", "GC", "GD", "GE", "GF", "GS", "LR", "PO",
+    "XA", "XZ", "FX", "CI", "PW", "LL", "LH", "FO", "FT", "FS", "FD", "FV", "FH", "FB", "FR", "FW", "A", "CF", "BY",
+    "BX", "BQ", "BC", "B2", "B3", "B7", "B8", "B9", "BE", "BO", "BU", "GB", "GC", "GD", "GE", "GF", "GS", "LR", "PO",
 ];
 
 /// What concerns paper and ribbon only.
@@ -92,11 +92,19 @@ fn fits(field: &Field, sheet: &Sheet) -> Result<(), String> {
                 return Err(format!("{:?} holds {escape:?}, which begins a command within its DataMatrix", field.data));
             }
             let side = data_matrix(&field.data)?;
-            (format!("a DataMatrix of {side} modules of {module} dots"), side * module, side * module)
+            (
+                format!("a DataMatrix of {side} modules of {module} dots"),
+                side.saturating_mul(*module),
+                side.saturating_mul(*module),
+            )
         }
         Kind::Qr { module } => {
             let side = qr(&field.data)?;
-            (format!("a QR code of {side} modules of {module} dots"), side * module, side * module)
+            (
+                format!("a QR code of {side} modules of {module} dots"),
+                side.saturating_mul(*module),
+                side.saturating_mul(*module),
+            )
         }
         // What it breaks into is for the printer to say.
         Kind::Text { boxed: true, .. } => return Ok(()),
@@ -108,8 +116,11 @@ fn fits(field: &Field, sheet: &Sheet) -> Result<(), String> {
     for (has, begins, takes, edge) in
         [(sheet.width, field.left, width, "wide (^PW)"), (sheet.height, field.top, below, "high (^LL)")]
     {
-        if let Some(has) = has.filter(|has| begins + takes > *has) {
-            return Err(format!("{what} ends at {} dots, and the label is {has} dots {edge}", begins + takes));
+        if let Some(has) = has.filter(|has| begins.saturating_add(takes) > *has) {
+            return Err(format!(
+                "{what} ends at {} dots, and the label is {has} dots {edge}",
+                begins.saturating_add(takes)
+            ));
         }
     }
     Ok(())
@@ -120,10 +131,9 @@ fn text_width(text: &str, width: u32) -> u32 {
     let hundredths = |c: char| match c {
         'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' | '-' | '/' => 18,
         'f' | 'r' | 't' | '(' | ')' | '[' | ']' => 25,
-        c if c.is_ascii() => 40,
         _ => 40,
     };
-    text.chars().map(hundredths).sum::<u32>() * width / 100
+    text.chars().map(hundredths).sum::<u32>().saturating_mul(width) / 100
 }
 
 /// Modules along a side, at the least.
@@ -135,7 +145,9 @@ fn data_matrix(data: &str) -> Result<u32, String> {
 
 fn qr(data: &str) -> Result<u32, String> {
     let Some((level, text)) = qr_data(data) else {
-        return Err("a QR code's ^FD begins with what may be lost of it (H, Q, M, L) and A, e.g. ^FDQA,{serial}".to_owned());
+        return Err(
+            "a QR code's ^FD begins with what may be lost of it (H, Q, M, L) and A, e.g. ^FDQA,{serial}".to_owned()
+        );
     };
     let level = match level {
         'H' => EcLevel::H,
@@ -159,19 +171,18 @@ mod tests {
     #[test]
     fn a_code_that_runs_off_the_label_is_told_with_both_numbers() {
         let fingerprint = "0123456789abcdef".repeat(4);
-        let label = |module: u32| {
-            format!("^XA^PW400^LL240\n^FO12,14^BXN,{module},200,,,6,!^FH^FDgw-1 {fingerprint}^FS\n^XZ")
-        };
+        let label =
+            |module: u32| format!("^XA^PW400^LL240\n^FO12,14^BXN,{module},200,,,6,!^FH^FDgw-1 {fingerprint}^FS\n^XZ");
         assert_eq!(told(&label(4)), Vec::<String>::new());
         assert_eq!(
             told(&label(9)),
-            ["2: a DataMatrix of 36 modules of 9 dots ends at 338 dots, and the label is 240 dots high (^LL)"]
+            ["2: a DataMatrix of 32 modules of 9 dots ends at 302 dots, and the label is 240 dots high (^LL)"]
         );
         let qr = |module: u32| format!("^XA^PW400^LL240\n^FO100,10^BQN,2,{module}^FDMA,{fingerprint}^FS^XZ");
         assert_eq!(told(&qr(4)), Vec::<String>::new());
         assert_eq!(
             told(&qr(8)),
-            ["2: a QR code of 37 modules of 8 dots ends at 396 dots, and the label is 240 dots high (^LL)"]
+            ["2: a QR code of 33 modules of 8 dots ends at 274 dots, and the label is 240 dots high (^LL)"]
         );
     }
 
@@ -180,7 +191,10 @@ mod tests {
         let label = |text: &str| format!("^XA^PW400^FO196,14^A0N,30,26^FD{text}^FS^XZ");
         assert_eq!(told(&label("SN-00012345")), Vec::<String>::new());
         let long = told(&label("SN-0001234500012345000123450"));
-        assert_eq!(long, ["1: \"SN-0001234500012345000123450\" ends at 481 dots, and the label is 400 dots wide (^PW)"]);
+        assert_eq!(
+            long,
+            ["1: \"SN-0001234500012345000123450\" ends at 481 dots, and the label is 400 dots wide (^PW)"]
+        );
         // A block breaks it into lines.
         let block = label("SN-0001234500012345000123450").replace("^FD", "^FB200,3^FD");
         assert_eq!(told(&block), Vec::<String>::new());
@@ -206,7 +220,8 @@ mod tests {
     #[test]
     fn a_drawn_label_holds_nothing_that_is_not_drawn() {
         assert_eq!(undrawable("^XA^PW400^LL240^CI28^MMT^FO1,1^A0N,20,20^FDx^FS^XZ"), []);
-        let told: Vec<String> = undrawable("^XA^FO1,1\n^XGR:LOGO.GRF^FS~JA^XZ").into_iter().map(|f| f.because).collect();
+        let told: Vec<String> =
+            undrawable("^XA^FO1,1\n^XGR:LOGO.GRF^FS~JA^XZ").into_iter().map(|f| f.because).collect();
         let size = "it has to say its size, in dots, e.g. ^PW400 and ^LL240";
         assert_eq!(told, ["^XG can't be drawn for this printer", "~JA can't be drawn for this printer", size]);
     }

@@ -8,4 +8,3 @@ mod zpl;
 
 pub use faults::{Fault, faults, undrawable};
 pub use zpl::codes;
-

@@ -45,10 +45,18 @@ pub(super) struct Field {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// In the scalable font `0`; `boxed`: within a field block, which breaks lines.
-    Text { width: u32, boxed: bool },
+    Text {
+        width: u32,
+        boxed: bool,
+    },
     /// `escape`: what begins a sequence that is no text.
-    DataMatrix { module: u32, escape: char },
-    Qr { module: u32 },
+    DataMatrix {
+        module: u32,
+        escape: char,
+    },
+    Qr {
+        module: u32,
+    },
     /// Another barcode.
     Bars,
     /// Anything else: another font, a line, a picture.

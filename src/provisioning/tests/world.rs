@@ -583,7 +583,12 @@ pub fn profile(targets: &[&str]) -> Profile {
             configure: None,
         },
         connect: None,
-        label: Some(LabelPlan { template: template("^XA{thing}^XZ"), slip: template("^XASLIP-{slip}^XZ"), fail_slip: None, scan_back: false }),
+        label: Some(LabelPlan {
+            template: template("^XA{thing}^XZ"),
+            slip: template("^XASLIP-{slip}^XZ"),
+            fail_slip: None,
+            scan_back: false,
+        }),
         manifest: None,
     }
 }

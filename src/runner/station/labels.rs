@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{LaneNow, Station};
 use crate::domain::profile::Profile;
 use crate::domain::{Failure, ReasonCode, RulingReason, RunId};
+use crate::ports::AuditStore;
 use crate::provisioning::Run;
 use crate::runner::errands::fold;
 use crate::runner::labels;
@@ -12,7 +13,7 @@ use crate::runner::view::{LabelView, ScanBack};
 
 impl Station {
     pub(super) async fn show_label(&mut self, run: RunId) -> Result<(), Failure> {
-        let run = self.run_of(run).await?;
+        let run = run_of(self.shared.log.store.clone(), run).await?;
         let profile = self.profile_of(&run)?;
         let zpl = self.shared.desk().filled(&profile, &run).await?;
         let pictures = self.shared.pictures.clone();
@@ -33,11 +34,15 @@ impl Station {
         if self.is_driven(run) {
             return Err(Failure::new(ReasonCode::NOT_NOW, "the unit is being finished: ask again in a moment"));
         }
-        let known = self.run_of(run).await?;
+        let known = run_of(self.shared.log.store.clone(), run).await?;
         let replaced = Arc::new(labels::replace(&self.shared, &known, reason).await?);
         self.know(&replaced);
         self.spool.note(&replaced);
         self.print(Run::clone(&replaced));
+        if self.view.label.as_ref().is_some_and(|label| label.run == run) {
+            // It says which copy it is.
+            self.show_label(run).await?;
+        }
         Ok(())
     }
 
@@ -60,8 +65,9 @@ impl Station {
 
     /// Is this the very label that a lane's board waits for? Then it is recorded.
     pub(super) async fn confirmed_by(&mut self, scan: &str) -> Result<bool, Failure> {
-        let waiting: Vec<Arc<Run>> = self.shown.values().filter_map(|now| now.run.clone()).collect();
-        for run in waiting.into_iter().filter(|run| self.waits_to_be_scanned(run)) {
+        let shown = self.shown.values().filter_map(|now| now.run.clone());
+        let waiting: Vec<Arc<Run>> = shown.filter(|run| self.waits_to_be_scanned(run)).collect();
+        for run in waiting {
             let profile = self.profile_of(&run)?;
             if self.is_driven(run.id) || !self.shared.desk().is_on_label(&profile, &run, scan).await? {
                 continue;
@@ -74,24 +80,21 @@ impl Station {
     }
 
     /// What was scanned while a label was waited for: whose it is.
-    pub(super) async fn other_label(&self, scan: &str) -> Result<Failure, Failure> {
+    pub(super) fn other_label(&self, scan: &str) -> impl Future<Output = Result<Failure, Failure>> + use<> {
         let waits = self.scan_back().iter().map(|it| it.lane.to_string()).collect::<Vec<_>>().join(", ");
-        Ok(match labels::unit_of_scan(&*self.custody.history, scan).await? {
-            Some(unit) => {
-                let cause = format!("lanes {waits} wait for their labels; this one is of {unit}");
-                Failure::new(ReasonCode::LABEL_OTHER, cause).with("unit", &unit.serial).with("lanes", waits)
-            }
-            None => {
-                let cause = format!("lanes {waits} wait for their labels; this is on none");
-                Failure::new(ReasonCode::LABEL_UNKNOWN, cause).with("scan", scan).with("lanes", waits)
-            }
-        })
-    }
-
-    /// As the log has it now.
-    async fn run_of(&self, run: RunId) -> Result<Run, Failure> {
-        let known = self.shared.log.store.run(run).await?;
-        fold(&known.ok_or_else(|| Failure::new(ReasonCode::NOT_NOW, format!("there is no run {run}")))?)
+        let (history, scan) = (self.custody.history.clone(), scan.to_owned());
+        async move {
+            Ok(match labels::unit_of_scan(&*history, &scan).await? {
+                Some(unit) => {
+                    let cause = format!("lanes {waits} wait for their labels; this one is of {unit}");
+                    Failure::new(ReasonCode::LABEL_OTHER, cause).with("unit", &unit.serial).with("lanes", waits)
+                }
+                None => {
+                    let cause = format!("lanes {waits} wait for their labels; this is on none");
+                    Failure::new(ReasonCode::LABEL_UNKNOWN, cause).with("scan", scan).with("lanes", waits)
+                }
+            })
+        }
     }
 
     fn profile_of(&self, run: &Run) -> Result<Arc<Profile>, Failure> {
@@ -116,4 +119,10 @@ impl Station {
             (label.status, label.copy, label.confirmed) = (run.label.status(), run.copy, run.confirmed);
         }
     }
+}
+
+/// As the log has it now.
+async fn run_of(store: Arc<dyn AuditStore>, run: RunId) -> Result<Run, Failure> {
+    let known = store.run(run).await?;
+    fold(&known.ok_or_else(|| Failure::new(ReasonCode::NOT_NOW, format!("there is no run {run}")))?)
 }

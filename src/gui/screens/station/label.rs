@@ -96,7 +96,7 @@ pub fn show(ui: &mut Ui, view: &View, form: &mut LabelForm, messages: &mut Vec<M
 
 fn picture(ui: &mut Ui, view: &View, label: &LabelView, unit: &str) {
     let dots = &label.picture;
-    let id = ui.id().with("label picture");
+    let id = ui.scope_id().with("label picture");
     let of = (label.run, label.copy, dots.width, dots.height);
     let known = ui.data(|data| data.get_temp::<((RunId, u32, usize, usize), TextureHandle)>(id));
     let texture = match known.filter(|(known, _)| *known == of) {
@@ -118,13 +118,7 @@ fn picture(ui: &mut Ui, view: &View, label: &LabelView, unit: &str) {
 }
 
 /// Returns whether the text field has the focus.
-fn beside(
-    ui: &mut Ui,
-    view: &View,
-    form: &mut LabelForm,
-    label: &LabelView,
-    messages: &mut Vec<Message>,
-) -> bool {
+fn beside(ui: &mut Ui, view: &View, form: &mut LabelForm, label: &LabelView, messages: &mut Vec<Message>) -> bool {
     let state = match label.status {
         LabelStatus::Printed if label.confirmed => say!(view, "label-confirmed"),
         LabelStatus::Printed => say!(view, "label-printed"),
@@ -134,7 +128,8 @@ fn beside(
     };
     paragraph(ui, view, &state);
     if label.copy > 1 {
-        caption(ui, view, &say!(view, "label-copy", copy = label.copy, void = label.copy - 1));
+        let void = label.copy.saturating_sub(1);
+        caption(ui, view, &say!(view, "label-copy", copy = label.copy, void = void));
     }
     if label.status != LabelStatus::Printed {
         return false;
