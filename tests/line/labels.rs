@@ -51,18 +51,18 @@ async fn a_label_is_printed_once_more_for_a_reason_and_the_first_one_is_void() {
     assert_eq!(log.iter().filter(|logged| logged.kind() == "label-replaced").count(), 1);
 
     let serial = bench.serial("COPY");
-    let shown = Program::on(&bench, ["audit", "show", &serial]).start().wait().expect(0).out;
+    let shown = Program::on(&bench, ["audit", "show", &serial]).run().await.expect(0).out;
     for part in ["printed, copy 2", "copy 1", "smudged by flux"] {
         assert!(shown.contains(part), "{shown}");
     }
     let picture = bench.dir.path().join("label.png");
     let file = picture.display().to_string();
-    Program::on(&bench, ["label", "show", &serial, "--png", &file]).start().wait().expect(0);
+    Program::on(&bench, ["label", "show", &serial, "--png", &file]).run().await.expect(0);
     assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
-    let zpl = Program::on(&bench, ["label", "show", &serial]).start().wait().expect(0).out;
+    let zpl = Program::on(&bench, ["label", "show", &serial]).run().await.expect(0).out;
     assert!(zpl.contains(&serial.replace('_', "_5F")), "{zpl}");
-    Program::on(&bench, ["label", "reprint", &serial]).start().wait().expect(2);
-    Program::on(&bench, ["label", "reprint", &serial, "--reason", "torn"]).start().wait().expect(0);
+    Program::on(&bench, ["label", "reprint", &serial]).run().await.expect(2);
+    Program::on(&bench, ["label", "reprint", &serial, "--reason", "torn"]).run().await.expect(0);
     assert_eq!(bench.printer.printed(), 3);
 }
 
