@@ -30,7 +30,7 @@ use crate::domain::profile::Trust;
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, Authorities, BadgeKey, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud,
-    Entropy, History, Imports, LogSigner, Manifests, People, Rations,
+    Entropy, History, Imports, LabelPictures, LogSigner, Manifests, People, Rations,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
@@ -156,14 +156,20 @@ async fn equip_with(
         connections,
         issuing: Arc::new(HttpIssuing),
         printer: printer::from_config(&config.printer),
+        pictures: pictures(),
         log,
-        custody,
         people,
+        custody,
         badges: badge_key(config, data_dir),
-        operator: Named { name: operator.map(str::to_owned), pin: None },
+        operator: Named { name: operator.map(str::to_owned), pin: None, required: config.sign_in.required },
         clock_is_right: false,
     };
     Ok((equipment, lock))
+}
+
+/// What labels look like.
+pub fn pictures() -> Arc<dyn LabelPictures> {
+    Arc::new(printer::Pictures)
 }
 
 /// What the targets know of CAs, with credentials from the default chain.

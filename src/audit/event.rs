@@ -276,6 +276,18 @@ pub enum RunEvent {
         kind: LabelKind,
         printed: bool,
     },
+    /// The one that was printed is void, for the reason that a person typed: another copy is owed.
+    LabelReplaced {
+        kind: LabelKind,
+        /// Which one it is, from 2.
+        copy: u32,
+        reason: FreeText,
+    },
+    /// The label was scanned back at its board's lane, and is the right one.
+    LabelConfirmed {
+        kind: LabelKind,
+        copy: u32,
+    },
 }
 
 /// What happens outside of a run.

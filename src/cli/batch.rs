@@ -60,7 +60,7 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
 
 async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
-    let log = in_whose_name(global, &command, &records).await?;
+    let log = in_whose_name(global, config, &command, &records).await?;
     let (custody, manifests) = (records.custody, records.manifests);
     match command {
         Command::Open { name, profile, planned, manifest, .. } => {
@@ -129,17 +129,23 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
 }
 
 /// A list says which chips the vendor shipped: whoever takes one in answers for it, once there are people.
-async fn in_whose_name(global: &Global, command: &Command, records: &Records) -> Result<LogWriter, Failure> {
+async fn in_whose_name(
+    global: &Global,
+    config: &Config,
+    command: &Command,
+    records: &Records,
+) -> Result<LogWriter, Failure> {
+    let required = config.sign_in.required;
     match command {
         Command::Open { manifest: None, acting, .. } | Command::Close { acting } => {
-            acting.operating(global, records).await
+            acting.operating(global, records, required).await
         }
         Command::Open { acting, .. } | Command::Manifest { acting, .. } => {
             if people::are_known(&*records.people).await? {
                 let person = acting.sign_in(global, records, &TAKE_IN_LISTS).await?;
                 return Ok(records.log.by(&person));
             }
-            acting.operating(global, records).await
+            acting.operating(global, records, required).await
         }
         Command::List | Command::Show { .. } => Ok(records.log.clone()),
     }

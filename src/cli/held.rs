@@ -62,7 +62,7 @@ async fn export_all(
         return Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause));
     }
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
-    let log = options.acting.operating(global, &records).await?;
+    let log = options.acting.operating(global, &records, config.sign_in.required).await?;
     let Records { people, custody, .. } = records;
     let Export { files, runs, seq, barred } = held::export(&log, &custody, &*people, options.again, MADE_BY).await?;
     for failure in &barred {
@@ -101,7 +101,7 @@ async fn import_all(
     let delivery = held::read(&files, &keys)?;
     let config = Arc::new(config);
     let (mut equipment, lock) = bootstrap::equip(&config, &places(global).data_dir, None).await?;
-    equipment.operator = options.acting.named(global, &*equipment.people).await?;
+    equipment.operator = options.acting.named(global, &*equipment.people, config.sign_in.required).await?;
     let Errands { records, left, .. } = held::import(config, equipment, delivery, sha256).await?;
     drop(lock);
     let mut worst = Worst::default();

@@ -43,7 +43,8 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
     super::exit::ended(result.map(|worst| worst.code()), &language)
 }
 
-async fn perform(
+/// Does the errand while the station is stopped, and tells of each unit that it touched.
+pub async fn perform(
     config: Arc<Config>,
     global: &Global,
     acting: &Acting,
@@ -51,7 +52,7 @@ async fn perform(
     language: &Language,
 ) -> Result<Worst, Failure> {
     let (mut equipment, lock) = bootstrap::equip(&config, &places(global).data_dir, None).await?;
-    equipment.operator = acting.named(global, &*equipment.people).await?;
+    equipment.operator = acting.named(global, &*equipment.people, config.sign_in.required).await?;
     let Errands { records, left, waiting } = runner::run_errand(config, equipment, errand).await?;
     drop(lock);
     let mut worst = Worst::default();

@@ -15,8 +15,8 @@ use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, Verdict};
 use crate::runner::view::{Command, Health, LaneState, Snapshot};
-use crate::runner::{StationHandle, rollback};
-use crate::texts::{Language, fl};
+use crate::runner::{Equipment, StationHandle, people, rollback};
+use crate::texts::{Language, Texts, fl};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -41,7 +41,8 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
             () = &mut stop => return Ok(Followed::Worked(Worst::default())),
         };
         equipment.clock_is_right = global.clock_is_right;
-        equipment.operator = options.acting.named(global, &*equipment.people).await?;
+        equipment.operator = options.acting.named(global, &*equipment.people, config.sign_in.required).await?;
+        remark_on_sign_in(&config, &equipment, &output::texts(&language)?).await;
         let station = bootstrap::start_station(config, (equipment, lock));
         scan_from_stdin(station.handle.commands.clone(), badge_prefix);
         let followed = follow(station.handle, stop, options.units, global.json, &language).await?;
@@ -53,6 +54,15 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         Followed::Refused => ExitCode::from(exit::USAGE),
     });
     exit::ended(code, &language)
+}
+
+/// Once the log knows people, somebody should say whether boards are to wait for one of them.
+async fn remark_on_sign_in(config: &Config, equipment: &Equipment, texts: &Texts) {
+    // Whether the log can be asked at all is the station's to say.
+    let nobody = config.sign_in.undecided && equipment.operator.name.is_none();
+    if nobody && people::are_known(&*equipment.people).await.unwrap_or(false) {
+        say(&fl!(texts.loader(), "cli-nobody-operates"));
+    }
 }
 
 /// A person's wish that it ends.

@@ -119,7 +119,11 @@ pub enum Printer {
     /// Raw TCP, usually port 9100.
     Tcp {
         address: String,
+        /// It is asked how it is (`~HS`): paper, cover, pause.
+        status: bool,
     },
+    /// An IPP printer, or a queue of CUPS.
+    Ipp(IppQueue),
     Device {
         path: PathBuf,
     },
@@ -133,6 +137,8 @@ pub enum Printer {
 pub struct SignIn {
     /// No board is begun while nobody has signed in.
     pub required: bool,
+    /// The configuration does not say whether it is required.
+    pub undecided: bool,
     pub badge: BadgeUse,
     /// What a badge's barcode begins with, or the scanner puts before it.
     pub badge_prefix: String,
@@ -152,16 +158,35 @@ pub enum BadgeUse {
 }
 
 impl SignIn {
-    /// Where nothing is said of it. A newcomer at the practice line needs no administrator first.
+    /// Where nothing is said of it: a line that ran without people goes on when its log comes to know some. The
+    /// practice line has nothing to decide.
     pub fn of(practice: bool) -> Self {
         Self {
-            required: !practice,
+            required: false,
+            undecided: !practice,
             badge: BadgeUse::Alone,
             badge_prefix: "BADGE-".to_owned(),
             idle: Some(Duration::from_secs(15 * 60)),
             badge_key: None,
         }
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IppQueue {
+    /// `ipp://host[:port]/path` or `ipps://…`.
+    pub uri: String,
+    pub format: IppFormat,
+    /// Whom the certificate of an `ipps` printer may come from, DER; `None`: the system's.
+    pub roots: Option<Vec<Vec<u8>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IppFormat {
+    /// As PDF or PNG, whatever it takes: any office printer.
+    Drawn,
+    /// As ZPL: the queue of a label printer.
+    Zpl,
 }
 
 /// The audit log: its name, where it is, and what keeps its promises outside of its database.

@@ -6,7 +6,10 @@ use super::{BadgeUse, SignIn};
 pub(super) fn read(entry: &Entry<'_>, practice: bool) -> Option<SignIn> {
     let section = entry.section("[sign_in]")?;
     let default = SignIn::of(practice);
-    let required = section.optional("required").map_or(Some(default.required), |entry| entry.boolean());
+    let (required, undecided) = match section.optional("required") {
+        Some(entry) => (entry.boolean(), false),
+        None => (Some(default.required), default.undecided),
+    };
     let badge = match section.optional("badge") {
         Some(entry) => entry.choice(&[("alone", BadgeUse::Alone), ("with-pin", BadgeUse::WithPin)]),
         None => Some(default.badge),
@@ -17,7 +20,14 @@ pub(super) fn read(entry: &Entry<'_>, practice: bool) -> Option<SignIn> {
         Some((minutes > 0).then(|| std::time::Duration::from_secs(60 * minutes)))
     });
     let badge_key = section.optional("badge_key").map_or(Some(None), |entry| entry.path().map(Some));
-    Some(SignIn { required: required?, badge: badge?, badge_prefix: badge_prefix?, idle: idle?, badge_key: badge_key? })
+    Some(SignIn {
+        required: required?,
+        undecided,
+        badge: badge?,
+        badge_prefix: badge_prefix?,
+        idle: idle?,
+        badge_key: badge_key?,
+    })
 }
 
 /// Nothing else that is scanned at the station begins like a badge.

@@ -11,6 +11,7 @@ mod ca;
 mod command;
 mod fleet;
 mod identity;
+pub mod label;
 mod log;
 mod manifest;
 mod operator;

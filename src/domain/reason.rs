@@ -31,6 +31,21 @@ macro_rules! reasons {
     };
 }
 
+impl ReasonCode {
+    /// A label that was stopped by this is certainly not on paper: it is tried again without asking anybody.
+    pub fn leaves_no_paper(self) -> bool {
+        [
+            ReasonCode::PRINTER_UNREACHABLE,
+            ReasonCode::PRINTER_EMPTY,
+            ReasonCode::PRINTER_OPEN,
+            ReasonCode::PRINTER_PAUSED,
+            ReasonCode::PRINTER_FAULTY,
+            ReasonCode::PRINTER_REFUSES,
+        ]
+        .contains(&self)
+    }
+}
+
 reasons! {
     BOARD_UNKNOWN = "B-101" => Error;
     BOARD_SILENT = "B-102" => Error;
@@ -201,6 +216,16 @@ reasons! {
     PRINTER_UNREACHABLE = "P-401" => Pass;
     PRINTER_INTERRUPTED = "P-402" => Pass;
     LABEL_UNRENDERABLE = "P-403" => Pass;
+    PRINTER_EMPTY = "P-411" => Pass;
+    PRINTER_OPEN = "P-412" => Pass;
+    PRINTER_PAUSED = "P-413" => Pass;
+    PRINTER_FAULTY = "P-414" => Pass;
+    PRINTER_REFUSES = "P-415" => Pass;
+    /// The printer itself ended the label's job.
+    LABEL_GIVEN_UP = "P-416" => Pass;
+    /// A label that was scanned back is another unit's.
+    LABEL_OTHER = "P-421" => Pass;
+    LABEL_UNKNOWN = "P-422" => Pass;
 
     STORE_FAILED = "L-501" => Error;
     STORE_FULL = "L-502" => Error;

@@ -1,13 +1,16 @@
 //! Snapshots to draw, for the unit tests here and for `tests/window`: every state a lane can be in, in as
 //! many lanes as wanted.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use lineseal::audit::event::{LabelKind, LabelStatus};
 use lineseal::domain::{Device, Failure, LaneNumber, Proof, ReasonCode, Role, RunId, Step, Verdict};
 use lineseal::gui::practice_panel::{PracticePort, PracticeView};
+use lineseal::ports::Dots;
 use lineseal::runner::view::{
-    BatchView, Copies, CopyPlace, DeskState, DeskView, FinishedView, Health, LabelQuestion, LaneState, LaneView,
-    ManifestView, PersonView, Snapshot,
+    BatchView, Copies, CopyPlace, DeskState, DeskView, FinishedView, Health, LabelQuestion, LabelView, LaneState,
+    LaneView, ManifestView, PersonView, ScanBack, Snapshot,
 };
 
 /// Everything at once: `lanes` lanes (1 to 16) in all states, lane 1 a PASS, lane 3 a FAIL.
@@ -113,6 +116,23 @@ pub fn administration(lanes: u8) -> Snapshot {
     snapshot
 }
 
+/// The label of the first lane's board is looked at, as its second copy, and waits to be scanned.
+pub fn labelled_pair() -> Snapshot {
+    let mut snapshot = pair(false);
+    let (lane, run, serial) = match &snapshot.lanes[0].state {
+        LaneState::Finished { run, serial, .. } => (snapshot.lanes[0].number, *run, serial.clone()),
+        _ => panic!("the first lane has a unit"),
+    };
+    let (width, height) = (400, 240);
+    // Lines, as far as a picture is told from a grey field.
+    let grey = (0..width * height).map(|at| if at / width % 24 < 6 { 0 } else { 255 }).collect();
+    let picture = Arc::new(Dots { width, height, grey });
+    let status = LabelStatus::Printed;
+    snapshot.label = Some(LabelView { run, serial: serial.clone(), status, copy: 2, confirmed: false, picture });
+    snapshot.scan_back = vec![ScanBack { run, lane, serial }];
+    snapshot
+}
+
 /// No batch is open.
 pub fn unopened(lanes: u8) -> Snapshot {
     Snapshot { batch: None, held: 0, recent: Vec::new(), ..idle(lanes, false) }
@@ -179,6 +199,8 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         copies: Copies { health: Health::Good, place: CopyPlace::Elsewhere },
         paused: false,
         questions: Vec::new(),
+        scan_back: Vec::new(),
+        label: None,
         pulled: Vec::new(),
         refused: Vec::new(),
         profiles: vec!["gateway-g4".into(), "sensor-s1".into()],

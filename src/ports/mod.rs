@@ -44,7 +44,7 @@ pub use issuing::IssuingService;
 pub use manifests::{Listing, Manifests};
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
-pub use printer::LabelPrinter;
+pub use printer::{Dots, LabelPictures, LabelPrinter, Readiness};
 pub use provisioner::{Entry, Fleet, Fleets, Papers, Provisioned};
 pub use rations::{Asked, Ration, Rations};
 pub use signer::LogSigner;

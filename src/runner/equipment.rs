@@ -6,7 +6,8 @@ use super::custody::Custody;
 use super::log::LogWriter;
 use super::people::Named;
 use crate::ports::{
-    BadgeKey, BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPrinter, People, Tokens,
+    BadgeKey, BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPictures, LabelPrinter,
+    People, Tokens,
 };
 
 /// Made by `bootstrap` from the configuration.
@@ -19,11 +20,13 @@ pub struct Equipment {
     pub issuing: Arc<dyn IssuingService>,
     pub fleets: Arc<dyn Fleets>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
+    pub pictures: Arc<dyn LabelPictures>,
     /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,
+    /// Behind the ids in that log, and the words that they typed.
+    pub people: Arc<dyn People>,
     /// Keeps that log's promises outside of it.
     pub custody: Custody,
-    pub people: Arc<dyn People>,
     pub badges: Arc<dyn BadgeKey>,
     /// Who was named as the operator at the start.
     pub operator: Named,

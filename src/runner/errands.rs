@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::driver::{Outcome, Shared, go_on, needs_an_answer};
 use super::equipment::Equipment;
 use super::keeper::checkpoint_and_copy;
+use super::labels;
 use super::log::LogWriter;
 use super::people;
 use super::rollback;
@@ -15,7 +16,7 @@ use super::scan::Looks;
 use crate::audit::RunEvent;
 use crate::config::Config;
 use crate::domain::profile::Profile;
-use crate::domain::{Failure, ReasonCode, RunId, Slip, Verdict};
+use crate::domain::{Failure, ReasonCode, RulingReason, RunId, Slip, Unit, Verdict};
 use crate::ports::{People, RunLog};
 use crate::provisioning::{Input, Run, UnitRecord};
 
@@ -30,6 +31,8 @@ pub enum Errand {
     LabelPrinted(RunId),
     /// The label is not there: print it again.
     PrintLabel(RunId),
+    /// The unit's label is out and no good: another copy, for this reason.
+    Reprint(Unit, RulingReason),
 }
 
 /// What came of an errand.
@@ -121,6 +124,10 @@ async fn perform(config: &Config, shared: &Shared, errand: &Errand) -> Result<Er
         Errand::PrintLabel(run) => {
             let settled = settle(log, &questioned(log, *run).await?, false).await?;
             vec![(settled, Input::PrintLabel)]
+        }
+        Errand::Reprint(unit, reason) => {
+            let run = labels::run_with_label(&*shared.custody.history, unit).await?;
+            vec![(labels::replace(shared, &run, reason).await?, Input::PrintLabel)]
         }
     };
     let mut done = Errands::default();

@@ -200,7 +200,16 @@ fn story(
 
 fn is_paper(logged: &Logged) -> bool {
     use RunEvent as E;
-    let paper = |event: &E| matches!(event, E::LabelIntended { .. } | E::LabelEnded { .. } | E::LabelSettled { .. });
+    let paper = |event: &E| {
+        matches!(
+            event,
+            E::LabelIntended { .. }
+                | E::LabelEnded { .. }
+                | E::LabelSettled { .. }
+                | E::LabelReplaced { .. }
+                | E::LabelConfirmed { .. }
+        )
+    };
     matches!(&logged.event.body, Body::Run(event) if paper(event))
 }
 

@@ -1,14 +1,17 @@
 //! What the window draws and what it may ask for. A snapshot is built from committed events only:
 //! a PASS in it is in the log.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::audit::event::{LabelKind, LabelStatus};
 use crate::domain::{
-    BadgeCode, BatchName, BoardSerial, Device, Failure, LaneNumber, PersonName, Pin, PortPath, Proof, Role, RunId,
-    StationName, Step, ThingName, Verdict,
+    BadgeCode, BatchName, BoardSerial, Device, Failure, LaneNumber, PersonName, Pin, PortPath, Proof, Role,
+    RulingReason, RunId, StationName, Step, ThingName, Verdict,
 };
+use crate::ports::Dots;
 
 /// The whole station at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +37,10 @@ pub struct Snapshot {
     pub paused: bool,
     /// Labels whose fate only a person can tell.
     pub questions: Vec<LabelQuestion>,
+    /// Labels that are to be scanned on their boards.
+    pub scan_back: Vec<ScanBack>,
+    /// The label that somebody asked to see.
+    pub label: Option<LabelView>,
     /// The names of the configured profiles, for opening a batch.
     pub profiles: Vec<String>,
     /// Why the last command was refused.
@@ -243,6 +250,26 @@ impl Command {
     }
 }
 
+/// A label that is out, and waits to be scanned at its board's lane.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScanBack {
+    pub run: RunId,
+    pub lane: LaneNumber,
+    pub serial: Option<BoardSerial>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelView {
+    pub run: RunId,
+    pub serial: Option<BoardSerial>,
+    pub status: LabelStatus,
+    /// Which copy it is, from 1.
+    pub copy: u32,
+    /// It was scanned back.
+    pub confirmed: bool,
+    pub picture: Arc<Dots>,
+}
+
 /// What a person may ask of the station.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -262,6 +289,13 @@ pub enum Command {
     SettleLabel {
         run: RunId,
         printed: bool,
+    },
+    /// What this run's label looks like.
+    ShowLabel(RunId),
+    /// That label is no good: void it, and print another copy.
+    Reprint {
+        run: RunId,
+        reason: RulingReason,
     },
     /// Finish HELD units now.
     ResumeHeld,

@@ -93,6 +93,7 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
         issuing: Arc::new(HttpIssuing),
         fleets: Arc::new(MqttFleets::new(Arc::new(MqttConnections::new(&config.targets)))),
         printer: printer::from_config(&config.printer),
+        pictures: Arc::new(printer::Pictures),
         log: LogWriter {
             store: Arc::new(store),
             clock: Arc::new(SystemClock),

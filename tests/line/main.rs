@@ -32,6 +32,7 @@ mod hostile_tokens;
 mod iam;
 mod just_in_time;
 mod killed;
+mod labels;
 mod log;
 mod manifests;
 mod office;

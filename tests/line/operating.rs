@@ -99,9 +99,22 @@ async fn whoever_is_named_proves_it_once_the_log_knows_people() {
     let line = Line::of(bench).await;
     let runs = |line: &Line<'_>| all(&line.log(), "run-started").len();
     let before = runs(&line);
-    // Nor by somebody's name without their PIN, and not by one who was only ever named.
+    // Nor by somebody's name without their PIN.
     let none = run(&line.bench, &["--as", "Tess"]).await.expect(2);
     assert!(none.err.contains("standard input ended"), "{}", none.err);
+    assert_eq!(runs(&line), before);
+    // A line whose log came to know people goes on, named or not.
+    let named = run(&line.bench, &["--as", "Olga"]).await.expect(0);
+    assert_eq!(named.json()[0]["operator"], "Olga");
+    let nobody = run(&line.bench, &[]).await.expect(0);
+    assert_eq!(nobody.json()[0]["operator"], Value::Null);
+    // Unless its configuration says otherwise.
+    let config = std::fs::read_to_string(&line.bench.config_file).unwrap();
+    std::fs::write(&line.bench.config_file, format!("{config}\n[sign_in]\nrequired = true\n")).unwrap();
+    let before = runs(&line);
+    let none = run(&line.bench, &["--as", "Olga"]).await.expect(2);
+    assert!(none.err.contains("standard input ended"), "{}", none.err);
+    // Nor one who was only ever named.
     let (tess, wrong) = (line.pin("Tess"), file(&line.bench, "wrong", "no idea"));
     for (who, pin, code) in [("Tess", &wrong, "O-608"), ("Nobody", &tess, "O-607"), ("Olga", &tess, "O-607")] {
         let refused = run(&line.bench, &["--as", who, "--pin-file", pin]).await.expect(3);

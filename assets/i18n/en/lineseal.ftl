@@ -96,6 +96,7 @@ question-slip = The slip for { $unit } may have come out. Look at the printer.
 question-yes = It is there
 question-again = Print again
 unknown-unit = a board
+notice-scan-back = Lane { $lane }: put the label on { $unit } and scan it there.
 notice-refused = { $port }: { $text }
 notice-busy = The station is busy and did not take that. Press it again.
 notice-gone = The station's program has ended. Results no longer arrive: close this window and start Lineseal again.
@@ -110,6 +111,19 @@ drawer-cause = Technical cause
 drawer-run = Run
 drawer-took = Took
 drawer-nothing = No result in this lane yet.
+label-open = Label
+label-title = Label
+label-drawing = The label is being drawn.
+label-printed = It was printed.
+label-confirmed = It was printed, and scanned on its board.
+label-pending = It waits for the printer, and comes by itself.
+label-failed = Nobody knows whether it came out: answer the question above the lanes.
+label-none = It is not printed.
+label-copy = This is copy { $copy }. Copies up to { $void } are void: destroy them.
+label-reason = Why is another copy needed?
+label-reason-rule = Say why: it goes into the log.
+label-reprint = Void it and print another
+a11y-label-picture = Picture of the label for { $unit }
 drawer-no-reason = No reason code: nothing went wrong.
 
 # Who operates the station.
@@ -128,7 +142,7 @@ signin-by-badge = Signed in with a badge alone.
 signin-by-both = Signed in with badge and PIN.
 signin-nobody-known = No people yet
 signin-first-title = Create an administrator
-signin-first-text = Whoever is created here adds all others. From then on boards are begun by people who sign in.
+signin-first-text = Whoever is created here adds all others. From then on people sign in, and runs are in their names.
 signin-first-go = Create and sign in
 signin-later = Not now
 signin-bar-first = Nobody is known at this station yet: everybody may operate it, and no ruling can tell who did.
@@ -203,7 +217,7 @@ practice-fault-printer-down = Printer down
 a11y-lane = Lane { $lane }: { $state }
 a11y-step = step { $at } of { $count }, { $name }
 a11y-health-good = { $name }: good
-a11y-health-unknown = { $name }: not known yet
+a11y-health-unknown = { $name }: not known
 a11y-health-bad = { $name }: { $text }
 a11y-copies-none = { $name }: a rollback could not be proven
 a11y-result = { $unit }: { $verdict }
@@ -220,6 +234,7 @@ check-uid-none = {"  "}the chip's UID is not asked for: a second key of one chip
 
 # What commands say at a terminal.
 cli-ready = the station is ready: plug in a board (Ctrl-C ends)
+cli-nobody-operates = people are known, and boards are taken in nobody's name: say `required = true` under [sign_in] and boards wait until somebody signs in, or `required = false`
 cli-log-returned = the log can be written again: the station goes on
 cli-label-unclear = the label of { $serial } may or may not have come out; look, stop the station, then: lineseal resume --label-printed { $run } | --print-label { $run }
 cli-no-copies = a rollback could not be proven: no place for copies of the log is configured ([log] copies or s3)

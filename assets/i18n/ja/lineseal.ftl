@@ -90,6 +90,7 @@ question-slip = { $unit } の伝票が出ている可能性があります。プ
 question-yes = 出ている
 question-again = もう一度印刷
 unknown-unit = 基板
+notice-scan-back = レーン { $lane }：ラベルを { $unit } に貼り、その場で読み取ってください。
 notice-refused = { $port }: { $text }
 notice-busy = 処理が混み合い、受け付けられませんでした。もう一度押してください。
 notice-gone = ステーションの処理が終了しました。結果は届きません。この画面を閉じ、Linesealを起動し直してください。
@@ -104,6 +105,19 @@ drawer-cause = 技術的な原因
 drawer-run = 実行番号
 drawer-took = 所要
 drawer-nothing = このレーンの結果はまだありません。
+label-open = ラベル
+label-title = ラベル
+label-drawing = ラベルを描画中です。
+label-printed = 印刷済みです。
+label-confirmed = 印刷済みで、基板上で読み取られました。
+label-pending = プリンタ待ちです。自動で出ます。
+label-failed = 出たかどうか不明です。レーンの上の質問に答えてください。
+label-none = 印刷されません。
+label-copy = これは { $copy } 枚目です。{ $void } 枚目までは無効です。破棄してください。
+label-reason = もう一枚必要な理由
+label-reason-rule = 理由を入力してください。記録に残ります。
+label-reprint = 無効にして再印刷
+a11y-label-picture = { $unit } のラベルの画像
 drawer-no-reason = 理由コードはありません。異常はありませんでした。
 
 # ステーションを操作する人。
@@ -122,7 +136,7 @@ signin-by-badge = バッジだけでサインイン中です。
 signin-by-both = バッジとPINでサインイン中です。
 signin-nobody-known = 登録者なし
 signin-first-title = 管理者を登録
-signin-first-text = ここで登録した人が、ほかの人を登録します。以後、基板の処理にはサインインが必要です。
+signin-first-text = ここで登録した人が、ほかの人を登録します。以後、サインインした人の名前で処理が記録されます。
 signin-first-go = 登録してサインイン
 signin-later = あとで
 signin-bar-first = まだ誰も登録されていません。誰でも操作でき、誰が操作したかは判断に使えません。
@@ -210,6 +224,7 @@ check-uid-none = {"  "}チップのUIDを確認しません。同じチップの
 
 # コマンドが端末に書く文。
 cli-ready = ステーションの準備ができました。基板を挿してください（Ctrl-C で終了）
+cli-nobody-operates = 人が登録されていますが、基板は無記名で処理されます。[sign_in] に `required = true` と書くとサインインするまで基板を待たせます。待たせない場合は `required = false` と書いてください
 cli-log-returned = 記録に書けるようになりました。続けます
 cli-label-unclear = { $serial } のラベルが出たかどうか不明です。プリンターを確認し、ステーションを止めてから: lineseal resume --label-printed { $run } | --print-label { $run }
 cli-no-copies = 記録の巻き戻しを証明できません。控えの保管先が設定されていません（[log] の copies か s3）

@@ -226,7 +226,12 @@ fn project_run(
         RunEvent::LabelSettled { kind, printed } => {
             label(session, key, *kind, station, if *printed { "printed" } else { "owed" }, seq)?;
         }
-        RunEvent::StepBegan { .. }
+        RunEvent::LabelReplaced { kind, .. } => {
+            // Whoever asked for it prints it.
+            session.execute(sql::PROJECT_LABEL_OWED, values![key, kind_text(*kind), station, seq])?;
+        }
+        RunEvent::LabelConfirmed { .. }
+        | RunEvent::StepBegan { .. }
         | RunEvent::ChallengeMade { .. }
         | RunEvent::ChallengeAnswered { .. }
         | RunEvent::ReadAgain { .. }

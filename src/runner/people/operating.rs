@@ -12,26 +12,34 @@ use crate::runner::LogWriter;
 pub struct Named {
     pub name: Option<String>,
     pub pin: Option<Pin>,
+    /// Here nobody operates by name alone once the log knows people.
+    pub required: bool,
 }
 
-/// Does the log know anybody who could sign in? Where it does not, a name is all there is.
+/// Does the log know anybody who could sign in?
 pub async fn are_known(people: &dyn People) -> Result<bool, Failure> {
     Ok(!people.operators().await?.is_empty())
 }
 
-/// The log in the name of whoever was named: a person who signed in once the log knows people, since a ruling asks
-/// who operated a run. O-620 without a PIN then. Nobody named is nobody.
+/// Has whoever comes by this name to prove it? An operator has, since a ruling asks who operated a run; where signing
+/// in is `required`, everybody once the log knows people. Else a name is all there is.
+pub async fn must_prove(people: &dyn People, name: &str, required: bool) -> Result<bool, Failure> {
+    if people.person(name).await?.is_some_and(|person| person.role.is_some()) {
+        return Ok(true);
+    }
+    Ok(required && are_known(people).await?)
+}
+
+/// The log in the name of whoever was named. O-620 where that takes a PIN and none was given. Nobody named is nobody.
 pub async fn operating(log: &LogWriter, people: &dyn People, named: &Named) -> Result<LogWriter, Failure> {
     let Some(name) = &named.name else { return Ok(log.clone()) };
-    if !are_known(people).await? {
-        return log.clone().named(name).await;
-    }
     match &named.pin {
-        Some(pin) => Ok(log.by(&prove(log, people, name, pin).await?)),
-        None => {
+        Some(pin) if are_known(people).await? => Ok(log.by(&prove(log, people, name, pin).await?)),
+        None if must_prove(people, name, named.required).await? => {
             let cause = format!("{name} was named, and no PIN was given");
             Err(Failure::new(ReasonCode::NOBODY_SIGNED_IN, cause))
         }
+        _ => log.clone().named(name).await,
     }
 }
 

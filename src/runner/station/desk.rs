@@ -36,7 +36,7 @@ pub(super) struct Desk {
 
 enum Who {
     Nobody,
-    /// By name alone, which is enough while the log knows nobody.
+    /// By name alone, where that is enough.
     Named(String),
     Person(SignedIn),
     Locked(SignedIn),
@@ -138,20 +138,21 @@ impl Station {
     /// Whoever was named at the start operates. O-608 and its like end the station: nobody would know that it
     /// works for nobody.
     pub(super) async fn sit_down(&mut self) -> Result<(), Failure> {
-        self.desk.known = Some(people::are_known(&*self.desk.people).await?);
-        let Named { name: Some(name), pin } = self.desk.named.clone() else { return Ok(()) };
-        match (self.desk.known, pin) {
-            (Some(false), _) => {
-                self.shared.log = self.shared.log.by_nobody().named(&name).await?;
-                self.desk.who = Who::Named(name);
-            }
-            (_, Some(pin)) => {
+        let known = people::are_known(&*self.desk.people).await?;
+        self.desk.known = Some(known);
+        let Named { name: Some(name), pin, required } = self.desk.named.clone() else { return Ok(()) };
+        match pin {
+            Some(pin) if known => {
                 let log = self.shared.log.by_nobody();
                 let person = people::prove(&log, &*self.desk.people, &name, &pin).await?;
                 self.seat(person).await?;
             }
             // A window asks for it; without one, the lanes say what is missing.
-            (_, None) => {}
+            None if people::must_prove(&*self.desk.people, &name, required).await? => {}
+            _ => {
+                self.shared.log = self.shared.log.by_nobody().named(&name).await?;
+                self.desk.who = Who::Named(name);
+            }
         }
         self.desk.named = Named::default();
         Ok(())
@@ -159,8 +160,14 @@ impl Station {
 
     /// Why no board may be begun, as the log has it now: people come into it elsewhere, too.
     pub(super) async fn why_nobody_operates(&mut self) -> Result<Option<Failure>, Failure> {
-        if self.desk.known != Some(true) && people::are_known(&*self.desk.people).await? {
-            self.people_are_known();
+        if self.desk.known != Some(true) {
+            self.desk.known = Some(people::are_known(&*self.desk.people).await?);
+        }
+        if let Who::Named(name) = &self.desk.who
+            && people::must_prove(&*self.desk.people, name, self.desk.plan.required).await?
+        {
+            self.desk.who = Who::Nobody;
+            self.shared.log = self.shared.log.by_nobody();
         }
         if let Some(person) = self.desk.person() {
             match self.desk.people.person_by_id(person.operator().id).await? {
@@ -172,15 +179,6 @@ impl Station {
             }
         }
         Ok(self.nobody_operates())
-    }
-
-    /// From here on a name alone is nobody's.
-    fn people_are_known(&mut self) {
-        self.desk.known = Some(true);
-        if let Who::Named(_) = self.desk.who {
-            self.desk.who = Who::Nobody;
-            self.shared.log = self.shared.log.by_nobody();
-        }
     }
 
     /// The same, as far as it is known here.
@@ -282,7 +280,7 @@ impl Station {
 
     /// Somebody signed in: what waited for that begins.
     async fn welcome(&mut self, person: SignedIn) -> Result<(), Failure> {
-        self.people_are_known();
+        self.desk.known = Some(true);
         self.seat(person).await?;
         if self.blocked.is_none() {
             self.take_boards_again(for_want_of_a_person).await;

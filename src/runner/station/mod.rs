@@ -4,6 +4,7 @@
 mod desk;
 mod finishing;
 mod health;
+mod labels;
 mod orders;
 mod outage;
 mod picture;
@@ -547,6 +548,7 @@ impl Station {
 
     async fn done(&mut self, run: &Arc<Run>) {
         self.note_log(Ok(()));
+        self.see_label(run);
         self.cut.remove(&run.id);
         self.see_time(run);
         self.spool.note(run);

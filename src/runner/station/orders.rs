@@ -12,7 +12,10 @@ use crate::runner::{batches, errands};
 
 impl Station {
     pub(super) async fn command(&mut self, command: Command) {
-        let touches_units = matches!(command, Command::Scan(_) | Command::SettleLabel { .. } | Command::ResumeHeld);
+        let touches_units = matches!(
+            command,
+            Command::Scan(_) | Command::SettleLabel { .. } | Command::Reprint { .. } | Command::ResumeHeld
+        );
         let of_the_desk = desk::is_asked(&command);
         let writes = touches_units || of_the_desk || matches!(command, Command::OpenBatch { .. } | Command::CloseBatch);
         if let (Some(failure), true) = (self.blocked.clone(), touches_units || (writes && self.log_is_away())) {
@@ -67,6 +70,8 @@ impl Station {
                 Ok(())
             }
             Command::SettleLabel { run, printed } => self.settle(run, printed).await,
+            Command::ShowLabel(run) => self.show_label(run).await,
+            Command::Reprint { run, reason } => self.reprint(run, &reason).await,
             Command::ResumeHeld => self.finish_all().await,
             Command::Here
             | Command::Badge(_)
@@ -101,6 +106,9 @@ impl Station {
         if let Some(slip) = text.strip_prefix("SLIP-").and_then(|slip| slip.parse::<Slip>().ok()) {
             return self.slip(&slip).await;
         }
+        if self.confirmed_by(&text).await? {
+            return Ok(());
+        }
         let waiting: Vec<_> = self.shown.iter().filter(|(_, now)| self.waits_for_scan(now)).collect();
         if let Some(number) = text.strip_prefix("LANE-") {
             let named = waiting.iter().find(|(lane, _)| lane.to_string() == number);
@@ -116,6 +124,7 @@ impl Station {
                 let gone = || Failure::new(ReasonCode::SCAN_UNEXPECTED, "the board that was named waits no more");
                 named.map(|(_, now)| *now).ok_or_else(|| gone().with("scan", &text))?
             }
+            (None, []) if self.waits_for_labels() => return Err(self.other_label(&text).await?),
             (None, []) => {
                 let cause = "no lane waits for a serial number";
                 return Err(Failure::new(ReasonCode::SCAN_UNEXPECTED, cause).with("scan", text));

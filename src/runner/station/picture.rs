@@ -32,6 +32,8 @@ pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
         copies: Copies::unknown(&equipment.custody),
         paused: false,
         questions: Vec::new(),
+        scan_back: Vec::new(),
+        label: None,
         profiles: Vec::new(),
         notice: None,
         pulled: Vec::new(),
@@ -47,6 +49,7 @@ impl Station {
         view.desk.state = self.desk.state();
         view.lanes = self.lane_views();
         view.questions = self.spool.questions();
+        view.scan_back = self.scan_back();
         view.refused.extend(self.boards.values().filter_map(|b| Some((b.device.clone(), b.refusal.clone()?))));
         view.profiles = self.profiles.keys().cloned().collect();
         self.snapshot.send_if_modified(|known| {

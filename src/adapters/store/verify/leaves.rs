@@ -10,7 +10,7 @@ use crate::adapters::store::session::{Session, stored, values};
 use crate::adapters::store::sql;
 use crate::adapters::store::{archive, log};
 use crate::audit::event::FreeText;
-use crate::audit::{Body, Event, LEAF_PREFIX, LeafHash, LineEvent, TreeHead, TreeState};
+use crate::audit::{Body, Event, LEAF_PREFIX, LeafHash, LineEvent, RunEvent, TreeHead, TreeState};
 use crate::domain::{OperatorRef, Sha256, Unit};
 use crate::ports::{Logged, Progress, Promise, Receipt, Stage};
 
@@ -243,6 +243,7 @@ impl Leaves {
                     self.rulings.push((seq, unit.clone(), who.collect()));
                 }
             }
+            Body::Run(RunEvent::LabelReplaced { reason, .. }) => self.typed.push((seq, reason.clone())),
             _ => {}
         }
     }
@@ -402,7 +403,6 @@ impl Hashes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::RunEvent;
     use crate::audit::event::VERSION;
     use crate::domain::{EventId, RunId};
 

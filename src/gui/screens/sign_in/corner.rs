@@ -16,6 +16,10 @@ pub fn corner(ui: &Ui, view: &View, rect: Rect, k: f32) -> (f32, bool) {
         DeskState::Unknown => return (rect.right(), false),
         DeskState::NoPeople => (operator.map_or_else(|| say!(view, "signin-nobody-known"), str::to_owned), false),
         DeskState::SignedIn { name, .. } => (name.clone(), false),
+        // By a name that nobody proved, where that is enough.
+        DeskState::Nobody { required: false } => {
+            (operator.map_or_else(|| say!(view, "signin-title"), str::to_owned), false)
+        }
         DeskState::Nobody { required } | DeskState::Locked { required, .. } => (say!(view, "signin-title"), *required),
         DeskState::BadgeShown { .. } => (say!(view, "signin-title"), true),
     };

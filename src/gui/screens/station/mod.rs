@@ -4,6 +4,7 @@
 mod drawer;
 mod footer;
 mod header;
+mod label;
 mod lanes;
 mod notices;
 
@@ -16,6 +17,7 @@ use crate::runner::view::{Command, LaneState};
 
 use super::View;
 use drawer::{BatchForm, Drawer};
+use label::LabelForm;
 use notices::{Passing, PassingText};
 
 /// How long a remark such as "the station is busy" stays, seconds.
@@ -42,9 +44,14 @@ enum Message {
     FinishHeld,
     Details(LaneNumber),
     Retry(LaneNumber),
+    /// What the lane's label looks like.
+    Label(LaneNumber),
+    /// Print the label that is shown once more.
+    Reprint,
     /// The same by the keys: the lane whose number was typed, else the one in focus.
     DetailsHere,
     RetryHere,
+    LabelHere,
     Health(Service),
     OpenForm,
     OpenBatch,
@@ -146,6 +153,22 @@ impl Station {
                     self.retry(lane, view, now, asked);
                 }
             }
+            Message::Label(lane) => {
+                if let Some(run) = label::run_in(view, lane) {
+                    self.drawer = Drawer::Label(LabelForm::new(run));
+                    asked.push(Event::Ask(Command::ShowLabel(run)));
+                }
+            }
+            Message::LabelHere => {
+                if let Some(lane) = self.lane_meant(view, now, asked) {
+                    self.update(Message::Label(lane), view, now, asked);
+                }
+            }
+            Message::Reprint => {
+                if let Drawer::Label(form) = &mut self.drawer {
+                    asked.extend(form.submit().map(Event::Ask));
+                }
+            }
             Message::Health(service) => {
                 let same = self.drawer == Drawer::Health(service);
                 self.drawer = if same { Drawer::Closed } else { Drawer::Health(service) };
@@ -225,7 +248,6 @@ fn keys(ui: &Ui, view: &View) -> Vec<Message> {
     let batch = if snapshot.batch.is_some() { (Key::F9, Message::CloseBatch) } else { (Key::F6, Message::OpenForm) };
     let table = [
         (Key::F2, Message::PauseOrContinue),
-        (Key::F3, Message::DetailsHere),
         (Key::F4, Message::RetryHere),
         (Key::F5, Message::FinishHeld),
         batch,
@@ -236,11 +258,16 @@ fn keys(ui: &Ui, view: &View) -> Vec<Message> {
         (Key::F12, Message::TogglePractice),
         (Key::Escape, Message::CloseDrawer),
     ];
-    let mut messages: Vec<Message> = table
-        .into_iter()
-        .filter(|(key, _)| ui.input_mut(|input| input.consume_key(Modifiers::NONE, *key)))
-        .map(|(_, message)| message)
-        .collect();
+    // With Shift first: a pattern without it takes both.
+    let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    let mut messages = Vec::new();
+    if pressed(Modifiers::SHIFT, Key::F3) {
+        messages.push(Message::LabelHere);
+    } else if pressed(Modifiers::NONE, Key::F3) {
+        messages.push(Message::DetailsHere);
+    }
+    let plain = table.into_iter().filter(|(key, _)| pressed(Modifiers::NONE, *key));
+    messages.extend(plain.map(|(_, message)| message));
     let arrows = [Key::ArrowUp, Key::ArrowDown, Key::ArrowLeft, Key::ArrowRight];
     if ui.memory(|memory| memory.focused().is_none())
         && ui.input(|input| arrows.iter().any(|key| input.key_pressed(*key)))
