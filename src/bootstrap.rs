@@ -21,16 +21,18 @@ use crate::adapters::own_ca::{AwsAuthorities, FileCaKey, TokenCaKey};
 use crate::adapters::pkcs11::{TokenSigner, WorkerTokens};
 use crate::adapters::postgres::{self, Connection, PostgresRations};
 use crate::adapters::printer;
+use crate::adapters::signals::CommandSignals;
 use crate::adapters::sqlite::{self, Moved, StationLock};
 use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
+use crate::adapters::window_file::WindowFile;
 use crate::audit::{Body, RunEvent};
-use crate::config::{Ca, CaKey, Config, LogKey, Postgres};
+use crate::config::{Ca, CaKey, Config, LogKey, Look, Postgres};
 use crate::domain::profile::Trust;
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, Authorities, BadgeKey, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud,
-    Entropy, History, Imports, LabelPictures, LogSigner, Manifests, People, Rations,
+    Entropy, History, Imports, LabelPictures, LogSigner, Manifests, People, Rations, Signals,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
@@ -157,6 +159,7 @@ async fn equip_with(
         issuing: Arc::new(HttpIssuing),
         printer: printer::from_config(&config.printer),
         pictures: pictures(),
+        signals: signals(config),
         log,
         people,
         custody,
@@ -170,6 +173,35 @@ async fn equip_with(
 /// What labels look like.
 pub fn pictures() -> Arc<dyn LabelPictures> {
     Arc::new(printer::Pictures)
+}
+
+/// Sounds and lights, where any are configured.
+fn signals(config: &Config) -> Option<Arc<dyn Signals>> {
+    (!config.signals.is_empty()).then(|| Arc::new(CommandSignals::new(config.signals.clone())) as _)
+}
+
+/// The window's choices, kept in the data directory over the next start.
+pub struct KeptWindow {
+    pub theme: Look,
+    /// Keeps each theme that it is sent.
+    pub chosen: tokio::sync::mpsc::Sender<Look>,
+}
+
+/// What was chosen in the window before, and a place for what is chosen now. Called on the runtime.
+pub fn kept_window(config: &Config, data_dir: &Path) -> KeptWindow {
+    let file = WindowFile::of(data_dir, config.window.theme);
+    let (chosen, mut choices) = tokio::sync::mpsc::channel(16);
+    let theme = file.look();
+    tokio::spawn(async move {
+        while let Some(look) = choices.recv().await {
+            let file = file.clone();
+            let kept = tokio::task::spawn_blocking(move || file.keep(look)).await;
+            if let Err(error) = kept.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+                tracing::warn!(%error, "the theme is not kept for the next start");
+            }
+        }
+    });
+    KeptWindow { theme, chosen }
 }
 
 /// What the targets know of CAs, with credentials from the default chain.

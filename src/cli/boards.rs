@@ -198,7 +198,7 @@ fn sentence(line: &Line<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Detection, Log, Printer, Station};
+    use crate::config::{Detection, Log, Printer, Scanner, Signals, Station, Window};
 
     /// Shows one list after the other, then asks to stop.
     struct Script<'a> {
@@ -226,6 +226,9 @@ mod tests {
             lanes: vec![],
             printer: Printer::None,
             sign_in: crate::config::SignIn::of(false),
+            window: Window::default(),
+            scanner: Scanner::default(),
+            signals: Signals::default(),
             log: Log::default(),
             targets: vec![],
             cas: vec![],

@@ -12,7 +12,7 @@ use secrecy::zeroize::Zeroizing;
 use tokio::sync::mpsc;
 
 use crate::bootstrap;
-use crate::config::Config;
+use crate::config::{Config, Scanner};
 use crate::domain::{Failure, ReasonCode, Verdict};
 use crate::runner::view::{Command, Health, LaneState, Snapshot};
 use crate::runner::{Equipment, StationHandle, people, rollback};
@@ -32,6 +32,7 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
     let result = bootstrap::block_on(async {
         let places = places(global);
         super::remark_on_copies(&config, &places.data_dir, &output::texts(&language)?);
+        let scanner = config.scanner.clone();
         let config = Arc::new(config);
         // Before the station begins: whoever stops it then is answered in order, too.
         let mut stop = bootstrap::stop_signal();
@@ -44,7 +45,7 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         equipment.operator = options.acting.named(global, &*equipment.people, config.sign_in.required).await?;
         remark_on_sign_in(&config, &equipment, &output::texts(&language)?).await;
         let station = bootstrap::start_station(config, (equipment, lock));
-        scan_from_stdin(station.handle.commands.clone(), badge_prefix);
+        scan_from_stdin(station.handle.commands.clone(), scanner, badge_prefix);
         let followed = follow(station.handle, stop, options.units, global.json, &language).await?;
         drop(station.lock);
         Ok(followed)
@@ -201,17 +202,19 @@ fn refusals_of(snapshot: &Snapshot) -> Vec<(String, Failure)> {
 const LONGEST_SCAN: u64 = 4096;
 
 /// A barcode scanner is a keyboard: each line of standard input is a scan.
-fn scan_from_stdin(commands: mpsc::Sender<Command>, badge_prefix: String) {
+/// With what the scanner types around a code, or without: nothing else is read from there.
+fn scan_from_stdin(commands: mpsc::Sender<Command>, scanner: Scanner, badge_prefix: String) {
     let read = move || {
         // It may have been a badge.
         let mut line = Zeroizing::new(Vec::new());
         // What a scanner sends need not be UTF-8; only the end of the input ends the scanning.
         while std::io::stdin().lock().take(LONGEST_SCAN).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
             let text = Zeroizing::new(String::from_utf8_lossy(&line).trim().to_owned());
-            line.clear();
-            if !text.is_empty() && commands.blocking_send(Command::scanned(&text, &badge_prefix)).is_err() {
+            let text = scanner.code(&text).unwrap_or(&text);
+            if !text.is_empty() && commands.blocking_send(Command::scanned(text, &badge_prefix)).is_err() {
                 return;
             }
+            line.clear();
         }
     };
     // The thread waits in a read until the program ends; without it there is no scanner, and that is all.

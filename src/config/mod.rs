@@ -14,10 +14,12 @@ mod problem;
 mod profile;
 mod section;
 mod sign_in;
+mod signals;
 mod source;
 mod station;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ use crate::domain::{
 
 pub use host::{host, is_this_machine};
 pub use problem::{ConfigErrors, Mistake, Problem};
+pub use signals::{Signals, Words};
+pub use window::{Look, ScanEnd, Scanner, Window};
 
 /// The body of a provisioning template in a file, as AWS is sent it. Whether AWS takes it, AWS says.
 pub fn provisioning_template(path: &Path) -> Result<String, Failure> {
@@ -70,6 +74,9 @@ pub struct Config {
     pub lanes: Vec<Lane>,
     pub printer: Printer,
     pub sign_in: SignIn,
+    pub window: Window,
+    pub scanner: Scanner,
+    pub signals: Signals,
     pub log: Log,
     pub targets: Vec<Target>,
     pub cas: Vec<Ca>,

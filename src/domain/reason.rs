@@ -289,6 +289,10 @@ reasons! {
     NOT_IN_LOG = "O-616" => Error;
     /// A unit that was HELD failed when it was finished.
     HELD_FAILED = "O-617" => Error;
+    /// A technician took it out again before anything was claimed.
+    WRONG_BOARD = "O-640" => Aborted;
+    /// What was put in by mistake has been claimed, or has its verdict.
+    WRONG_BOARD_LATE = "O-641" => Error;
     /// The slip's unit still waits for the cloud.
     SLIP_NOT_READY = "O-604" => Error;
     /// The log knows people, and none of them has signed in here.
@@ -321,6 +325,8 @@ reasons! {
     MANIFEST_MISSING = "K-706" => Error;
     /// Others than the station's user may write to the data directory.
     DIRECTORY_SHARED = "K-707" => Error;
+    /// A command for a sound or the signal tower.
+    SIGNAL_FAILED = "K-720" => Error;
 }
 
 impl ReasonCode {

@@ -154,6 +154,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    pub const ALL: [Verdict; 5] = [Verdict::Pass, Verdict::Fail, Verdict::Error, Verdict::Aborted, Verdict::Held];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Pass => "PASS",

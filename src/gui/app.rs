@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use egui::{Event as Input, Frame, Key, Panel, ViewportCommand};
+use egui::{Event as Input, Frame, Panel, Vec2, ViewportCommand};
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
 
+use crate::config::{Look, Scanner};
 use crate::runner::view::{Command, LaneState, Snapshot};
 use crate::texts::{Language, Texts, fl};
 
@@ -13,7 +16,7 @@ use super::screens::View;
 use super::screens::sign_in::SignIn;
 use super::screens::station::{self, Station};
 use super::theme::{Theme, size};
-use super::wedge::{Taken, Wedge};
+use super::wedge::{Line, Wedge};
 use super::widgets::shapes;
 use super::widgets::text::{Pen, line};
 use super::{Error, theme};
@@ -23,6 +26,10 @@ pub struct WindowOptions {
     pub language: Language,
     /// Points. `None`: as large as the screen allows.
     pub size: Option<[f32; 2]>,
+    pub theme: Look,
+    /// Hears of each theme that is chosen by key.
+    pub chosen: Option<mpsc::Sender<Look>>,
+    pub scanner: Scanner,
     /// The practice line's controls; shown only while the snapshot says practice.
     pub practice: Option<PracticeBridge>,
 }
@@ -33,9 +40,8 @@ pub struct WindowOptions {
 /// # Errors
 /// There is no display, or none with OpenGL.
 pub fn open(bridge: Bridge, options: WindowOptions) -> Result<(), Error> {
-    let texts = Texts::load(options.language)?;
-    let snapshot = bridge.latest().snapshot;
-    let title = title(&texts, &snapshot);
+    let texts = Texts::load(options.language.clone())?;
+    let title = title(&texts, &bridge.latest().snapshot);
     let mut viewport = egui::ViewportBuilder::default()
         .with_title(&title)
         .with_app_id("lineseal")
@@ -46,20 +52,21 @@ pub fn open(bridge: Bridge, options: WindowOptions) -> Result<(), Error> {
         None => viewport.with_inner_size([1280.0, 800.0]).with_maximized(true),
     };
     let native = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
-    let practice = options.practice;
     eframe::run_native(
         &title,
         native,
-        Box::new(move |context| {
-            let ctx = &context.egui_ctx;
-            bridge.wake(ctx);
-            if let Some(practice) = &practice {
-                bridge.wake_for(&practice.views, ctx);
-            }
-            Ok(Box::new(App::new(ctx, bridge, practice, texts)))
-        }),
+        Box::new(move |context| Ok(Box::new(App::new(&context.egui_ctx, bridge, options, texts)))),
     )
     .map_err(Error::Window)
+}
+
+/// What [`open`] opens a window for, for whoever brings a window of their own.
+///
+/// # Errors
+/// The texts are damaged.
+pub fn app(ctx: &egui::Context, bridge: Bridge, options: WindowOptions) -> Result<impl eframe::App + use<>, Error> {
+    let texts = Texts::load(options.language.clone())?;
+    Ok(App::new(ctx, bridge, options, texts))
 }
 
 pub(super) struct App {
@@ -67,39 +74,49 @@ pub(super) struct App {
     theme: Theme,
     texts: Texts,
     wedge: Wedge,
-    /// The same while a text field is typed into: what is scanned there may be a badge.
-    in_field: Wedge,
     snapshot: Arc<Snapshot>,
     runner_gone: bool,
     station: Station,
     sign_in: SignIn,
     practice: Option<PracticePanel>,
+    chosen: Option<mpsc::Sender<Look>>,
+    /// Where the station stands; times of day are told by it.
+    zone: TimeZone,
     /// A person has said twice that the window shall close.
     leaving: bool,
 }
 
 impl App {
-    pub(super) fn new(ctx: &egui::Context, bridge: Bridge, practice: Option<PracticeBridge>, texts: Texts) -> App {
-        let theme = Theme::light();
+    pub(super) fn new(ctx: &egui::Context, bridge: Bridge, options: WindowOptions, texts: Texts) -> App {
+        bridge.wake(ctx);
+        if let Some(practice) = &options.practice {
+            bridge.wake_for(&practice.views, ctx);
+        }
+        let theme = Theme::of(options.theme);
+        theme::install_fonts(ctx);
         theme.apply(ctx);
+        // The window is drawn as large as its screen allows; a stray Ctrl and minus changes nothing.
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
         let latest = bridge.latest();
         App {
             bridge,
             theme,
             texts,
-            wedge: Wedge::default(),
-            in_field: Wedge::default(),
+            wedge: Wedge::new(options.scanner),
             snapshot: latest.snapshot,
             runner_gone: latest.gone,
             station: Station::default(),
             sign_in: SignIn::default(),
-            practice: practice.map(PracticePanel::new),
+            practice: options.practice.map(PracticePanel::new),
+            chosen: options.chosen,
+            zone: TimeZone::system(),
             leaving: false,
         }
     }
 
     /// Takes the latest snapshot, and asks before a window closes on running boards.
     pub(super) fn prepare(&mut self, ctx: &egui::Context) {
+        zoom(ctx);
         let latest = self.bridge.latest();
         self.snapshot = latest.snapshot;
         self.runner_gone = latest.gone;
@@ -120,6 +137,7 @@ impl App {
             texts: &self.texts,
             snapshot: &snapshot,
             typed: &typed,
+            zone: &self.zone,
             runner_gone: self.runner_gone,
         };
         let (sign_in, mut orders) = (&mut self.sign_in, Vec::new());
@@ -159,14 +177,21 @@ impl App {
                     Err(error) => tracing::error!(%error, "the language was not switched"),
                 }
             }
+            station::Event::NextTheme => {
+                self.theme = Theme::of(self.theme.look.next());
+                self.theme.apply(ctx);
+                if let Some(chosen) = &self.chosen
+                    && chosen.try_send(self.theme.look).is_err()
+                {
+                    tracing::warn!("the theme is not kept for the next start");
+                }
+            }
             station::Event::TogglePractice => {
                 if let Some(practice) = &mut self.practice {
                     practice.toggle();
                 }
             }
-            station::Event::ForgetTyped => {
-                self.wedge.escape();
-            }
+            station::Event::ForgetTyped => self.wedge.forget(),
             // It is the other screen's.
             station::Event::Person => {}
             station::Event::Quit => {
@@ -178,55 +203,34 @@ impl App {
     }
 
     fn send(&mut self, ctx: &egui::Context, command: Command) {
+        self.station.asked();
         if self.bridge.send(command).is_err() {
             self.station.say_busy(ctx.input(|input| input.time));
         }
     }
 
-    /// Takes what the scanner types out of `events`; where a text field is being typed into, nothing but badges.
+    /// Takes what the scanner types out of `events`, wherever the focus is.
     fn take_scans(&mut self, ctx: &egui::Context, events: &mut Vec<Input>, now: f64) {
-        let prefix = self.snapshot.desk.badge_prefix.clone();
         let typing = self.station.is_typing() || self.sign_in.is_typing();
-        let wedge = if typing { &mut self.in_field } else { &mut self.wedge };
-        let mut lines = Vec::new();
-        let mut kept = Vec::with_capacity(events.len());
-        for event in events.drain(..) {
-            let was_badge = wedge.typed().starts_with(&prefix);
-            let taken = match &event {
-                Input::Text(text) => wedge.text(text, now),
-                Input::Key { key: Key::Enter, pressed: true, .. } => wedge.enter(),
-                Input::Key { key: Key::Backspace, pressed: true, .. } => wedge.backspace(),
-                Input::Key { key: Key::Escape, pressed: true, .. } => wedge.escape(),
-                _ => Taken::No,
-            };
-            let is_badge = was_badge || wedge.typed().starts_with(&prefix);
-            if typing && !is_badge {
-                // It is the field's, whatever the wedge made of it.
-                kept.push(event);
-                continue;
-            }
-            if typing && is_badge && !was_badge {
-                // The field has all of the prefix but what completed it.
-                for _ in 1..prefix.chars().count() {
-                    kept.extend([true, false].map(|pressed| key(Key::Backspace, pressed)));
+        for line in self.wedge.take(events, now, typing) {
+            match line {
+                Line::Scanned(code) => {
+                    let command = match self.sign_in.scanned(&code, &self.snapshot.desk.badge_prefix) {
+                        Command::Scan(code) => self.station.scanned(code, &self.snapshot).map(Command::Scan),
+                        // A badge is nothing for a form.
+                        badge => Some(badge),
+                    };
+                    if let Some(command) = command {
+                        self.send(ctx, command);
+                    }
                 }
-            }
-            match taken {
-                Taken::No => kept.push(event),
-                Taken::Yes => {}
-                Taken::Line(line) => lines.push(line),
+                Line::ByHand(_) => self.station.say_not_scanned(now),
             }
         }
-        *events = kept;
-        for line in lines {
-            let command = self.sign_in.scanned(&line, &prefix);
-            self.send(ctx, command);
+        if let Some(wait) = self.wedge.owes_in(now) {
+            ctx.request_repaint_after(wait);
         }
     }
-}
-
-fn key(key: Key, pressed: bool) -> Input {
-    Input::Key { key, physical_key: None, pressed, repeat: false, modifiers: egui::Modifiers::NONE }
 }
 
 impl eframe::App for App {
@@ -245,6 +249,17 @@ impl eframe::App for App {
 
     fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
         self.theme.ground.to_normalized_gamma_f32()
+    }
+}
+
+/// The window is laid out for [`size::LEAST`] at least: on a smaller screen, or where the desktop enlarges
+/// everything, it is drawn smaller as a whole rather than cut.
+fn zoom(ctx: &egui::Context) {
+    let now = ctx.zoom_factor();
+    let unzoomed: Vec2 = ctx.viewport_rect().size() * now;
+    let fitting = (unzoomed / size::LEAST).min_elem().min(1.0);
+    if fitting > 0.0 && (fitting - now).abs() > 0.005 {
+        ctx.set_zoom_factor(fitting);
     }
 }
 

@@ -20,6 +20,7 @@ mod people;
 mod printer;
 mod provisioner;
 mod rations;
+mod signals;
 mod signer;
 mod store;
 mod system;
@@ -47,6 +48,7 @@ pub use people::{Credential, People, Person};
 pub use printer::{Dots, LabelPictures, LabelPrinter, Readiness};
 pub use provisioner::{Entry, Fleet, Fleets, Papers, Provisioned};
 pub use rations::{Asked, Ration, Rations};
+pub use signals::{Ended, Light, Signals, Tower};
 pub use signer::LogSigner;
 pub use store::{
     AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, ManifestTally,

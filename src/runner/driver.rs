@@ -119,6 +119,8 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub enum Order {
     Interrupt(Failure),
+    /// The same, as long as nothing has been claimed.
+    Withdraw(Failure),
     /// The barcode scanner read the board's serial number.
     Scanned(String),
 }
@@ -417,12 +419,13 @@ impl Driver {
             return Ok(self.interrupt(failure));
         }
         let mut scans = None;
+        let claimed = self.run.claim.is_some();
         let (work, orders) = self.split(&mut scans);
         let input = tokio::select! {
             biased;
             // First, so that what has answered is not lost for what is told at the same moment.
             input = work.perform(effect) => Ok(input),
-            failure = interruption(orders, scans.as_ref()) => Err(failure),
+            failure = interruption(orders, claimed, scans.as_ref()) => Err(failure),
         };
         let input = match input {
             Ok(input) => input,
@@ -437,7 +440,7 @@ impl Driver {
             };
             let gone = tokio::select! {
                 biased;
-                failure = interruption(&mut self.orders, None) => Some(failure),
+                failure = interruption(&mut self.orders, self.run.claim.is_some(), None) => Some(failure),
                 () = still_here => None,
             };
             if let Some(failure) = gone {
@@ -453,8 +456,10 @@ impl Driver {
         }
         while let Ok(order) = self.orders.try_recv() {
             self.note_departure(&order);
-            if let Order::Interrupt(failure) = order {
-                return Some(failure);
+            match order {
+                Order::Interrupt(failure) => return Some(failure),
+                Order::Withdraw(failure) if self.run.claim.is_none() => return Some(failure),
+                Order::Withdraw(_) | Order::Scanned(_) => {}
             }
         }
         None
@@ -530,10 +535,16 @@ impl Driver {
 }
 
 /// Resolves with the reason to stop; hands scans on meanwhile.
-async fn interruption(orders: &mut mpsc::Receiver<Order>, scans: Option<&mpsc::Sender<String>>) -> Failure {
+async fn interruption(
+    orders: &mut mpsc::Receiver<Order>,
+    claimed: bool,
+    scans: Option<&mpsc::Sender<String>>,
+) -> Failure {
     loop {
         match orders.recv().await {
             Some(Order::Interrupt(failure)) => return failure,
+            Some(Order::Withdraw(failure)) if !claimed => return failure,
+            Some(Order::Withdraw(_)) => {}
             Some(Order::Scanned(text)) => {
                 if let Some(scans) = scans {
                     // One scan is waited for; a second one before it is taken is dropped.

@@ -7,7 +7,7 @@ use super::log::LogWriter;
 use super::people::Named;
 use crate::ports::{
     BadgeKey, BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPictures, LabelPrinter,
-    People, Tokens,
+    People, Signals, Tokens,
 };
 
 /// Made by `bootstrap` from the configuration.
@@ -21,6 +21,8 @@ pub struct Equipment {
     pub fleets: Arc<dyn Fleets>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
     pub pictures: Arc<dyn LabelPictures>,
+    /// Sounds and lights, where there are any.
+    pub signals: Option<Arc<dyn Signals>>,
     /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,
     /// Behind the ids in that log, and the words that they typed.

@@ -94,6 +94,7 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
         fleets: Arc::new(MqttFleets::new(Arc::new(MqttConnections::new(&config.targets)))),
         printer: printer::from_config(&config.printer),
         pictures: Arc::new(printer::Pictures),
+        signals: None,
         log: LogWriter {
             store: Arc::new(store),
             clock: Arc::new(SystemClock),

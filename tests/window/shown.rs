@@ -5,6 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use lineseal::config::{Look, Scanner};
 use lineseal::domain::ReasonCode;
 use lineseal::gui::{Bridge, PracticeBridge, WindowOptions};
 use lineseal::runner::view::{Command, DeskState, Snapshot};
@@ -61,7 +62,17 @@ pub fn run(script: &str) -> ExitCode {
     });
     let bridge = Bridge::new(runtime.handle().clone(), receiver, commands);
     let practice = Some(PracticeBridge { views: practice_views, commands: practice_commands });
-    match lineseal::gui::open(bridge, WindowOptions { language, size: Some(size), practice }) {
+    match lineseal::gui::open(
+        bridge,
+        WindowOptions {
+            language,
+            size: Some(size),
+            theme: Look::Light,
+            chosen: None,
+            scanner: Scanner::default(),
+            practice,
+        },
+    ) {
         Ok(()) => {
             say("closed");
             ExitCode::SUCCESS
@@ -92,6 +103,7 @@ fn scene(text: &str) -> Snapshot {
         "locked" => scenes::at_desk(lanes, DeskState::Locked { name: "K. Tanaka (T-014)".into(), required: true }),
         "badge" => scenes::at_desk(lanes, DeskState::BadgeShown { name: "K. Tanaka (T-014)".into() }),
         "people" => scenes::administration(lanes),
+        "unknown" => scenes::unknown(lanes),
         _ => panic!("there is no scene {text:?}"),
     }
 }

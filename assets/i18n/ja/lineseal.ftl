@@ -27,6 +27,8 @@ lane-free = 空き
 lane-plug-in = 基板を接続してください
 lane-paused = 一時停止中。接続しないでください
 lane-removed = 基板なし
+lane-board = 基板
+lane-waiting = 一時停止中。再開後に開始します
 lane-no-serial = シリアル不明
 
 pass-label-printed = ラベルを貼り、次へ
@@ -51,6 +53,7 @@ button-retry = もう一度
 button-show-qa = 品質情報
 button-close = 閉じる
 button-next = 次へ
+button-wrong-board = 入れ間違い
 
 key-pause = 一時停止
 key-continue = 再開
@@ -67,6 +70,8 @@ header-done = { $done } / { $planned }
 header-yield = 直行率
 header-yield-value = { $percent } %
 header-held = 保留
+header-pace = 台/時
+header-end = 終了見込
 # The vendor's list of shipped chips: used of all; proven and on no list; not used; proven and on it.
 header-manifest-used = 一覧のチップ
 header-manifest-unknown = 一覧外
@@ -75,12 +80,17 @@ header-manifest-matched = 一致
 health-cloud = クラウド
 health-log = 監査ログ
 health-printer = プリンタ
+health-signals = 信号
 health-copies = 控え
 health-no-copies = 控えなし
 copies-nowhere = 記録の控えの保管先が設定されていません([log] の copies か s3)。動作しますが、古い記録に戻されても分かりません。
 copies-same-disk = 控えが記録と同じディスクにあり、ないのと同じです。別のディスク、共有、S3 に置いてください。
 
 footer-last = 直近
+footer-result = { $lane }: { $serial }
+theme-light = 明るい
+theme-dark = 暗い
+theme-contrast = 高対比
 footer-scanner = 読取待ち
 footer-typed = 入力: { $text }
 footer-paused = 一時停止中
@@ -95,6 +105,8 @@ notice-refused = { $port }: { $text }
 notice-busy = 処理が混み合い、受け付けられませんでした。もう一度押してください。
 notice-gone = ステーションの処理が終了しました。結果は届きません。この画面を閉じ、Linesealを起動し直してください。
 notice-not-retry = レーン { $lane } に再試行するものはありません。
+notice-not-scanned = 読み取りではありません。読取機の符号が付いていません。
+notice-too-late = レーン { $lane }: 中止できません。終わりを待ち、違う基板なら品質担当に連絡してください。
 notice-no-lane = レーン { $lane } はありません。
 notice-position = { $at } / { $count }
 
@@ -173,6 +185,10 @@ batch-profile-rule = プロファイルを選んでください。
 batch-no-profiles = 設定にプロファイルがありません。
 close-title = バッチ { $name } を終了しますか。{ $planned } 台中 { $done } 台が完了しています。
 close-yes = バッチ終了
+wrong-title = レーン { $lane } の { $serial } は入れ間違いですか。中断として終わり、何も登録しません。
+wrong-yes = 中止する
+wrong-explained = 入れ間違い: 基板とチップが結び付く前に中止します。基板を外すか、もう一度を押してください。
+wrong-too-late = 基板とチップは結び付き済みです。終わりを待ち、違う基板なら品質担当に連絡してください。
 leave-title = { $count } 台が処理中です。中断として記録されます。
 leave-yes = 止めて終了
 leave-no = 続ける
@@ -210,7 +226,7 @@ a11y-health-good = { $name }: 正常
 a11y-health-unknown = { $name }: 未確認
 a11y-health-bad = { $name }: { $text }
 a11y-copies-none = { $name }: 巻き戻しを証明できません
-a11y-result = { $unit }: { $verdict }
+a11y-result = レーン { $lane }、{ $unit }: { $verdict }
 
 # `lineseal config check`: what a profile pins.
 check-profile = { $name }:

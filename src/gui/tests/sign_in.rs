@@ -38,11 +38,6 @@ impl Desk {
         Desk::new(Language::default(), SIZES[0], scenes::at_desk(4, state))
     }
 
-    fn scan(&mut self, text: &str) {
-        self.type_text(text);
-        self.press(Key::Enter);
-    }
-
     /// The one node of this role and label.
     fn node(&mut self, role: Spoken, label: &str) -> egui::accesskit::Node {
         let nodes = self.nodes();

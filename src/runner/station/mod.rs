@@ -7,7 +7,9 @@ mod health;
 mod labels;
 mod orders;
 mod outage;
+mod pace;
 mod picture;
+mod signals;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
 use crate::domain::profile::Profile;
 use crate::domain::{CLOCK_TOLERANCE, Device, Failure, LaneNumber, ReasonCode, RunId, Verdict};
-use crate::ports::{Batch, BoardSource, RunLog};
+use crate::ports::{Batch, BoardSource, Ended, RunLog};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
 use crate::runner::arrivals::Change;
@@ -40,6 +42,8 @@ use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
 use desk::Desk;
 use finishing::Finishing;
 use outage::{Look, Outage};
+use pace::Pace;
+use signals::Signalling;
 
 /// A running station.
 pub struct StationHandle {
@@ -55,6 +59,8 @@ const RECENT: usize = 12;
 const LABEL_RETRY: Duration = Duration::from_secs(3);
 /// Finished units that wait for a slow reader before the line does.
 const FINISHED_QUEUE: usize = 256;
+/// How often the pace of the batch is looked at where nothing is finished.
+const PACE: Duration = Duration::from_secs(60);
 
 /// Starts the station. Runs that a crash left open are closed first, before any board is taken.
 pub fn start(config: Arc<Config>, equipment: Equipment) -> StationHandle {
@@ -135,6 +141,10 @@ struct Station {
     /// Whose the targets' accounts are has been looked at, or nobody asks: no board is begun before.
     looked: bool,
     finishing: Finishing,
+    pace: Pace,
+    signals: Option<Signalling>,
+    /// Runs whose board was said to be the wrong one.
+    withdrawn: HashSet<RunId>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -189,6 +199,9 @@ impl Station {
             barred: BTreeMap::new(),
             looked,
             finishing: Finishing::new(),
+            pace: Pace::default(),
+            signals: equipment.signals.clone().map(Signalling::start),
+            withdrawn: HashSet::new(),
         }
     }
 
@@ -255,6 +268,8 @@ impl Station {
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (health_sender, mut health) = mpsc::channel(4);
         let watcher = tokio::spawn(health::watch(self.shared.clone(), self.config.clone(), health_sender));
+        let mut minutes = tokio::time::interval(PACE);
+        minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stopping = false;
         loop {
             self.publish();
@@ -290,6 +305,9 @@ impl Station {
                     }
                 },
                 () = desk::sleep_until(idle), if !stopping => self.lock_desk().await,
+                signals = heard(&mut self.signals) => self.view.signals = signals,
+                // Time goes by: the next picture tells.
+                _ = minutes.tick(), if self.view.batch.is_some() => {}
                 _ = retry.tick(), if self.spool.waiting() && self.blocked.is_none() && !stopping => self.print_next(),
             }
         }
@@ -302,6 +320,9 @@ impl Station {
             self.take_update(arrival, outcome).await;
         }
         self.publish();
+        if let Some(signals) = self.signals.take() {
+            signals.finish(self.config.station.name.clone()).await;
+        }
         if !self.started {
             // Nobody was told that it had.
             return Ok(());
@@ -562,6 +583,7 @@ impl Station {
         }
         self.count().await;
         self.tell(run, errand).await;
+        self.see_withdrawn(run);
         if self.slips.remove(&run.id) {
             self.print(Run::clone(run));
         }
@@ -575,6 +597,7 @@ impl Station {
         }
         self.view.recent.retain(|known| known.run != run.id);
         if let Some(view) = picture::finished_view(run) {
+            self.signal(run, view.verdict);
             self.view.recent.insert(0, view);
             self.view.recent.truncate(RECENT);
         }
@@ -584,6 +607,18 @@ impl Station {
             // A reader that is slow stops the line rather than lose a record; without a reader (a window
             // has dropped its end) nothing waits.
             let _ = self.finished.send(record).await;
+        }
+    }
+
+    fn signal(&self, run: &Run, verdict: Verdict) {
+        if let Some(signals) = &self.signals {
+            signals.ended(Ended {
+                station: self.config.station.name.clone(),
+                lane: run.lane,
+                serial: run.unit.as_ref().map(|unit| unit.serial.clone()),
+                verdict,
+                code: run.sealed.as_ref().and_then(|sealed| sealed.reason.as_ref()).map(|reason| reason.code),
+            });
         }
     }
 
@@ -650,6 +685,7 @@ impl Station {
                 held: tally.held,
                 first_passes: tally.first_passes,
                 first_attempts: tally.first_attempts,
+                pace: None,
                 manifest: manifest.map(|m| ManifestView {
                     entries: m.entries,
                     consumed: m.consumed,
@@ -660,6 +696,8 @@ impl Station {
         };
         match (counted.await, store.held_count().await) {
             (Ok(batch), Ok(held)) => {
+                let now = self.shared.log.clock.now();
+                self.pace.note(batch.as_ref().map(|batch| (&batch.name, batch.passed)), now);
                 self.view.batch = batch;
                 self.view.held = held;
             }
@@ -695,6 +733,14 @@ fn lacks_manifest(profile: &Profile, batch: Option<&Batch>) -> Option<Failure> {
 async fn news(keeper: &mut Option<Keeper>) -> News {
     match keeper {
         Some(keeper) => keeper.news().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How sounds and lights go; nothing where there are none.
+async fn heard(signals: &mut Option<Signalling>) -> Health {
+    match signals {
+        Some(signals) => signals.news().await,
         None => std::future::pending().await,
     }
 }
