@@ -154,8 +154,7 @@ impl Station {
         let waits = |lane: &LaneView| matches!(lane.state, LaneState::Running { waits_for_scan: true, .. });
         let batch = code.strip_prefix("BATCH-").map(str::to_owned);
         let waited_for = snapshot.lanes.iter().any(waits) || !snapshot.scan_back.is_empty();
-        if waited_for && batch.is_none() || code.starts_with("SLIP-") || code.starts_with("LANE-")
-        {
+        if waited_for && batch.is_none() || code.starts_with("SLIP-") || code.starts_with("LANE-") {
             return Some(code);
         }
         match (&mut self.drawer, batch) {
