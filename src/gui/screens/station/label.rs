@@ -120,11 +120,11 @@ fn picture(ui: &mut Ui, view: &View, label: &LabelView, unit: &str) {
 /// Returns whether the text field has the focus.
 fn beside(ui: &mut Ui, view: &View, form: &mut LabelForm, label: &LabelView, messages: &mut Vec<Message>) -> bool {
     let state = match label.status {
-        LabelStatus::Printed if label.confirmed => say!(view, "label-confirmed"),
-        LabelStatus::Printed => say!(view, "label-printed"),
-        LabelStatus::Pending => say!(view, "label-pending"),
-        LabelStatus::Failed => say!(view, "label-failed"),
-        LabelStatus::None => say!(view, "label-none"),
+        LabelStatus::Printed if label.confirmed => say!(view, "label-is-confirmed"),
+        LabelStatus::Printed => say!(view, "label-is-printed"),
+        LabelStatus::Pending => say!(view, "label-is-pending"),
+        LabelStatus::Failed => say!(view, "label-is-failed"),
+        LabelStatus::None => say!(view, "label-is-none"),
     };
     paragraph(ui, view, &state);
     if label.copy > 1 {
