@@ -153,6 +153,7 @@ fn registration(target: &TargetName, place: &str, number: usize) -> Result<Regis
         thing: name.parse()?,
         thing_type: Some("gateway".parse()?),
         attributes: BTreeMap::from([("serial".parse()?, name.parse()?)]),
+        groups: Default::default(),
         parameters: BTreeMap::new(),
         policy: PolicyPlan { name: "device".parse()?, document: POLICY.to_owned() },
         replaces: Vec::new(),

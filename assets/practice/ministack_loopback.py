@@ -32,6 +32,7 @@ READY_WITHIN_SECONDS = 60
 
 # What the station calls: the policy that a production role needs, too.
 STATION_ACTIONS = [
+    "iot:AddThingToThingGroup",
     "iot:AttachPolicy",
     "iot:AttachThingPrincipal",
     "iot:CreateCertificateFromCsr",
@@ -43,6 +44,7 @@ STATION_ACTIONS = [
     "iot:DescribeCertificate",
     "iot:DescribeEndpoint",
     "iot:DescribeThing",
+    "iot:DescribeThingGroup",
     "iot:DescribeThingType",
     "iot:DetachPolicy",
     "iot:DeleteCertificate",
@@ -53,6 +55,7 @@ STATION_ACTIONS = [
     "iot:ListCertificates",
     "iot:ListPrincipalThings",
     "iot:ListPrincipalThingsV2",
+    "iot:ListThingGroupsForThing",
     "iot:ListThingPrincipals",
     "iot:RegisterCertificate",
     "iot:RegisterCertificateWithoutCA",

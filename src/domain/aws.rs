@@ -39,6 +39,13 @@ text_type!(
     |t| all(t, 128, |b| word(b) || b == b':' || b == b'-')
 );
 text_type!(
+    /// ThingGroupName.
+    ThingGroupName,
+    "thing group name",
+    "1 to 128 of a-z A-Z 0-9 : _ -",
+    |t| all(t, 128, |b| word(b) || b == b':' || b == b'-')
+);
+text_type!(
     /// PolicyName.
     PolicyName,
     "policy name",

@@ -23,7 +23,7 @@ mod wire;
 
 pub use aws::{
     AccountId, AttributeName, AttributeValue, ExternalId, ParameterName, PolicyName, ProvisioningTemplateName, Region,
-    RoleArn, TargetName, ThingName, ThingTypeName, TopicName, arn_place,
+    RoleArn, TargetName, ThingGroupName, ThingName, ThingTypeName, TopicName, arn_place,
 };
 pub use board::{Device, LaneNumber, PortPath, UsbIds};
 pub use ca::{CaAct, CaEnd, CaMode, CaName, CaPlan, JoinTemplate, SigningCa};

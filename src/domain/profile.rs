@@ -310,6 +310,8 @@ pub struct Register {
     pub thing_name: Template,
     pub thing_type: Option<ThingTypeName>,
     pub attributes: BTreeMap<AttributeName, Template>,
+    /// Static groups that the thing is to be in; each is there already.
+    pub thing_groups: Vec<Template>,
     pub certificate_status: CertificateStatus,
     pub policy: PolicyPlan,
     /// For all calls of one unit to one target, retries and read-back included.

@@ -139,6 +139,8 @@ reasons! {
     CA_KEY = "A-336" => Error;
     /// AWS takes no further CA of this subject, or in this account.
     CA_LIMIT = "A-337" => Error;
+    /// The thing is to be in a group that the target does not have.
+    THING_GROUP_ABSENT = "A-338" => Error;
     /// The MQTT endpoint does not answer at all.
     CONNECT_UNREACHABLE = "A-341" => Error;
     /// The endpoint's certificate is of none of the roots, or of another name.

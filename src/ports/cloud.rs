@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use crate::audit::event::{Holding, IssuedOrigin, TargetRecord, Withdrawal};
 use crate::domain::profile::{CertificateStatus, Method, PolicyPlan};
 use crate::domain::{
     AttributeName, AttributeValue, Bytes, Failure, Fingerprint, ParameterName, ProvisioningTemplateName, SigningCa,
-    SpkiHash, TargetName, ThingName, ThingTypeName,
+    SpkiHash, TargetName, ThingGroupName, ThingName, ThingTypeName,
 };
 use crate::ports::Trial;
 
@@ -26,6 +26,8 @@ pub struct Registration {
     pub thing: ThingName,
     pub thing_type: Option<ThingTypeName>,
     pub attributes: BTreeMap<AttributeName, AttributeValue>,
+    /// Of which the thing is to be a member; other memberships are left as they are.
+    pub groups: BTreeSet<ThingGroupName>,
     pub policy: PolicyPlan,
     /// Of the method's provisioning template.
     pub parameters: BTreeMap<ParameterName, String>,

@@ -607,6 +607,7 @@ fn registration(
         thing: values.thing,
         thing_type: plan.thing_type.clone(),
         attributes: values.attributes,
+        groups: values.groups,
         policy: plan.policy.clone(),
         replaces: run.replaces.clone(),
         deadline: plan.deadline,

@@ -100,6 +100,7 @@ mod tests {
                 thing_name: Template::parse("t").unwrap(),
                 thing_type: None,
                 attributes: Default::default(),
+                thing_groups: Vec::new(),
                 certificate_status: CertificateStatus::Active,
                 policy: PolicyPlan { name: "p".parse().unwrap(), document: String::new() },
                 offline: crate::domain::profile::Offline::Hold,

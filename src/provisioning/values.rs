@@ -1,12 +1,12 @@
 //! What a profile's templates become for one unit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::run::Run;
 use crate::domain::profile::Profile;
 use crate::domain::{
     AttributeName, AttributeValue, Device, Failure, Fingerprint, ParameterName, Product, ReasonCode, Slip, StationName,
-    Template, ThingName, TopicName, Unit, Variables, certificate_pem,
+    Template, ThingGroupName, ThingName, TopicName, Unit, Variables, certificate_pem,
 };
 use crate::ports::Answer;
 
@@ -15,6 +15,7 @@ use crate::ports::Answer;
 pub struct RegisterValues {
     pub thing: ThingName,
     pub attributes: BTreeMap<AttributeName, AttributeValue>,
+    pub groups: BTreeSet<ThingGroupName>,
 }
 
 /// The variables that every template of the run may use.
@@ -45,9 +46,14 @@ pub fn register_values(profile: &Profile, variables: &Variables) -> Result<Regis
         let value = text.parse::<AttributeValue>().map_err(|error| bad(format!("attribute {name}: {error}")))?;
         attributes.insert(name.clone(), value);
     }
+    let mut groups = BTreeSet::new();
+    for template in &plan.thing_groups {
+        let text = template.render(variables).map_err(|error| bad(format!("thing group: {error}")))?;
+        groups.insert(text.parse::<ThingGroupName>().map_err(|error| bad(format!("{error}")))?);
+    }
     let thing = thing.parse().map_err(|error| bad(format!("{error}")))?;
     parameter_values(profile, variables, &thing, &[])?;
-    Ok(RegisterValues { thing, attributes })
+    Ok(RegisterValues { thing, attributes, groups })
 }
 
 /// What the method's provisioning template is told of the unit.

@@ -159,6 +159,7 @@ fn unit(key: Key) -> Registration {
         thing: name.parse().unwrap(),
         thing_type: Some(format!("type-{name}").parse().unwrap()),
         attributes: BTreeMap::from([("serial".parse().unwrap(), name.parse().unwrap())]),
+        groups: Default::default(),
         policy: PolicyPlan { name: format!("policy-{name}").parse().unwrap(), document: POLICY.to_owned() },
         parameters: BTreeMap::new(),
         replaces: Vec::new(),

@@ -357,6 +357,36 @@ async fn a_claim_whose_answer_is_lost_is_named_and_not_asked_for_twice() {
 }
 
 #[tokio::test]
+async fn a_thing_is_put_into_its_groups_and_a_group_that_is_not_there_is_named() {
+    for peer in [ministack().await, moto().await] {
+        let (raw, cloud, mut unit) = (peer.raw(), peer.cloud(), unit(Key::P256));
+        let groups = ["a", "b"].map(|group| format!("{group}-{}", unit.thing));
+        unit.groups = groups.iter().map(|group| group.parse().unwrap()).collect();
+        raw.create_thing_group().thing_group_name(&groups[0]).send().await.unwrap();
+        let refusal = cloud.register(&unit).await.unwrap_err();
+        assert_eq!(code(&refusal), ReasonCode::THING_GROUP_ABSENT, "{refusal}");
+        assert_eq!((&*refusal.failure.args["group"], refusal.certificate_left), (&*groups[1], true));
+
+        raw.create_thing_group().thing_group_name(&groups[1]).send().await.unwrap();
+        let record = cloud.register(&unit).await.unwrap();
+        assert!(record.created.contains(&"thing-groups".to_owned()), "{record:?}");
+        let joined = async || {
+            let answer = raw.list_thing_groups_for_thing().thing_name(unit.thing.as_str()).send().await.unwrap();
+            let names = answer.thing_groups.unwrap_or_default().into_iter().filter_map(|group| group.group_name);
+            names.collect::<BTreeSet<_>>()
+        };
+        assert_eq!(joined().await, groups.iter().cloned().collect());
+
+        // It was taken out by hand: it is put back, and nothing else is made.
+        let out = raw.remove_thing_from_thing_group().thing_group_name(&groups[0]);
+        out.thing_name(unit.thing.as_str()).send().await.unwrap();
+        assert_eq!(cloud.register(&unit).await.unwrap().created, ["thing-groups"]);
+        assert_eq!(joined().await.len(), 2);
+        assert!(cloud.register(&unit).await.unwrap().created.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_foreigner_on_the_second_page_is_found() {
     let peer = ministack().await;
     let unit = unit(Key::P256);

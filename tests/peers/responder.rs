@@ -204,6 +204,9 @@ fn action_of(head: &str) -> &'static str {
             "AttachThingPrincipal"
         }
         ("DELETE", path) if path.starts_with("/things/") && path.ends_with("/principals") => "DetachThingPrincipal",
+        ("GET", path) if path.starts_with("/things/") && path.ends_with("/thing-groups") => "ListThingGroupsForThing",
+        ("PUT", "/thing-groups/addThingToThingGroup") => "AddThingToThingGroup",
+        ("GET", path) if path.starts_with("/thing-groups/") => "DescribeThingGroup",
         ("GET", path) if path.starts_with("/things/") => "DescribeThing",
         ("POST", path) if path.starts_with("/things/") => "CreateThing",
         ("DELETE", path) if path.starts_with("/things/") => "DeleteThing",

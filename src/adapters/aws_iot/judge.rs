@@ -24,6 +24,7 @@ pub(super) enum Part {
     Policy,
     PolicyAttachment,
     ThingAttachment,
+    ThingGroups,
 }
 
 impl Part {
@@ -40,6 +41,7 @@ impl Part {
             Part::Policy => "policy",
             Part::PolicyAttachment => "policy-attachment",
             Part::ThingAttachment => "thing-attachment",
+            Part::ThingGroups => "thing-groups",
         }
     }
 
@@ -130,6 +132,9 @@ pub(super) fn judge(
     if !attached || seen.things.is_empty() {
         missing.insert(Part::ThingAttachment);
     }
+    if wanted.groups.iter().any(|group| !seen.groups.iter().any(|found| found == group.as_str())) {
+        missing.insert(Part::ThingGroups);
+    }
     Ok(missing)
 }
 
@@ -171,6 +176,9 @@ pub(super) fn parts(wanted: &Registration) -> BTreeSet<Part> {
         BTreeSet::from([Part::Certificate, Part::Thing, Part::Policy, Part::PolicyAttachment, Part::ThingAttachment]);
     if wanted.thing_type.is_some() {
         all.insert(Part::ThingType);
+    }
+    if !wanted.groups.is_empty() {
+        all.insert(Part::ThingGroups);
     }
     all
 }

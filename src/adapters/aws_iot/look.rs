@@ -42,6 +42,8 @@ pub(super) struct Seen {
     pub things: Vec<String>,
     /// Names of the policies attached to the certificate.
     pub attached_policies: Vec<String>,
+    /// Names of the groups that the thing is in; asked only where it is to be in some.
+    pub groups: Vec<String>,
     /// What is there of the certificates that rulings took from the unit.
     pub replaced: Vec<SeenReplaced>,
     /// Host name (and port, with local stand-ins) of the data endpoint.
@@ -188,7 +190,19 @@ pub(super) async fn look(
     let replaced = look_at_replaced(link, wanted, by);
 
     if let Some(arn) = certificate_arn {
-        let (certificate, ca, thing, thing_type, policy, endpoint, replaced, principals, things, attached_policies) = tokio::join!(
+        let (
+            certificate,
+            ca,
+            thing,
+            thing_type,
+            policy,
+            endpoint,
+            replaced,
+            principals,
+            things,
+            attached_policies,
+            groups,
+        ) = tokio::join!(
             certificate,
             ca,
             thing,
@@ -199,6 +213,7 @@ pub(super) async fn look(
             list_principals(link, thing_name, by),
             list_things(link, arn, by),
             list_policies(link, arn, by),
+            wanted_groups(link, wanted, by),
         );
         return Ok(Seen {
             certificate: certificate?,
@@ -212,6 +227,7 @@ pub(super) async fn look(
             principals: principals?,
             things: things?,
             attached_policies: attached_policies?,
+            groups: groups?,
         });
     }
 
@@ -226,8 +242,12 @@ pub(super) async fn look(
     let (certificate, thing) = (certificate?, thing?);
     let of_thing = async {
         match &thing {
-            Some(_) => list_principals(link, thing_name, by).await,
-            None => Ok(Vec::new()),
+            Some(_) => {
+                let (principals, groups) =
+                    tokio::join!(list_principals(link, thing_name, by), wanted_groups(link, wanted, by));
+                Ok::<_, Failure>((principals?, groups?))
+            }
+            None => Ok((Vec::new(), Vec::new())),
         }
     };
     let of_certificate = async {
@@ -239,8 +259,8 @@ pub(super) async fn look(
             None => Ok((Vec::new(), Vec::new())),
         }
     };
-    let (principals, lists) = tokio::join!(of_thing, of_certificate);
-    let (things, attached_policies) = lists?;
+    let (of_thing, of_certificate) = tokio::join!(of_thing, of_certificate);
+    let ((principals, groups), (things, attached_policies)) = (of_thing?, of_certificate?);
     Ok(Seen {
         certificate,
         ca: ca?,
@@ -250,9 +270,10 @@ pub(super) async fn look(
         policy: policy?,
         endpoint: endpoint?,
         replaced: replaced?,
-        principals: principals?,
+        principals,
         things,
         attached_policies,
+        groups,
     })
 }
 
@@ -489,6 +510,26 @@ pub(super) async fn list_policies(link: &Link, certificate_arn: &str, by: Instan
         };
         all.extend(answer.policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_name));
         page = answer.next_marker.filter(|marker| !marker.is_empty());
+        if page.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn wanted_groups(link: &Link, wanted: &Registration, by: Instant) -> Result<Vec<String>, Failure> {
+    let (mut all, mut page) = (Vec::new(), None);
+    if wanted.groups.is_empty() {
+        return Ok(all);
+    }
+    let thing = wanted.thing.as_str();
+    loop {
+        let send = || link.client.list_thing_groups_for_thing().thing_name(thing).set_next_token(page.clone()).send();
+        let answer = link.call(Action::ListThingGroupsForThing, by, send).await;
+        let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+            return Ok(all);
+        };
+        all.extend(answer.thing_groups.unwrap_or_default().into_iter().filter_map(|group| group.group_name));
+        page = answer.next_token.filter(|token| !token.is_empty());
         if page.is_none() {
             return Ok(all);
         }

@@ -12,6 +12,7 @@ use crate::ports::{Asked, Ration, Rations};
 /// The API actions that a station calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::adapters) enum Action {
+    AddThingToThingGroup,
     AttachPolicy,
     AttachThingPrincipal,
     CreateCertificateFromCsr,
@@ -29,6 +30,7 @@ pub(in crate::adapters) enum Action {
     DescribeEndpoint,
     DescribeProvisioningTemplate,
     DescribeThing,
+    DescribeThingGroup,
     DescribeThingType,
     DetachPolicy,
     DetachThingPrincipal,
@@ -41,6 +43,7 @@ pub(in crate::adapters) enum Action {
     ListPrincipalThingsV2,
     ListProvisioningTemplates,
     ListTargetsForPolicy,
+    ListThingGroupsForThing,
     ListThingPrincipals,
     RegisterCaCertificate,
     RegisterCertificate,
@@ -54,6 +57,7 @@ impl Action {
     /// As an IAM policy names it.
     pub(in crate::adapters) fn iam_name(self) -> &'static str {
         match self {
+            Action::AddThingToThingGroup => "iot:AddThingToThingGroup",
             Action::AttachPolicy => "iot:AttachPolicy",
             Action::AttachThingPrincipal => "iot:AttachThingPrincipal",
             Action::CreateCertificateFromCsr => "iot:CreateCertificateFromCsr",
@@ -71,6 +75,7 @@ impl Action {
             Action::DescribeEndpoint => "iot:DescribeEndpoint",
             Action::DescribeProvisioningTemplate => "iot:DescribeProvisioningTemplate",
             Action::DescribeThing => "iot:DescribeThing",
+            Action::DescribeThingGroup => "iot:DescribeThingGroup",
             Action::DescribeThingType => "iot:DescribeThingType",
             Action::DetachPolicy => "iot:DetachPolicy",
             Action::DetachThingPrincipal => "iot:DetachThingPrincipal",
@@ -83,6 +88,7 @@ impl Action {
             Action::ListPrincipalThingsV2 => "iot:ListPrincipalThingsV2",
             Action::ListProvisioningTemplates => "iot:ListProvisioningTemplates",
             Action::ListTargetsForPolicy => "iot:ListTargetsForPolicy",
+            Action::ListThingGroupsForThing => "iot:ListThingGroupsForThing",
             Action::ListThingPrincipals => "iot:ListThingPrincipals",
             Action::RegisterCaCertificate => "iot:RegisterCACertificate",
             Action::RegisterCertificate => "iot:RegisterCertificate",
@@ -98,9 +104,11 @@ impl Action {
     pub(super) fn rate(self) -> u32 {
         match self {
             Action::DescribeThing => 280,
-            Action::CreateThing | Action::DeleteThing | Action::AttachThingPrincipal | Action::DetachThingPrincipal => {
-                80
-            }
+            Action::AddThingToThingGroup
+            | Action::CreateThing
+            | Action::DeleteThing
+            | Action::AttachThingPrincipal
+            | Action::DetachThingPrincipal => 80,
             Action::AttachPolicy | Action::CreateCertificateFromCsr | Action::DetachPolicy => 12,
             Action::CreateKeysAndCertificate
             | Action::CreatePolicy
@@ -113,6 +121,7 @@ impl Action {
             | Action::DescribeCertificate
             | Action::DescribeEndpoint
             | Action::DescribeProvisioningTemplate
+            | Action::DescribeThingGroup
             | Action::DescribeThingType
             | Action::GetPolicy
             | Action::GetRegistrationCode
@@ -123,6 +132,7 @@ impl Action {
             | Action::ListPrincipalThingsV2
             | Action::ListProvisioningTemplates
             | Action::ListTargetsForPolicy
+            | Action::ListThingGroupsForThing
             | Action::ListThingPrincipals
             | Action::RegisterCaCertificate
             | Action::RegisterCertificate

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::call::{Link, Refused, pause_after};
 use super::judge::{Part, is_certificate, usable};
-use super::look::{SeenReplaced, fetch_ca, fetch_certificate, incomplete};
+use super::look::{SeenReplaced, absent_if, fetch_ca, fetch_certificate, incomplete};
 use super::quota::Action;
 use crate::domain::profile::{CertificateStatus, Registrar, TemplateCertificate, ThingTemplate};
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, certificate_pem};
@@ -97,14 +97,15 @@ pub(super) async fn write(
     if let Some(template) = template.filter(|_| !by_template.is_empty()) {
         return register_thing(link, wanted, template, by_template, progress, by).await;
     }
-    let Some(arn) = progress.certificate_arn.clone() else {
-        return Ok(());
-    };
-    let (policy, thing) = tokio::join!(
-        when(parts.contains(&Part::PolicyAttachment), attach_policy(link, wanted, &arn, by)),
-        when(parts.contains(&Part::ThingAttachment), attach_thing(link, wanted, &arn, by)),
+    let arn = progress.certificate_arn.clone().unwrap_or_default();
+    let attaches = |part| parts.contains(&part) && !arn.is_empty();
+    let (policy, thing, groups) = tokio::join!(
+        when(attaches(Part::PolicyAttachment), attach_policy(link, wanted, &arn, by)),
+        when(attaches(Part::ThingAttachment), attach_thing(link, wanted, &arn, by)),
+        when(parts.contains(&Part::ThingGroups), join_groups(link, wanted, by)),
     );
-    progress.note_all([(Part::PolicyAttachment, policy), (Part::ThingAttachment, thing)])
+    let ends = [(Part::PolicyAttachment, policy), (Part::ThingAttachment, thing), (Part::ThingGroups, groups)];
+    progress.note_all(ends)
 }
 
 /// Sets a certificate INACTIVE until it is seen to be: whoever answers for AWS with a 200 has done nothing. One that
@@ -381,6 +382,31 @@ async fn attach_thing(link: &Link, wanted: &Registration, arn: &str, by: Instant
     };
     let answer = link.call(Action::AttachThingPrincipal, by, send).await;
     wrote(answer, |_| false, |error| error.is_resource_not_found_exception())
+}
+
+/// A thing that is in a group already may be put into it again.
+async fn join_groups(link: &Link, wanted: &Registration, by: Instant) -> Result<Wrote, Failure> {
+    let mut all = Wrote::Made;
+    for group in &wanted.groups {
+        let send = || {
+            let request = link.client.add_thing_to_thing_group().thing_group_name(group.as_str());
+            request.thing_name(wanted.thing.as_str()).send()
+        };
+        let answer = link.call(Action::AddThingToThingGroup, by, send).await;
+        if absent_if(answer, |error| error.is_resource_not_found_exception())?.is_some() {
+            continue;
+        }
+        // The thing, made a moment ago, or the group: no station makes one.
+        let send = || link.client.describe_thing_group().thing_group_name(group.as_str()).send();
+        let there = link.call(Action::DescribeThingGroup, by, send).await;
+        if absent_if(there, |error| error.is_resource_not_found_exception())?.is_none() {
+            let cause = format!("there is no thing group {group}, which {} is to be in", wanted.thing);
+            let failure = Failure::new(ReasonCode::THING_GROUP_ABSENT, cause).with("target", &link.target);
+            return Err(failure.with("group", group));
+        }
+        all = Wrote::NotYet;
+    }
+    Ok(all)
 }
 
 pub(super) async fn detach_policy(link: &Link, policy: &str, arn: &str, by: Instant) -> Result<Wrote, Failure> {

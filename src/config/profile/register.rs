@@ -10,7 +10,9 @@ use crate::config::section::{Entry, Known, Section};
 use crate::domain::profile::{
     CertificateStatus, CsrPlan, DEVICE_VARIABLES, Issuer, Method, Offline, PolicyPlan, Register, Trust,
 };
-use crate::domain::{AttributeName, AttributeValue, SigningCa, TargetName, Template, ThingName, Variables};
+use crate::domain::{
+    AttributeName, AttributeValue, SigningCa, TargetName, Template, ThingGroupName, ThingName, Variables,
+};
 
 const DEADLINE: Duration = Duration::from_millis(30_000);
 /// AWS IoT Core's quota for one policy document, white space not counted.
@@ -20,6 +22,8 @@ const POLICY_VERSION: &str = "2012-10-17";
 /// AWS IoT Core's quotas for thing attributes.
 const ATTRIBUTES_WITHOUT_TYPE: usize = 3;
 const ATTRIBUTES_WITH_TYPE: usize = 50;
+/// … and for the groups that a thing can belong to.
+const GROUPS_OF_A_THING: usize = 10;
 
 pub(super) fn read(
     entry: &Entry<'_>,
@@ -42,6 +46,7 @@ pub(super) fn read(
         Some(entry) => attributes(&entry, known, with_type),
         None => Some(BTreeMap::new()),
     };
+    let thing_groups = section.optional("thing_groups").map_or(Some(Vec::new()), |entry| thing_groups(&entry, known));
     let statuses = [CertificateStatus::Active, CertificateStatus::Inactive].map(|status| (status.as_str(), status));
     let certificate_status =
         section.optional("certificate_status").map_or(Some(CertificateStatus::Active), |entry| entry.choice(&statuses));
@@ -74,6 +79,7 @@ pub(super) fn read(
         thing_name: thing_name?,
         thing_type: thing_type?,
         attributes: attributes?,
+        thing_groups: thing_groups?,
         certificate_status: certificate_status?,
         policy: policy?,
         deadline: deadline?,
@@ -294,6 +300,24 @@ fn attributes(entry: &Entry<'_>, known: &Known, with_type: bool) -> Option<BTree
         }
     }
     out
+}
+
+fn thing_groups(entry: &Entry<'_>, known: &Known) -> Option<Vec<Template>> {
+    let entries = entry.items()?;
+    if entries.len() > GROUPS_OF_A_THING {
+        entry.refuse(format!("names {} groups, a thing is in {GROUPS_OF_A_THING} at most", entries.len()));
+        return None;
+    }
+    let groups = entries.iter().map(|entry| {
+        let template = entry.template(known)?;
+        // With the shortest value that a variable may have.
+        if let Err(invalid) = format!("{}0", fixed_part(&template)).parse::<ThingGroupName>() {
+            entry.report(Mistake::Invalid { key: entry.name.clone(), invalid });
+            return None;
+        }
+        Some(template)
+    });
+    groups.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// What remains of a template when its variables are empty.

@@ -53,7 +53,7 @@ fn an_unknown_key_is_named_with_the_nearest_right_one() {
         profile_mistakes("[label]", "connect = \"required\"\n[label]"),
         [
             "profiles/gateway.toml:59: unknown key \"connect\" in [register]; there are \"method\", \"csr\", \"template\", \"fleet\", \"ca\", \"targets\", \
-          \"thing_name\", \"thing_type\", \"attributes\", \"certificate_status\", \"policy\", \"deadline_ms\", \"offline\""
+          \"thing_name\", \"thing_type\", \"attributes\", \"thing_groups\", \"certificate_status\", \"policy\", \"deadline_ms\", \"offline\""
         ]
     );
     assert_eq!(
@@ -584,4 +584,22 @@ fn a_connection_that_can_not_be_is_found_before_the_line_starts() {
     let fixture = Fixture::new();
     fixture.write("profiles/gateway.toml", inactive);
     assert!(fixture.mistakes()[0].contains("registered INACTIVE"), "{:?}", fixture.mistakes());
+}
+
+#[test]
+fn a_thing_is_in_ten_groups_at_most_and_each_has_a_name() {
+    let from = "certificate_status = \"INACTIVE\"";
+    let with = |groups: &str| format!("thing_groups = {groups}\n{from}");
+    let ten = (0..10).map(|group| format!("\"group-{group}\"")).collect::<Vec<_>>().join(", ");
+    let good = |groups: &str| {
+        let fixture = Fixture::new();
+        fixture.write("profiles/gateway.toml", PROFILE.replace(from, &with(groups)));
+        fixture.load().profiles[0].register.thing_groups.len()
+    };
+    assert_eq!(good("[\"meters\", \"line-{station}\"]"), 2);
+    assert_eq!(good(&format!("[{ten}]")), 10);
+    let told = |groups: &str| profile_mistakes(from, &with(groups)).join("\n");
+    assert!(told(&format!("[{ten}, \"one-more\"]")).contains("names 11 groups, a thing is in 10 at most"));
+    assert!(told("[\"two words\"]").contains("thing group name"), "{}", told("[\"two words\"]"));
+    assert!(told("[\"{nobody}\"]").contains("nobody"));
 }

@@ -575,6 +575,7 @@ pub fn profile(targets: &[&str]) -> Profile {
             thing_name: template("gw-{serial}"),
             thing_type: None,
             attributes: BTreeMap::from([("product".parse().unwrap(), template("{product}"))]),
+            thing_groups: Vec::new(),
             certificate_status: CertificateStatus::Active,
             policy: PolicyPlan { name: "device".parse().unwrap(), document: "{}".into() },
             offline: crate::domain::profile::Offline::Hold,

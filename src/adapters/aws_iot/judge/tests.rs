@@ -17,6 +17,7 @@ fn wanted() -> Registration {
         thing: "gw-1".parse().unwrap(),
         thing_type: Some("gateway".parse().unwrap()),
         attributes: BTreeMap::from([("serial".parse().unwrap(), "1".parse().unwrap())]),
+        groups: BTreeSet::from(["meters".parse().unwrap()]),
         policy: PolicyPlan { name: "device".parse().unwrap(), document: r#"{"a":1,"b":[2]}"#.into() },
         parameters: BTreeMap::new(),
         replaces: Vec::new(),
@@ -53,6 +54,7 @@ fn whole() -> Seen {
         principals: vec![arn()],
         things: vec!["gw-1".into()],
         attached_policies: vec!["device".into()],
+        groups: vec!["jobs".into(), "meters".into()],
         replaced: vec![],
         endpoint: "abc-ats.iot.eu-west-1.amazonaws.com".into(),
     }
@@ -89,10 +91,11 @@ fn what_is_missing_is_named_in_the_order_in_which_it_can_be_made() {
         principals: vec![],
         things: vec![],
         attached_policies: vec![],
+        groups: vec!["jobs".into()],
         replaced: vec![],
         endpoint: String::new(),
     };
-    let all = ["thing-type", "certificate", "thing", "policy", "policy-attachment", "thing-attachment"];
+    let all = ["thing-type", "certificate", "thing", "policy", "policy-attachment", "thing-attachment", "thing-groups"];
     assert_eq!(judged(&nothing), Ok(all.to_vec()));
 }
 

@@ -73,7 +73,7 @@ pub(in super::super) async fn ask(link: &Link, right: &Right, sample: &Sample, b
     let (client, action) = (&link.client, right.action);
     let (id, arn, random) = (sample.certificate.as_str(), &sample.certificate_arn(), &sample.random);
     let name = match &right.resource {
-        Resource::Things(pattern) => sample.thing(pattern),
+        Resource::Things(pattern) | Resource::ThingGroup(pattern) => sample.thing(pattern),
         Resource::Ca(name)
         | Resource::ProvisioningTemplate(name)
         | Resource::ThingType(name)
@@ -82,6 +82,21 @@ pub(in super::super) async fn ask(link: &Link, right: &Right, sample: &Sample, b
     };
     let name = name.as_str();
     match action {
+        Action::AddThingToThingGroup => {
+            let nowhere = format!("lineseal-doctor-{random}");
+            let (thing, group) = match &right.resource {
+                Resource::ThingGroup(_) => (nowhere.as_str(), name),
+                _ => (name, nowhere.as_str()),
+            };
+            let send = || client.add_thing_to_thing_group().thing_name(thing).thing_group_name(group).send();
+            said(link, action, by, send).await
+        }
+        Action::DescribeThingGroup => {
+            said(link, action, by, || client.describe_thing_group().thing_group_name(name).send()).await
+        }
+        Action::ListThingGroupsForThing => {
+            said(link, action, by, || client.list_thing_groups_for_thing().thing_name(name).send()).await
+        }
         Action::AttachPolicy => {
             said(link, action, by, || client.attach_policy().policy_name(name).target(arn).send()).await
         }

@@ -11,8 +11,8 @@ pub use policy::{StationPolicy, station_policies};
 
 use super::quota::Action;
 use crate::config::{Config, Target};
-use crate::domain::StationName;
 use crate::domain::profile::{ClaimSource, Method, Profile, Registrar};
+use crate::domain::{StationName, Template};
 use crate::ports::Need;
 
 /// A right to call `action` on `resource`.
@@ -35,6 +35,8 @@ pub(super) enum Resource {
     /// With `*` for what each unit has of its own.
     Things(String),
     ThingType(String),
+    /// Likewise.
+    ThingGroup(String),
     Policy(String),
 }
 
@@ -48,6 +50,7 @@ const LOOKS: &[Action] = &[
     Action::ListAttachedPolicies,
     Action::ListPrincipalThings,
     Action::ListPrincipalThingsV2,
+    Action::ListThingGroupsForThing,
     Action::ListThingPrincipals,
 ];
 /// What a repaired unit, a FAIL and an undo take off again, whatever registered it.
@@ -55,11 +58,13 @@ const PUTS_RIGHT: &[Action] = &[Action::DetachPolicy, Action::DetachThingPrincip
 const DELETES: &[Action] = &[Action::DeleteCertificate, Action::DeleteThing];
 /// What is made beside the certificate by single calls.
 const MAKES: &[Action] = &[
+    Action::AddThingToThingGroup,
     Action::AttachPolicy,
     Action::AttachThingPrincipal,
     Action::CreatePolicy,
     Action::CreateThing,
     Action::CreateThingType,
+    Action::DescribeThingGroup,
 ];
 
 /// What a fleet's template is given, and the search for certificates whose answer was lost.
@@ -92,10 +97,26 @@ pub(super) fn rights(config: &Config, target: &Target) -> BTreeSet<Right> {
 
 fn of_profile(profile: &Profile, station: &StationName) -> Vec<Right> {
     let actions = [LOOKS, PUTS_RIGHT, DELETES].into_iter().chain(of_method(&profile.register.method)).flatten();
-    actions.filter_map(|action| right(*action, profile, station)).collect()
+    actions.flat_map(|action| rights_to(*action, profile, station)).collect()
 }
 
-/// `None`: this profile has nothing that it would be on.
+/// None, where this profile has nothing that it would be on.
+fn rights_to(action: Action, profile: &Profile, station: &StationName) -> Vec<Right> {
+    let groups = &profile.register.thing_groups;
+    let groups: BTreeSet<String> = groups.iter().map(|template| pattern(template, profile, station)).collect();
+    let on = |resource| Right { need: Need::Always, action, resource };
+    let things = || on(Resource::Things(things(profile, station)));
+    match action {
+        Action::ListThingGroupsForThing if !groups.is_empty() => vec![things()],
+        // IAM looks at both.
+        Action::AddThingToThingGroup if !groups.is_empty() => {
+            std::iter::once(things()).chain(groups.into_iter().map(|name| on(Resource::ThingGroup(name)))).collect()
+        }
+        Action::DescribeThingGroup => groups.into_iter().map(|name| on(Resource::ThingGroup(name))).collect(),
+        _ => right(action, profile, station).into_iter().collect(),
+    }
+}
+
 fn right(action: Action, profile: &Profile, station: &StationName) -> Option<Right> {
     let register = &profile.register;
     let resource = match action {
@@ -115,6 +136,7 @@ fn right(action: Action, profile: &Profile, station: &StationName) -> Option<Rig
         Action::CreateProvisioningClaim | Action::DescribeProvisioningTemplate => {
             Resource::ProvisioningTemplate(register.method.fleet()?.template.to_string())
         }
+        Action::AddThingToThingGroup | Action::DescribeThingGroup | Action::ListThingGroupsForThing => return None,
         Action::AttachThingPrincipal
         | Action::CreateCertificateFromCsr
         | Action::CreateKeysAndCertificate
@@ -148,7 +170,10 @@ fn right(action: Action, profile: &Profile, station: &StationName) -> Option<Rig
 
 /// The things of a profile as an IAM pattern: what is known before any board comes stands in it.
 fn things(profile: &Profile, station: &StationName) -> String {
-    let template = &profile.register.thing_name;
+    pattern(&profile.register.thing_name, profile, station)
+}
+
+fn pattern(template: &Template, profile: &Profile, station: &StationName) -> String {
     let value = |name: &str| match name {
         "product" => profile.product.to_string(),
         "station" => station.to_string(),
@@ -172,6 +197,7 @@ impl Resource {
             Resource::ProvisioningTemplate(name) => format!("arn:{place}:provisioningtemplate/{name}"),
             Resource::Things(pattern) => format!("arn:{place}:thing/{pattern}"),
             Resource::ThingType(name) => format!("arn:{place}:thingtype/{name}"),
+            Resource::ThingGroup(pattern) => format!("arn:{place}:thinggroup/{pattern}"),
             Resource::Policy(name) => format!("arn:{place}:policy/{name}"),
         }
     }
