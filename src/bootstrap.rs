@@ -15,21 +15,23 @@ use crate::adapters::fleet::{AwsFleet, ClaimFolder};
 use crate::adapters::issuing::HttpIssuing;
 use crate::adapters::log_key::KeyFile;
 use crate::adapters::mark::MarkFile;
-use crate::adapters::mqtt::{MqttConnections, MqttFleets};
+use crate::adapters::mqtt::{self, MqttConnections, MqttFleets};
 use crate::adapters::own_ca::{AwsAuthorities, FileCaKey, TokenCaKey};
 use crate::adapters::pkcs11::{TokenSigner, WorkerTokens};
 use crate::adapters::postgres::{self, Connection, PostgresRations};
 use crate::adapters::printer;
+use crate::adapters::signals::CommandSignals;
 use crate::adapters::sqlite::{self, Moved, StationLock};
 use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
+use crate::adapters::window_file::WindowFile;
 use crate::audit::{Body, RunEvent};
-use crate::config::{Ca, CaKey, Config, LogKey, Postgres};
-use crate::domain::profile::Trust;
+use crate::config::{Ca, CaKey, Config, LogKey, Look, Postgres};
+use crate::domain::profile::{ClaimSource, Profile, Trust};
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, Authorities, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud, Entropy,
-    History, Imports, LogSigner, Manifests, People, Rations,
+    History, Imports, LogSigner, Manifests, People, Rations, Signals,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
@@ -113,10 +115,16 @@ pub async fn cloud(config: &Config) -> Result<Arc<dyn Cloud>, Failure> {
 
 /// Where a plant's stations have one database, they keep to the account's rates together.
 fn share(cloud: AwsCloud, config: &Config) -> Result<AwsCloud, Failure> {
-    let Some(database) = &config.log.postgres else { return Ok(cloud) };
+    Ok(match rations(config)? {
+        Some(rations) => cloud.sharing(&rations),
+        None => cloud,
+    })
+}
+
+fn rations(config: &Config) -> Result<Option<Arc<dyn Rations>>, Failure> {
+    let Some(database) = &config.log.postgres else { return Ok(None) };
     let connection = postgres::connection(&database.connection, database.password_file.as_deref())?;
-    let rations: Arc<dyn Rations> = Arc::new(PostgresRations::new(connection)?);
-    Ok(cloud.sharing(&rations))
+    Ok(Some(Arc::new(PostgresRations::new(connection)?)))
 }
 
 /// As [`equip`], with credentials of the caller's own: the practice line never touches a person's.
@@ -161,6 +169,7 @@ async fn equip_with(
         connections,
         issuing: Arc::new(HttpIssuing),
         printer: printer::from_config(&config.printer),
+        signals: signals(config),
         log,
         custody,
         operator_name: operator.map(str::to_owned),
@@ -169,16 +178,53 @@ async fn equip_with(
     Ok((equipment, lock))
 }
 
+/// Sounds and lights, where any are configured.
+fn signals(config: &Config) -> Option<Arc<dyn Signals>> {
+    (!config.signals.is_empty()).then(|| Arc::new(CommandSignals::new(config.signals.clone())) as _)
+}
+
+/// The window's choices, kept in the data directory over the next start.
+pub struct KeptWindow {
+    pub theme: Look,
+    /// Keeps each theme that it is sent.
+    pub chosen: tokio::sync::mpsc::Sender<Look>,
+}
+
+/// What was chosen in the window before, and a place for what is chosen now. Called on the runtime.
+pub fn kept_window(config: &Config, data_dir: &Path) -> KeptWindow {
+    let file = WindowFile::of(data_dir, config.window.theme);
+    let (chosen, mut choices) = tokio::sync::mpsc::channel(16);
+    let theme = file.look();
+    tokio::spawn(async move {
+        while let Some(look) = choices.recv().await {
+            let file = file.clone();
+            let kept = tokio::task::spawn_blocking(move || file.keep(look)).await;
+            if let Err(error) = kept.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+                tracing::warn!(%error, "the theme is not kept for the next start");
+            }
+        }
+    });
+    KeptWindow { theme, chosen }
+}
+
 /// What the targets know of CAs, with credentials from the default chain.
 pub async fn authorities(config: &Config) -> Result<Arc<dyn Authorities>, Failure> {
     aws_iot::root_certificates()?;
-    Ok(Arc::new(AwsAuthorities::new(&config.targets).await))
+    let authorities = AwsAuthorities::new(&config.targets).await;
+    Ok(Arc::new(match rations(config)? {
+        Some(rations) => authorities.sharing(&rations),
+        None => authorities,
+    }))
 }
 
 /// What the targets know of provisioning templates and claims, likewise.
 pub async fn fleet(config: &Config) -> Result<AwsFleet, Failure> {
     aws_iot::root_certificates()?;
-    Ok(AwsFleet::new(&config.targets).await)
+    let fleet = AwsFleet::new(&config.targets).await;
+    Ok(match rations(config)? {
+        Some(rations) => fleet.sharing(&rations),
+        None => fleet,
+    })
 }
 
 /// Where claims are written.
@@ -433,6 +479,15 @@ fn keep_practice_apart(config: &Config, data_dir: &Path) -> Result<(), Failure> 
 /// What the profile pins, as it stands today: K-701 or K-705 where no chip could be judged by it.
 pub fn check_trust(trust: &Trust) -> Result<Pins, Failure> {
     checks::check_trust(trust, SystemClock.now())
+}
+
+/// The claim by which the profile's fleet is entered, where that is in files: A-365 where it could not be. No station
+/// stops for it: its other products need none.
+pub fn check_claim(profile: &Profile) -> Option<Result<(), Failure>> {
+    let ClaimSource::Files { certificate, key } = &profile.register.method.fleet()?.claim else { return None };
+    let targets = profile.register.targets.iter().map(|target| target.as_str()).collect::<Vec<_>>().join(" ");
+    let unusable = |cause| Failure::new(ReasonCode::CLAIM_UNUSABLE, cause).with("target", targets);
+    Some(mqtt::check_claim(certificate, key).map_err(unusable))
 }
 
 /// The practice vendor's CA vouches for nothing real.

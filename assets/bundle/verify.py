@@ -24,6 +24,14 @@ DIGESTS = {
     "ecdsa_secp521r1_sha512": "sha512",
     "rsa_pkcs1_sha256": "sha256",
 }
+SCHEMES = {
+    "ec-p256": "ecdsa_secp256r1_sha256",
+    "ec-p384": "ecdsa_secp384r1_sha384",
+    "ec-p521": "ecdsa_secp521r1_sha512",
+    "rsa-2048": "rsa_pkcs1_sha256",
+    "rsa-3072": "rsa_pkcs1_sha256",
+    "rsa-4096": "rsa_pkcs1_sha256",
+}
 # What Python raises when something is not of the form that the code below takes for granted.
 MISSHAPEN = (AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError, subprocess.SubprocessError)
 
@@ -233,7 +241,7 @@ def ecdsa_der(signature):
 
 def evidence(events):
     """The files that the events make, the chips' answers, and what was made for their keys, to check."""
-    files, answers, issued, runs, pinned = {}, [], [], {}, {}
+    files, answers, refused, issued, runs, pinned = {}, [], [], [], {}, {}
     for seq, event in events:
         kind, run = event.get("event"), event.get("run")
         if kind in ("imported", "certificate-pinned") and "certificate" in event:
@@ -287,7 +295,27 @@ def evidence(events):
                         "issuers": [] if None in issuers else issuers,
                     }
                 )
-    return files, answers, issued
+        elif kind == "step-failed" and event["failure"]["code"] == "S-101":
+            told = event["failure"].get("args", {})
+            purpose, challenge = shown.get("challenge", (None, None))
+            scheme = SCHEMES.get(told.get("key"))
+            if "answer" in told and scheme and challenge is not None and "certificate" in shown:
+                answer = bytes.fromhex(told["answer"])
+                files[f"evidence/{seq}-refused.bin"] = answer
+                if scheme.startswith("ecdsa") and 2 <= len(answer) <= 132:
+                    answer = ecdsa_der(answer)
+                    files[f"evidence/{seq}-refused.der"] = answer
+                refused.append(
+                    {
+                        "seq": seq,
+                        "certificate": shown["certificate"],
+                        "challenge": challenge,
+                        "signature": answer,
+                        "scheme": scheme,
+                        "facts": [run, shown.get("unit"), shown.get("port"), purpose],
+                    }
+                )
+    return files, answers, refused, issued
 
 
 def check_challenge(answer):
@@ -390,14 +418,14 @@ def check_path(answer):
         need(done.returncode == 0, what)
 
 
-def check_chip(seq, certificate, challenge, signature, scheme):
-    what = f"event {seq}: the chip's signature does not verify"
+def verifies(seq, certificate, challenge, signature, scheme):
+    what = f"event {seq}: the chip's signature can't be checked"
     need(scheme in DIGESTS, what)
     done = openssl(
         "dgst", f"-{DIGESTS[scheme]}", "-verify", "{public}", "-signature", "{signature}", "{challenge}",
         public=pem_of(parts(certificate, what)["spki"]), signature=signature, challenge=challenge,
     )
-    need(done.returncode == 0, what)
+    return done.returncode == 0
 
 
 def check_issued(seq, said, certificate, spki, request):
@@ -529,17 +557,23 @@ def check(folder, pinned):
     hint = f" (replaced by {replaced[-1]['key']}: have that confirmed on another way)" if replaced else ""
     need(counted or not pinned or not refused or hint, f"checkpoint.txt: {refused}")
     need(counted or not pinned, f"none of the keys given with --key signed checkpoint.txt{hint}")
-    made, answers, issued = evidence(sorted((seq, event) for seq, _, event in events))
+    made, answers, refused_answers, issued = evidence(sorted((seq, event) for seq, _, event in events))
     expected.update(made)
     for name in sorted(expected):
         need(name in files, f"{name} is missing")
         need(files[name] == expected[name], f"{name} is not what the rest of the bundle makes of it")
     for name in sorted(files):
         need(name in expected, f"{name} does not belong here")
+    signed_parts = ("seq", "certificate", "challenge", "signature", "scheme")
     for answer in answers:
-        check_chip(*(answer[part] for part in ("seq", "certificate", "challenge", "signature", "scheme")))
+        good = verifies(*(answer[part] for part in signed_parts))
+        need(good, f"event {answer['seq']}: the chip's signature does not verify")
         check_challenge(answer)
         check_path(answer)
+    for answer in refused_answers:
+        good = verifies(*(answer[part] for part in signed_parts))
+        need(not good, f"event {answer['seq']}: the answer that it refuses verifies")
+        check_challenge(answer)
     for each in issued:
         check_issued(*each)
     for disclosure in manifest.get("disclosures", []):

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lineseal::adapters::sqlite;
 use lineseal::audit::Event;
 use lineseal::ports::AuditStore as _;
 use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::Trouble;
 use crate::table::Table;
@@ -23,10 +25,7 @@ pub async fn measure(folder: &Path, plant: &Plant, table: &mut Table) -> Result<
     for writers in [1, WRITERS] {
         let home = tempfile::Builder::new().prefix("appends-").tempdir_in(folder)?;
         let store = Arc::new(sqlite::open(&home.path().join("ours.db"))?);
-        let plain = home.path().join("plain.db");
-        // Open all the time, as ours is: the last to close would fold the write-ahead log into the file.
-        let mut connections = (0..writers).map(|_| connect(&plain)).collect::<Result<Vec<_>, _>>()?;
-        connections[0].execute_batch(PLAIN)?;
+        let plain = Arc::new(PlainTable::open(&home.path().join("plain.db"))?);
         let (mut ours, mut theirs, mut commits) = (Duration::ZERO, Duration::ZERO, 0);
         // The first turn warms both up.
         for turn in 0..=TURNS {
@@ -38,25 +37,12 @@ pub async fn measure(folder: &Path, plant: &Plant, table: &mut Table) -> Result<
                 })
                 .collect();
             let count: usize = work.iter().map(Vec::len).sum();
-            let began = Instant::now();
-            let tasks: Vec<_> = work
-                .iter()
-                .cloned()
-                .map(|work| {
-                    let store = Arc::clone(&store);
-                    tokio::spawn(async move {
-                        for events in work {
-                            store.append(events).await?;
-                        }
-                        Ok::<_, lineseal::domain::Failure>(())
-                    })
-                })
-                .collect();
-            for task in tasks {
-                task.await??;
-            }
-            let of_ours = began.elapsed();
-            let of_theirs = in_a_plain_table(&mut connections, work).await?;
+            let of_ours = time(&store, work.clone(), |store, events| async move {
+                store.append(events).await?;
+                Ok::<_, Trouble>(())
+            });
+            let of_ours = of_ours.await?;
+            let of_theirs = time(&plain, work, |plain, events| async move { plain.append(events).await }).await?;
             if turn > 0 {
                 ours += of_ours;
                 theirs += of_theirs;
@@ -87,39 +73,87 @@ fn transactions(events: Vec<Event>) -> Vec<Vec<Event>> {
 
 const PLAIN: &str = "CREATE TABLE plain (seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT";
 
+/// What somebody writes who wants the rows to be there and nothing else, and knows SQLite: one thread owns the
+/// connection, and commits at once whatever waits.
+struct PlainTable {
+    work: Option<mpsc::Sender<Piece>>,
+    thread: Option<JoinHandle<Result<(), Trouble>>>,
+}
+
+type Piece = (Vec<Event>, oneshot::Sender<()>);
+
+impl PlainTable {
+    fn open(path: &Path) -> Result<Self, Trouble> {
+        let connection = connect(path)?;
+        connection.execute_batch(PLAIN)?;
+        let (work, mut inbox) = mpsc::channel::<Piece>(64);
+        let thread = std::thread::spawn(move || {
+            let mut insert = connection.prepare("INSERT INTO plain (id, bytes) VALUES (?1, ?2)")?;
+            while let Some(first) = inbox.blocking_recv() {
+                let mut waiting = vec![first];
+                waiting.extend(std::iter::from_fn(|| inbox.try_recv().ok()));
+                connection.execute_batch("BEGIN IMMEDIATE")?;
+                for event in waiting.iter().flat_map(|(events, _)| events) {
+                    insert.execute((event.id.as_uuid().as_bytes(), event.encode()?))?;
+                }
+                connection.execute_batch("COMMIT")?;
+                // Whoever has gone is told nothing.
+                // Nobody has gone away: each waits for its answer.
+                waiting.into_iter().for_each(|(_, asker)| asker.send(()).unwrap());
+            }
+            Ok(())
+        });
+        Ok(Self { work: Some(work), thread: Some(thread) })
+    }
+
+    async fn append(&self, events: Vec<Event>) -> Result<(), Trouble> {
+        let (asker, answered) = oneshot::channel();
+        let work = self.work.as_ref().ok_or("it is closed")?;
+        work.send((events, asker)).await.map_err(|_| "the plain table's writer ended")?;
+        answered.await?;
+        Ok(())
+    }
+}
+
+impl Drop for PlainTable {
+    fn drop(&mut self) {
+        drop(self.work.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
+    }
+}
+
 /// As durable as the log, and with a write-ahead log as long.
 fn connect(plain: &Path) -> Result<Connection, Trouble> {
     let connection = Connection::open(plain)?;
-    connection.busy_timeout(Duration::from_secs(60))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 8000, |_| Ok(()))?;
     Ok(connection)
 }
 
-/// A connection and a thread for each writer, encoding included.
-async fn in_a_plain_table(connections: &mut Vec<Connection>, work: Vec<Vec<Vec<Event>>>) -> Result<Duration, Trouble> {
+/// Each writer does its pieces one after the other; all writers at once.
+async fn time<S: Send + Sync + 'static, F: Future<Output = Result<(), Trouble>> + Send + 'static>(
+    store: &Arc<S>,
+    work: Vec<Vec<Vec<Event>>>,
+    append: impl Fn(Arc<S>, Vec<Event>) -> F + Copy + Send + 'static,
+) -> Result<Duration, Trouble> {
     let began = Instant::now();
     let writers: Vec<_> = work
         .into_iter()
-        .zip(connections.drain(..))
-        .map(|(work, connection)| {
-            tokio::task::spawn_blocking(move || {
-                let mut insert = connection.prepare("INSERT INTO plain (id, bytes) VALUES (?1, ?2)")?;
+        .map(|work| {
+            let store = Arc::clone(store);
+            tokio::spawn(async move {
                 for events in work {
-                    connection.execute_batch("BEGIN IMMEDIATE")?;
-                    for event in events {
-                        insert.execute((event.id.as_uuid().as_bytes(), event.encode()?))?;
-                    }
-                    connection.execute_batch("COMMIT")?;
+                    append(Arc::clone(&store), events).await?;
                 }
-                drop(insert);
-                Ok::<_, Trouble>(connection)
+                Ok::<_, Trouble>(())
             })
         })
         .collect();
     for writer in writers {
-        connections.push(writer.await??);
+        writer.await??;
     }
     Ok(began.elapsed())
 }

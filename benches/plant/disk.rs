@@ -66,6 +66,12 @@ pub fn high_water() -> Result<String, Trouble> {
     Ok(format!("{} MiB", field("/proc/self/status", "VmHWM:")? / 1024))
 }
 
+/// Processor time of the thread that asks (Documentation/scheduler/sched-stats.rst of Linux).
+pub fn thread_time() -> Result<Duration, Trouble> {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(Duration::from_nanos(stat.split_whitespace().next().ok_or("an empty line")?.parse()?))
+}
+
 /// Processor time that this process has used, and the programs that it has run to their end.
 pub fn processor_time() -> Result<[Duration; 2], Trouble> {
     let stat = fs::read_to_string("/proc/self/stat")?;

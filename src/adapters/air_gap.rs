@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, ReadBack, Refusal, Registration, TakenBack};
 
 #[derive(Debug, Clone, Copy)]
 pub struct AirGap;
@@ -23,12 +23,16 @@ impl Cloud for AirGap {
         Err(Refusal { failure: air_gapped(&registration.target), certificate_left: false })
     }
 
+    async fn stands(&self, held: &ReadBack) -> Result<(), Failure> {
+        Err(air_gapped(&held.target))
+    }
+
     async fn deactivate(&self, target: &TargetName, _: &Fingerprint) -> Result<(), Failure> {
         Err(air_gapped(target))
     }
 
     async fn withdraw(&self, holding: &Holding, _: Withdrawal) -> TakenBack {
-        TakenBack { changed: Vec::new(), failure: Some(air_gapped(&holding.target)) }
+        TakenBack { failure: Some(air_gapped(&holding.target)), ..TakenBack::default() }
     }
 
     /// Asked where the units are registered.

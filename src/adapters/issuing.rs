@@ -66,7 +66,8 @@ fn ask(endpoint: &IssuingEndpoint, issuance: &Issuance) -> Result<Made, Failure>
 
 fn exchange(endpoint: &IssuingEndpoint, issuance: &Issuance, token: Option<&SecretString>) -> Result<Made, Failure> {
     let unusable = |cause: String| Failure::new(ReasonCode::CONFIG_INVALID, cause);
-    let csr = request_pem(&issuance.request);
+    let request = issuance.request.as_ref().ok_or_else(|| unusable("there is no request".to_owned()))?;
+    let csr = request_pem(request);
     let question = Question { certificate_signing_request: &csr, thing_name: issuance.thing.as_str() };
     let body = serde_json::to_vec(&question).map_err(|error| unusable(error.to_string()))?;
     let mut request = agent(endpoint)?.post(&endpoint.url).content_type("application/json");

@@ -194,12 +194,25 @@ pub enum RunEvent {
         /// PKCS#10, DER.
         request: Bytes,
     },
-    /// The certificate that the unit is registered with, by the chip's own key. Its fingerprint is this unit's
-    /// alone from here on.
+    /// AWS is to make a key for the unit, and a certificate for it: from here on it may have. The key itself never comes
+    /// to any log.
+    KeysRequested {
+        target: TargetName,
+        thing: ThingName,
+    },
+    /// The certificate that the unit is registered with, by the chip's own key or by one that AWS made. Its fingerprint
+    /// is this unit's alone from here on.
     CertificateIssued {
         issued: IssuedCertificate,
     },
-    /// The board was given what AWS made of it: the device configuration.
+    /// AWS has applied its fleet's template to the certificate. It answers once, so this is kept before anything is read
+    /// back.
+    Provisioned {
+        target: TargetName,
+        certificate: Fingerprint,
+        device_configuration: BTreeMap<String, String>,
+    },
+    /// The board was given what AWS made of it: the device configuration, and its key where AWS made that.
     BoardConfigured {},
     /// The intent to register, with everything that is about to be written.
     RegisterIntended {
@@ -235,7 +248,8 @@ pub enum RunEvent {
         target: TargetName,
         failure: Failure,
     },
-    /// What a run that ends in FAIL had registered is set INACTIVE.
+    /// What a run registered, or may have, is set INACTIVE: before the verdict where it ends in FAIL, and after it
+    /// where the unit is locked by then and something is left.
     DeactivateIntended {
         target: TargetName,
     },
@@ -248,6 +262,10 @@ pub enum RunEvent {
     StepFailed {
         step: Step,
         failure: Failure,
+        /// The target that was being asked to register has answered, and this attempt left no certificate there that
+        /// could be ACTIVE. Else one may be.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
     },
     /// The verdict. `slip` numbers a HELD unit's slip.
     Sealed {
@@ -381,6 +399,9 @@ pub enum LineEvent {
         /// `inactive`, `detached`, `certificate-deleted`, `thing-deleted`: what was made so; what was so already is not named.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         changed: Vec<String>,
+        /// Certificates of its chip's key that no run had recorded, and that were taken back, too.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        found: Vec<Fingerprint>,
         /// Something is left, and why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
@@ -434,6 +455,14 @@ pub enum LineEvent {
     /// A revocation list that a profile names, likewise.
     CrlPinned {
         crl: Bytes,
+    },
+    /// From here on this is the newest list that a CA made of one scope: an older one decides nothing any more.
+    CrlTakenUp {
+        /// SHA-256 over the CA's key, its name and the list's scope.
+        series: Sha256,
+        /// Counts the lists of the series.
+        nth: u64,
+        list: CrlFacts,
     },
     /// Some entries of a vendor's list, which counts once it is taken in whole.
     ManifestListed {
@@ -543,6 +572,12 @@ impl LineEvent {
     /// The id of the event that pins what has this SHA-256, whoever writes it.
     pub fn pinned_as(sha256: &[u8; 32]) -> EventId {
         EventId::from_random(std::array::from_fn(|at| sha256[at]))
+    }
+
+    /// The id of the event that takes up the `nth` list of a series, whoever writes it.
+    pub fn taken_up_as(series: &Sha256, nth: u64) -> EventId {
+        let what = [b"lineseal crl v1 ".as_slice(), series.as_bytes(), &nth.to_be_bytes()].concat();
+        Self::pinned_as(Sha256::of(&what).as_bytes())
     }
 }
 
@@ -677,6 +712,18 @@ pub struct Holding {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intended: Vec<ThingName>,
     pub policies: Vec<PolicyName>,
+    /// Requests for a certificate whose answer no run recorded: AWS may have made one for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Unanswered>,
+}
+
+/// By what a certificate can be found that nobody recorded.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Unanswered {
+    /// Of the chip's key.
+    pub spki: SpkiHash,
+    /// The request went out then.
+    pub since: Timestamp,
 }
 
 /// A text that a person typed: committed here, kept apart from the log with its salt, so that it can
@@ -830,6 +877,13 @@ pub struct CrlFacts {
     pub sha256: Sha256,
 }
 
+impl CrlFacts {
+    /// The newer of two lists is greater: by date, and by number (RFC 5280 §5.2.3) where a CA dates by the day.
+    pub fn age(&self) -> (&str, Option<(usize, &str)>) {
+        (&self.this_update, self.number.as_deref().map(|number| (number.len(), number)))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
@@ -843,7 +897,7 @@ pub enum Standing {
     Rebound,
 }
 
-/// A certificate that was made for the unit's own key.
+/// A certificate that was made for the unit's own key, or with one by AWS.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct IssuedCertificate {
     pub target: TargetName,
@@ -853,8 +907,9 @@ pub struct IssuedCertificate {
     /// What lies between it and its root, where whoever made it said so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<Bytes>,
-    /// SHA-256 of the request (PKCS#10) by which it was asked for in this run.
-    pub request: Sha256,
+    /// SHA-256 of the request (PKCS#10) by which it was asked for in this run; `None`: AWS made its key, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Sha256>,
     pub origin: IssuedOrigin,
     /// Who made it, where that was not the target: the endpoint's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -1026,6 +1081,7 @@ mod tests {
                     things: vec!["gw-A1".parse().unwrap()],
                     intended: vec!["gw-A2".parse().unwrap()],
                     policies: vec!["device".parse().unwrap()],
+                    unanswered: vec![Unanswered { spki: SpkiHash::of(b"key"), since: Timestamp::UNIX_EPOCH }],
                 }],
             },
             Ruling::Rollback { size: 1, root: Sha256::of(b""), known: vec![note] },

@@ -107,6 +107,12 @@ impl TreeState {
     /// from now on, lowest first: for every second leaf none, and one a leaf on average.
     pub fn append(&mut self, leaf: LeafHash) -> Vec<(Node, [u8; 32])> {
         let mut completed = Vec::new();
+        self.append_to(leaf, &mut completed);
+        completed
+    }
+
+    /// [`append`](Self::append), the nodes behind those that are in `completed` already.
+    pub fn append_to(&mut self, leaf: LeafHash, completed: &mut Vec<(Node, [u8; 32])>) {
         let mut hash = leaf.0;
         // Each trailing set bit of the size is a perfect subtree that this leaf completes.
         for level in 1..=self.size.trailing_ones() {
@@ -117,7 +123,6 @@ impl TreeState {
         }
         self.edge.push(hash);
         self.size += 1;
-        completed
     }
 
     pub fn head(&self) -> TreeHead {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{bucket, check_trust, connection, copies_are_on_the_logs_disk, custody};
+use super::{bucket, check_claim, check_trust, connection, copies_are_on_the_logs_disk, custody};
 use crate::adapters::air_gap::AirGap;
 use crate::adapters::aws_iot::{self, AwsCloud, AwsExaminer};
 use crate::adapters::pkcs11;
@@ -29,6 +29,7 @@ pub async fn instruments(config: &Config, data_dir: &Path) -> Result<Instruments
         profile: profile.name.clone(),
         module: profile.token.module.clone(),
         trust: check_trust(&profile.trust).map(drop),
+        claim: check_claim(profile),
         token: pkcs11::at_hand(&profile.token),
     };
     Ok(Instruments {

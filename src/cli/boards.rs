@@ -198,7 +198,7 @@ fn sentence(line: &Line<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Detection, Log, Printer, Station};
+    use crate::config::{Detection, Log, Printer, Scanner, Signals, Station, Window};
 
     /// Shows one list after the other, then asks to stop.
     struct Script<'a> {
@@ -225,6 +225,9 @@ mod tests {
             detection: Detection { links: vec![], serial_ports: false, usb: false, debounce },
             lanes: vec![],
             printer: Printer::None,
+            window: Window::default(),
+            scanner: Scanner::default(),
+            signals: Signals::default(),
             log: Log::default(),
             targets: vec![],
             cas: vec![],

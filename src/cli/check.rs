@@ -8,7 +8,7 @@ use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::profile::{Profile, UidRule};
 use crate::provisioning::checks::{Pin, Pins};
-use crate::texts::{Texts, fl};
+use crate::texts::{Language, Texts, fl};
 
 pub fn main(global: &Global) -> ExitCode {
     with_config(global, |config| {
@@ -20,7 +20,7 @@ pub fn main(global: &Global) -> ExitCode {
                 return ExitCode::from(exit::NOTHING_DONE);
             }
         };
-        if !profiles(&config, &texts) {
+        if !profiles(&config, &texts) || !claims(&config, &language) {
             return ExitCode::from(exit::USAGE);
         }
         if let Err(failure) = held::known_keys(&config) {
@@ -52,6 +52,12 @@ pub(super) fn profiles(config: &Config, texts: &Texts) -> bool {
         }
     }
     good
+}
+
+/// By what each profile's fleet is entered; `false`: it could not be.
+fn claims(config: &Config, language: &Language) -> bool {
+    let checked = config.profiles.iter().filter_map(bootstrap::check_claim).filter_map(Result::err);
+    checked.inspect(|failure| output::failure(failure, language)).count() == 0
 }
 
 fn pins_of(pins: &Pins, texts: &Texts) {

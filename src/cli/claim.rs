@@ -119,7 +119,7 @@ async fn list(global: &Global, config: &Config, language: &Language, claim: &Cla
     let cloud = bootstrap::fleet(config).await?;
     let mut code = ExitCode::SUCCESS;
     for plan in claim.plans(config)? {
-        let held = match cloud.all(&plan).await {
+        let held = match cloud.all(&plan).await.map_err(fleet::of_a_command) {
             Ok(held) => held,
             // The others are worth seeing.
             Err(failure) => {

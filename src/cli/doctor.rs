@@ -95,6 +95,7 @@ fn about(about: &About, texts: &Texts) -> String {
     let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     match about {
         About::Trust { profile } => fl!(loader, "doctor-trust", profile = profile.as_str()),
+        About::Claim { profile } => fl!(loader, "doctor-claim", profile = profile.as_str()),
         About::Module { profile, module } => {
             fl!(loader, "doctor-module", profile = profile.as_str(), module = module.display().to_string())
         }

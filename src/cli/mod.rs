@@ -64,7 +64,7 @@ pub struct Global {
     /// This computer's clock is right, although the log is more than a day ahead of it.
     #[arg(long, global = true)]
     clock_is_right: bool,
-    /// The language of sentences: en or ja (default: the environment's).
+    /// The language of sentences: en, ja, … (default: the environment's).
     #[arg(long, global = true, value_name = "LANG")]
     language: Option<String>,
 }

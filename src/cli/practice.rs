@@ -10,6 +10,7 @@ use super::Global;
 use super::exit::Worst;
 use super::output::{self, data, say};
 use crate::bootstrap;
+use crate::config::Scanner;
 use crate::domain::profile::ConnectMode;
 use crate::domain::{Failure, ReasonCode};
 use crate::gui;
@@ -154,6 +155,7 @@ fn window(global: &Global, options: &Options, language: &Language) -> Result<Exi
     let faults = options.fault.clone();
     let units = options.units.unwrap_or(GOOD_UNITS);
     let to_line = commands.clone();
+    let kept = runtime.block_on(async { bootstrap::kept_window(line.config(), &line.data_dir()) });
     let operated = panel::operate(line, units, snapshots.clone(), views, command_receiver);
     let practice = runtime.spawn(async move {
         if let Err(error) = operated.await {
@@ -168,6 +170,9 @@ fn window(global: &Global, options: &Options, language: &Language) -> Result<Exi
         gui::WindowOptions {
             language: language.clone(),
             size: None,
+            theme: kept.theme,
+            chosen: Some(kept.chosen),
+            scanner: Scanner::default(),
             practice: Some(PracticeBridge { views: view_receiver, commands }),
         },
     );

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::exit::Worst;
+use super::exit::{self, Worst};
 use super::output::{self, say};
 use super::{Global, places};
 use crate::bootstrap;
 use crate::config::Config;
 use crate::domain::{Failure, ReasonCode, RunId, Slip};
+use crate::runner::take_back::TookBack;
 use crate::runner::{self, Errand, Errands};
 use crate::texts::Language;
 
@@ -38,7 +39,7 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         let places = places(global);
         perform(config, &places, global.operator.as_deref(), errand, global.json, &language).await
     });
-    super::exit::ended(result.map(|worst| worst.code()), &language)
+    exit::ended(result, &language)
 }
 
 async fn perform(
@@ -48,16 +49,23 @@ async fn perform(
     errand: Errand,
     json: bool,
     language: &Language,
-) -> Result<Worst, Failure> {
+) -> Result<ExitCode, Failure> {
     let (equipment, lock) = bootstrap::equip(&config, &places.data_dir, operator).await?;
-    let Errands { records, left, waiting } = runner::run_errand(config, equipment, errand).await?;
+    let Errands { records, left, taken_back, waiting } = runner::run_errand(config, equipment, errand).await?;
     drop(lock);
     let mut worst = Worst::default();
     for failure in &left {
         output::failure(failure, language);
     }
-    if records.is_empty() && left.is_empty() {
+    let TookBack { done, left: still_active } = taken_back;
+    if records.is_empty() && left.is_empty() && done.is_empty() && still_active.is_empty() {
         say("nothing waits");
+    }
+    for (serial, target) in &done {
+        say(&format!("{serial}: its certificate is not ACTIVE in {target} any more"));
+    }
+    for failure in &still_active {
+        output::failure(failure, language);
     }
     for record in &records {
         output::unit(record, json, language).map_err(|error| {
@@ -69,5 +77,8 @@ async fn perform(
     if waiting > 0 {
         say(&format!("{waiting} more units wait for the same"));
     }
-    Ok(worst)
+    match still_active.is_empty() {
+        true => Ok(worst.code()),
+        false => Ok(ExitCode::from(exit::NOTHING_DONE)),
+    }
 }

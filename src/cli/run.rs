@@ -10,7 +10,7 @@ use super::{Global, places};
 use tokio::sync::mpsc;
 
 use crate::bootstrap;
-use crate::config::Config;
+use crate::config::{Config, Scanner};
 use crate::domain::{Failure, ReasonCode, Verdict};
 use crate::runner::view::{Command, Health, LaneState, Snapshot};
 use crate::runner::{StationHandle, rollback};
@@ -28,6 +28,7 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
     let result = bootstrap::block_on(async {
         let places = places(global);
         super::remark_on_copies(&config, &places.data_dir, &output::texts(&language)?);
+        let scanner = config.scanner.clone();
         let config = Arc::new(config);
         // Before the station begins: whoever stops it then is answered in order, too.
         let mut stop = bootstrap::stop_signal();
@@ -37,6 +38,7 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
             ) => started?,
             () = &mut stop => return Ok(Followed::Worked(Worst::default())),
         };
+        scan_from_stdin(station.handle.commands.clone(), scanner);
         let followed = follow(station.handle, stop, options.units, global.json, &language).await?;
         drop(station.lock);
         Ok(followed)
@@ -76,7 +78,6 @@ async fn follow(
     let mut log = Health::Unknown;
     let mut refusals = Vec::new();
     let mut elsewhere = None;
-    scan_from_stdin(handle.commands.clone());
     loop {
         tokio::select! {
             record = handle.finished.recv() => match record {
@@ -185,12 +186,14 @@ fn refusals_of(snapshot: &Snapshot) -> Vec<(String, Failure)> {
 const LONGEST_SCAN: u64 = 4096;
 
 /// A barcode scanner is a keyboard: each line of standard input is a scan.
-fn scan_from_stdin(commands: mpsc::Sender<Command>) {
+/// With what the scanner types around a code, or without: nothing else is read from there.
+fn scan_from_stdin(commands: mpsc::Sender<Command>, scanner: Scanner) {
     let read = move || {
         let mut line = Vec::new();
         // What a scanner sends need not be UTF-8; only the end of the input ends the scanning.
         while std::io::stdin().lock().take(LONGEST_SCAN).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
             let text = String::from_utf8_lossy(&line).trim().to_owned();
+            let text = scanner.code(&text).map_or(text.clone(), str::to_owned);
             line.clear();
             if !text.is_empty() && commands.blocking_send(Command::Scan(text)).is_err() {
                 return;

@@ -119,7 +119,7 @@ async fn list(global: &Global, config: &Config, language: &Language, place: &Whe
     let cloud = bootstrap::fleet(config).await?;
     let mut code = ExitCode::SUCCESS;
     for target in targets(config, place)? {
-        let held = match cloud.all(&target).await {
+        let held = match cloud.all(&target).await.map_err(fleet::of_a_command) {
             Ok(held) => held,
             // The others are worth seeing.
             Err(failure) => {

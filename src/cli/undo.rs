@@ -93,7 +93,10 @@ impl Options {
 fn show(undo: &Undo, undone: &Undone, as_json: bool, language: &Language) -> Result<u8, Failure> {
     let Undo { unit, act, .. } = undo;
     say(&format!("{unit} is withdrawn (event {})", undone.seq));
-    for (target, TakenBack { changed, failure }) in &undone.targets {
+    for (target, TakenBack { changed, found, failure }) in &undone.targets {
+        for certificate in found {
+            say(&format!("{target}: found certificate {certificate}, which no run had recorded"));
+        }
         match failure {
             None if changed.is_empty() => say(&format!("{target}: nothing was left of it")),
             None => say(&format!("{target}: {}", changed.join(", "))),
@@ -103,15 +106,23 @@ fn show(undo: &Undo, undone: &Undone, as_json: bool, language: &Language) -> Res
             }
         }
     }
+    for failure in &undone.open {
+        output::failure(failure, language);
+    }
     if as_json {
         let targets = undone.targets.iter();
-        let targets =
-            targets.map(|(name, taken)| json!({ "target": name, "changed": taken.changed, "failure": taken.failure }));
-        let shown = json!({ "seq": undone.seq, "unit": unit, "act": act, "targets": targets.collect::<Vec<_>>() });
+        let targets = targets.map(|(name, taken)| {
+            json!({
+                "target": name, "changed": taken.changed, "found": taken.found, "failure": taken.failure,
+            })
+        });
+        let shown = json!({
+            "seq": undone.seq, "unit": unit, "act": act, "targets": targets.collect::<Vec<_>>(), "open": undone.open,
+        });
         output::json(&shown).map_err(|error| {
             Failure::new(ReasonCode::STATION_STOPPED, format!("standard output takes no more: {error}"))
         })?;
     }
-    let all = undone.targets.iter().all(|(_, taken)| taken.failure.is_none());
+    let all = undone.open.is_empty() && undone.targets.iter().all(|(_, taken)| taken.failure.is_none());
     Ok(if all { exit::DONE } else { exit::NOTHING_DONE })
 }

@@ -23,6 +23,8 @@ pub fn main(global: &Global, config: Config) -> ExitCode {
     };
     let config = Arc::new(config);
     let places = places(global);
+    let scanner = config.scanner.clone();
+    let kept = runtime.block_on(async { bootstrap::kept_window(&config, &places.data_dir) });
     let started = runtime.block_on(bootstrap::start_station(
         config,
         &places.data_dir,
@@ -36,7 +38,18 @@ pub fn main(global: &Global, config: Config) -> ExitCode {
     let runner::StationHandle { snapshots, commands, finished, task } = station.handle;
     drop(finished);
     let bridge = gui::Bridge::new(runtime.handle().clone(), snapshots, commands.clone());
-    let shown = gui::open(bridge, gui::WindowOptions { language: language.clone(), size: None, practice: None });
+    let bootstrap::KeptWindow { theme, chosen } = kept;
+    let shown = gui::open(
+        bridge,
+        gui::WindowOptions {
+            language: language.clone(),
+            size: None,
+            theme,
+            chosen: Some(chosen),
+            scanner,
+            practice: None,
+        },
+    );
     let ended = runtime.block_on(async {
         let _ = commands.send(Command::Stop).await;
         task.await

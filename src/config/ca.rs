@@ -183,12 +183,12 @@ fn key(entry: &Entry<'_>, title: &str) -> Option<CaKey> {
 
 fn template(entry: &Entry<'_>) -> Option<String> {
     let path = entry.path()?;
-    let checked = template_at(&path);
+    let checked = template_at(&path).map(|body| body.to_string());
     checked.map_err(|because| entry.report(Mistake::BadFile { key: entry.name.clone(), path, because })).ok()
 }
 
 /// JSON with resources: more can't be told without AWS.
-pub(super) fn template_at(path: &Path) -> Result<String, String> {
+pub(super) fn template_at(path: &Path) -> Result<serde_json::Value, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| format!("is not JSON: {error}"))?;
     let resources = value.get("Resources").and_then(serde_json::Value::as_object);
@@ -196,11 +196,11 @@ pub(super) fn template_at(path: &Path) -> Result<String, String> {
         return Err("is no provisioning template: it holds no \"Resources\"".to_owned());
     }
     // AWS counts what it is sent: without the white space that a person writes.
-    let sent = value.to_string();
-    if sent.len() > TEMPLATE_MAX {
-        return Err(format!("is {} bytes without white space, AWS IoT takes {TEMPLATE_MAX}", sent.len()));
+    let sent = value.to_string().len();
+    if sent > TEMPLATE_MAX {
+        return Err(format!("is {sent} bytes without white space, AWS IoT takes {TEMPLATE_MAX}"));
     }
-    Ok(sent)
+    Ok(value)
 }
 
 /// `arn:aws:iam::111122223333:role/name`, of any partition.

@@ -13,10 +13,12 @@ mod pkcs11_uri;
 mod problem;
 mod profile;
 mod section;
+mod signals;
 mod source;
 mod station;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,11 +32,13 @@ use crate::domain::{
 
 pub use host::{host, is_this_machine};
 pub use problem::{ConfigErrors, Mistake, Problem};
+pub use signals::{Signals, Words};
+pub use window::{Look, ScanEnd, Scanner, Window};
 
 /// The body of a provisioning template in a file, as AWS is sent it. Whether AWS takes it, AWS says.
 pub fn provisioning_template(path: &Path) -> Result<String, Failure> {
     let said = |because| Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{} {because}", path.display()));
-    ca::template_at(path).map_err(said)
+    ca::template_at(path).map(|body| body.to_string()).map_err(said)
 }
 
 /// Reads the station's file at `path` and the profiles it names. A relative path inside is relative
@@ -68,6 +72,9 @@ pub struct Config {
     pub detection: Detection,
     pub lanes: Vec<Lane>,
     pub printer: Printer,
+    pub window: Window,
+    pub scanner: Scanner,
+    pub signals: Signals,
     pub log: Log,
     pub targets: Vec<Target>,
     pub cas: Vec<Ca>,

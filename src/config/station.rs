@@ -7,10 +7,12 @@ use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
 use super::{
-    Broker, Config, Detection, Lane, Log, Printer, Role, Station, Target, ca, host, is_this_machine, log, profile,
+    Broker, Config, Detection, Lane, Log, Printer, Role, Scanner, Signals, Station, Target, Window, ca, host,
+    is_this_machine, log, profile, signals, window,
 };
 use crate::domain::profile::{Offline, Profile};
 use crate::domain::{AccountId, LaneNumber, RoleArn};
+use crate::texts::Language;
 
 /// Reads it and, where they are asked for, the profiles it names. `None`: something that a [`Config`] cannot be without is wrong,
 /// and has been reported.
@@ -34,6 +36,9 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
         Some(entry) => printer(&entry),
         None => Some(Printer::None),
     };
+    let window = top.optional("window").map_or(Some(Window::default()), |entry| window::window(&entry));
+    let scanner = top.optional("scanner").map_or(Some(Scanner::default()), |entry| window::scanner(&entry));
+    let signals = top.optional("signals").map_or(Some(Signals::default()), |entry| signals::read(&entry));
     let practice = station.as_ref().is_some_and(|station| station.practice);
     let air_gapped = station.as_ref().is_some_and(|station| station.air_gapped);
     // A log is read and restored where nothing is called.
@@ -66,6 +71,9 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
         detection: detection?,
         lanes: lanes?,
         printer: printer?,
+        window: window?,
+        scanner: scanner?,
+        signals: signals?,
         log: log?,
         targets: targets?,
         cas: cas?,
@@ -84,7 +92,11 @@ fn station(entry: &Entry<'_>) -> Option<Station> {
     let name = section.required("name").and_then(|entry| entry.parsed());
     let practice = section.optional("practice").map_or(Some(false), |entry| entry.boolean());
     let language = match section.optional("language") {
-        Some(entry) => entry.choice(&[("en", "en"), ("ja", "ja")]).map(|language| Some(language.to_owned())),
+        Some(entry) => {
+            let tags: Vec<String> = Language::available().iter().map(Language::tag).collect();
+            let choices: Vec<(&str, &str)> = tags.iter().map(|tag| (tag.as_str(), tag.as_str())).collect();
+            entry.choice(&choices).map(|language| Some(language.to_owned()))
+        }
         None => Some(None),
     };
     let air_gapped = section.optional("air_gapped").map_or(Some(false), |entry| entry.boolean());

@@ -28,6 +28,11 @@ pub const TOPIC_VARIABLES: [&str; 1] = ["thing"];
 /// What `configure` may name besides [`RUN_VARIABLES`], the parameters of the device configuration that AWS answered
 /// with, and nothing else: `configuration` is all of it, JSON in one line.
 pub const CONFIGURE_VARIABLES: [&str; 4] = ["thing", "certificate_id", "certificate_pem", "configuration"];
+/// The private key that AWS made for the board (`keys = "aws"`), PEM. Never a word of a command, and kept nowhere.
+pub const PRIVATE_KEY: &str = "private_key";
+/// Those of them that are no word of a command: of any length and several lines, and in every list of processes. A
+/// command reads them on its standard input.
+pub const LONG_VARIABLES: [&str; 3] = ["certificate_pem", "configuration", PRIVATE_KEY];
 
 /// What a parameter of a provisioning template may name besides [`RUN_VARIABLES`]: `certificate_pem` is the unit's,
 /// `ca_certificate_pem` that of the CA in whose name it is registered (empty without one).
@@ -71,7 +76,12 @@ pub struct Match {
 #[derive(Debug, Clone)]
 pub enum Prepare {
     /// A program and its arguments; exit status 0 within the deadline.
-    Command { command: CommandLine, timeout: Duration },
+    Command {
+        command: CommandLine,
+        /// What it reads on its standard input, which ends then.
+        stdin: Option<Template>,
+        timeout: Duration,
+    },
     /// Send, then expect an answer that matches.
     Dialogue(Dialogue),
 }
@@ -80,11 +90,16 @@ impl Prepare {
     /// Names something that only the board's answer brings (its serial number, a named group), so it
     /// is done after the answer; anything else is done before the question, and may wake the board.
     pub fn needs_answer(&self) -> bool {
-        let mut templates: Box<dyn Iterator<Item = &Template>> = match self {
-            Prepare::Command { command, .. } => Box::new(command.templates()),
+        self.variables().any(|name| !DEVICE_VARIABLES.contains(&name))
+    }
+
+    /// All that it names.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let templates: Box<dyn Iterator<Item = &Template>> = match self {
+            Prepare::Command { command, stdin, .. } => Box::new(command.templates().chain(stdin)),
             Prepare::Dialogue(dialogue) => Box::new(dialogue.send.iter()),
         };
-        templates.any(|template| template.variables().any(|name| !DEVICE_VARIABLES.contains(&name)))
+        templates.flat_map(Template::variables)
     }
 }
 
@@ -106,7 +121,7 @@ pub struct Dialogue {
 #[derive(Debug, Clone)]
 pub struct Identify {
     pub source: IdentifySource,
-    /// The board is asked once more before it passes. Not where the source is no question, or the board
+    /// The board is asked twice before anything is done in its name, and once more before it passes. Not where the source is no question, or the board
     /// can answer only once.
     pub again: bool,
     /// What a serial number of this product looks like, whole.
@@ -492,7 +507,17 @@ pub struct FleetPlan {
     /// As AWS calls it.
     pub template: ProvisioningTemplateName,
     pub claim: ClaimSource,
+    pub keys: FleetKeys,
     pub parameters: BTreeMap<ParameterName, Template>,
+}
+
+/// Whose key AWS certifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FleetKeys {
+    /// The chip's own, by a request that it signs (CreateCertificateFromCsr).
+    Chip,
+    /// One that AWS makes (CreateKeysAndCertificate), and that the board is given; the chip stays what proves who it is.
+    Aws,
 }
 
 /// What a fleet is entered with.
@@ -649,6 +674,7 @@ mod tests {
                 program: Template::parse("wake").unwrap(),
                 args: vec![Template::parse(arg).unwrap()],
             },
+            stdin: None,
             timeout: Duration::ZERO,
         };
         assert!(!command("{port} {usb_path} {product} {station}").needs_answer());

@@ -139,6 +139,8 @@ reasons! {
     CA_KEY = "A-336" => Error;
     /// AWS takes no further CA of this subject, or in this account.
     CA_LIMIT = "A-337" => Error;
+    /// Of a unit that failed or was withdrawn, a certificate may be ACTIVE, and could not be set INACTIVE.
+    CERTIFICATE_LEFT = "A-340" => Error;
     /// The MQTT endpoint does not answer at all.
     CONNECT_UNREACHABLE = "A-341" => Error;
     /// The endpoint's certificate is of none of the roots, or of another name.
@@ -151,6 +153,14 @@ reasons! {
     CONNECT_BROKEN = "A-345" => Error;
     /// Everything else is done, and only the board itself can make its connection.
     CONNECT_NEEDS_BOARD = "A-346" => Held;
+    /// The target could not be looked at again once the unit had connected.
+    CLOUD_UNSEEN = "A-347" => Error;
+    /// A claim was asked for, and whether AWS made it nobody knows.
+    CLAIM_PERHAPS_LEFT = "A-348" => Error;
+    /// A person's command did not reach AWS; nothing waits for it.
+    COMMAND_UNREACHED = "A-349" => Error;
+    /// There is no such certificate to be set INACTIVE: it never was, or is deleted.
+    CERTIFICATE_ABSENT = "A-350" => Error;
     /// The certificate that was made is for another key than the chip's.
     ISSUED_OTHER_KEY = "A-351" => Error;
     /// What was made is no certificate that the unit could use.
@@ -264,6 +274,10 @@ reasons! {
     NOT_IN_LOG = "O-616" => Error;
     /// A unit that was HELD failed when it was finished.
     HELD_FAILED = "O-617" => Error;
+    /// A technician took it out again before anything was claimed.
+    WRONG_BOARD = "O-640" => Aborted;
+    /// What was put in by mistake has been claimed, or has its verdict.
+    WRONG_BOARD_LATE = "O-641" => Error;
     /// The slip's unit still waits for the cloud.
     SLIP_NOT_READY = "O-604" => Error;
 
@@ -280,6 +294,10 @@ reasons! {
     MANIFEST_MISSING = "K-706" => Error;
     /// Others than the station's user may write to the data directory.
     DIRECTORY_SHARED = "K-707" => Error;
+    /// A command for a sound or the signal tower.
+    SIGNAL_FAILED = "K-720" => Error;
+    /// The profile asks for another thing name than the one that the unit was registered under.
+    THING_RENAMED = "K-730" => Error;
 }
 
 impl ReasonCode {

@@ -21,6 +21,10 @@ macro_rules! uuid_type {
                 let millis = u64::try_from(at.as_millisecond()).unwrap_or_default();
                 Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
             }
+            /// As [`as_uuid`](Self::as_uuid) has its bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
             pub fn as_uuid(&self) -> &Uuid {
                 &self.0
             }
@@ -154,6 +158,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    pub const ALL: [Verdict; 5] = [Verdict::Pass, Verdict::Fail, Verdict::Error, Verdict::Aborted, Verdict::Held];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Pass => "PASS",

@@ -77,17 +77,16 @@ impl Template {
     }
 
     pub fn render(&self, variables: &Variables) -> Result<String, TemplateError> {
-        let mut out = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Variable(name) => {
-                    let value = variables.get(name).ok_or_else(|| TemplateError::Unknown { name: name.clone() })?;
-                    out.push_str(value);
-                }
-            }
-        }
-        Ok(out)
+        self.render_by(|name| variables.get(name).map(String::as_str))
+    }
+
+    /// Into one piece of memory that is never moved: whoever wipes it has wiped all that was rendered.
+    pub fn render_by<'v>(&'v self, value_of: impl Fn(&str) -> Option<&'v str>) -> Result<String, TemplateError> {
+        let text_of = |part: &'v Part| match part {
+            Part::Text(text) => Ok(text.as_str()),
+            Part::Variable(name) => value_of(name).ok_or_else(|| TemplateError::Unknown { name: name.clone() }),
+        };
+        Ok(self.parts.iter().map(text_of).collect::<Result<Vec<&str>, _>>()?.concat())
     }
 
     /// The template as it was written.

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use egui::{Event as Input, Frame, Key, Panel, ViewportCommand};
+use egui::{Event as Input, Frame, Panel, Vec2, ViewportCommand};
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
 
+use crate::config::{Look, Scanner};
 use crate::runner::view::{Command, LaneState, Snapshot};
 use crate::texts::{Language, Texts, fl};
 
@@ -12,7 +15,7 @@ use super::practice_panel::{PracticeBridge, PracticePanel};
 use super::screens::View;
 use super::screens::station::{self, Station};
 use super::theme::{Theme, size};
-use super::wedge::{Taken, Wedge};
+use super::wedge::{Line, Wedge};
 use super::widgets::shapes;
 use super::widgets::text::{Pen, line};
 use super::{Error, theme};
@@ -22,6 +25,10 @@ pub struct WindowOptions {
     pub language: Language,
     /// Points. `None`: as large as the screen allows.
     pub size: Option<[f32; 2]>,
+    pub theme: Look,
+    /// Hears of each theme that is chosen by key.
+    pub chosen: Option<mpsc::Sender<Look>>,
+    pub scanner: Scanner,
     /// The practice line's controls; shown only while the snapshot says practice.
     pub practice: Option<PracticeBridge>,
 }
@@ -32,9 +39,8 @@ pub struct WindowOptions {
 /// # Errors
 /// There is no display, or none with OpenGL.
 pub fn open(bridge: Bridge, options: WindowOptions) -> Result<(), Error> {
-    let texts = Texts::load(options.language)?;
-    let snapshot = bridge.latest().snapshot;
-    let title = title(&texts, &snapshot);
+    let texts = Texts::load(options.language.clone())?;
+    let title = title(&texts, &bridge.latest().snapshot);
     let mut viewport = egui::ViewportBuilder::default()
         .with_title(&title)
         .with_app_id("lineseal")
@@ -45,20 +51,21 @@ pub fn open(bridge: Bridge, options: WindowOptions) -> Result<(), Error> {
         None => viewport.with_inner_size([1280.0, 800.0]).with_maximized(true),
     };
     let native = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
-    let practice = options.practice;
     eframe::run_native(
         &title,
         native,
-        Box::new(move |context| {
-            let ctx = &context.egui_ctx;
-            bridge.wake(ctx);
-            if let Some(practice) = &practice {
-                bridge.wake_for(&practice.views, ctx);
-            }
-            Ok(Box::new(App::new(ctx, bridge, practice, texts)))
-        }),
+        Box::new(move |context| Ok(Box::new(App::new(&context.egui_ctx, bridge, options, texts)))),
     )
     .map_err(Error::Window)
+}
+
+/// What [`open`] opens a window for, for whoever brings a window of their own.
+///
+/// # Errors
+/// The texts are damaged.
+pub fn app(ctx: &egui::Context, bridge: Bridge, options: WindowOptions) -> Result<impl eframe::App + use<>, Error> {
+    let texts = Texts::load(options.language.clone())?;
+    Ok(App::new(ctx, bridge, options, texts))
 }
 
 pub(super) struct App {
@@ -70,30 +77,43 @@ pub(super) struct App {
     runner_gone: bool,
     station: Station,
     practice: Option<PracticePanel>,
+    chosen: Option<mpsc::Sender<Look>>,
+    /// Where the station stands; times of day are told by it.
+    zone: TimeZone,
     /// A person has said twice that the window shall close.
     leaving: bool,
 }
 
 impl App {
-    pub(super) fn new(ctx: &egui::Context, bridge: Bridge, practice: Option<PracticeBridge>, texts: Texts) -> App {
-        let theme = Theme::light();
+    pub(super) fn new(ctx: &egui::Context, bridge: Bridge, options: WindowOptions, texts: Texts) -> App {
+        bridge.wake(ctx);
+        if let Some(practice) = &options.practice {
+            bridge.wake_for(&practice.views, ctx);
+        }
+        let theme = Theme::of(options.theme);
+        theme::install_fonts(ctx);
         theme.apply(ctx);
+        // The window is drawn as large as its screen allows; a stray Ctrl and minus changes nothing.
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
         let latest = bridge.latest();
         App {
             bridge,
             theme,
             texts,
-            wedge: Wedge::default(),
+            wedge: Wedge::new(options.scanner),
             snapshot: latest.snapshot,
             runner_gone: latest.gone,
             station: Station::default(),
-            practice: practice.map(PracticePanel::new),
+            practice: options.practice.map(PracticePanel::new),
+            chosen: options.chosen,
+            zone: TimeZone::system(),
             leaving: false,
         }
     }
 
     /// Takes the latest snapshot, and asks before a window closes on running boards.
     pub(super) fn prepare(&mut self, ctx: &egui::Context) {
+        zoom(ctx);
         let latest = self.bridge.latest();
         self.snapshot = latest.snapshot;
         self.runner_gone = latest.gone;
@@ -113,6 +133,7 @@ impl App {
             texts: &self.texts,
             snapshot: &snapshot,
             typed: self.wedge.typed(),
+            zone: &self.zone,
             runner_gone: self.runner_gone,
         };
         if snapshot.practice {
@@ -139,14 +160,21 @@ impl App {
                     Err(error) => tracing::error!(%error, "the language was not switched"),
                 }
             }
+            station::Event::NextTheme => {
+                self.theme = Theme::of(self.theme.look.next());
+                self.theme.apply(ctx);
+                if let Some(chosen) = &self.chosen
+                    && chosen.try_send(self.theme.look).is_err()
+                {
+                    tracing::warn!("the theme is not kept for the next start");
+                }
+            }
             station::Event::TogglePractice => {
                 if let Some(practice) = &mut self.practice {
                     practice.toggle();
                 }
             }
-            station::Event::ForgetTyped => {
-                self.wedge.escape();
-            }
+            station::Event::ForgetTyped => self.wedge.forget(),
             station::Event::Quit => {
                 self.leaving = true;
                 ctx.send_viewport_cmd(ViewportCommand::Close);
@@ -156,36 +184,26 @@ impl App {
     }
 
     fn send(&mut self, ctx: &egui::Context, command: Command) {
+        self.station.asked();
         if self.bridge.send(command).is_err() {
             self.station.say_busy(ctx.input(|input| input.time));
         }
     }
 
-    /// Takes what the scanner types out of `events`, unless a text field is being typed into.
+    /// Takes what the scanner types out of `events`, wherever the focus is.
     fn take_scans(&mut self, ctx: &egui::Context, events: &mut Vec<Input>, now: f64) {
-        if self.station.is_typing() {
-            return;
-        }
-        let mut lines = Vec::new();
-        events.retain(|event| {
-            let taken = match event {
-                Input::Text(text) => self.wedge.text(text, now),
-                Input::Key { key: Key::Enter, pressed: true, .. } => self.wedge.enter(),
-                Input::Key { key: Key::Backspace, pressed: true, .. } => self.wedge.backspace(),
-                Input::Key { key: Key::Escape, pressed: true, .. } => self.wedge.escape(),
-                _ => Taken::No,
-            };
-            match taken {
-                Taken::No => true,
-                Taken::Yes => false,
-                Taken::Line(line) => {
-                    lines.push(line);
-                    false
+        for line in self.wedge.take(events, now, self.station.is_typing()) {
+            match line {
+                Line::Scanned(code) => {
+                    if let Some(code) = self.station.scanned(code, &self.snapshot) {
+                        self.send(ctx, Command::Scan(code));
+                    }
                 }
+                Line::ByHand(_) => self.station.say_not_scanned(now),
             }
-        });
-        for line in lines {
-            self.send(ctx, Command::Scan(line));
+        }
+        if let Some(wait) = self.wedge.owes_in(now) {
+            ctx.request_repaint_after(wait);
         }
     }
 }
@@ -206,6 +224,17 @@ impl eframe::App for App {
 
     fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
         self.theme.ground.to_normalized_gamma_f32()
+    }
+}
+
+/// The window is laid out for [`size::LEAST`] at least: on a smaller screen, or where the desktop enlarges
+/// everything, it is drawn smaller as a whole rather than cut.
+fn zoom(ctx: &egui::Context) {
+    let now = ctx.zoom_factor();
+    let unzoomed: Vec2 = ctx.viewport_rect().size() * now;
+    let fitting = (unzoomed / size::LEAST).min_elem().min(1.0);
+    if fitting > 0.0 && (fitting - now).abs() > 0.005 {
+        ctx.set_zoom_factor(fitting);
     }
 }
 

@@ -19,7 +19,7 @@ pub mod theme;
 mod wedge;
 mod widgets;
 
-pub use app::{WindowOptions, open};
+pub use app::{WindowOptions, app, open};
 pub use bridge::Bridge;
 pub use practice_panel::PracticeBridge;
 

@@ -6,7 +6,8 @@ use lineseal::audit::event::{LabelKind, LabelStatus};
 use lineseal::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Step, Verdict};
 use lineseal::gui::practice_panel::{PracticePort, PracticeView};
 use lineseal::runner::view::{
-    BatchView, Copies, CopyPlace, FinishedView, Health, LabelQuestion, LaneState, LaneView, ManifestView, Snapshot,
+    BatchView, Copies, CopyPlace, FinishedView, Health, LabelQuestion, LaneState, LaneView, ManifestView, PaceView,
+    Snapshot,
 };
 
 /// Everything at once: `lanes` lanes (1 to 16) in all states, lane 1 a PASS, lane 3 a FAIL.
@@ -83,6 +84,17 @@ pub fn unopened(lanes: u8) -> Snapshot {
     Snapshot { batch: None, held: 0, recent: Vec::new(), ..idle(lanes, false) }
 }
 
+/// A batch that has just begun, of which nothing is known; a board waits in lane 1.
+pub fn unknown(lanes: u8) -> Snapshot {
+    let mut snapshot = idle(lanes, false);
+    snapshot.paused = true;
+    snapshot.lanes[0].state = LaneState::Waiting;
+    if let Some(batch) = &mut snapshot.batch {
+        *batch = BatchView { passed: 0, held: 0, first_passes: 0, first_attempts: 0, pace: None, ..batch.clone() };
+    }
+    snapshot
+}
+
 pub fn practice_view(ports: u8) -> PracticeView {
     let port = |at: u8| PracticePort {
         name: format!("port-{at}"),
@@ -116,7 +128,7 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
     let verdicts = [Verdict::Pass, Verdict::Fail, Verdict::Pass, Verdict::Held, Verdict::Error, Verdict::Aborted];
     let recent = verdicts.into_iter().cycle().take(12).enumerate().map(|(at, verdict)| FinishedView {
         run: run(100 + at as u8),
-        lane: lane(1),
+        lane: lane(at as u8 % 16 + 1),
         serial: format!("GW4-00311{:02}", 88 - at).parse().ok(),
         verdict,
     });
@@ -132,6 +144,7 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
             held: 3,
             first_passes: 307,
             first_attempts: 312,
+            pace: Some(pace(164)),
             manifest: Some(ManifestView { entries: 500, consumed: 312, matched: 314, unknown: 1 }),
         }),
         held: 3,
@@ -141,12 +154,19 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         log: Health::Good,
         printer: Health::Good,
         copies: Copies { health: Health::Good, place: CopyPlace::Elsewhere },
+        signals: Health::Unknown,
         paused: false,
         questions: Vec::new(),
         pulled: Vec::new(),
         refused: Vec::new(),
         profiles: vec!["gateway-g4".into(), "sensor-s1".into()],
     }
+}
+
+/// 2026-11-29, and the batch would be done in the afternoon.
+fn pace(per_hour: u64) -> PaceView {
+    let at = |second| Timestamp::from_second(second).expect("a time");
+    PaceView { per_hour, ends: Some(at(1_795_966_860)), at: at(1_795_962_780) }
 }
 
 fn ended(number: u8, verdict: Verdict, reason: Option<Failure>) -> LaneState {
@@ -189,6 +209,7 @@ fn running(number: u8, step: Step) -> LaneState {
         serial: format!("GW4-00311{:02}", 80 + number).parse().ok(),
         step,
         waits_for_scan: false,
+        claimed: step >= Step::Register,
         started: Timestamp::UNIX_EPOCH,
     }
 }
@@ -199,6 +220,7 @@ fn scanning(number: u8) -> LaneState {
         serial: None,
         step: Step::Identify,
         waits_for_scan: true,
+        claimed: false,
         started: Timestamp::UNIX_EPOCH,
     }
 }

@@ -4,37 +4,163 @@
 use std::sync::Arc;
 
 use eframe::App as _;
-use egui::{Event as Input, Key, Modifiers, RawInput, Rect, Shape, Vec2, pos2, vec2};
+use egui::{Color32, Event as Input, Key, Modifiers, RawInput, Rect, Shape, Vec2, pos2, vec2};
 use tokio::sync::{mpsc, watch};
 
-use crate::domain::{Failure, ReasonCode};
-use crate::runner::view::{Command, Copies, CopyPlace, Health, Snapshot};
+use crate::config::{Look, ScanEnd, Scanner};
+use crate::domain::{Failure, ReasonCode, Verdict};
+use crate::runner::view::{Command, Copies, CopyPlace, Health, LaneState, Snapshot};
 use crate::texts::{Language, Texts, fl};
 
-use super::app::App;
+use super::app::{App, WindowOptions};
 use super::practice_panel::{PracticeBridge, PracticeCommand};
 use super::{Bridge, scenes, theme};
 
 const SIZES: [Vec2; 2] = [vec2(1280.0, 800.0), vec2(1920.0, 1080.0)];
 
+/// Screens in pixels, and how much the desktop enlarges everything on them.
+const SCREENS: [(Vec2, f32); 4] = [(SIZES[0], 1.0), (SIZES[1], 1.0), (SIZES[0], 1.5), (SIZES[1], 1.5)];
+
 #[test]
 fn no_text_is_cut_or_overlaps_in_any_scene() {
     for language in Language::available() {
-        for size in SIZES {
-            let mut desk = Desk::new(language.clone(), size, scenes::idle(1, false));
+        for (size, scale) in SCREENS {
+            let mut desk = Desk::enlarged(language.clone(), size, scale, scenes::idle(1, false));
+            let on = format!("{language:?} {size} {scale}");
             desk.show(scenes::pair(true));
-            desk.assert_legible(&format!("{language:?} {size} pair true"));
-            for lanes in [1, 2, 3, 4, 6, 8, 12, 16] {
+            desk.assert_legible(&format!("{on} pair true"));
+            let lanes: &[u8] = if scale > 1.0 { &[1, 4, 16] } else { &[1, 2, 3, 4, 6, 8, 12, 16] };
+            for lanes in lanes.iter().copied() {
                 for practice in [false, true] {
                     desk.show(scenes::busy(lanes, practice));
-                    desk.assert_legible(&format!("{language:?} {size} busy {lanes} {practice}"));
+                    desk.assert_legible(&format!("{on} busy {lanes} {practice}"));
                     desk.show(scenes::troubled(lanes, practice));
-                    desk.assert_legible(&format!("{language:?} {size} troubled {lanes} {practice}"));
+                    desk.assert_legible(&format!("{on} troubled {lanes} {practice}"));
                 }
                 desk.show(scenes::unopened(lanes));
-                desk.assert_legible(&format!("{language:?} {size} unopened {lanes}"));
+                desk.assert_legible(&format!("{on} unopened {lanes}"));
+                desk.show(scenes::unknown(lanes));
+                desk.assert_legible(&format!("{on} unknown {lanes}"));
             }
         }
+    }
+}
+
+/// What opens below the lanes, and what stands above them.
+#[test]
+fn no_text_is_cut_or_overlaps_in_any_drawer_or_notice() {
+    for language in Language::available() {
+        for (size, scale) in SCREENS {
+            let mut desk = Desk::enlarged(language.clone(), size, scale, scenes::busy(16, false));
+            for (typed, key) in [("7", Key::F3), ("3", Key::F3), ("11", Key::F3), ("7", Key::Delete), ("", Key::F9)] {
+                desk.type_text(typed);
+                desk.press(key);
+                desk.assert_legible(&format!("{language:?} {size} {scale} {typed} {key:?}, scrolls"));
+                desk.press(Key::Escape);
+            }
+            // Lane 2 has its identity, lane 99 is none, and what is typed by hand is no scan.
+            for typed in ["2", "99"] {
+                desk.type_text(typed);
+                desk.press(Key::Delete);
+                desk.assert_legible(&format!("{language:?} {size} {scale} remark {typed}"));
+            }
+            for code in [ReasonCode::SCAN_UNEXPECTED, ReasonCode::SCAN_AMBIGUOUS, ReasonCode::WRONG_BOARD_LATE] {
+                desk.show(Snapshot { notice: Some(Failure::new(code, "no lane waits")), ..scenes::busy(16, false) });
+                desk.assert_legible(&format!("{language:?} {size} {scale} notice {code}"));
+            }
+            desk.show(scenes::unopened(16));
+            desk.press(Key::F6);
+            desk.assert_legible(&format!("{language:?} {size} {scale} form"));
+        }
+    }
+}
+
+/// Every pair of text and ground that is ever drawn, in every theme: WCAG 2.2, 1.4.6 for verdicts, 1.4.3 for the rest.
+#[test]
+fn every_text_stands_out_from_its_ground_in_every_theme() {
+    let scenes = [scenes::busy(16, false), scenes::troubled(16, true), scenes::unopened(4), scenes::idle(8, true)];
+    for look in Look::ALL {
+        let theme = theme::Theme::of(look);
+        let verdicts = Verdict::ALL.map(|verdict| theme.verdict(verdict).fill);
+        let mut desk = Desk::with(WindowOptions { theme: look, ..options() }, SIZES[1], 1.0, scenes::idle(1, false));
+        let mut seen = 0;
+        for scene in &scenes {
+            desk.show(scene.clone());
+            for (drawer, key) in [("", Key::Escape), ("3", Key::F3), ("", Key::F9), ("", Key::F6), ("7", Key::Delete)] {
+                desk.type_text(drawer);
+                desk.press(key);
+                for (words, colour, ground) in desk.inked() {
+                    let least = if verdicts.contains(&ground) { 7.0 } else { 4.5 };
+                    let contrast = theme::contrast(colour, ground);
+                    assert!(contrast >= least, "{look:?}: {words:?}, {colour:?} on {ground:?}: {contrast:.1}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 200, "{seen}");
+    }
+}
+
+#[test]
+fn the_theme_is_switched_by_a_key_that_says_so_and_told_to_whoever_keeps_it() {
+    let (chosen, mut kept) = mpsc::channel(4);
+    let options = WindowOptions { chosen: Some(chosen), ..options() };
+    let mut desk = Desk::with(options, SIZES[0], 1.0, scenes::busy(4, false));
+    let ground =
+        |desk: &Desk| desk.inked().into_iter().find(|(words, ..)| words == "Lineseal").map(|(.., ground)| ground);
+    for (look, next) in [(Look::Light, "Dark"), (Look::Dark, "High contrast"), (Look::Contrast, "Light")] {
+        assert_eq!(ground(&desk), Some(theme::Theme::of(look).surface));
+        assert!(desk.spoken().contains(&format!("{next} (Shift F8)")));
+        desk.press_with(Modifiers::SHIFT, Key::F8);
+        assert_eq!(kept.try_recv().ok(), Some(look.next()));
+    }
+    // The language's own key is another.
+    desk.click("Dark (Shift F8)");
+    desk.press(Key::F8);
+    assert!(desk.drawn().contains("不合格"));
+    assert_eq!(ground(&desk), Some(theme::Theme::of(Look::Dark).surface));
+}
+
+/// Where the desktop enlarges everything on a small screen, the window is drawn smaller as a whole.
+#[test]
+fn an_enlarged_desktop_makes_the_window_no_smaller_than_it_is_laid_out_for() {
+    for (size, scale, zoom) in
+        [(SIZES[0], 1.0, 1.0), (SIZES[1], 1.0, 1.0), (SIZES[0], 1.5, 0.667), (SIZES[1], 1.5, 0.9)]
+    {
+        let desk = Desk::enlarged(Language::default(), size, scale, scenes::idle(4, false));
+        assert!((desk.ctx.zoom_factor() - zoom).abs() < 0.001, "{size} {scale}: {}", desk.ctx.zoom_factor());
+    }
+}
+
+#[test]
+fn a_gloved_finger_hits_every_button() {
+    for (size, scale) in SCREENS {
+        let mut desk = Desk::enlarged(Language::default(), size, scale, scenes::troubled(16, false));
+        desk.type_text("3");
+        desk.press(Key::F3);
+        for (_, node) in desk.nodes() {
+            let (Some(bounds), Some(label)) = (node.bounds(), node.label()) else { continue };
+            if node.role() == egui::accesskit::Role::Button {
+                let least = f64::from(theme::size::TOUCH) - 0.5;
+                let (wide, high) = (bounds.x1 - bounds.x0, bounds.y1 - bounds.y0);
+                assert!(wide >= least && high >= least, "{label}: {wide} × {high} of {least} at {size} {scale}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_s_pace_and_end_are_told_and_nothing_while_unknown() {
+    for (size, scale) in SCREENS {
+        let mut desk = Desk::enlarged(Language::default(), size, scale, scenes::busy(16, false));
+        let pace = scenes::busy(16, false).batch.and_then(|batch| batch.pace).unwrap();
+        let end = pace.ends.unwrap().to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string();
+        for told in ["164", "Units/h", "Ends about", &end, "98.4 %", "312 / 500"] {
+            assert!(desk.drawn().lines().any(|line| line == told), "{told} at {size} {scale}: {}", desk.drawn());
+        }
+        desk.show(scenes::unknown(16));
+        let unknown = desk.drawn().lines().filter(|line| *line == "—").count();
+        assert!(unknown >= 3, "yield, pace and end at {size} {scale}: {}", desk.drawn());
     }
 }
 
@@ -80,7 +206,7 @@ fn lanes_are_read_aloud_with_verdict_and_code() {
     for label in ["Lane 1: PASS", "Lane 2: step 6 of 9, Registering with AWS", "Lane 3: FAIL S-105", "Lane 4: free"] {
         assert!(spoken.iter().any(|known| known == label), "{label} is missing in {spoken:?}");
     }
-    for label in ["Pause (F2)", "Cloud: good", "GW4-0031188: PASS"] {
+    for label in ["Pause (F2)", "Cloud: good", "Lane 1, GW4-0031188: PASS"] {
         assert!(spoken.iter().any(|known| known == label), "{label} is missing in {spoken:?}");
     }
 }
@@ -133,6 +259,115 @@ fn the_scanner_needs_no_focus_and_presses_no_focused_button() {
     desk.press(Key::Enter);
     assert_eq!(desk.asked(), [Command::Scan("GW4-0031190".into())]);
     assert!(!desk.drawn().contains("What to do"));
+}
+
+/// A field that is being typed into gets what is typed and never what is scanned, with a prefix and without.
+#[test]
+fn a_scan_goes_where_the_scanner_is_for_while_a_field_has_the_focus() {
+    let prefixed = Scanner { prefix: "~".into(), suffix: String::new(), end: ScanEnd::Enter };
+    for (scanner, typed) in [(Scanner::default(), "SLIP-12"), (prefixed, "~SLIP-12")] {
+        let options = WindowOptions { scanner, ..options() };
+        let mut desk = Desk::with(options, SIZES[0], 1.0, scenes::unopened(4));
+        desk.press(Key::F6);
+        desk.press(Key::Tab);
+        desk.type_text("50");
+        desk.scan(typed);
+        assert_eq!(desk.asked(), [Command::Scan("SLIP-12".into())]);
+        desk.type_text("0");
+        // A batch's barcode is its name, whichever field is open.
+        desk.scan(&typed.replace("SLIP-12", "GW4-2611-08"));
+        desk.click("sensor-s1");
+        desk.click("Open");
+        let open =
+            Command::OpenBatch { name: "GW4-2611-08".parse().unwrap(), profile: "sensor-s1".into(), planned: 500 };
+        assert_eq!(desk.asked(), [open]);
+    }
+}
+
+#[test]
+fn a_batch_s_own_barcode_opens_its_form_and_a_waiting_lane_goes_first() {
+    let mut desk = Desk::new(Language::default(), SIZES[0], scenes::unopened(4));
+    desk.scan("BATCH-GW4-2611-08");
+    assert_eq!(desk.asked(), []);
+    assert!(desk.drawn().contains("GW4-2611-08") && desk.drawn().contains("Planned boards"));
+    // Lane 10 waits for a serial number.
+    desk.show(Snapshot { batch: None, ..scenes::busy(16, false) });
+    desk.scan("GW4-0031190");
+    assert_eq!(desk.asked(), [Command::Scan("GW4-0031190".into())]);
+}
+
+#[test]
+fn with_a_prefix_what_is_typed_by_hand_is_no_scan_and_the_window_says_so() {
+    let scanner = Scanner { prefix: "~".into(), suffix: "#".into(), end: ScanEnd::Enter };
+    let mut desk = Desk::with(WindowOptions { scanner, ..options() }, SIZES[0], 1.0, scenes::busy(8, false));
+    desk.type_text("GW4-0031190");
+    desk.press(Key::Enter);
+    assert_eq!(desk.asked(), []);
+    assert!(desk.drawn().contains("was not scanned"), "{}", desk.drawn());
+    desk.scan("~GW4-0031190#");
+    assert_eq!(desk.asked(), [Command::Scan("GW4-0031190".into())]);
+    desk.type_text("6");
+    desk.press(Key::F4);
+    assert_eq!(desk.asked(), [Command::Retry(6.try_into().unwrap())]);
+}
+
+#[test]
+fn a_command_that_was_refused_is_said_until_it_is_read_and_said_again_the_next_time() {
+    let refused = Failure::new(ReasonCode::SCAN_UNEXPECTED, "no lane waits").with("scan", "X-1");
+    let mut desk = Desk::new(Language::default(), SIZES[0], scenes::busy(4, false));
+    desk.show(Snapshot { notice: Some(refused.clone()), ..scenes::busy(4, false) });
+    assert!(desk.drawn().contains("(O-602)"), "{}", desk.drawn());
+    desk.press(Key::Escape);
+    assert!(!desk.drawn().contains("(O-602)"));
+    // The same code once more is refused for the same reason: the snapshot does not even change.
+    desk.scan("X-1");
+    assert!(desk.drawn().contains("(O-602)"));
+}
+
+#[test]
+fn a_wrong_board_is_taken_out_by_asking_twice_and_only_before_it_is_bound() {
+    let mut desk = Desk::new(Language::default(), SIZES[0], scenes::busy(8, false));
+    let run_of = |lane: usize| match &scenes::busy(8, false).lanes[lane - 1].state {
+        LaneState::Running { run, .. } => *run,
+        other => panic!("{other:?}"),
+    };
+    let wrong = |lane: usize| Command::WrongBoard { lane: (lane as u8).try_into().unwrap(), run: run_of(lane) };
+    // Lane 7 is being proven.
+    desk.type_text("7");
+    desk.press(Key::Delete);
+    assert_eq!(desk.asked(), []);
+    assert!(desk.drawn().contains("Wrong board GW4-0031187 in lane 7?"), "{}", desk.drawn());
+    desk.press(Key::Escape);
+    desk.press(Key::Delete);
+    assert_eq!(desk.asked(), [], "nobody said which lane");
+    desk.type_text("7");
+    desk.press(Key::Delete);
+    desk.press(Key::Delete);
+    assert_eq!(desk.asked(), [wrong(7)]);
+    // By touch: the lane, then the button, then the answer.
+    desk.click("Lane 7: step 4 of 9, Proving the certificate");
+    desk.click("Wrong board (Del)");
+    desk.click("Stop its run (Del)");
+    assert_eq!(desk.asked(), [wrong(7)]);
+    // Lane 2 is being registered: bound. Lane 1 has its verdict, lane 4 is free.
+    for lane in ["2", "1", "4"] {
+        desk.type_text(lane);
+        desk.press(Key::Delete);
+        desk.press(Key::Delete);
+        assert_eq!(desk.asked(), []);
+    }
+    assert!(desk.drawn().contains("too late"));
+    // What is asked about while it is still possible is not done once it is not.
+    desk.type_text("7");
+    desk.press(Key::Delete);
+    let mut bound = scenes::busy(8, false);
+    if let LaneState::Running { claimed, .. } = &mut bound.lanes[6].state {
+        *claimed = true;
+    }
+    desk.show(bound);
+    assert!(!desk.drawn().contains("Wrong board GW4"));
+    desk.press(Key::Delete);
+    assert_eq!(desk.asked(), []);
 }
 
 #[test]
@@ -296,7 +531,10 @@ fn at_rest_no_frame_asks_for_another() {
 struct Desk {
     ctx: egui::Context,
     app: App,
+    /// Pixels.
     size: Vec2,
+    /// How much the desktop enlarges.
+    scale: f32,
     now: f64,
     /// The next frame is asked to close the window.
     close: bool,
@@ -307,23 +545,45 @@ struct Desk {
     _runtime: tokio::runtime::Runtime,
 }
 
+/// In English, light, without anybody who keeps what is chosen.
+fn options() -> WindowOptions {
+    WindowOptions {
+        language: Language::default(),
+        size: None,
+        theme: Look::Light,
+        chosen: None,
+        scanner: Scanner::default(),
+        practice: None,
+    }
+}
+
 impl Desk {
     fn new(language: Language, size: Vec2, snapshot: Snapshot) -> Desk {
+        Desk::enlarged(language, size, 1.0, snapshot)
+    }
+
+    fn enlarged(language: Language, size: Vec2, scale: f32, snapshot: Snapshot) -> Desk {
+        Desk::with(WindowOptions { language, ..options() }, size, scale, snapshot)
+    }
+
+    fn with(options: WindowOptions, size: Vec2, scale: f32, snapshot: Snapshot) -> Desk {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (snapshots, receiver) = watch::channel(Arc::new(snapshot));
         let (sender, commands) = mpsc::channel(8);
         let (_, views) = watch::channel(scenes::practice_view(8));
         let (practice_sender, practice_asked) = mpsc::channel(8);
         let bridge = Bridge::new(runtime.handle().clone(), receiver, sender);
-        let practice = PracticeBridge { views, commands: practice_sender };
+        let practice = Some(PracticeBridge { views, commands: practice_sender });
         let ctx = egui::Context::default();
         ctx.enable_accesskit();
-        let app = App::new(&ctx, bridge, Some(practice), Texts::load(language).unwrap());
+        let texts = Texts::load(options.language.clone()).unwrap();
+        let app = App::new(&ctx, bridge, WindowOptions { practice, ..options }, texts);
         let shapes = Vec::new();
         let mut desk = Desk {
             ctx,
             app,
             size,
+            scale,
             now: 1.0,
             close: false,
             snapshots,
@@ -332,8 +592,9 @@ impl Desk {
             shapes,
             _runtime: runtime,
         };
-        desk.frame(Vec::new());
-        desk.frame(Vec::new());
+        for _ in 0..4 {
+            desk.frame(Vec::new());
+        }
         desk
     }
 
@@ -345,8 +606,10 @@ impl Desk {
 
     fn frame(&mut self, events: Vec<Input>) -> egui::FullOutput {
         self.now += 0.02;
-        let screen = Rect::from_min_size(pos2(0.0, 0.0), self.size);
+        let points = self.size / (self.scale * self.ctx.zoom_factor());
+        let screen = Rect::from_min_size(pos2(0.0, 0.0), points);
         let mut input = RawInput { screen_rect: Some(screen), time: Some(self.now), events, ..RawInput::default() };
+        input.viewports.entry(egui::ViewportId::ROOT).or_default().native_pixels_per_point = Some(self.scale);
         self.app.raw_input_hook(&self.ctx, &mut input);
         if std::mem::take(&mut self.close) {
             let viewport = input.viewports.entry(egui::ViewportId::ROOT).or_default();
@@ -362,17 +625,42 @@ impl Desk {
     }
 
     fn press(&mut self, key: Key) {
-        let event =
-            |pressed| Input::Key { key, physical_key: None, pressed, repeat: false, modifiers: Modifiers::NONE };
+        self.press_with(Modifiers::NONE, key);
+    }
+
+    fn press_with(&mut self, modifiers: Modifiers, key: Key) {
+        let event = |pressed| Input::Key { key, physical_key: None, pressed, repeat: false, modifiers };
         self.frame(vec![event(true)]);
         self.frame(vec![event(false)]);
         self.frame(Vec::new());
     }
 
+    /// As a person types.
     fn type_text(&mut self, text: &str) {
         for c in text.chars() {
+            self.now += 0.1;
             self.frame(vec![Input::Text(c.to_string())]);
         }
+        self.now += 0.1;
+        self.frame(Vec::new());
+    }
+
+    /// As a barcode scanner types, wherever the focus is.
+    fn scan(&mut self, text: &str) {
+        self.now += 1.0;
+        let enter = Input::Key {
+            key: Key::Enter,
+            physical_key: None,
+            pressed: true,
+            repeat: false,
+            modifiers: Modifiers::NONE,
+        };
+        let keys = text.chars().map(|c| Input::Text(c.to_string())).chain([enter]);
+        for key in keys {
+            // Frames of 20 ms, as `frame` counts them.
+            self.frame(vec![key]);
+        }
+        self.frame(Vec::new());
     }
 
     /// Presses the topmost button that is read aloud as `label`.
@@ -411,8 +699,31 @@ impl Desk {
         texts(&self.shapes).map(|(_, text)| text.galley.job.text.replace('\n', " ")).collect::<Vec<_>>().join("\n")
     }
 
+    /// Each text with its colour and that of what lies below it.
+    fn inked(&self) -> Vec<(String, Color32, Color32)> {
+        let mut grounds: Vec<(Rect, Color32)> = Vec::new();
+        let mut inked = Vec::new();
+        for (clip, shape) in flat(&self.shapes) {
+            match shape {
+                Shape::Rect(rect) if rect.fill.a() == 255 => grounds.push((rect.rect.intersect(clip), rect.fill)),
+                Shape::Text(text) if text.angle == 0.0 && !text.galley.job.text.is_empty() => {
+                    let place = text.galley.rect.translate(text.pos.to_vec2()).intersect(clip);
+                    let below = grounds.iter().rev().find(|(rect, _)| rect.contains(place.center()));
+                    let own = text.galley.job.sections[0].format.color;
+                    let own = if own == Color32::PLACEHOLDER { text.fallback_color } else { own };
+                    let colour = text.override_text_color.unwrap_or(own);
+                    let words = text.galley.job.text.clone();
+                    let ground = below.unwrap_or_else(|| panic!("nothing lies below {words:?}")).1;
+                    inked.push((words, colour, ground));
+                }
+                _ => {}
+            }
+        }
+        inked
+    }
+
     fn assert_legible(&self, what: &str) {
-        let panel = self.size.x - theme::size::PRACTICE_PANEL;
+        let panel = self.ctx.content_rect().width() - theme::size::PRACTICE_PANEL;
         let mut seen: Vec<(Rect, &str)> = Vec::new();
         for (clip, text) in texts(&self.shapes) {
             let words = text.galley.job.text.as_str();
@@ -427,28 +738,40 @@ impl Desk {
             if scrolls {
                 continue;
             }
+            // What QA looks at may be longer than the drawer is high.
+            let below = clip.top() > self.ctx.content_rect().height() * 0.55;
+            let rect = if what.ends_with("scrolls") && below { rect.intersect(clip) } else { rect };
             assert!(clip.expand(2.0).contains_rect(rect), "{what}: {words:?} leaves its place, {rect:?} of {clip:?}");
+            // A label in a row of wrapping widgets is laid out from the row's beginning: its ink is what counts.
+            let ink = text.galley.mesh_bounds.translate(text.pos.to_vec2()).intersect(rect);
             for (other, other_words) in &seen {
-                let both = rect.intersect(*other);
+                let both = ink.intersect(*other);
                 let overlap = both.width() > 1.0 && both.height() > 3.0;
                 assert!(!overlap, "{what}: {words:?} overlaps {other_words:?}");
             }
-            seen.push((rect, words));
+            seen.push((ink, words));
         }
     }
 }
 
 fn texts(shapes: &[egui::epaint::ClippedShape]) -> impl Iterator<Item = (Rect, &egui::epaint::TextShape)> {
-    fn within<'a>(clip: Rect, shape: &'a Shape, found: &mut Vec<(Rect, &'a egui::epaint::TextShape)>) {
+    flat(shapes).into_iter().filter_map(|(clip, shape)| match shape {
+        Shape::Text(text) => Some((clip, text)),
+        _ => None,
+    })
+}
+
+/// All shapes in the order in which they are drawn, each with the place that it is cut to.
+fn flat(shapes: &[egui::epaint::ClippedShape]) -> Vec<(Rect, &Shape)> {
+    fn within<'a>(clip: Rect, shape: &'a Shape, found: &mut Vec<(Rect, &'a Shape)>) {
         match shape {
-            Shape::Text(text) => found.push((clip, text)),
             Shape::Vec(shapes) => shapes.iter().for_each(|shape| within(clip, shape, found)),
-            _ => {}
+            shape => found.push((clip, shape)),
         }
     }
     let mut found = Vec::new();
     for shape in shapes {
         within(shape.clip_rect, &shape.shape, &mut found);
     }
-    found.into_iter()
+    found
 }

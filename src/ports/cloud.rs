@@ -38,6 +38,17 @@ pub struct Registration {
     pub patient: bool,
 }
 
+/// What a target was read back to hold of a unit, and shall hold still.
+#[derive(Debug, Clone)]
+pub struct ReadBack {
+    pub target: TargetName,
+    pub thing: ThingName,
+    pub fingerprint: Fingerprint,
+    pub certificate_arn: String,
+    pub policy: PolicyPlan,
+    pub deadline: Duration,
+}
+
 /// One target shall come to hold a unit by AWS's own doing.
 #[derive(Debug, Clone)]
 pub struct Join {
@@ -52,9 +63,9 @@ pub struct Join {
 pub struct Issuance {
     pub target: TargetName,
     pub thing: ThingName,
-    /// PKCS#10, DER; signed by the key and verified.
-    pub request: Bytes,
-    /// Of the key.
+    /// PKCS#10, DER; signed by the key and verified. `None`: AWS makes a key of its own.
+    pub request: Option<Bytes>,
+    /// Of the chip's key.
     pub spki: SpkiHash,
     /// When it goes out, by the station's clock.
     pub asked: Timestamp,
@@ -96,6 +107,8 @@ pub struct Refusal {
 pub struct TakenBack {
     /// As in [`LineEvent::Withdrawn`](crate::audit::LineEvent::Withdrawn), whatever became of the rest.
     pub changed: Vec<String>,
+    /// Likewise.
+    pub found: Vec<Fingerprint>,
     pub failure: Option<Failure>,
 }
 
@@ -155,7 +168,12 @@ pub trait Cloud: Send + Sync {
     /// identical and no one else's; calling it again for the same unit changes nothing.
     async fn register(&self, registration: &Registration) -> Result<TargetRecord, Refusal>;
 
-    /// Sets the certificate INACTIVE.
+    /// A unit takes its time to connect, and its target goes on meanwhile: has anything come to what was read back, or
+    /// gone from it? S-111, S-112, A-321 and A-325 as in `register`; A-347 that can't be told.
+    async fn stands(&self, held: &ReadBack) -> Result<(), Failure>;
+
+    /// Sets the certificate INACTIVE, and sees it INACTIVE. A-350 where there is none, and none comes
+    /// in time.
     async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure>;
 
     /// Takes back what a unit registered. Where somebody else's thing, certificate or policy is attached to it,

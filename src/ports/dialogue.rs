@@ -1,3 +1,5 @@
+use secrecy::SecretString;
+
 use crate::domain::profile::{Dialogue, Prepare};
 use crate::domain::{Device, Failure, Variables};
 
@@ -13,4 +15,14 @@ pub trait BoardDialogue: Send + Sync {
 
     /// Performs one `prepare` entry.
     async fn prepare(&self, device: &Device, prepare: &Prepare, variables: &Variables) -> Result<(), Failure>;
+
+    /// The same, with a private key for the board, which is [`PRIVATE_KEY`](crate::domain::profile::PRIVATE_KEY) among
+    /// the variables. Whatever board or program answers may repeat it, so no failure tells what they said.
+    async fn deliver(
+        &self,
+        device: &Device,
+        prepare: &Prepare,
+        variables: &Variables,
+        key: &SecretString,
+    ) -> Result<(), Failure>;
 }

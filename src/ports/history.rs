@@ -178,6 +178,10 @@ pub trait History: Send + Sync {
     /// Units that are locked, by the event that locked them, newest first.
     async fn locked(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<(Unit, Lock)>, Failure>;
 
+    /// Units that are locked, and of which a run meant to register: what they may have left ACTIVE is to be looked for
+    /// in their histories.
+    async fn locked_after_register(&self) -> Result<Vec<Unit>, Failure>;
+
     /// Units with this serial number, in every product.
     async fn units(&self, serial: &str) -> Result<Vec<Unit>, Failure>;
 

@@ -19,6 +19,7 @@ mod people;
 mod printer;
 mod provisioner;
 mod rations;
+mod signals;
 mod signer;
 mod store;
 mod system;
@@ -28,7 +29,7 @@ mod verification;
 pub use archiving::Archiving;
 pub use authorities::{Authorities, CaSigner, HeldCa};
 pub use boards::BoardSource;
-pub use cloud::{Cloud, Issuance, Join, Made, MadeBefore, Prepared, Refusal, Registration, TakenBack};
+pub use cloud::{Cloud, Issuance, Join, Made, MadeBefore, Prepared, ReadBack, Refusal, Registration, TakenBack};
 pub use connection::{Connections, TlsKey, Trial};
 pub use copies::{CheckpointPlace, Wanted};
 pub use dialogue::{Answer, BoardDialogue};
@@ -43,8 +44,9 @@ pub use manifests::{Listing, Manifests};
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
 pub use printer::LabelPrinter;
-pub use provisioner::{Entry, Fleet, Fleets, Papers, Provisioned};
+pub use provisioner::{Entry, Fleet, Fleets, MadeKey, Papers, Provisioned};
 pub use rations::{Asked, Ration, Rations};
+pub use signals::{Ended, Light, Signals, Tower};
 pub use signer::LogSigner;
 pub use store::{
     AuditStore, Batch, BatchTally, Bound, Claim, ClaimAnswer, Collision, CollisionRule, Logged, ManifestTally,

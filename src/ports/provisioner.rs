@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::TlsKey;
 use crate::domain::profile::MqttPort;
 use crate::domain::{Bytes, Failure, ParameterName, ProvisioningTemplateName, TargetName, ThingName};
 
@@ -38,6 +39,12 @@ pub enum Papers {
     },
 }
 
+/// A private key that AWS made for a board. It is in memory only, signs until it is delivered, and is wiped when this is
+/// dropped.
+pub trait MadeKey: TlsKey {
+    fn pem(&self) -> &SecretString;
+}
+
 /// What a fleet's template has made of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provisioned {
@@ -59,6 +66,9 @@ pub trait Fleets: Send + Sync {
 pub trait Fleet: Send {
     /// CreateCertificateFromCsr: AWS's certificate, DER. Nobody has compared its key. `A-366`, `A-369`.
     async fn certify(&mut self, csr_pem: &str) -> Result<Bytes, Failure>;
+
+    /// CreateKeysAndCertificate: AWS's certificate, DER, and the private key that belongs to it. `A-366`, `A-369`.
+    async fn certify_new_key(&mut self) -> Result<(Bytes, Box<dyn MadeKey>), Failure>;
 
     /// RegisterThing, with the certificate that came last. `A-366` refused, `A-367` by the hook, `A-368` the
     /// certificate was not given to this connection, or too long ago.

@@ -87,9 +87,9 @@ pub struct Collision {
     /// Who holds it, and under which certificate.
     pub unit: Unit,
     pub fingerprint: Fingerprint,
-    /// The run that claimed it; `None`: it is out of an imported history.
+    /// The run that claimed it; `None`: it is out of an imported history, or a ruling moves the unit to it.
     pub run: Option<RunId>,
-    /// The event that made the holder's binding.
+    /// The event that made the holder's binding, or the ruling.
     pub seq: u64,
 }
 
@@ -178,8 +178,8 @@ pub trait AuditStore: Send + Sync {
 
     /// The same for a run that goes on, by a writer that knows it up to event `known`. L-531 where the
     /// run has moved on since, L-521 where the log has it no further than before that event, L-532 where a
-    /// label would be owed that another run of the unit has, S-105 where a certificate was issued that is another unit's, L-533 where a PASS would be of a unit that is locked
-    /// or bound to another chip; nothing is written then. Events that the log holds already are read back whatever came after them.
+    /// label would be owed that another run of the unit has, S-105 where a certificate was issued that is another unit's, L-533 where a PASS would be of a unit that is locked,
+    /// bound to another chip, or ruled to have one; nothing is written then. Events that the log holds already are read back whatever came after them.
     async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
     /// Binds, or says what it collides with (design of the substitution rules: fingerprint, SPKI and

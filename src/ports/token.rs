@@ -20,6 +20,8 @@ pub struct TokenAccess {
     pub key: ObjectName,
     pub uid: Option<ObjectName>,
     pub pin: Option<Pin>,
+    /// The board's serial port: of all of them the one that its module may open, with those that `environment` names.
+    pub port: Option<PathBuf>,
     pub call_timeout: Duration,
     pub open_timeout: Duration,
 }

@@ -32,7 +32,7 @@ pub enum Behaviour {
     Delayed(Duration),
     /// As another board: behind a bridge that stays, it was put in this one's place.
     Other,
-    /// Normally once, then as another board.
+    /// Normally for as long as it takes to be taken for it (twice), then as another board.
     Exchanged,
     /// With half the answer; then the cable is pulled.
     VanishMidAnswer,
@@ -67,7 +67,7 @@ impl PtyBoard {
             stop: stop.clone(),
             behaviour: behaviour.clone(),
             serial: serial.to_owned(),
-            answered: Cell::new(false),
+            answered: Cell::new(0),
             link: link.clone(),
             node: node.clone(),
         };
@@ -149,8 +149,8 @@ struct Wiring {
     stop: Arc<OwnedFd>,
     behaviour: Arc<Mutex<Behaviour>>,
     serial: String,
-    /// Once, at least.
-    answered: Cell<bool>,
+    /// How often.
+    answered: Cell<u32>,
     link: PathBuf,
     node: PathBuf,
 }
@@ -185,7 +185,7 @@ impl Wiring {
         let behaviour = *lock(&self.behaviour);
         match behaviour {
             Behaviour::Other => self.write(&other),
-            Behaviour::Exchanged if self.answered.replace(true) => self.write(&other),
+            Behaviour::Exchanged if self.answered.replace(self.answered.get() + 1) >= 2 => self.write(&other),
             Behaviour::Normal | Behaviour::Exchanged => self.write(&answer),
             Behaviour::Silent => Ok(()),
             Behaviour::Garbage(count) => {

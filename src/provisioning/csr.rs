@@ -61,6 +61,15 @@ pub fn asks(request: &[u8], info: &[u8]) -> bool {
     matches!(parts, Ok((asked, ..)) if asked == info) && reader.finish().is_ok()
 }
 
+/// Which key a certificate was to be made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The chip's own.
+    Chips(SpkiHash),
+    /// One that AWS makes, which is never this one of the chip's.
+    New { but: SpkiHash },
+}
+
 /// What may be registered as the unit's: one certificate, for the very key, valid now, no CA's and not the chip's
 /// own; where `ca` is to have made it, made by that.
 ///
@@ -68,7 +77,7 @@ pub fn asks(request: &[u8], info: &[u8]) -> bool {
 /// `A-351` it is for another key, `A-352` it is none that could be used.
 pub fn check_issued(
     der: &[u8],
-    key: SpkiHash,
+    key: Wanted,
     own: Fingerprint,
     ca: Option<&SigningCa>,
     now: Timestamp,
@@ -76,9 +85,17 @@ pub fn check_issued(
     let fingerprint = Fingerprint::of(der);
     let unusable = |cause: String| Failure::new(ReasonCode::ISSUED_UNUSABLE, cause).with("certificate", fingerprint);
     let facts = CertificateFacts::of(der).map_err(|failure| unusable(failure.cause))?;
-    if facts.spki_sha256 != key {
-        let cause = format!("certificate {fingerprint} is for the key {}, and {key} was asked for", facts.spki_sha256);
-        return Err(Failure::new(ReasonCode::ISSUED_OTHER_KEY, cause).with("certificate", fingerprint));
+    let found = facts.spki_sha256;
+    match key {
+        Wanted::Chips(key) if found != key => {
+            let cause = format!("certificate {fingerprint} is for the key {found}, and {key} was asked for");
+            return Err(Failure::new(ReasonCode::ISSUED_OTHER_KEY, cause).with("certificate", fingerprint));
+        }
+        Wanted::New { but } if found == but => {
+            return Err(unusable("it is for the chip's own key, and a new one was asked for".to_owned()));
+        }
+        Wanted::New { .. } => checks::key_kind(der).map(drop).map_err(|failure| unusable(failure.cause))?,
+        Wanted::Chips(_) => {}
     }
     if fingerprint == own {
         return Err(unusable("what came back is the chip's own certificate".to_owned()));

@@ -1,5 +1,7 @@
 //! What a run does next. Pure: the same run, input and context give the same effects.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::checks::{self, Checked};
@@ -15,7 +17,7 @@ use crate::audit::event::{
     ConnectionRecord, IssuedCertificate, LabelKind, LabelStatus, Purpose, Reading, SignatureScheme, TargetRecord,
 };
 use crate::domain::profile::{
-    ConnectMode, Issuer, Method, MqttPort, ObjectName, Offline, Prepare, Profile, WriteBack, WriteBackPlan,
+    ConnectMode, FleetKeys, Issuer, Method, MqttPort, ObjectName, Offline, Prepare, Profile, WriteBack, WriteBackPlan,
 };
 use crate::domain::{
     BoardSerial, Bytes, EntryPlace, Failure, Fingerprint, Identity, ReasonCode, Sha256, SigningCa, Step, TargetName,
@@ -47,6 +49,8 @@ pub enum Input {
     /// The claim that this run made does not hold any more.
     Barred(Obstacle),
     Issued(TargetName, Box<Result<Made, Failure>>),
+    /// What the fleet's template answered; `None`: the unit is there already, and AWS was asked for nothing.
+    Provisioned(TargetName, Box<Result<Option<BTreeMap<String, String>>, Refusal>>),
     Registered(TargetName, Box<Result<TargetRecord, Refusal>>),
     Kept(Result<Kept, Failure>),
     Connected(TargetName, Box<Result<ConnectionRecord, Failure>>),
@@ -55,6 +59,8 @@ pub enum Input {
     /// Another run of the unit came to owe its label while this one was about to pass.
     LabelTaken,
     Deactivated(TargetName, Result<(), Failure>),
+    /// The run is over, its unit is locked, and these may hold its certificate ACTIVE.
+    TakeBack(Vec<TargetName>),
     /// Unplugged, stopped, or a second board with the same serial: whatever was under way is over.
     Interrupted(Failure),
     /// After a crash: an unfinished run is closed, with what it still owes.
@@ -88,6 +94,8 @@ pub enum Effect {
     },
     /// By whoever the profile says.
     Issue(Box<Issuance>),
+    /// AWS is to apply its fleet's template, once; what comes of it is read back by `Register`.
+    Provision(Box<Registration>),
     Register(Box<Registration>),
     /// The chip's key shows itself to the broker, and what AWS makes of it is waited for.
     Join(Box<Join>),
@@ -164,7 +172,12 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             requested(run, (target, thing, info), signature, context)
         }
         (Stage::Issuing { target, thing, request }, Input::Issued(asked, made)) if asked == *target => {
-            issued(run, (target, thing, request), *made, context)
+            issued(run, (target, thing, request.as_ref()), *made, context)
+        }
+        (Stage::Registering, Input::Provisioned(target, answer))
+            if run.pending_targets().first() == Some(&target) && run.provisioned.is_none() =>
+        {
+            provisioned(run, target, *answer, context)
         }
         // An answer counts once, from the target that was asked.
         (Stage::Registering, Input::Registered(target, result)) if run.pending_targets().first() == Some(&target) => {
@@ -215,10 +228,16 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             Input::Barred(why),
         ) => {
             // The target that was asked last has answered, and its answer is not recorded yet.
-            let asked = run.pending_targets().into_iter().next();
-            fail_with(run, run.step(), barred(run.unit.as_ref(), why), asked, context)
+            fail(run, run.step(), barred(run.unit.as_ref(), why), context)
         }
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
+        (Stage::Sealed, Input::TakeBack(targets)) if run.is_over() => take_back(run, &targets),
+        (Stage::Sealed, Input::Deactivated(target, result)) if run.deactivate.contains(&target) => {
+            let pending: Vec<_> = run.deactivate.iter().filter(|pending| **pending != target).cloned().collect();
+            let mut effects = vec![Effect::Record(vec![RunEvent::Deactivated { target, failure: result.err() }])];
+            effects.push(deactivate(run, &pending).unwrap_or(Effect::Finish));
+            effects
+        }
         (Stage::Sealed, Input::PrintLabel) => print(run, context),
         (Stage::Sealed, Input::Unlabelled(why)) => unlabelled(run, why),
         (Stage::Sealed, Input::Printed(result)) if matches!(run.label, Label::Intended(_)) => printed(run, result),
@@ -410,7 +429,8 @@ pub fn collision(collisions: Vec<Collision>) -> Failure {
     let cause: Vec<String> = collisions
         .iter()
         .map(|c| {
-            let since = c.run.map_or_else(|| "an imported history".to_owned(), |run| format!("run {run}"));
+            let no_run = || "an imported row, or a ruling that no run has used".to_owned();
+            let since = c.run.map_or_else(no_run, |run| format!("run {run}"));
             format!(
                 "{:?}: held by {} since {since} (event {}) under certificate {}",
                 c.rule, c.unit, c.seq, c.fingerprint
@@ -467,15 +487,22 @@ pub fn unlisted(chip: Option<&Identity>, why: Unlisted) -> Failure {
     }
 }
 
-/// What the chip is to sign, so that a certificate can be made for its key.
+/// What the chip is to sign, so that a certificate can be made for its key; or AWS makes that, too.
 fn request(run: &Run, answered: RunEvent, checked: &Checked, context: &Context) -> Vec<Effect> {
     let register = &context.profile.register;
+    let keys = register.method.fleet().map_or(FleetKeys::Chip, |fleet| fleet.keys);
     let none = || Failure::new(ReasonCode::CONFIG_INVALID, "the profile names no target");
     let asked = register_values(context.profile, &run.variables).and_then(|RegisterValues { thing, .. }| {
         let target = register.targets.first().cloned().ok_or_else(none)?;
         Ok((csr::info(&checked.spki, &thing)?, target, thing))
     });
     match asked {
+        Ok((_, target, thing)) if keys == FleetKeys::Aws => {
+            let event = RunEvent::KeysRequested { target: target.clone(), thing: thing.clone() };
+            let (spki, asked, deadline) = (checked.decision.spki, context.now, register.deadline);
+            let issuance = Issuance { target, thing, request: None, spki, asked, deadline };
+            vec![Effect::Record(vec![answered, event]), Effect::Issue(Box::new(issuance))]
+        }
         Ok((info, target, thing)) => {
             let made = RunEvent::RequestMade { target, thing, info: Bytes(info.clone()) };
             let scheme = checks::scheme_for(checked.decision.key);
@@ -508,7 +535,7 @@ fn requested(
             let event = RunEvent::CertificateRequested { target: target.clone(), request: request.clone() };
             let (target, thing) = (target.clone(), thing.clone());
             let (asked, deadline) = (context.now, context.profile.register.deadline);
-            let issuance = Issuance { target, thing, request, spki, asked, deadline };
+            let issuance = Issuance { target, thing, request: Some(request), spki, asked, deadline };
             vec![Effect::Record(vec![event]), Effect::Issue(Box::new(issuance))]
         }
         Err(failure) => fail(run, Step::Register, failure, context),
@@ -518,7 +545,7 @@ fn requested(
 /// What came back is recorded, and this unit's, before anything is done with it.
 fn issued(
     run: &Run,
-    (target, thing, request): (&TargetName, &ThingName, &Bytes),
+    (target, thing, request): (&TargetName, &ThingName, Option<&Bytes>),
     made: Result<Made, Failure>,
     context: &Context,
 ) -> Vec<Effect> {
@@ -534,15 +561,19 @@ fn issued(
         let (identity, _) = run.claim.as_ref().ok_or_else(|| changed("nothing was claimed"))?;
         let ca = endpoint.and_then(|endpoint| endpoint.ca.as_ref());
         let of_target = |failure: Failure| failure.with("target", target);
-        let fingerprint = csr::check_issued(&made.certificate, identity.spki, identity.fingerprint, ca, context.now)
-            .map_err(of_target)?;
+        let wanted = match request {
+            Some(_) => csr::Wanted::Chips(identity.spki),
+            None => csr::Wanted::New { but: identity.spki },
+        };
+        let fingerprint =
+            csr::check_issued(&made.certificate, wanted, identity.fingerprint, ca, context.now).map_err(of_target)?;
         let Made { certificate, chain, origin } = made;
         Ok(IssuedCertificate {
             target: target.clone(),
             fingerprint,
             certificate,
             chain,
-            request: Sha256::of(request),
+            request: request.map(|request| Sha256::of(request)),
             origin,
             endpoint: endpoint.map(|endpoint| endpoint.url.clone()),
             write_back: write_back(context).map(|plan| plan.mode),
@@ -555,7 +586,12 @@ fn issued(
             let connect = context.profile.connect.as_ref().map(|plan| plan.mode);
             let (thing, targets) = (thing.clone(), vec![target.clone()]);
             let intended = RunEvent::RegisterIntended { fingerprint, thing, targets, connect };
-            let effect = registration(run, target.clone(), certificate, values, context);
+            let effect = match registration(run, target.clone(), certificate, values, context) {
+                Effect::Register(registration) if context.profile.register.method.fleet().is_some() => {
+                    Effect::Provision(registration)
+                }
+                effect => effect,
+            };
             vec![Effect::Record(vec![RunEvent::CertificateIssued { issued }, intended]), effect]
         }
         Err(failure) => fail(run, Step::Register, failure, context),
@@ -638,6 +674,40 @@ fn introduction(run: &Run, target: &TargetName, thing: &ThingName, ca: &SigningC
     })
 }
 
+/// AWS says it once: it is in the log before anything else is done.
+fn provisioned(
+    run: &Run,
+    target: TargetName,
+    answer: Result<Option<BTreeMap<String, String>>, Refusal>,
+    context: &Context,
+) -> Vec<Effect> {
+    let device_configuration = match answer {
+        Ok(answer) => answer,
+        Err(refusal) => return registered(run, target, Err(refusal), context),
+    };
+    let certificate = run.intent.as_ref().map(|intent| intent.fingerprint);
+    let event = certificate.zip(device_configuration).map(|(certificate, device_configuration)| {
+        RunEvent::Provisioned { target: target.clone(), certificate, device_configuration }
+    });
+    let record = event.map(|event| Effect::Record(vec![event]));
+    let next = match register_next(run, target, context) {
+        Some(effect) => vec![effect],
+        None => fail(run, Step::Register, values_changed(), context),
+    };
+    record.into_iter().chain(next).collect()
+}
+
+fn register_next(run: &Run, target: TargetName, context: &Context) -> Option<Effect> {
+    let values = register_values(context.profile, &run.variables).ok()?;
+    // Every target holds the thing that was promised.
+    let values = RegisterValues { thing: run.intent.as_ref()?.thing.clone(), ..values };
+    Some(registration(run, target, run.registered_certificate()?.clone(), values, context))
+}
+
+fn values_changed() -> Failure {
+    Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed")
+}
+
 fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusal>, context: &Context) -> Vec<Effect> {
     match result {
         Ok(record) if record.target != target || !run.is_intended(&record) => {
@@ -646,28 +716,23 @@ fn registered(run: &Run, target: TargetName, result: Result<TargetRecord, Refusa
             fail(run, Step::Register, failure, context)
         }
         Ok(record) => {
+            let device_configuration = run.provisioned.clone().unwrap_or(record.device_configuration);
+            let record = TargetRecord { device_configuration, ..record };
             let next = run.pending_targets().into_iter().find(|pending| *pending != target);
             let Some(next) = next else { return everywhere(run, record, context) };
             let record = RunEvent::Registered { target: record };
-            let effect = run.intent.as_ref().and_then(|intent| {
-                let values = register_values(context.profile, &run.variables).ok()?;
-                // Every target holds the thing that was promised.
-                let values = RegisterValues { thing: intent.thing.clone(), ..values };
-                Some(registration(run, next, run.registered_certificate()?.clone(), values, context))
-            });
-            match effect {
+            match register_next(run, next, context) {
                 Some(effect) => vec![Effect::Record(vec![record]), effect],
                 None => {
-                    let failure = Failure::new(ReasonCode::CONFIG_VALUE, "the profile's values changed");
                     let mut effects = vec![Effect::Record(vec![record])];
-                    effects.extend(fail(run, Step::Register, failure, context));
+                    effects.extend(fail(run, Step::Register, values_changed(), context));
                     effects
                 }
             }
         }
         Err(Refusal { failure, certificate_left }) => {
             let failure = may_wait(run, failure, context);
-            fail_with(run, Step::Register, failure, certificate_left.then_some(target), context)
+            fail_with(run, Step::Register, failure, !certificate_left, context)
         }
     }
 }
@@ -772,7 +837,11 @@ fn trial(run: &Run, held: &TargetRecord, context: &Context) -> Result<Trial, Fai
         only_tls12: plan.only_tls12,
         thing,
         chain: chain(run).ok_or_else(incomplete)?,
-        key: run.decision.as_ref().ok_or_else(incomplete)?.key,
+        // The chip's, or of the kind that AWS made.
+        key: match run.issued.as_ref().filter(|issued| issued.request.is_none()) {
+            Some(issued) => checks::key_kind(&issued.certificate)?,
+            None => run.decision.as_ref().ok_or_else(incomplete)?.key,
+        },
         topics,
         refused_topic: Some(refused_topic),
         message: Bytes(message.into_bytes()),
@@ -831,7 +900,15 @@ fn is_of_a_connection(code: ReasonCode) -> bool {
 
 /// The chip was seen for the last time, and the board is the one that it was: it may be told what is its own.
 fn configure(run: &Run, last: Vec<RunEvent>, context: &Context) -> Vec<Effect> {
-    let Some(prepare) = &context.profile.register.configure else { return pass(run, last, context) };
+    let Some(prepare) = &context.profile.register.configure else {
+        if run.lacks_its_key() {
+            let cause = "the profile does not say how a board is given the key that AWS made for it";
+            let mut effects = vec![Effect::Record(last)];
+            effects.extend(fail(run, run.step(), Failure::new(ReasonCode::CONFIG_INVALID, cause), context));
+            return effects;
+        }
+        return pass(run, last, context);
+    };
     vec![Effect::Record(last), Effect::Configure { prepare: prepare.clone(), variables: configure_variables(run) }]
 }
 
@@ -915,27 +992,43 @@ fn held_again(failure: Failure) -> Failure {
 }
 
 fn fail(run: &Run, step: Step, failure: Failure, context: &Context) -> Vec<Effect> {
-    fail_with(run, step, failure, None, context)
+    fail_with(run, step, failure, false, context)
 }
 
-/// Where it is the unit's fault, whatever the targets hold of it by now is set INACTIVE; `asked` is one
-/// that may hold it and is not recorded.
-fn fail_with(run: &Run, step: Step, failure: Failure, asked: Option<TargetName>, context: &Context) -> Vec<Effect> {
+/// Where it is the unit's fault, whatever this run has left in the targets by now is set INACTIVE; `untouched`: not in
+/// the one that was asked last, by what was asked last.
+fn fail_with(run: &Run, step: Step, failure: Failure, untouched: bool, context: &Context) -> Vec<Effect> {
+    let untouched = untouched && run.asked.is_some();
     let mut left: Vec<TargetName> = Vec::new();
     if verdict_of(failure.code, run) == Verdict::Fail {
-        left.extend(run.registered.iter().map(|record| record.target.clone()));
-        left.extend(asked);
+        left.extend(run.left.iter().map(|left| left.target.clone()));
+        left.extend(run.asked.clone().filter(|asked| !untouched && !left.contains(asked)));
     }
-    let mut events = vec![RunEvent::StepFailed { step, failure: failure.clone() }];
+    let mut events = vec![RunEvent::StepFailed { step, failure: failure.clone(), untouched }];
     events.extend(left.iter().map(|target| RunEvent::DeactivateIntended { target: target.clone() }));
     let mut effects = vec![Effect::Record(events)];
     effects.extend(deactivate_or_seal(run, failure, &left, context));
     effects
 }
 
+fn deactivate(run: &Run, pending: &[TargetName]) -> Option<Effect> {
+    let (target, intent) = (pending.first()?.clone(), run.intent.as_ref()?);
+    Some(Effect::Deactivate { target, certificate: intent.fingerprint })
+}
+
+/// After the verdict: what was cut off on the way is gone on with.
+fn take_back(run: &Run, targets: &[TargetName]) -> Vec<Effect> {
+    let more: Vec<TargetName> = targets.iter().filter(|target| run.may_take_back(target)).cloned().collect();
+    let intended: Vec<RunEvent> =
+        more.iter().map(|target| RunEvent::DeactivateIntended { target: target.clone() }).collect();
+    let pending: Vec<TargetName> = run.deactivate.iter().cloned().chain(more).collect();
+    let recorded = (!intended.is_empty()).then_some(Effect::Record(intended));
+    recorded.into_iter().chain([deactivate(run, &pending).unwrap_or(Effect::Finish)]).collect()
+}
+
 fn deactivate_or_seal(run: &Run, failure: Failure, pending: &[TargetName], context: &Context) -> Vec<Effect> {
-    if let (Some(target), Some(intent)) = (pending.first(), &run.intent) {
-        return vec![Effect::Deactivate { target: target.clone(), certificate: intent.fingerprint }];
+    if let Some(effect) = deactivate(run, pending) {
+        return vec![effect];
     }
     let verdict = verdict_of(failure.code, run);
     let held = verdict == Verdict::Held;

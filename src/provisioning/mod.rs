@@ -9,6 +9,7 @@ pub mod checks;
 pub mod csr;
 mod decide;
 pub mod label;
+pub mod left;
 pub mod matching;
 mod record;
 mod run;
@@ -19,5 +20,5 @@ pub mod verification;
 
 pub use decide::{COLLIDES, Context, Effect, Input, Unexpected, barred, collision, decide, serial_of, unlisted};
 pub use record::{ConnectionSummary, IssuedSummary, UnitRecord};
-pub use run::{Illegal, Label, Run, Sealed, Stage, StepRecord, verdict_of};
+pub use run::{Illegal, Label, Mark, Run, Sealed, Stage, StepRecord, verdict_of};
 pub use values::{RegisterValues, device_variables, label_variables, register_values, variables_of};

@@ -1,5 +1,7 @@
 //! A run as the fold over its events. What is not written in the log did not happen.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{checks, csr};
@@ -51,12 +53,22 @@ pub struct Run {
     pub ruling: Option<EventId>,
     /// Certificates that this or earlier rulings took from the unit.
     pub replaces: Vec<Fingerprint>,
-    /// The certificate that was made for its key, where it is not the chip's own that is registered.
+    /// The certificate that was made for its key, or with one, where it is not the chip's own that is registered.
     pub issued: Option<IssuedCertificate>,
+    /// What its fleet's template answered in this run.
+    pub provisioned: Option<BTreeMap<String, String>>,
+    /// The board was given what AWS made of it.
+    pub configured: bool,
     /// What became of it in the token, where that was to keep it: the object, and why not.
     pub kept: Option<(String, Option<Failure>)>,
     pub intent: Option<RegisterIntent>,
     pub registered: Vec<TargetRecord>,
+    /// The target that is being asked to register, and has not answered.
+    pub asked: Option<TargetName>,
+    /// Where its certificate may be ACTIVE by what this run did.
+    pub left: Vec<Mark>,
+    /// Where it was set INACTIVE again, or found not to be there.
+    pub taken_back: Vec<Mark>,
     /// The most that was ever promised of the unit's own connections.
     pub connect: Option<ConnectMode>,
     pub connected: Vec<ConnectionRecord>,
@@ -100,7 +112,8 @@ pub enum Stage {
     Issuing {
         target: TargetName,
         thing: ThingName,
-        request: Bytes,
+        /// `None`: its key, too.
+        request: Option<Bytes>,
     },
     Issued {
         thing: ThingName,
@@ -125,6 +138,13 @@ pub struct RegisterIntent {
     pub fingerprint: Fingerprint,
     pub thing: ThingName,
     pub targets: Vec<TargetName>,
+}
+
+/// In a target, as of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub target: TargetName,
+    pub seq: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -218,9 +238,14 @@ impl Run {
                 ruling: None,
                 replaces: Vec::new(),
                 issued: None,
+                provisioned: None,
+                configured: false,
                 kept: None,
                 intent: None,
                 registered: Vec::new(),
+                asked: None,
+                left: Vec::new(),
+                taken_back: Vec::new(),
                 connect: None,
                 connected: Vec::new(),
                 unconnected: Vec::new(),
@@ -244,7 +269,7 @@ impl Run {
             return Err(Illegal::Foreign { event: name_of(event) });
         }
         let next = self.next_stage(event)?;
-        let at = logged.event.at;
+        let (at, seq) = (logged.event.at, logged.receipt.seq);
         match event {
             RunEvent::Captured { capture } => self.captured = Some(capture.clone()),
             RunEvent::StepBegan { step } => {
@@ -274,8 +299,13 @@ impl Run {
                     Some(RegisterIntent { fingerprint: *fingerprint, thing: thing.clone(), targets: targets.clone() });
                 // Nobody takes it back by another profile.
                 self.connect = self.connect.max(*connect);
+                self.asked = self.pending_targets().into_iter().next();
             }
             RunEvent::CertificateIssued { issued } => self.issued = Some(issued.clone()),
+            RunEvent::Provisioned { device_configuration, .. } => {
+                self.provisioned = Some(device_configuration.clone());
+            }
+            RunEvent::BoardConfigured {} => self.configured = true,
             RunEvent::CertificateKept { object, .. } => self.kept = Some((object.clone(), None)),
             RunEvent::CertificateNotKept { object, failure } => {
                 self.kept = Some((object.clone(), Some(failure.clone())));
@@ -283,7 +313,9 @@ impl Run {
             RunEvent::Registered { target } => {
                 self.registered.retain(|known| known.target != target.target);
                 self.registered.push(target.clone());
-                if self.pending_targets().is_empty() {
+                self.may_be_left(target.target.clone(), seq);
+                self.asked = self.pending_targets().into_iter().next();
+                if self.asked.is_none() {
                     self.end_step(at, false);
                 }
             }
@@ -299,11 +331,21 @@ impl Run {
             RunEvent::Deactivated { target, failure } => {
                 self.deactivate.retain(|pending| pending != target);
                 let done = failure.is_none();
+                if failure.as_ref().is_none_or(|failure| failure.code == ReasonCode::CERTIFICATE_ABSENT) {
+                    self.left.retain(|left| left.target != *target);
+                    self.taken_back.push(Mark { target: target.clone(), seq });
+                }
                 for record in self.registered.iter_mut().filter(|record| done && record.target == *target) {
                     record.status = CertificateStatus::Inactive;
                 }
             }
-            RunEvent::StepFailed { .. } => self.end_step(at, true),
+            RunEvent::StepFailed { untouched, .. } => {
+                // What has not answered may have done what it was asked for.
+                if let Some(asked) = self.asked.take().filter(|_| !untouched) {
+                    self.may_be_left(asked, seq);
+                }
+                self.end_step(at, true);
+            }
             RunEvent::Sealed { verdict, reason, slip, label } => {
                 self.end_step(at, *verdict != Verdict::Pass);
                 self.slip = self.slip.or(*slip);
@@ -341,7 +383,7 @@ impl Run {
             | RunEvent::ReadAgain { .. }
             | RunEvent::RequestMade { .. }
             | RunEvent::CertificateRequested { .. }
-            | RunEvent::BoardConfigured {}
+            | RunEvent::KeysRequested { .. }
             | RunEvent::IdentifiedAgain { .. } => {}
         }
         self.stage = next;
@@ -406,6 +448,16 @@ impl Run {
 
     pub fn verdict(&self) -> Option<Verdict> {
         self.sealed.as_ref().map(|sealed| sealed.verdict)
+    }
+
+    fn may_be_left(&mut self, target: TargetName, seq: u64) {
+        self.left.retain(|left| left.target != target);
+        self.left.push(Mark { target, seq });
+    }
+
+    /// It is over, and nothing of it waits: what it left may be set INACTIVE. What waits comes to a verdict first.
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Sealed && self.verdict() != Some(Verdict::Held)
     }
 
     fn end_step(&mut self, at: Timestamp, failed: bool) {
@@ -493,10 +545,13 @@ impl Run {
             (S::Requesting { target: due, thing, info }, E::CertificateRequested { target, request })
                 if due == target && csr::asks(request, info) =>
             {
-                S::Issuing { target: target.clone(), thing: thing.clone(), request: request.clone() }
+                S::Issuing { target: target.clone(), thing: thing.clone(), request: Some(request.clone()) }
+            }
+            (S::ProvenAgain, E::KeysRequested { target, thing }) => {
+                S::Issuing { target: target.clone(), thing: thing.clone(), request: None }
             }
             (S::Issuing { target, thing, request }, E::CertificateIssued { issued })
-                if issued.target == *target && self.is_of_its_key(issued, request) =>
+                if issued.target == *target && self.is_as_asked(issued, request.as_ref()) =>
             {
                 S::Issued { thing: thing.clone() }
             }
@@ -516,13 +571,20 @@ impl Run {
             {
                 S::Registering
             }
+            (S::Registering, E::Provisioned { target, certificate, .. })
+                if self.pending_targets().contains(target)
+                    && self.provisioned.is_none()
+                    && self.issued.as_ref().is_some_and(|issued| issued.fingerprint == *certificate) =>
+            {
+                S::Registering
+            }
             (S::Registering, E::Registered { target })
                 if self.pending_targets().contains(&target.target) && self.is_intended(target) =>
             {
                 S::Registering
             }
             (S::Sealed | S::Failed { .. }, E::StepFailed { .. }) => return Err(self.order(event)),
-            (_, E::StepFailed { step, failure }) => S::Failed { step: *step, failure: failure.clone() },
+            (_, E::StepFailed { step, failure, .. }) => S::Failed { step: *step, failure: failure.clone() },
             (S::Failed { step, failure }, E::DeactivateIntended { target })
                 if failure.code.verdict() == Verdict::Fail && self.may_take_back(target) =>
             {
@@ -531,6 +593,8 @@ impl Run {
             (S::Failed { step, failure }, E::Deactivated { target, .. }) if self.deactivate.contains(target) => {
                 S::Failed { step: *step, failure: failure.clone() }
             }
+            (S::Sealed, E::DeactivateIntended { target }) if self.is_over() && self.may_take_back(target) => S::Sealed,
+            (S::Sealed, E::Deactivated { target, .. }) if self.deactivate.contains(target) => S::Sealed,
             (_, E::Sealed { verdict, reason, slip, label }) => {
                 self.may_seal(*verdict, reason.as_ref())?;
                 self.may_owe(*verdict, *slip, *label)?;
@@ -585,13 +649,18 @@ impl Run {
         self.reading.as_ref().is_some_and(|first| first.certificate == again.certificate && first.uid == again.uid)
     }
 
-    /// Made for the key that was proven and claimed, and asked for by this request.
-    fn is_of_its_key(&self, issued: &IssuedCertificate, request: &Bytes) -> bool {
-        let key = self.claim.as_ref().map(|(identity, _)| identity.spki);
-        key.is_some()
-            && checks::spki_hash(&issued.certificate).ok() == key
+    /// Asked for by this request, for the key that was proven and claimed; or by none, with a key of its own.
+    fn is_as_asked(&self, issued: &IssuedCertificate, request: Option<&Bytes>) -> bool {
+        let Some((Identity { spki: chips, .. }, _)) = &self.claim else { return false };
+        let Ok(key) = checks::spki_hash(&issued.certificate) else { return false };
+        (key == *chips) == request.is_some()
             && issued.fingerprint == Fingerprint::of(&issued.certificate)
-            && issued.request == Sha256::of(request)
+            && issued.request == request.map(|request| Sha256::of(request))
+    }
+
+    /// AWS made a key for the board, and the board was not given it.
+    pub(super) fn lacks_its_key(&self) -> bool {
+        !self.configured && self.issued.as_ref().is_some_and(|issued| issued.request.is_none())
     }
 
     /// What was promised to the cloud once stays what it was.
@@ -600,9 +669,9 @@ impl Run {
     }
 
     /// A target that this run meant to register in, and that is not being taken back yet.
-    fn may_take_back(&self, target: &TargetName) -> bool {
+    pub(super) fn may_take_back(&self, target: &TargetName) -> bool {
         let asked = self.intent.as_ref().is_some_and(|intent| intent.targets.contains(target));
-        let holds = self.registered.iter().any(|record| record.target == *target);
+        let holds = self.left.iter().any(|left| left.target == *target);
         self.intent.is_some() && (asked || holds) && !self.deactivate.contains(target)
     }
 
@@ -646,6 +715,7 @@ impl Run {
                     () if self.needs_its_board() => no("has not connected to every target"),
                     () if certificate != intent.fingerprint => no("registered another certificate"),
                     () if self.decision.is_none() => no("proved nothing"),
+                    () if self.lacks_its_key() => no("did not give the board its key"),
                     () if reason.is_some() => no("has a reason to fail"),
                     () => Ok(()),
                 }
@@ -708,6 +778,8 @@ fn name_of(event: &RunEvent) -> &'static str {
         RunEvent::BoardConfigured {} => "board-configured",
         RunEvent::RequestMade { .. } => "request-made",
         RunEvent::CertificateRequested { .. } => "certificate-requested",
+        RunEvent::KeysRequested { .. } => "keys-requested",
+        RunEvent::Provisioned { .. } => "provisioned",
         RunEvent::CertificateIssued { .. } => "certificate-issued",
         RunEvent::CertificateKept { .. } => "certificate-kept",
         RunEvent::CertificateNotKept { .. } => "certificate-not-kept",

@@ -72,13 +72,13 @@ pub fn parameter_values(
     parameters.iter().map(render).collect()
 }
 
-/// What the board may be told of itself: the run's variables, and the device configuration that AWS answered with.
+/// What the board may be told of itself: the device configuration that AWS answered with, and the run's own variables,
+/// which stay what they are whatever a template in AWS calls its keys.
 pub fn configure_variables(run: &Run) -> Variables {
-    let mut variables = run.variables.clone();
-    let told = run.registered.iter().flat_map(|record| &record.device_configuration);
-    variables.extend(told.map(|(name, value)| (name.clone(), value.clone())));
-    let configuration: BTreeMap<&String, &String> =
-        run.registered.iter().flat_map(|record| &record.device_configuration).collect();
+    let told = || run.registered.iter().flat_map(|record| &record.device_configuration);
+    let mut variables: Variables = told().map(|(name, value)| (name.clone(), value.clone())).collect();
+    variables.extend(run.variables.clone());
+    let configuration: BTreeMap<&String, &String> = told().collect();
     let mut set = |name: &str, value: String| variables.insert(name.to_owned(), value);
     set("configuration", serde_json::json!(configuration).to_string());
     set("thing", run.intent.as_ref().map(|intent| intent.thing.to_string()).unwrap_or_default());

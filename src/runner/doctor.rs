@@ -41,6 +41,8 @@ pub struct AtHand {
     pub profile: String,
     pub module: PathBuf,
     pub trust: Result<(), Failure>,
+    /// `None`: it enters no fleet by files.
+    pub claim: Option<Result<(), Failure>>,
     pub token: Result<(), Failure>,
 }
 
@@ -58,6 +60,10 @@ pub struct Finding {
 pub enum About {
     /// The profile's own CAs and revocation lists.
     Trust {
+        profile: String,
+    },
+    /// The certificate and key by which its fleet is entered.
+    Claim {
         profile: String,
     },
     /// The token's module and PIN.
@@ -138,9 +144,11 @@ impl From<Result<(), Failure>> for State {
 /// All of it, in the order in which a line needs it. `only`: of this target alone, besides what is no target's.
 pub async fn examine(config: &Config, with: &Instruments, only: Option<&TargetName>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for AtHand { profile, module, trust, token } in &with.at_hand {
+    for AtHand { profile, module, trust, claim, token } in &with.at_hand {
         let (profile, module) = (profile.clone(), module.clone());
         found.push(Finding { about: About::Trust { profile: profile.clone() }, state: trust.clone().into() });
+        let claim = claim.iter().map(|claim| claim.clone().into());
+        found.extend(claim.map(|state| Finding { about: About::Claim { profile: profile.clone() }, state }));
         found.push(Finding { about: About::Module { profile, module }, state: token.clone().into() });
     }
     found.extend(log(config, with).await);

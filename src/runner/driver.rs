@@ -14,18 +14,24 @@ use super::equipment::Equipment;
 use super::log::LogWriter;
 use super::presence::Presence;
 use super::reach;
+use super::revocation::{self, Series};
 use super::rollback;
 use super::scan::{Looks, is_seen_again};
 use crate::audit::event::{ConnectionRecord, IssuedOrigin, LabelKind, LabelStatus, Purpose, TargetRecord};
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
-use crate::domain::profile::{ClaimSource, FleetPlan, IdentifySource, Issuer, Method, MqttPort, Profile};
-use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, Unit, Variables, Verdict, request_pem};
+use crate::domain::profile::{
+    ClaimSource, FleetPlan, IdentifySource, Issuer, Method, MqttPort, Prepare, Profile, Trust,
+};
+use crate::domain::{
+    Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Variables, Verdict, request_pem,
+};
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
-    LabelPrinter, LockKind, Logged, Made, MadeBefore, Obstacle, Papers, Receipt, Refusal, Registration, RunLog, Token,
-    Tokens, Trial,
+    LabelPrinter, LockKind, Logged, Made, MadeBefore, MadeKey, Obstacle, Papers, Prepared, ReadBack, Receipt, Refusal,
+    Registration, RunLog, Token, Tokens, Trial,
 };
+use crate::provisioning::left::{self, Left};
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};
 
 pub use captured::{Story, take_in};
@@ -48,6 +54,7 @@ pub struct Shared {
     /// How long after an I/O error the system may still list a board that is gone.
     pub grace: Duration,
     pub looks: watch::Receiver<Looks>,
+    lists: Arc<Series>,
 }
 
 impl Shared {
@@ -67,7 +74,18 @@ impl Shared {
             presence: Arc::new(Presence::default()),
             grace: config.detection.debounce * 2 + Duration::from_millis(400),
             looks,
+            lists: Arc::default(),
         }
+    }
+
+    /// The certificates and revocation lists that decide stand in the log, and no newer list does: K-705.
+    pub async fn pin(&self, trusts: impl Iterator<Item = &Trust> + Clone) -> Result<(), Failure> {
+        revocation::take_up(&self.log, &*self.custody.history, &self.lists, trusts.clone()).await?;
+        self.log.pin(trusts).await
+    }
+
+    async fn lists_are_newest(&self, profile: &Profile) -> Result<(), Failure> {
+        revocation::still_newest(&self.log, &*self.custody.history, &self.lists, &profile.trust).await
     }
 
     /// A verdict of another run, or a ruling, may have come since this one claimed.
@@ -110,6 +128,8 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub enum Order {
     Interrupt(Failure),
+    /// The same, as long as nothing has been claimed.
+    Withdraw(Failure),
     /// The barcode scanner read the board's serial number.
     Scanned(String),
 }
@@ -138,10 +158,16 @@ pub struct Driver {
     token: Option<Box<dyn Token>>,
     /// Entered by a claim, and not left yet.
     fleet: Option<Box<dyn Fleet>>,
+    /// What the target had before the fleet's template was applied.
+    prepared: Option<Prepared>,
+    /// The key that AWS made for the board, until the board has it.
+    key: Option<Box<dyn MadeKey>>,
     earlier_label: Option<LabelStatus>,
     interrupted: Option<Failure>,
     /// The board of this run has left its port.
     departed: bool,
+    /// Targets that could not set a certificate INACTIVE just now.
+    unheard: Vec<TargetName>,
 }
 
 /// Starts a run for a board that has just arrived, and sees it through.
@@ -161,6 +187,19 @@ pub async fn run_board(
         }
     };
     Driver::new(shared, profile, run, arrival, channel, updates).drive(Input::Begin).await;
+}
+
+/// What a run of a locked unit left ACTIVE is set INACTIVE in these targets: the run as it is then.
+pub(super) async fn take_back(
+    shared: Shared,
+    profile: Arc<Profile>,
+    run: Run,
+    targets: Vec<TargetName>,
+) -> Result<Run, Failure> {
+    let (updates, _) = mpsc::channel(1);
+    let mut driver = Driver::new(shared, profile, run, 0, mpsc::channel(1), updates);
+    driver.until_finished(Input::TakeBack(targets)).await?;
+    Ok(driver.run)
 }
 
 /// Goes on with a run that the log already knows: recovery, HELD units, labels.
@@ -205,9 +244,12 @@ impl Driver {
             updates,
             token: None,
             fleet: None,
+            prepared: None,
+            key: None,
             earlier_label: None,
             interrupted: None,
             departed: false,
+            unheard: Vec::new(),
         }
     }
 
@@ -232,6 +274,11 @@ impl Driver {
     }
 
     async fn work(&mut self, input: Input) -> Result<(), Failure> {
+        self.come_to_a_verdict(input).await?;
+        self.take_back_what_is_left().await
+    }
+
+    async fn come_to_a_verdict(&mut self, input: Input) -> Result<(), Failure> {
         if matches!(input, Input::Resume) && self.run.stage != Stage::Sealed {
             self.leave_to_another()?;
             // An earlier resume was cut off: it is closed before the next one begins.
@@ -252,6 +299,50 @@ impl Driver {
             return Ok(());
         }
         self.until_finished(input).await
+    }
+
+    /// A unit that is locked by now leaves nothing ACTIVE, whichever of its runs registered it. After the verdict:
+    /// before it, another run could still pass with what is set INACTIVE here.
+    async fn take_back_what_is_left(&mut self) -> Result<(), Failure> {
+        let Run { unit: Some(unit), left, .. } = &self.run else { return Ok(()) };
+        match self.run.verdict().filter(|_| self.run.is_over()) {
+            Some(Verdict::Fail) => {}
+            Some(Verdict::Error | Verdict::Aborted) if !left.is_empty() => {}
+            _ => return Ok(()),
+        }
+        let history = match self.shared.custody.history.unit(unit).await {
+            Ok(Some(history)) => history,
+            Ok(None) => return Ok(()),
+            // The verdict stands, and the station looks for what is left again.
+            Err(failure) => {
+                tracing::error!(run = %self.run.id, %failure, "what is left ACTIVE of its unit can't be looked for now");
+                return Ok(());
+            }
+        };
+        for Left { run, targets } in left::left(&history) {
+            let targets: Vec<_> = targets.into_iter().filter(|target| !self.unheard.contains(target)).collect();
+            if targets.is_empty() {
+                continue;
+            }
+            let input = Input::TakeBack(targets);
+            let taken = if run.id == self.run.id {
+                self.until_finished(input).await
+            } else {
+                // Nobody waits for that run any more: only the log is told.
+                let (updates, _) = mpsc::channel(1);
+                let (shared, profile) = (self.shared.clone(), self.profile.clone());
+                let mut other = Driver::new(shared, profile, run, 0, mpsc::channel(1), updates);
+                let taken = Box::pin(other.until_finished(input)).await;
+                self.unheard.append(&mut other.unheard);
+                taken
+            };
+            match taken {
+                // Somebody else is at it.
+                Err(failure) if failure.code == ReasonCode::RUN_OVERTAKEN => {}
+                taken => taken?,
+            }
+        }
+        Ok(())
     }
 
     /// What another station began it is given the time for that the profile allows. Should both work on it
@@ -275,6 +366,7 @@ impl Driver {
             if comes_to_a_verdict(&self.run, &input) {
                 self.see_earlier_label().await?;
             }
+            input = self.by_the_newest_lists(input).await?;
             input = self.shared.barred(&self.run, input).await?;
             let effects = self.decide(input, head)?;
             let mut answer = None;
@@ -314,6 +406,32 @@ impl Driver {
                 };
             }
             input = answer.ok_or_else(|| defect("the core left a run without a next step"))?;
+        }
+    }
+
+    /// Where another station has used a newer revocation list since this one started, nothing is decided by the
+    /// older; what is HELD goes on waiting.
+    async fn by_the_newest_lists(&mut self, input: Input) -> Result<Input, Failure> {
+        let decides = match &input {
+            Input::Read(Ok(_)) => self.run.stage == Stage::Reading,
+            Input::Resume => true,
+            _ => false,
+        };
+        if !decides {
+            return Ok(input);
+        }
+        match self.shared.lists_are_newest(&self.profile).await {
+            Err(failure) if failure.code == ReasonCode::CRL_UNUSABLE => {
+                tracing::error!(run = %self.run.id, %failure, "nothing is decided by this list");
+                Ok(match input {
+                    Input::Resume => Input::Interrupted(failure),
+                    _ => Input::Read(Err(failure)),
+                })
+            }
+            // A list that can't be read at all is the core's to tell.
+            Err(failure) if failure.code == ReasonCode::CONFIG_INVALID => Ok(input),
+            Err(failure) => Err(failure),
+            Ok(()) => Ok(input),
         }
     }
 
@@ -393,6 +511,9 @@ impl Driver {
             }
             Effect::Deactivate { target, certificate } => {
                 let result = self.shared.cloud.deactivate(&target, &certificate).await;
+                if result.is_err() {
+                    self.unheard.push(target.clone());
+                }
                 return Ok(Input::Deactivated(target, result));
             }
             Effect::Print { name, zpl } => return Ok(Input::Printed(self.print(&name, &zpl).await)),
@@ -402,12 +523,13 @@ impl Driver {
             return Ok(self.interrupt(failure));
         }
         let mut scans = None;
+        let claimed = self.run.claim.is_some();
         let (work, orders) = self.split(&mut scans);
         let input = tokio::select! {
             biased;
             // First, so that what has answered is not lost for what is told at the same moment.
             input = work.perform(effect) => Ok(input),
-            failure = interruption(orders, scans.as_ref()) => Err(failure),
+            failure = interruption(orders, claimed, scans.as_ref()) => Err(failure),
         };
         let input = match input {
             Ok(input) => input,
@@ -422,7 +544,7 @@ impl Driver {
             };
             let gone = tokio::select! {
                 biased;
-                failure = interruption(&mut self.orders, None) => Some(failure),
+                failure = interruption(&mut self.orders, self.run.claim.is_some(), None) => Some(failure),
                 () = still_here => None,
             };
             if let Some(failure) = gone {
@@ -438,8 +560,10 @@ impl Driver {
         }
         while let Ok(order) = self.orders.try_recv() {
             self.note_departure(&order);
-            if let Order::Interrupt(failure) = order {
-                return Some(failure);
+            match order {
+                Order::Interrupt(failure) => return Some(failure),
+                Order::Withdraw(failure) if self.run.claim.is_none() => return Some(failure),
+                Order::Withdraw(_) | Order::Scanned(_) => {}
             }
         }
         None
@@ -452,7 +576,7 @@ impl Driver {
     /// Ends the board's worker process at once, whatever it is doing.
     fn interrupt(&mut self, failure: Failure) -> Input {
         self.departed |= failure.code == ReasonCode::BOARD_UNPLUGGED;
-        (self.token, self.fleet) = (None, None);
+        (self.token, self.fleet, self.key) = (None, None, None);
         Input::Interrupted(failure)
     }
 
@@ -508,6 +632,8 @@ impl Driver {
             run: &self.run,
             token: &mut self.token,
             fleet: &mut self.fleet,
+            prepared: &mut self.prepared,
+            made_key: &mut self.key,
             scans: receiver,
         };
         (work, &mut self.orders)
@@ -515,10 +641,16 @@ impl Driver {
 }
 
 /// Resolves with the reason to stop; hands scans on meanwhile.
-async fn interruption(orders: &mut mpsc::Receiver<Order>, scans: Option<&mpsc::Sender<String>>) -> Failure {
+async fn interruption(
+    orders: &mut mpsc::Receiver<Order>,
+    claimed: bool,
+    scans: Option<&mpsc::Sender<String>>,
+) -> Failure {
     loop {
         match orders.recv().await {
             Some(Order::Interrupt(failure)) => return failure,
+            Some(Order::Withdraw(failure)) if !claimed => return failure,
+            Some(Order::Withdraw(_)) => {}
             Some(Order::Scanned(text)) => {
                 if let Some(scans) = scans {
                     // One scan is waited for; a second one before it is taken is dropped.
@@ -584,6 +716,8 @@ struct Work<'a> {
     run: &'a Run,
     token: &'a mut Option<Box<dyn Token>>,
     fleet: &'a mut Option<Box<dyn Fleet>>,
+    prepared: &'a mut Option<Prepared>,
+    made_key: &'a mut Option<Box<dyn MadeKey>>,
     scans: mpsc::Receiver<String>,
 }
 
@@ -593,26 +727,41 @@ impl Work<'_> {
             Effect::Identify => Input::Identified(self.identify().await),
             Effect::IdentifyAgain => Input::IdentifiedAgain(self.identify_again().await),
             Effect::Read => Input::Read(self.read().await),
-            Effect::Sign { message, scheme } => Input::Signed(match self.token.as_mut() {
-                Some(token) => token.sign(&message, scheme).await,
-                None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could sign")),
-            }),
+            Effect::Sign { message, scheme } => {
+                let targets = look_at_targets(self.shared, self.profile, self.run);
+                let signs = async {
+                    match self.token.as_mut() {
+                        Some(token) => token.sign(&message, scheme).await,
+                        None => Err(Failure::new(ReasonCode::TOKEN_LOST, "the token was closed before it could sign")),
+                    }
+                };
+                let (signed, seen) = tokio::join!(signs, targets);
+                Input::Signed(signed.and_then(|signature| seen.map(|()| signature)))
+            }
             Effect::Issue(issuance) => {
                 let made = self.issue(&issuance).await;
                 Input::Issued(issuance.target, Box::new(made))
             }
             Effect::Register(registration) => {
                 let target = registration.target.clone();
-                Input::Registered(target, Box::new(self.register(*registration).await))
+                let registered = self.register(*registration).await;
+                Input::Registered(
+                    target.clone(),
+                    Box::new(known_otherwise(self.shared, self.run, &target, registered).await),
+                )
             }
-            Effect::Configure { prepare, variables } => {
-                self.let_go().await;
-                let device = &self.run.device;
-                Input::Configured(self.shared.dialogue.prepare(device, &prepare, &variables).await)
+            Effect::Provision(registration) => {
+                let target = registration.target.clone();
+                Input::Provisioned(target, Box::new(self.provision(*registration).await))
             }
+            Effect::Configure { prepare, variables } => Input::Configured(self.configure(&prepare, &variables).await),
             Effect::Join(join) => {
                 let target = join.registration.target.clone();
-                Input::Registered(target, Box::new(self.join(*join).await))
+                let joined = self.join(*join).await;
+                Input::Registered(
+                    target.clone(),
+                    Box::new(known_otherwise(self.shared, self.run, &target, joined).await),
+                )
             }
             Effect::Keep { object, certificate } => Input::Kept(match self.token.as_mut() {
                 Some(token) => token.keep(&object, &certificate).await,
@@ -634,19 +783,40 @@ impl Work<'_> {
 
     async fn connect(&mut self, trial: &Trial) -> Result<ConnectionRecord, Failure> {
         let connections = self.shared.connections.clone();
+        // Until the board has it, a key that AWS made is here, and shows what the board's connection will.
+        if let Some(key) = self.made_key.as_mut() {
+            return connections.prove(trial, key.as_mut()).await;
+        }
         let (token, spki) = self.key()?;
         let mut key = ChipSigns { token, kind: trial.key, spki: &spki, signed: false };
         connections.prove(trial, &mut key).await
     }
 
-    async fn register(&mut self, mut registration: Registration) -> Result<TargetRecord, Refusal> {
-        let nothing_left = |failure| Refusal { failure, certificate_left: false };
+    /// Whatever comes of it, a key that AWS made is gone from here.
+    async fn configure(&mut self, prepare: &Prepare, variables: &Variables) -> Result<(), Failure> {
+        self.let_go().await;
+        let (dialogue, device) = (&self.shared.dialogue, &self.run.device);
+        match self.made_key.take() {
+            Some(key) => dialogue.deliver(device, prepare, variables, key.pem()).await,
+            None => dialogue.prepare(device, prepare, variables).await,
+        }
+    }
+
+    async fn register(&mut self, registration: Registration) -> Result<TargetRecord, Refusal> {
+        let registration = self.with_its_past(registration).await?;
+        let Shared { cloud, .. } = self.shared;
+        if registration.method.fleet().is_none() {
+            return cloud.register(&registration).await;
+        }
+        let prepared = self.prepared.take().unwrap_or_default();
+        let record = prepared.and_then(cloud.register(&registration).await)?;
+        self.as_configured(&registration, record).await.map_err(nothing_left)
+    }
+
+    async fn with_its_past(&mut self, mut registration: Registration) -> Result<Registration, Refusal> {
         let past = made_before(self.shared, self.run, self.profile, &registration).await.map_err(nothing_left)?;
         registration.replaces.extend(past);
-        match registration.method.fleet() {
-            Some(_) => self.provision(&registration).await,
-            None => self.shared.cloud.register(&registration).await,
-        }
+        Ok(registration)
     }
 
     async fn join(&mut self, Join { registration, mut trial }: Join) -> Result<TargetRecord, Refusal> {
@@ -697,7 +867,8 @@ impl Work<'_> {
                 let (identity, _) = self.run.claim.as_ref().ok_or_else(unknown)?;
                 let (own, now) = (identity.fingerprint, self.shared.log.clock.now());
                 // What it made before and can still be registered, it is not asked for again.
-                let good = |der: &&Bytes| csr::check_issued(der, issuance.spki, own, endpoint.ca.as_ref(), now).is_ok();
+                let wanted = csr::Wanted::Chips(issuance.spki);
+                let good = |der: &&Bytes| csr::check_issued(der, wanted, own, endpoint.ca.as_ref(), now).is_ok();
                 match before.certificates.iter().find(good) {
                     Some(known) => {
                         Ok(Made { certificate: known.clone(), chain: Vec::new(), origin: IssuedOrigin::Known })
@@ -734,40 +905,50 @@ impl Work<'_> {
             deadline: issuance.deadline,
         };
         let mut fleet = fleets.enter(&entry).await?;
-        let certificate = fleet.certify(&request_pem(&issuance.request)).await?;
+        let certificate = match &issuance.request {
+            Some(request) => fleet.certify(&request_pem(request)).await?,
+            None => {
+                let (certificate, key) = fleet.certify_new_key().await?;
+                *self.made_key = Some(key);
+                certificate
+            }
+        };
         *self.fleet = Some(fleet);
         Ok(Made { certificate, chain: Vec::new(), origin: IssuedOrigin::Made })
     }
 
-    /// AWS makes the unit by the fleet's template, once; then it is read back as ever.
-    async fn provision(&mut self, registration: &Registration) -> Result<TargetRecord, Refusal> {
-        let cloud = &self.shared.cloud;
-        let nothing_left = |failure| Refusal { failure, certificate_left: false };
+    /// AWS makes the unit by the fleet's template, once. `None`: it is all there already, and nothing was asked.
+    async fn provision(&mut self, registration: Registration) -> Result<Option<BTreeMap<String, String>>, Refusal> {
+        let registration = self.with_its_past(registration).await?;
         let fleet = self.fleet.take();
-        let prepared = cloud.prepare(registration).await?;
-        let mut answered = None;
-        if let (false, Some(mut fleet)) = (prepared.whole, fleet) {
-            let made = fleet.provision(&registration.parameters).await;
-            fleet.leave().await;
-            // Refused, it is not ACTIVE, and the next run deletes it; unanswered, it may be.
-            let provisioned = made.map_err(|failure| {
-                let certificate_left = failure.code == ReasonCode::FLEET_BROKEN;
-                Refusal { failure, certificate_left }
-            })?;
-            if let Some(thing) = provisioned.thing.filter(|thing| *thing != registration.thing) {
-                let cause =
-                    format!("the fleet's template made thing {thing}, the profile asks for {}", registration.thing);
-                let failure = Failure::new(ReasonCode::JOIN_OTHERWISE, cause);
-                let failure = failure.with("target", &registration.target).with("other", thing);
-                return Err(Refusal { failure, certificate_left: true });
-            }
-            answered = Some(provisioned.configuration);
+        let prepared = self.prepared.insert(self.shared.cloud.prepare(&registration).await?);
+        let (false, Some(mut fleet)) = (prepared.whole, fleet) else { return Ok(None) };
+        let made = fleet.provision(&registration.parameters).await;
+        fleet.leave().await;
+        // Refused, it is not ACTIVE, and the next run deletes it; unanswered, it may be.
+        let provisioned = made.map_err(|failure| {
+            let certificate_left = failure.code == ReasonCode::FLEET_BROKEN;
+            Refusal { failure, certificate_left }
+        })?;
+        if let Some(thing) = provisioned.thing.filter(|thing| *thing != registration.thing) {
+            let cause = format!("the fleet's template made thing {thing}, the profile asks for {}", registration.thing);
+            let failure = Failure::new(ReasonCode::JOIN_OTHERWISE, cause);
+            let failure = failure.with("target", &registration.target).with("other", thing);
+            return Err(Refusal { failure, certificate_left: true });
         }
-        let record = prepared.and_then(cloud.register(registration).await)?;
-        if answered.is_none() {
-            answered = configured_before(self.shared, self.run, &record).await.map_err(nothing_left)?;
+        Ok(Some(provisioned.configuration))
+    }
+
+    /// With what AWS answered when it made the unit, in this run or in an earlier one.
+    async fn as_configured(
+        &mut self,
+        registration: &Registration,
+        record: TargetRecord,
+    ) -> Result<TargetRecord, Failure> {
+        if self.run.provisioned.is_some() {
+            return Ok(record);
         }
-        match answered {
+        match configured_before(self.shared, self.run, &record).await? {
             Some(device_configuration) => Ok(TargetRecord { device_configuration, ..record }),
             None if self.profile.register.configure.is_none() => Ok(record),
             // Nobody is to be told that there is none.
@@ -775,7 +956,7 @@ impl Work<'_> {
                 let cause = "AWS made this unit, and its device configuration was lost before it was in the log: `lineseal undo \
                              UNIT --delete`, and the unit's next run asks anew";
                 let failure = Failure::new(ReasonCode::FLEET_BROKEN, cause).with("target", &registration.target);
-                Err(nothing_left(failure.with("endpoint", &record.endpoint)))
+                Err(failure.with("endpoint", &record.endpoint))
             }
         }
     }
@@ -813,22 +994,67 @@ impl Work<'_> {
     }
 }
 
-/// What was made for the unit's key before and is not what is registered now: it has expired, or its issuer is not
-/// the profile's any more. Of a target that the profile names it is that target's alone.
+/// A thing that this unit was registered as before is no stranger's: whoever edited the profile's `thing_name`
+/// has to say what becomes of it, and no board is to blame.
+async fn known_otherwise(
+    shared: &Shared,
+    run: &Run,
+    target: &TargetName,
+    registered: Result<TargetRecord, Refusal>,
+) -> Result<TargetRecord, Refusal> {
+    let (Err(refusal), Some(unit)) = (&registered, &run.unit) else { return registered };
+    let Failure { code: ReasonCode::CERTIFICATE_FOREIGN, args, .. } = &refusal.failure else { return registered };
+    let Some(other) = args.get("other").map(|other| format!("/{other}")) else { return registered };
+    // A log that does not answer takes nothing back.
+    let Ok(history) = shared.custody.history.unit(unit).await else { return registered };
+    let is_it = |logged: &Logged| match &logged.event.body {
+        Body::Run(RunEvent::Registered { target: record }) => {
+            record.target == *target && record.thing_arn.ends_with(&other)
+        }
+        _ => false,
+    };
+    let mut events = history.iter().flat_map(|history| &history.runs).flat_map(|run| &run.events);
+    let Some(known) = events.find(|logged| is_it(logged)) else { return registered };
+    let cause = format!(
+        "{}; the log registered this unit under that name (event {}), and the profile asks for another",
+        refusal.failure.cause, known.receipt.seq
+    );
+    let failure = Failure { code: ReasonCode::THING_RENAMED, cause, ..refusal.failure.clone() };
+    Err(Refusal { failure, certificate_left: false })
+}
+
+/// A chip that has connected is looked at once more, and so is what its targets hold: side by side, since neither
+/// waits for the other.
+async fn look_at_targets(shared: &Shared, profile: &Profile, run: &Run) -> Result<(), Failure> {
+    let last = matches!(run.stage, Stage::Challenged { purpose: Purpose::AfterConnect, .. });
+    let (true, Some(_), Some(intent)) = (last, run.connect, &run.intent) else { return Ok(()) };
+    for record in &run.registered {
+        let held = ReadBack {
+            target: record.target.clone(),
+            thing: intent.thing.clone(),
+            fingerprint: intent.fingerprint,
+            certificate_arn: record.certificate_arn.clone(),
+            policy: profile.register.policy.clone(),
+            deadline: profile.register.deadline,
+        };
+        shared.cloud.stands(&held).await?;
+    }
+    Ok(())
+}
+
+/// What was made for the unit's key before, or with a key for it, and is not what is registered now: it has expired, its
+/// issuer is not the profile's any more, or its key was delivered to the board by an earlier run. Of a target that the profile names it is that target's alone.
 async fn made_before(
     shared: &Shared,
     run: &Run,
     profile: &Profile,
     registration: &Registration,
 ) -> Result<Vec<Fingerprint>, Failure> {
-    let Registration { target, method, certificate, fingerprint, replaces, .. } = registration;
+    let Registration { target, method, fingerprint, replaces, .. } = registration;
     let (Method::Csr(_), Some(unit)) = (method, &run.unit) else { return Ok(Vec::new()) };
     let MadeBefore { certificates, elsewhere, .. } = shared.log.store.made_before(run.id, unit, target).await?;
     let renamed = elsewhere.into_iter().filter(|(target, _)| !profile.register.targets.contains(target));
-    let key = checks::spki_of(certificate)?;
-    let of_key = |der: &Bytes| checks::spki_of(der).is_ok_and(|spki| spki == key);
-    let all = certificates.into_iter().chain(renamed.map(|(_, der)| der)).filter(of_key);
-    let all = all.map(|der| Fingerprint::of(&der));
+    let all = certificates.into_iter().chain(renamed.map(|(_, der)| der)).map(|der| Fingerprint::of(&der));
     Ok(all.filter(|made| made != fingerprint && !replaces.contains(made)).collect())
 }
 
@@ -846,16 +1072,33 @@ async fn configured_before(
         }
         _ => None,
     };
+    let provisioned = |body: &Body| match body {
+        Body::Run(RunEvent::Provisioned { certificate, device_configuration, .. })
+            if record.certificate_arn.ends_with(&format!(":cert/{certificate}")) =>
+        {
+            Some(device_configuration.clone())
+        }
+        _ => None,
+    };
     // An empty answer is one where the run that recorded it had the certificate made.
     let made = |body: &Body| {
         matches!(body, Body::Run(RunEvent::CertificateIssued { issued }) if issued.origin == IssuedOrigin::Made
             && record.certificate_arn.ends_with(&format!(":cert/{}", issued.fingerprint)))
     };
     let answer = |log: &RunLog| {
+        let provisioned = log.events.iter().find_map(|logged| provisioned(&logged.event.body));
+        if provisioned.is_some() {
+            return provisioned;
+        }
+        // As it was recorded before it had an event of its own.
         let told = log.events.iter().find_map(|logged| told(&logged.event.body))?;
         (!told.is_empty() || log.events.iter().any(|logged| made(&logged.event.body))).then_some(told)
     };
     Ok(history.iter().flat_map(|history| &history.runs).rev().find_map(answer))
+}
+
+fn nothing_left(failure: Failure) -> Refusal {
+    Refusal { failure, certificate_left: false }
 }
 
 /// Does this run owe paper that comes by itself (as opposed to on scanning a slip)?

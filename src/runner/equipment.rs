@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::custody::Custody;
 use super::log::LogWriter;
-use crate::ports::{BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPrinter, Tokens};
+use crate::ports::{
+    BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPrinter, Signals, Tokens,
+};
 
 /// Made by `bootstrap` from the configuration.
 pub struct Equipment {
@@ -16,6 +18,8 @@ pub struct Equipment {
     pub issuing: Arc<dyn IssuingService>,
     pub fleets: Arc<dyn Fleets>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
+    /// Sounds and lights, where there are any.
+    pub signals: Option<Arc<dyn Signals>>,
     /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,
     /// Keeps that log's promises outside of it.

@@ -11,6 +11,7 @@ use super::keeper::checkpoint_and_copy;
 use super::log::LogWriter;
 use super::rollback;
 use super::scan::Looks;
+use super::take_back::{TookBack, take_back_all};
 use crate::audit::RunEvent;
 use crate::config::Config;
 use crate::domain::profile::Profile;
@@ -38,6 +39,8 @@ pub struct Errands {
     pub records: Vec<UnitRecord>,
     /// L-531: what was left to whoever goes on with it.
     pub left: Vec<Failure>,
+    /// What was left ACTIVE of units that are locked.
+    pub taken_back: TookBack,
     /// Units that were not tried, since what keeps one waiting keeps all.
     pub waiting: usize,
 }
@@ -95,6 +98,7 @@ async fn perform(config: &Config, shared: &Shared, errand: &Errand) -> Result<Er
     let work: Vec<(Run, Input)> = match errand {
         Errand::Held => {
             refuse_air_gapped(config)?;
+            shared.pin(config.profiles.iter().map(|profile| &profile.trust)).await?;
             let held = log.store.held().await?;
             let known = held.iter().filter_map(|log| {
                 // A run that can't be read keeps no other unit from being finished.
@@ -132,6 +136,9 @@ async fn perform(config: &Config, shared: &Shared, errand: &Errand) -> Result<Er
             // The others would only wait for the same.
             away.insert(record.reason_args.get("target").cloned());
         }
+    }
+    if *errand == Errand::Held {
+        done.taken_back = take_back_all(shared, config, None).await?;
     }
     Ok(done)
 }

@@ -2,13 +2,24 @@
 //! end in the log. What failed in one target keeps no other from being done.
 
 use crate::audit::LineEvent;
-use crate::domain::{Failure, Fingerprint, Role, Sha256, TargetName, TemplatePlan};
+use crate::domain::{Failure, Fingerprint, ReasonCode, Role, Sha256, TargetName, TemplatePlan, Verdict};
 use crate::ports::{ClaimPlace, ClaimPlan, Claims, ProvisioningTemplates};
 use crate::runner::LogWriter;
 use crate::runner::people::SignedIn;
 
 /// Who may.
 pub const ROLES: [Role; 1] = [Role::Administrator];
+
+/// What keeps a unit waiting is, of a person's command, only not done: nobody does it later.
+pub fn of_a_command(failure: Failure) -> Failure {
+    match failure.code.verdict() {
+        Verdict::Held => {
+            let cause = format!("{}: {}", failure.code, failure.cause);
+            Failure { code: ReasonCode::COMMAND_UNREACHED, cause, ..failure }
+        }
+        _ => failure,
+    }
+}
 
 /// What became of each target, in their order; `Ok(false)`: it was so already. The outer error is the log's:
 /// nothing further is done without it.
@@ -31,7 +42,7 @@ pub async fn create_templates(
             hook: plan.hook.clone(),
         })
         .await?;
-        let end = templates.create(plan).await;
+        let end = templates.create(plan).await.map_err(of_a_command);
         log.line(LineEvent::TemplateEnded {
             template: plan.name.clone(),
             target: plan.target.clone(),
@@ -63,6 +74,7 @@ pub async fn create_claims(
         })
         .await?;
         let (made, end) = create_claim(claims, place, plan).await;
+        let end = end.map_err(of_a_command);
         log.line(LineEvent::ClaimEnded {
             template: plan.template.clone(),
             target: plan.target.clone(),

@@ -223,7 +223,7 @@ pub async fn import(
     }
     let custody = equipment.custody;
     rollback::pass(&shared.log, &custody).await?;
-    shared.log.pin(config.profiles.iter().map(|profile| &profile.trust)).await?;
+    shared.pin(config.profiles.iter().map(|profile| &profile.trust)).await?;
     let done = take_all(&config, &shared, delivery, file).await;
     for failure in checkpoint_and_copy(&shared.log, &custody).await? {
         tracing::error!(%failure, "the last checkpoint");

@@ -15,6 +15,7 @@ pub mod rollback;
 mod scan;
 mod spool;
 mod station;
+pub mod take_back;
 pub mod view;
 
 pub mod arrivals;
@@ -28,6 +29,7 @@ pub mod manifest;
 pub mod people;
 pub mod prove;
 mod reach;
+mod revocation;
 pub mod rulings;
 pub mod undo;
 

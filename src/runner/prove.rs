@@ -17,7 +17,7 @@ use crate::ports::{History, LogKey, Logged, People, StoredCheckpoint};
 #[derive(Debug, Clone)]
 pub struct Wanted {
     pub unit: Unit,
-    /// This run alone; else everything about the unit.
+    /// This run alone, and what was ruled on the unit before it ended; else everything about the unit.
     pub run: Option<RunId>,
     /// Hand over the words that people typed, too, where they are kept.
     pub with_texts: bool,
@@ -80,7 +80,10 @@ async fn events_of(history: &dyn History, wanted: &Wanted) -> Result<Vec<Logged>
         Some(run) => {
             let found = known.runs.into_iter().find(|log| log.run == run);
             let found = found.ok_or_else(|| unknown(format!("{run} is no run of the unit {}", wanted.unit)))?;
-            Ok(found.events)
+            // By whose word a unit that had failed was run again, whichever of its runs named it.
+            let last = found.events.last().map_or(0, |logged| logged.receipt.seq);
+            let before = known.rulings.into_iter().filter(|ruled| ruled.receipt.seq < last);
+            Ok(found.events.into_iter().chain(before).collect())
         }
         None => {
             let runs = known.runs.into_iter().flat_map(|log| log.events);
@@ -165,9 +168,17 @@ pub async fn rotation(history: &dyn History, key: &LogKey) -> Result<Option<(u64
 async fn trusted(history: &dyn History, own: &[Logged]) -> Result<BTreeSet<u64>, Failure> {
     let mut judged_by = BTreeSet::new();
     for logged in own {
-        if let Body::Run(RunEvent::ChallengeAnswered { decision, .. }) = &logged.event.body {
-            judged_by.extend(decision.path.iter().skip(1).map(|certificate| *certificate.as_bytes()));
-            judged_by.extend(decision.crls.iter().map(|crl| *crl.sha256.as_bytes()));
+        match &logged.event.body {
+            Body::Run(RunEvent::ChallengeAnswered { decision, .. }) => {
+                judged_by.extend(decision.path.iter().skip(1).map(|certificate| *certificate.as_bytes()));
+                judged_by.extend(decision.crls.iter().map(|crl| *crl.sha256.as_bytes()));
+            }
+            // The list that named it.
+            Body::Run(RunEvent::StepFailed { failure, .. }) => {
+                let list = failure.args.get("crl_sha256").and_then(|sha256| sha256.parse::<Sha256>().ok());
+                judged_by.extend(list.map(|sha256| *sha256.as_bytes()));
+            }
+            _ => {}
         }
     }
     let mut seqs = BTreeSet::new();

@@ -1,6 +1,6 @@
 //! Corrections: what people who answer for it decide about a unit, or about the log itself. Each is one
-//! more event. Nothing before it changes; least of all does a finished run become anything else: a ruling opens the unit to one new
-//! run, and the claim of that run uses it up.
+//! more event. Nothing before it changes; least of all does a finished run become anything else: a ruling opens the unit until a
+//! new run of it comes to PASS, HELD or FAIL, and the first claim after it uses it up.
 
 use std::collections::BTreeSet;
 

@@ -3,13 +3,19 @@
 //! the log, and the same command finishes it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use super::LogWriter;
 use super::rulings::{Rulings, refused};
-use crate::audit::event::{Holding, Ruling, WITHDRAW_UNITS, Withdrawal};
+use crate::audit::event::{Holding, Ruling, Unanswered, WITHDRAW_UNITS, Withdrawal};
 use crate::audit::{Body, LineEvent, RunEvent};
 use crate::domain::profile::Profile;
 use crate::domain::{EventId, Failure, Fingerprint, PolicyName, ReasonCode, RunId, TargetName, ThingName, Unit};
-use crate::ports::{Cloud, LockKind, Logged, RunLog, TakenBack, UnitHistory};
+use crate::ports::{Cloud, History, LockKind, Logged, RunLog, TakenBack, UnitHistory};
+use crate::provisioning::{Run, left};
 
 /// What is to be taken back.
 #[derive(Debug, Clone)]
@@ -28,7 +34,15 @@ pub struct Undone {
     /// The ruling: this command's own, or one that it went on with.
     pub seq: u64,
     pub targets: Vec<(TargetName, TakenBack)>,
+    /// O-606: runs of the unit that are not over. What they register all the same is set INACTIVE when they are.
+    pub open: Vec<Failure>,
 }
+
+/// A run that is in the cloud gets to know of the ruling with the next answer.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// A run that has said nothing for so long is not at work: its station closes it when it starts again.
+const AT_WORK: SignedDuration = SignedDuration::from_mins(5);
 
 impl Rulings<'_> {
     /// O-612 where the log knows of nothing that the unit registered; O-610 and O-611 as for every ruling. What a
@@ -42,7 +56,7 @@ impl Rulings<'_> {
         if wanted.is_empty() {
             return Err(refused(unit, format!("the log knows of nothing that {unit} registered")));
         }
-        let log = self.log.by(signatories.first());
+        let (log, history_of) = (self.log.by(signatories.first()), self.history);
         let (seq, by, left) = match unfinished(&history, undo.act, &wanted) {
             Some(unfinished) => unfinished,
             None => {
@@ -51,16 +65,41 @@ impl Rulings<'_> {
                 (ruled.seq, ruled.id, wanted)
             }
         };
+        // What is taken back under a run that is writing would be there again after it. No other one begins: the unit
+        // is locked by now.
+        let open = wait_for_runs(history_of, &log, unit).await?;
         let mut targets = Vec::with_capacity(left.len());
         for holding in left {
             let taken = cloud.withdraw(&holding, undo.act).await;
-            let TakenBack { changed, failure } = taken.clone();
+            let TakenBack { changed, found, failure } = taken.clone();
             let (unit, target) = (unit.clone(), holding.target.clone());
-            log.line(LineEvent::Withdrawn { by, unit, target, changed, failure }).await?;
+            log.line(LineEvent::Withdrawn { by, unit, target, changed, found, failure }).await?;
             targets.push((holding.target, taken));
         }
-        Ok(Undone { seq, targets })
+        Ok(Undone { seq, targets, open })
     }
+}
+
+/// Whichever stations they are of. What is not over in time is told.
+async fn wait_for_runs(history: &dyn History, log: &LogWriter, unit: &Unit) -> Result<Vec<Failure>, Failure> {
+    let by = Instant::now() + ENDS_WITHIN;
+    loop {
+        let open = history.unit(unit).await?.as_ref().map(left::open).unwrap_or_default();
+        let now = log.clock.now();
+        let at_work = |run: &Run| now.duration_since(run.last_by.1) < AT_WORK;
+        if !open.iter().any(at_work) || Instant::now() >= by {
+            return Ok(open.iter().map(not_over).collect());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn not_over(run: &Run) -> Failure {
+    let cause = format!(
+        "run {} of station {} is not over: what it registers is set INACTIVE when it is, and the same command takes it back",
+        run.id, run.station
+    );
+    Failure::new(ReasonCode::NOT_NOW, cause)
 }
 
 /// Targets where a withdrawal has left something, by what the log knows.
@@ -104,9 +143,42 @@ fn holdings(history: &UnitHistory, undo: &Undo, profiles: &[Profile]) -> Vec<Hol
     let mut held = BTreeMap::new();
     for run in history.runs.iter().filter(|log| undo.run.is_none_or(|run| log.run == run)) {
         note(run, profiles, &mut held);
+        // Whoever records a certificate has looked for all that were made before.
+        if let Some((seq, target, unanswered)) = unanswered(run, profiles)
+            && !history.runs.iter().flat_map(|log| &log.events).any(|logged| records_one(logged, seq, &target))
+        {
+            of(&mut held, &target).unanswered.push(unanswered);
+        }
     }
     let asked = |target: &TargetName| undo.target.as_ref().is_none_or(|only| only == target);
     held.into_values().filter(|holding: &Holding| asked(&holding.target)).collect()
+}
+
+/// A request of this run whose answer it did not record.
+fn unanswered(run: &RunLog, profiles: &[Profile]) -> Option<(u64, TargetName, Unanswered)> {
+    let (mut key, mut asked) = (None, None);
+    for logged in &run.events {
+        match &logged.event.body {
+            // What a service of the user's own makes is in no target before it is recorded.
+            Body::Run(RunEvent::RunStarted { profile, .. })
+                if profiles.iter().any(|it| it.name == *profile && it.register.method.endpoint().is_some()) =>
+            {
+                return None;
+            }
+            Body::Run(RunEvent::Claimed { identity, .. }) => key = Some(identity.spki),
+            Body::Run(RunEvent::CertificateRequested { target, .. }) => {
+                let since = logged.event.at;
+                asked = key.map(|spki| (logged.receipt.seq, target.clone(), Unanswered { spki, since }));
+            }
+            _ => {}
+        }
+    }
+    asked
+}
+
+fn records_one(logged: &Logged, after: u64, at: &TargetName) -> bool {
+    logged.receipt.seq > after
+        && matches!(&logged.event.body, Body::Run(RunEvent::CertificateIssued { issued }) if issued.target == *at)
 }
 
 fn note(run: &RunLog, profiles: &[Profile], held: &mut BTreeMap<TargetName, Holding>) {
@@ -152,6 +224,7 @@ fn of<'h>(held: &'h mut BTreeMap<TargetName, Holding>, target: &TargetName) -> &
         things: Vec::new(),
         intended: Vec::new(),
         policies: Vec::new(),
+        unanswered: Vec::new(),
     })
 }
 

@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub printer: Health,
     /// Copies of the log's checkpoints outside of it.
     pub copies: Copies,
+    /// The commands for sounds and the signal tower; not known where there are none.
+    pub signals: Health,
     /// No new run starts while this is set; running boards finish.
     pub paused: bool,
     /// Labels whose fate only a person can tell.
@@ -49,8 +51,20 @@ pub struct BatchView {
     /// Of the units whose first counted attempt is known, and how many there are.
     pub first_passes: u64,
     pub first_attempts: u64,
+    /// `None`: too little was finished lately to tell.
+    pub pace: Option<PaceView>,
     /// `None`: the batch has no shipment manifest.
     pub manifest: Option<ManifestView>,
+}
+
+/// How fast a batch goes on, from the units that passed lately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaceView {
+    pub per_hour: u64,
+    /// When it is done if it goes on so; `None`: it is done, or nobody would wait for it.
+    pub ends: Option<Timestamp>,
+    /// When this was worked out.
+    pub at: Timestamp,
 }
 
 /// How a batch's chips and its shipment manifest meet.
@@ -77,12 +91,16 @@ pub struct LaneView {
 #[derive(Debug, Clone, PartialEq)]
 pub enum LaneState {
     Free,
+    /// A board is in, and its run has not begun.
+    Waiting,
     Running {
         run: RunId,
         serial: Option<BoardSerial>,
         step: Step,
         /// The lane waits for the scanner: the board's serial number.
         waits_for_scan: bool,
+        /// The board's identity is bound in the log: from here on the run goes to its end.
+        claimed: bool,
         started: Timestamp,
     },
     /// Stays until the next board arrives in this lane.
@@ -159,6 +177,11 @@ pub enum Command {
     CloseBatch,
     /// Runs the board that still sits in this lane again (ERROR and ABORTED only).
     Retry(LaneNumber),
+    /// This lane's board was put in by mistake: its run ends before anything is claimed.
+    WrongBoard {
+        lane: LaneNumber,
+        run: RunId,
+    },
     /// The answer to a [`LabelQuestion`]: it is there (`true`), or print it again.
     SettleLabel {
         run: RunId,

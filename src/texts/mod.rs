@@ -7,8 +7,8 @@
 
 mod reasons;
 
-use i18n_embed::LanguageLoader as _;
 use i18n_embed::fluent::FluentLanguageLoader;
+use i18n_embed::{I18nAssets, LanguageLoader as _};
 use rust_embed::RustEmbed;
 use unic_langid::LanguageIdentifier;
 
@@ -40,9 +40,13 @@ pub enum TextsError {
 impl Language {
     /// All of them, by tag: `en`, `ja`.
     pub fn available() -> Vec<Language> {
+        Language::all_of(&Messages)
+    }
+
+    fn all_of(files: &dyn I18nAssets) -> Vec<Language> {
         let suffix = format!("/{DOMAIN}.ftl");
         let mut languages: Vec<Language> =
-            Messages::iter().filter_map(|path| path.strip_suffix(&suffix)?.parse().ok()).map(Language).collect();
+            files.filenames_iter().filter_map(|path| path.strip_suffix(&suffix)?.parse().ok()).map(Language).collect();
         languages.sort_by_key(|language| language.0.to_string());
         languages
     }
@@ -64,7 +68,11 @@ impl Language {
 
     /// The one after this in [`Language::available`], round and round: what one key switches through.
     pub fn next(&self) -> Language {
-        let all = Language::available();
+        self.next_of(&Messages)
+    }
+
+    fn next_of(&self, files: &dyn I18nAssets) -> Language {
+        let all = Language::all_of(files);
         let here = all.iter().position(|language| language == self).map_or(0, |at| at + 1);
         all.get(here % all.len().max(1)).cloned().unwrap_or_default()
     }
@@ -95,8 +103,12 @@ pub struct Texts {
 
 impl Texts {
     pub fn load(language: Language) -> Result<Texts, TextsError> {
-        let next_name = fl!(loader(&language.next())?, "language-name");
-        Ok(Texts { loader: loader(&language)?, language, next_name })
+        Texts::of(&Messages, language)
+    }
+
+    fn of(files: &dyn I18nAssets, language: Language) -> Result<Texts, TextsError> {
+        let next_name = fl!(loader(files, &language.next_of(files))?, "language-name");
+        Ok(Texts { loader: loader(files, &language)?, language, next_name })
     }
 
     /// From here on every text is of `language`; on an error the old one stays.
@@ -127,10 +139,10 @@ impl Texts {
     }
 }
 
-fn loader(language: &Language) -> Result<FluentLanguageLoader, TextsError> {
+fn loader(files: &dyn I18nAssets, language: &Language) -> Result<FluentLanguageLoader, TextsError> {
     let loader = FluentLanguageLoader::new(DOMAIN, Language::default().0);
     loader
-        .load_languages(&Messages, std::slice::from_ref(&language.0))
+        .load_languages(files, std::slice::from_ref(&language.0))
         .map_err(|source| TextsError::Load { language: language.tag(), source })?;
     // Isolation marks (U+2068) serve mixed writing directions; the window's fonts would draw boxes.
     loader.set_use_isolating(false);
@@ -160,15 +172,56 @@ mod tests {
 
     #[test]
     fn languages_are_found_and_follow_one_another() {
-        let tags: Vec<_> = Language::available().iter().map(Language::tag).collect();
-        assert_eq!(tags, ["en", "ja"]);
+        let all = Language::available();
+        let tags: Vec<_> = all.iter().map(Language::tag).collect();
         let japanese: Language = "ja".parse().unwrap();
+        assert!(all.contains(&Language::default()) && all.contains(&japanese));
         assert_eq!(Language::of_locale("ja_JP.UTF-8"), japanese);
         assert_eq!(Language::of_locale("C"), Language::default());
-        assert_eq!(japanese.next(), Language::default());
-        assert_eq!(Language::default().next(), japanese);
+        // One after the other, and round again.
+        let mut language = Language::default();
+        for _ in &all {
+            language = language.next();
+        }
+        assert_eq!(language, Language::default());
         let error = "tlh".parse::<Language>().unwrap_err();
-        assert_eq!(error.to_string(), "\"tlh\" is not a language of this program; there are en, ja");
+        let known = tags.join(", ");
+        assert_eq!(error.to_string(), format!("\"tlh\" is not a language of this program; there are {known}"));
+    }
+
+    /// The embedded files and one more, as if it stood beside them in `assets/i18n`.
+    struct WithGerman(&'static str);
+
+    impl I18nAssets for WithGerman {
+        fn get_files(&self, path: &str) -> Vec<std::borrow::Cow<'_, [u8]>> {
+            match path {
+                "de/lineseal.ftl" => vec![self.0.as_bytes().into()],
+                path => Messages::get(path).map(|file| file.data).into_iter().collect(),
+            }
+        }
+
+        fn filenames_iter(&self) -> Box<dyn Iterator<Item = String> + '_> {
+            Box::new(Messages::iter().map(String::from).chain(["de/lineseal.ftl".to_owned()]))
+        }
+    }
+
+    /// A third language is a folder and entries in reasons.toml, and no code. What it lacks is English.
+    #[test]
+    fn a_further_language_is_a_further_file() {
+        let files = WithGerman("language-name = Deutsch\nverdict-fail = SCHLECHT\ndrawer-lane = Platz { $lane }\n");
+        let tags: Vec<_> = Language::all_of(&files).iter().map(Language::tag).collect();
+        assert_eq!(tags, ["de", "en", "ja"]);
+        let german = Language("de".parse().unwrap());
+        let texts = Texts::of(&files, german.clone()).unwrap();
+        assert_eq!(fl!(texts.loader(), "verdict-fail"), "SCHLECHT");
+        assert_eq!(fl!(texts.loader(), "drawer-lane", lane = 3), "Platz 3");
+        assert_eq!(fl!(texts.loader(), "verdict-pass"), "PASS");
+        assert_eq!((texts.next_name(), german.next_of(&files)), ("English", Language::default()));
+        let japanese: Language = "ja".parse().unwrap();
+        assert_eq!(Texts::of(&files, japanese).unwrap().next_name(), "Deutsch");
+        let entry = "[S-105]\nargs = [\"unit\"]\nde = { title = \"a\", technician = \"Gehört {unit}\", qa = \"b\" }\n";
+        let bound = crate::domain::Failure::new(crate::domain::ReasonCode::CERTIFICATE_BOUND, "").with("unit", "A-1");
+        assert_eq!(Reasons::parse(entry).unwrap().text(&german, &bound).technician, "Gehört A-1");
     }
 
     #[test]

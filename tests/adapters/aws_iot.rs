@@ -25,6 +25,8 @@ mod distant;
 mod faults;
 #[path = "aws_iot_matrix.rs"]
 mod matrix;
+#[path = "aws_iot_methods.rs"]
+mod methods;
 #[path = "aws_iot_practice.rs"]
 mod practice;
 #[path = "aws_iot_rations.rs"]
@@ -46,7 +48,7 @@ use lineseal::adapters::aws_iot::AwsCloud;
 use lineseal::config::Target;
 use lineseal::domain::profile::{CertificateStatus, Method, PolicyPlan};
 use lineseal::domain::{Bytes, Fingerprint, ReasonCode};
-use lineseal::ports::{Cloud, Refusal, Registration};
+use lineseal::ports::{Cloud, ReadBack, Refusal, Registration};
 use lineseal::practice::cloud::{MiniStack, MiniStackPlan, PythonServer};
 use lineseal::practice::proxy::Proxy;
 use tokio::sync::OnceCell;

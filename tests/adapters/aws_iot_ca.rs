@@ -48,7 +48,7 @@ impl Own {
     }
 
     /// A unit whose chip it certified.
-    fn unit(&self) -> Registration {
+    pub(super) fn unit(&self) -> Registration {
         let unit = unit(Key::P256);
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::default();

@@ -11,7 +11,7 @@ use super::responder::{Do, Responder, error};
 use super::*;
 
 /// A new key's request.
-fn issuance() -> Issuance {
+pub(super) fn issuance() -> Issuance {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -20,7 +20,7 @@ fn issuance() -> Issuance {
     Issuance {
         target: "plant".parse().unwrap(),
         thing: "gw-1".parse().unwrap(),
-        request: Bytes(request),
+        request: Some(Bytes(request)),
         spki: SpkiHash::of(&rcgen::PublicKeyData::subject_public_key_info(&key)),
         asked: SystemClock.now(),
         deadline: Duration::from_secs(20),
@@ -28,7 +28,7 @@ fn issuance() -> Issuance {
 }
 
 /// Ids and status of all that carry the key.
-async fn of_key(raw: &Client, key: SpkiHash) -> Vec<(String, String)> {
+pub(super) async fn of_key(raw: &Client, key: SpkiHash) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for listed in raw.list_certificates().page_size(250).send().await.unwrap().certificates.unwrap() {
         let id = listed.certificate_id.unwrap();
@@ -73,7 +73,7 @@ async fn a_certificate_is_made_once_and_found_again() {
 async fn what_was_made_and_not_recorded_is_taken_and_its_doubles_go() {
     let peer = ministack().await;
     let (cloud, wanted, other) = (peer.cloud(), issuance(), issuance());
-    let pem = |wanted: &Issuance| lineseal::domain::request_pem(&wanted.request);
+    let pem = |wanted: &Issuance| lineseal::domain::request_pem(wanted.request.as_ref().unwrap());
     let make = async |wanted: &Issuance, active: bool| {
         let request = peer.raw().create_certificate_from_csr().certificate_signing_request(pem(wanted));
         request.set_as_active(active).send().await.unwrap().certificate_id.unwrap()

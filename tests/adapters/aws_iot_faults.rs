@@ -1,11 +1,14 @@
 //! What AWS does and no stand-in: throttling, 5xx, permissions missing one by one, answers that get
 //! lost, writes that are not visible yet, lists in pages. A responder before MiniStack makes them.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use super::responder::{Do, Responder, error, found};
 use super::*;
+use lineseal::adapters::fleet::AwsFleet;
 use lineseal::audit::event::Attachment;
+use lineseal::ports::{ClaimPlan, Claims as _};
 
 /// Everything that a fresh registration calls.
 pub(super) const CALLS: [&str; 14] = [
@@ -225,6 +228,132 @@ async fn an_inactive_that_is_not_visible_yet_is_not_set_twice() {
     peer.cloud_at(&responder.endpoint()).deactivate(&unit.target, &unit.fingerprint).await.unwrap();
     assert_eq!(responder.count("UpdateCertificate"), 3);
     assert_eq!(held(&peer.raw(), &unit).await.certificate_status.as_deref(), Some("INACTIVE"));
+}
+
+/// A portal's 200, and no body: to the SDK that is an answer.
+#[tokio::test]
+async fn a_certificate_is_inactive_when_it_is_seen_to_be_and_not_when_somebody_says_yes() {
+    let peer = ministack().await;
+    let yes = || Do::Answer { status: 200, error: "", body: "<html>welcome</html>".into() };
+    let unit = unit(Key::P256);
+    peer.cloud().register(&unit).await.unwrap();
+    for (times, inactive) in [(u32::MAX, false), (1, true)] {
+        let rule = move |action, count| if action == "UpdateCertificate" && count <= times { yes() } else { Do::Pass };
+        let responder = Responder::before(&peer.endpoint, rule).await;
+        let ended = peer.cloud_at(&responder.endpoint()).deactivate(&unit.target, &unit.fingerprint).await;
+        let status = held(&peer.raw(), &unit).await.certificate_status;
+        assert_eq!(ended.is_ok(), inactive, "{ended:?}");
+        assert_eq!(status.as_deref(), Some(if inactive { "INACTIVE" } else { "ACTIVE" }));
+        if let Err(failure) = ended {
+            assert_eq!(failure.code, ReasonCode::CLOUD_NOT_YET, "{failure}");
+            assert!(failure.cause.contains("ACTIVE still"), "{failure}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broken_body_of_an_error_is_asked_for_again_and_no_refusal() {
+    let peer = ministack().await;
+    // AWS's own by its header, and what it is stands in the body alone.
+    let responder = Responder::before(&peer.endpoint, |action, count| match action {
+        "DescribeThing" if count == 1 => Do::Unnamed { status: 404, body: "{\"__type\": \"Resou" },
+        _ => Do::Pass,
+    })
+    .await;
+    let unit = unit(Key::P256);
+    peer.cloud_at(&responder.endpoint()).register(&unit).await.unwrap();
+    assert!(responder.count("DescribeThing") >= 3);
+    assert_whole(&peer.raw(), &unit).await;
+}
+
+/// Something comes to a unit between its read-back and its verdict.
+#[tokio::test]
+async fn what_has_come_to_a_unit_since_it_was_read_back_is_found() {
+    let peer = ministack().await;
+    let (unit, other) = (unit(Key::P256), unit(Key::P256));
+    let (raw, cloud) = (peer.raw(), peer.cloud());
+    let record = cloud.register(&unit).await.unwrap();
+    let second = cloud.register(&other).await.unwrap();
+    let read_back = ReadBack {
+        target: unit.target.clone(),
+        thing: unit.thing.clone(),
+        fingerprint: unit.fingerprint,
+        certificate_arn: record.certificate_arn.clone(),
+        policy: unit.policy.clone(),
+        deadline: Duration::from_secs(2),
+    };
+    cloud.stands(&read_back).await.unwrap();
+    let hand = Hand { raw: raw.clone(), unit: &unit };
+
+    hand.attach_thing(unit.thing.as_str(), &second.certificate_arn).await;
+    assert_eq!(cloud.stands(&read_back).await.unwrap_err().code, ReasonCode::THING_FOREIGN);
+    let detach = raw.detach_thing_principal().thing_name(unit.thing.as_str());
+    detach.principal(&second.certificate_arn).send().await.unwrap();
+
+    hand.attach_thing(other.thing.as_str(), &record.certificate_arn).await;
+    assert_eq!(cloud.stands(&read_back).await.unwrap_err().code, ReasonCode::CERTIFICATE_FOREIGN);
+    let detach = raw.detach_thing_principal().thing_name(other.thing.as_str());
+    detach.principal(&record.certificate_arn).send().await.unwrap();
+
+    Hand { raw: raw.clone(), unit: &other }.attach_policy(&record.certificate_arn).await;
+    assert_eq!(cloud.stands(&read_back).await.unwrap_err().code, ReasonCode::CLOUD_STATUS);
+    let detach = raw.detach_policy().policy_name(other.policy.name.as_str());
+    detach.target(&record.certificate_arn).send().await.unwrap();
+    cloud.stands(&read_back).await.unwrap();
+
+    // What is gone may only not be seen: it is looked for to the deadline.
+    raw.detach_policy().policy_name(unit.policy.name.as_str()).target(&record.certificate_arn).send().await.unwrap();
+    let failure = cloud.stands(&read_back).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::CLOUD_UNSEEN, "{failure}");
+    // The cloud that is away keeps nobody waiting for a verdict that is due.
+    let away = Responder::before(&peer.endpoint, |_, _| Do::Cut).await;
+    let failure = peer.cloud_at(&away.endpoint()).stands(&read_back).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::CLOUD_UNSEEN, "{failure}");
+}
+
+/// Nobody has its key, and no policy names it: whoever asked has to be told what to look for.
+#[tokio::test]
+async fn a_claim_whose_answer_is_lost_is_named_and_not_asked_for_twice() {
+    let peer = ministack().await;
+    let plan = ClaimPlan {
+        target: "plant".parse().unwrap(),
+        template: "meters".parse().unwrap(),
+        policy: "lineseal-claim-meters".parse().unwrap(),
+    };
+    let inactive = async || {
+        let mut found = BTreeSet::new();
+        let mut pages = peer.raw().list_certificates().into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let of_page = page.unwrap().certificates.unwrap_or_default();
+            let of_page = of_page.into_iter().filter(|found| found.status == Some(AwsStatus::Inactive));
+            found.extend(of_page.filter_map(|found| found.certificate_id));
+        }
+        found
+    };
+    let before = inactive().await;
+    let responder =
+        Responder::before(
+            &peer.endpoint,
+            |action, _| {
+                if action == "CreateKeysAndCertificate" { Do::PassAndCut } else { Do::Pass }
+            },
+        )
+        .await;
+    let fleet = |endpoint: &str| AwsFleet::with_credentials(&peer.targets(endpoint), peer.station.clone());
+    let failure = fleet(&responder.endpoint()).make(&plan).await.map(|claim| claim.fingerprint).unwrap_err();
+    assert_eq!(failure.code, ReasonCode::CLAIM_PERHAPS_LEFT, "{failure}");
+    assert_eq!(responder.count("CreateKeysAndCertificate"), 1);
+    let made = inactive().await.into_iter().find(|id| !before.contains(id) && failure.cause.contains(id.as_str()));
+    assert!(made.is_some(), "{failure}");
+
+    // Refused, nothing was made.
+    let denied = Responder::before(&peer.endpoint, |action, _| match action {
+        "CreateKeysAndCertificate" => error(403, "AccessDeniedException"),
+        _ => Do::Pass,
+    })
+    .await;
+    let failure = fleet(&denied.endpoint()).make(&plan).await.map(|claim| claim.fingerprint).unwrap_err();
+    assert_eq!(failure.code, ReasonCode::CLOUD_PERMISSION, "{failure}");
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use lineseal::adapters::own_ca::AwsAuthorities;
 use lineseal::adapters::postgres::{self, Connection, PostgresRations};
 use lineseal::audit::LineEvent;
-use lineseal::ports::{AuditStore as _, Rations, Verification, Verifier as _};
+use lineseal::ports::{AuditStore as _, Authorities as _, Rations, Verification, Verifier as _};
 use tokio::task::AbortHandle;
 
 use super::responder::{Responder, found};
@@ -112,4 +113,38 @@ async fn three_stations_keep_to_one_accounts_rate_use_it_and_a_dead_ones_part_is
     });
     let log = tokio::task::block_in_place(|| postgres::open(database.config())).unwrap();
     log.append(vec![line(LineEvent::StationStopped {})]).await.unwrap();
+}
+
+/// `lineseal ca`, `template` and `claim` are no stations, and call the same account.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_administrators_call_counts_with_the_stations_and_leaves_half_of_it_to_boards() {
+    let peer = ministack().await;
+    let calls: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let counted = Arc::clone(&calls);
+    let responder = Responder::before(&peer.endpoint, move |action, _| {
+        assert_eq!(action, "GetRegistrationCode");
+        counted.lock().unwrap().push(Instant::now());
+        found(r#"{"registrationCode":"0123456789abcdef"}"#.into())
+    })
+    .await;
+    let database = Postgres::shared().fresh_database();
+    let _log = tokio::task::block_in_place(|| postgres::open(database.config())).unwrap();
+    let command = || {
+        let rations: Arc<dyn Rations> = Arc::new(PostgresRations::new(database.config()).unwrap());
+        let targets = peer.targets(&responder.endpoint());
+        let authorities = AwsAuthorities::with_credentials(&targets, peer.station.clone()).sharing(&rations);
+        tokio::spawn(async move {
+            loop {
+                let _ = authorities.registration_code(&"plant".parse().unwrap()).await;
+            }
+        })
+        .abort_handle()
+    };
+    let commands: Vec<AbortHandle> = (0..3).map(|_| command()).collect();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    commands.iter().for_each(AbortHandle::abort);
+    let calls = std::mem::take(&mut *calls.lock().unwrap());
+    assert!(calls.len() as f64 >= RATE * 5.0 * 0.6, "{}", calls.len());
+    // Of a second's worth, half is never theirs.
+    assert!(emptiest(&calls) >= QUOTA / 2.0 - 1.0, "{}", emptiest(&calls));
 }

@@ -210,6 +210,7 @@ async fn prepare_by_command_gets_the_variables_and_says_what_the_command_said() 
             program: Template::parse("/bin/sh").unwrap(),
             args: ["-c", script, "wake", "{port}"].map(|arg| Template::parse(arg).unwrap()).into(),
         },
+        stdin: None,
         timeout,
     };
     let fine = command("test \"$1\" = /dev/pts/9", Duration::from_secs(20));
@@ -229,4 +230,45 @@ async fn prepare_by_command_gets_the_variables_and_says_what_the_command_said() 
         assert_eq!(failure.code, ReasonCode::CONFIG_VALUE, "{value:?}");
     }
     assert!(!mark.exists());
+}
+
+/// A console that echoes what it is sent, and then says no.
+#[tokio::test]
+async fn a_private_key_is_sent_whole_and_its_echo_is_no_part_of_any_cause() {
+    use std::io::{Read as _, Write as _};
+    let (mut console, slave) = serialport::TTYPort::pair().unwrap();
+    let bench = bench("1", Behaviour::Normal);
+    let node = serialport::SerialPort::name(&slave).unwrap();
+    let device = Device { node: Some(node), ..bench.device.clone() };
+    let key = format!("-----BEGIN X-----\n{}\n-----END X-----\n", "s3cret".repeat(200));
+    let whole = key.clone();
+    let echo = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        let mut chunk = [0; 512];
+        while !heard.ends_with(b".\n") {
+            match console.read(&mut chunk) {
+                Ok(count) => heard.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        console.write_all(&heard[..600]).unwrap();
+        console.write_all(b"\nERR\n").unwrap();
+        console.flush().unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        String::from_utf8(heard).unwrap()
+    });
+    let dialogue = Dialogue {
+        send: Some(Template::parse("{private_key}.\n").unwrap()),
+        timeout: Duration::from_millis(1_500),
+        ..question("OK\n")
+    };
+    let delivered = SerialDialogue.deliver(&device, &Prepare::Dialogue(dialogue), &Variables::new(), &key.into()).await;
+    let failure = delivered.unwrap_err();
+    assert_eq!(
+        (failure.code, failure.cause.as_str()),
+        (ReasonCode::BOARD_PREPARE, "B-103: another answer than is expected, which is not kept",)
+    );
+    assert_eq!(echo.join().unwrap(), format!("{whole}.\n"));
+    drop(slave);
 }

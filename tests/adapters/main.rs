@@ -22,5 +22,7 @@ mod postgres_peer;
 mod postgres_server;
 mod postgres_store;
 mod printer;
+#[path = "../peers/register_thing.rs"]
+mod register_thing;
 mod sqlite;
 mod store_copy;

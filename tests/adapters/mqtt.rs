@@ -174,6 +174,29 @@ async fn a_topic_that_should_be_refused_and_is_not_is_named() {
     assert!(failure.cause.contains("devices/gw-2/test"), "{failure}");
 }
 
+/// A cable that is pulled, a switch that restarts: at that very moment it looks like a refusal.
+#[tokio::test]
+async fn an_end_of_the_connection_is_a_refusal_only_when_the_next_one_ends_there_too() {
+    let vendor = vendor();
+    let mut chip = Chip::new(&vendor, KeyKind::EcP256).await;
+    let trial = chip.trial(DEADLINE);
+
+    let cut_off = Fake::start(&vendor, Misbehaviour::CutOffAtSubscribe);
+    let failure = chip.connect(cut_off.target(), &trial).await.unwrap_err();
+    assert_eq!(failure.code, ReasonCode::CONNECT_TOO_BROAD, "{failure}");
+
+    let cut_off = Fake::start(&vendor, Misbehaviour::CutOffAtPublish);
+    let made = chip.connect(cut_off.target(), &trial).await.unwrap();
+    let refused = (made.refused.subscribe, made.refused.publish, made.tries);
+    assert_eq!(refused, (Refused::Suback, Some(Refused::Acknowledged), 2), "it is no broker's end");
+
+    // AWS IoT Core ends the connection at each; SUBSCRIBE does not keep PUBLISH from being tried.
+    let strict = Fake::start(&vendor, Misbehaviour::EndsOverOthers);
+    let made = chip.connect(strict.target(), &trial).await.unwrap();
+    let refused = (made.refused.subscribe, made.refused.publish, made.tries);
+    assert_eq!(refused, (Refused::Closed, Some(Refused::Closed), 4));
+}
+
 /// A device that was powered up somewhere and uses the same client id: MQTT lets the newer one in.
 #[tokio::test]
 async fn a_client_id_that_is_in_use_is_taken_over() {

@@ -218,6 +218,12 @@ pub enum Misbehaviour {
     SendsNothingBack,
     /// One byte at a time, and never an end.
     Drips,
+    /// A good broker, which ends each connection over any topic but the device's own.
+    EndsOverOthers,
+    /// It allows everything, and its first connection is cut off at the SUBSCRIBE to another's topic.
+    CutOffAtSubscribe,
+    /// It refuses to subscribe to another's topic, and its first connection is cut off at the PUBLISH.
+    CutOffAtPublish,
 }
 
 /// A broker of our own, for as many connections as come; tells of each when it is over.
@@ -250,10 +256,10 @@ impl Fake {
         let port = listener.local_addr().unwrap().port();
         let (sender, over) = sync_channel(64);
         std::thread::spawn(move || {
-            for stream in listener.incoming() {
+            for (nth, stream) in listener.incoming().enumerate() {
                 let (config, sender) = (config.clone(), sender.clone());
                 std::thread::spawn(move || {
-                    serve(stream.unwrap(), config, what);
+                    serve(stream.unwrap(), config, what, nth);
                     let _ = sender.try_send(());
                 });
             }
@@ -266,7 +272,7 @@ impl Fake {
     }
 }
 
-fn serve(mut stream: TcpStream, config: Arc<rustls::ServerConfig>, what: Misbehaviour) {
+fn serve(mut stream: TcpStream, config: Arc<rustls::ServerConfig>, what: Misbehaviour, nth: usize) {
     let mut chunk = [0; 4096];
     match what {
         Misbehaviour::Mute => return until_it_is_over(&mut stream),
@@ -295,7 +301,8 @@ fn serve(mut stream: TcpStream, config: Arc<rustls::ServerConfig>, what: Misbeha
     let mut tls = rustls::StreamOwned::new(connection, stream);
     loop {
         let Ok(count @ 1..) = tls.read(&mut chunk) else { return };
-        for answer in answers(&chunk[..count], what) {
+        let Some(answers) = answers(&chunk[..count], what, nth) else { return };
+        for answer in answers {
             if tls.write_all(&answer).and_then(|()| tls.flush()).is_err() {
                 return;
             }
@@ -303,8 +310,9 @@ fn serve(mut stream: TcpStream, config: Arc<rustls::ServerConfig>, what: Misbeha
     }
 }
 
-/// What is said to these packets, each of which came whole.
-fn answers(mut bytes: &[u8], what: Misbehaviour) -> Vec<Vec<u8>> {
+/// What is said to these packets, each of which came whole. `None`: the connection is ended.
+fn answers(mut bytes: &[u8], what: Misbehaviour, nth: usize) -> Option<Vec<Vec<u8>>> {
+    use Misbehaviour::{CutOffAtPublish, CutOffAtSubscribe, EndsOverOthers};
     let mut answers = Vec::new();
     while let [kind, length, rest @ ..] = bytes {
         let (packet, after) = rest.split_at(usize::from(*length).min(rest.len()));
@@ -314,16 +322,39 @@ fn answers(mut bytes: &[u8], what: Misbehaviour) -> Vec<Vec<u8>> {
             (1, Misbehaviour::SpeaksNoMqtt) => answers.push(b"220 smtp.example.com ESMTP\r\n".to_vec()),
             (1, Misbehaviour::Refuses(code)) => answers.push(vec![0x20, 2, 0, code]),
             (1, _) => answers.push(vec![0x20, 2, 0, 0]),
-            (8, _) => answers.push(vec![0x90, 3, packet[0], packet[1], 1]),
+            (8, _) => {
+                let others = !packet[4..].starts_with(OWN);
+                match what {
+                    EndsOverOthers if others => return None,
+                    CutOffAtSubscribe if others && nth == 0 => return None,
+                    _ => {}
+                }
+                let code = if matches!(what, CutOffAtPublish) && others { 0x80 } else { 1 };
+                answers.push(vec![0x90, 3, packet[0], packet[1], code]);
+            }
             (3, _) => {
                 let topic = usize::from(packet[1]);
+                let others = !packet[2..].starts_with(OWN);
+                match what {
+                    EndsOverOthers if others => return None,
+                    CutOffAtPublish if others && nth == 0 => return None,
+                    _ => {}
+                }
                 answers.push(vec![0x40, 2, packet[2 + topic], packet[3 + topic]]);
+                if matches!(what, EndsOverOthers | CutOffAtPublish | CutOffAtSubscribe) && !others {
+                    // Back again, as QoS 0: without its packet id.
+                    let back = [&packet[..2 + topic], &packet[4 + topic..]].concat();
+                    answers.push([vec![0x30, u8::try_from(back.len()).unwrap()], back].concat());
+                }
             }
             _ => {}
         }
     }
-    answers
+    Some(answers)
 }
+
+/// The topics of the device that the tests connect as.
+const OWN: &[u8] = b"devices/gw-1/";
 
 fn until_it_is_over(stream: &mut TcpStream) {
     let mut chunk = [0; 4096];

@@ -508,7 +508,7 @@ fn a_worker_whose_station_was_killed_ends_even_while_its_module_hangs() {
         .unwrap();
     let open = serde_json::json!({"Open": {
         "module": shim.access.module, "slot": "Only", "pin": null, "uid": null,
-        "certificate": {"Se050": CERTIFICATE_ID}, "key": {"Se050": KEY_ID},
+        "certificate": {"Se050": CERTIFICATE_ID}, "key": {"Se050": KEY_ID}, "ports": [],
     }})
     .to_string();
     station.write_all(&u32::try_from(open.len()).unwrap().to_be_bytes()).unwrap();

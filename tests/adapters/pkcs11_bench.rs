@@ -78,6 +78,7 @@ impl Bench {
             key: ObjectName::Se050(KEY_ID),
             uid: Some(ObjectName::Se050(0x7FFF_0206)),
             pin: Some(self.token.pin()),
+            port: None,
             call_timeout: Duration::from_secs(20),
             open_timeout: Duration::from_secs(20),
         }

@@ -78,6 +78,7 @@ macro_rules! store_contract {
             a_batch_opened_again_is_open_again
             the_tally_counts_units_by_the_field_rule
             a_failed_unit_is_locked_until_a_ruling_opens_one_run
+            a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own
             a_resumed_run_that_fails_uses_up_what_was_ruled_before
             what_failed_before_the_log_was_opened_by_name_is_not_locked
             a_failure_before_the_proof_locks_nobody
@@ -85,6 +86,7 @@ macro_rules! store_contract {
             a_scrapped_unit_stays_scrapped_whatever_is_ruled
             a_withdrawn_unit_is_claimed_by_nobody_until_it_is_released
             a_rebind_moves_the_binding_once_and_burns_the_old_chip
+            a_rebind_bars_the_old_chip_before_the_new_one_comes
             a_run_that_waited_does_not_pass_a_unit_that_was_locked_meanwhile
             a_run_whose_chip_a_ruling_took_does_not_pass_any_more
             a_unit_that_is_rebound_twice_names_both_its_pasts
@@ -92,6 +94,7 @@ macro_rules! store_contract {
             an_imported_history_protects_and_is_completed_by_a_claim
             contradictions_of_an_import_bind_nothing_and_lock_both
             what_a_contradicting_row_names_is_burned_for_every_other_unit
+            an_import_takes_no_certificate_that_was_made_for_another_unit
             an_import_may_lock_a_unit_that_has_passed
             a_chip_on_the_batchs_list_uses_its_entry
             a_chip_that_was_not_shipped_for_the_batch_is_refused
@@ -132,6 +135,7 @@ pub async fn what_is_appended_is_read_back(peer: &dyn Peer) {
         RunEvent::StepFailed {
             step: Step::Read,
             failure: Failure::new(ReasonCode::TOKEN_SILENT, "日本語 \u{1F512} \"quoted\"").with("seconds", 5),
+            untouched: true,
         },
     ));
     let receipts = store.append(events.clone()).await.unwrap();
@@ -326,7 +330,7 @@ fn made(run: RunId, certificate: &[u8]) -> Event {
         fingerprint: Fingerprint::of(certificate),
         certificate: Bytes(certificate.to_vec()),
         chain: Vec::new(),
-        request: Sha256::of(b"request"),
+        request: Some(Sha256::of(b"request")),
         origin: IssuedOrigin::Made,
         endpoint: None,
         write_back: None,
@@ -1099,6 +1103,26 @@ pub async fn a_failed_unit_is_locked_until_a_ruling_opens_one_run(peer: &dyn Pee
     assert_eq!(store.locked(None, 10).await.unwrap().items, []);
 }
 
+/// A board that is pulled while its released unit is worked on needs no two persons once more.
+pub async fn a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    attempt(&*store, "A1", 1, Verdict::Fail, ReasonCode::CHIP_CHANGED).await.unwrap();
+    let release = ruled(Ruling::Release { unit: unit("A1") });
+    store.append(vec![release.clone()]).await.unwrap();
+    let mut named = Vec::new();
+    for verdict in [Verdict::Aborted, Verdict::Error, Verdict::Fail] {
+        let run = attempt(&*store, "A1", 1, verdict, ReasonCode::CHIP_CHANGED).await.unwrap().run;
+        for logged in store.run(run).await.unwrap().unwrap().events {
+            if let Body::Run(RunEvent::Claimed { ruling, .. }) = logged.event.body {
+                named.push(ruling);
+            }
+        }
+    }
+    assert_eq!(named, [Some(release.id), None, None], "it is used up by the first claim");
+    let lock = attempt(&*store, "A1", 1, Verdict::Pass, ReasonCode::CHIP_CHANGED).await.unwrap_err();
+    assert_eq!(lock.kind, LockKind::Failed);
+}
+
 /// A ruling that was there before the run was taken up again is answered by how that ended.
 pub async fn a_resumed_run_that_fails_uses_up_what_was_ruled_before(peer: &dyn Peer) {
     let store = begun(peer).await;
@@ -1305,6 +1329,37 @@ pub async fn a_rebind_moves_the_binding_once_and_burns_the_old_chip(peer: &dyn P
     }
 }
 
+/// A board that was HELD came back with another chip, and was ruled to have it: neither the run that waits nor
+/// the old board, plugged in once more, makes a PASS of the chip that is gone.
+pub async fn a_rebind_bars_the_old_chip_before_the_new_one_comes(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
+    let repaired = attempt(&*store, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    assert_eq!(store.obstacle(Some(held.run), &held.unit, &held.identity, None).await.unwrap(), None);
+    let rebind = Ruling::Rebind { unit: unit("A1"), old: identity(1).into(), new: identity(2), run: repaired.run };
+    let ruling = store.append(vec![ruled(rebind)]).await.unwrap()[0].seq;
+    for run in [Some(held.run), None] {
+        let obstacle = store.obstacle(run, &held.unit, &held.identity, None).await.unwrap();
+        let Some(Obstacle::Collides(collisions)) = obstacle else { panic!("{obstacle:?}") };
+        assert_eq!(rules(&collisions), [CollisionRule::Unit]);
+        assert_eq!((collisions[0].seq, collisions[0].fingerprint), (ruling, identity(2).fingerprint));
+    }
+    let barred = store.append(vec![sealed(held.run, Verdict::Pass, None)]).await.unwrap_err();
+    assert_eq!(barred.code, ReasonCode::PASS_BARRED, "{barred}");
+    // The old board once more, and the run that waited: each FAIL, and the ruling stands.
+    let old = claim("A1", identity(1));
+    store.append(proven(old.run, "A1", 1)).await.unwrap();
+    assert_eq!(rules(&collides(store.claim(old.clone()).await)), [CollisionRule::Unit]);
+    store.append(vec![failed(old.run, ReasonCode::UNIT_BOUND)]).await.unwrap();
+    store.append(vec![event(held.run, RunEvent::Resumed {}), failed(held.run, ReasonCode::UNIT_BOUND)]).await.unwrap();
+    // The nearest: the board as it was repaired.
+    let new = claim("A1", identity(2));
+    store.append(proven(new.run, "A1", 2)).await.unwrap();
+    assert_eq!(bound(store.claim(new.clone()).await).1, Standing::Rebound);
+    store.append(vec![sealed(new.run, Verdict::Pass, None)]).await.unwrap();
+    assert_eq!(store.locks(&unit("A1")).await.unwrap(), []);
+}
+
 /// Asked by nobody: the rebind, and the claim of the new chip, came between a run's last look and its verdict.
 pub async fn a_run_whose_chip_a_ruling_took_does_not_pass_any_more(peer: &dyn Peer) {
     let (here, there) = (begun(peer).await, peer.open().await);
@@ -1343,6 +1398,8 @@ pub async fn a_unit_that_is_rebound_twice_names_both_its_pasts(peer: &dyn Peer) 
     // A ruling that nobody used took nothing from anybody.
     let unused = Ruling::Rebind { unit: unit("A1"), old: identity(3).into(), new: identity(4), run: run_id() };
     store.append(vec![ruled(unused)]).await.unwrap();
+    // Ruled otherwise since, its chip is the unit's as before.
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
     let (event, ..) = bound(store.claim(claim("A1", identity(3))).await);
     let Body::Run(RunEvent::Claimed { replaces, .. }) = event.body else { panic!("{event:?}") };
     assert_eq!(replaces, [identity(1).fingerprint, identity(2).fingerprint]);
@@ -1476,6 +1533,39 @@ pub async fn what_a_contradicting_row_names_is_burned_for_every_other_unit(peer:
     assert_eq!(bound(store.claim(claim("A3", identity(4))).await).1, Standing::Rebound);
     assert_eq!(bound(store.claim(claim("A3", identity(4))).await).1, Standing::Known);
     assert_eq!(rules(&store.collisions(&unit("A3"), &identity(3), None).await.unwrap())[0], CollisionRule::Certificate);
+}
+
+pub async fn an_import_takes_no_certificate_that_was_made_for_another_unit(peer: &dyn Peer) {
+    let store = begun(peer).await;
+    let first = asking(&*store, "A1", 1, Standing::New).await;
+    store
+        .append(vec![requested(first, now()), made(first, b"for A1"), sealed(first, Verdict::Pass, None)])
+        .await
+        .unwrap();
+    let said_of = |line, serial: &str| {
+        let mut row = imported(line, serial, 7);
+        if let Body::Line(LineEvent::Imported { fingerprint, .. }) = &mut row.body {
+            *fingerprint = Fingerprint::of(b"for A1");
+        }
+        row
+    };
+    let [row] = store.import(vec![said_of(2, "B1")]).await.unwrap().try_into().unwrap();
+    let conflicts = conflicts_of(&row.event);
+    assert_eq!(
+        conflicts.iter().map(|c| (c.rule, c.unit.clone())).collect::<Vec<_>>(),
+        [(ConflictRule::Certificate, unit("A1"),)]
+    );
+    for (serial, chip) in [("A1", 1), ("B1", 7)] {
+        let answer = store.claim(claim(serial, identity(chip))).await.unwrap();
+        assert!(matches!(answer, ClaimAnswer::Locked(Lock { kind: LockKind::Conflict, .. })), "{serial}: {answer:?}");
+    }
+    // QA rules: it stays A1's, and B1 has a chip of its own.
+    store.append(vec![ruled(Ruling::Release { unit: unit("A1") })]).await.unwrap();
+    let again = asking(&*store, "A1", 1, Standing::Known).await;
+    store.append(vec![made(again, b"for A1")]).await.unwrap();
+    store.append(vec![ruled(Ruling::Release { unit: unit("B1") })]).await.unwrap();
+    assert_eq!(bound(store.claim(claim("B1", identity(7))).await).1, Standing::New);
+    assert!(store.append(vec![made(again, b"anew")]).await.is_ok());
 }
 
 /// Neither side of a contradiction is believed, not even the one that a run has proven.
@@ -1615,6 +1705,11 @@ pub async fn a_chip_that_was_listed_otherwise_is_told_apart(peer: &dyn Peer) {
     assert!(matches!(unlisted(store.claim(bare).await), Unlisted::Differs { .. }));
     let good = ready(&*store, "WO 1", "A4", 4).await;
     assert!(entry_of(store.claim(good).await).is_some());
+    assert_eq!(figures(&*store, "WO 1").await, [4, 1, 1, 3, 3]);
+    // A list that says of the same chips no more than their UIDs takes nothing back of what the other one says.
+    let by_uid = |chip, line| ManifestEntry { fingerprint: None, spki: None, ..listed(chip, line) };
+    list_of(&*store, "WO 1", vec![by_uid(1, 2), by_uid(2, 3)]).await;
+    assert_eq!(figures(&*store, "WO 1").await, [6, 1, 1, 5, 3]);
 }
 
 pub async fn two_stations_use_one_entry_once(peer: &dyn Peer) {
@@ -2153,6 +2248,7 @@ pub fn withdrawal(serial: &str) -> Event {
         things: vec![format!("gw-{serial}").parse().unwrap()],
         intended: Vec::new(),
         policies: vec!["device".parse().unwrap()],
+        unanswered: Vec::new(),
     };
     ruled(Ruling::Withdraw { unit: unit(serial), act: Withdrawal::Deactivate, targets: vec![holding] })
 }
@@ -2160,7 +2256,7 @@ pub fn withdrawal(serial: &str) -> Event {
 pub fn withdrawn(by: &Event, serial: &str, failure: Option<Failure>) -> Event {
     let changed = failure.is_none().then(|| "inactive".to_owned());
     let (unit, target, changed) = (unit(serial), "main".parse().unwrap(), changed.into_iter().collect());
-    line(LineEvent::Withdrawn { by: by.id, unit, target, changed, failure })
+    line(LineEvent::Withdrawn { by: by.id, unit, target, changed, found: Vec::new(), failure })
 }
 
 /// Makes the log know those who rule here.

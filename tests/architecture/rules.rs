@@ -23,7 +23,8 @@ const ARROWS: &[(&str, &[May])] = &[
     ("audit", &[Room("domain")]),
     ("ports", &[Room("domain"), Room("audit")]),
     ("provisioning", &[Room("domain"), Room("audit"), Room("ports")]),
-    ("config", &[Room("domain")]),
+    // It asks which languages there are.
+    ("config", &[Room("domain"), Inside("texts::Language")]),
     ("texts", &[Room("domain")]),
     ("adapters", &[Room("domain"), Room("audit"), Room("ports"), Room("config")]),
     ("runner", &[Room("domain"), Room("audit"), Room("ports"), Room("provisioning"), Room("config")]),

@@ -4,14 +4,17 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use lineseal::adapters::bundles;
-use lineseal::audit::bundle::{File, verify, write};
+use lineseal::audit::bundle::{BundleError, File, verify, write};
 use lineseal::audit::note::{NoteKey, NoteKeyError, SignedCheckpoint};
+use lineseal::domain::Bytes;
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bundle::{filled, resummed, stolen};
 use crate::independent::venv;
-use crate::sample::{ORIGIN, bundles_of_two, contents, few_files, files, first_key, key, qa_key, station_key};
+use crate::sample::{
+    Chip, ORIGIN, bundles_of_two, contents, contents_where, few_files, files, first_key, key, qa_key, station_key,
+};
 
 #[test]
 fn verify_py_and_the_readme_accept_what_is_honest() {
@@ -62,6 +65,62 @@ fn a_bundle_that_is_filled_with_another_units_run_is_refused_by_verify_py_and_by
     let output = readme(&led, folder.path());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("nothing here says that event"), "{said}");
+}
+
+/// An old answer, whose signature holds, in the place of one that was made for this.
+#[test]
+fn an_answer_to_another_challenge_is_refused_by_hand() {
+    let honest = few_files();
+    let folder = folder(&honest);
+    let text = String::from_utf8(content(&honest, "README.md").to_vec()).unwrap();
+    let asked: Vec<&str> = text.lines().filter(|line| line.starts_with("asked ")).collect();
+    let challenge = |line: &str| line.split(' ').nth(2).unwrap().to_owned();
+    assert_ne!(challenge(asked[0]), challenge(asked[1]));
+    let other = asked[1].replacen(&challenge(asked[1]), &challenge(asked[0]), 1);
+    let mut led = honest.clone();
+    let at = led.iter().position(|file| file.name == "README.md").unwrap();
+    led[at].bytes = text.replace(asked[1], &other).into_bytes();
+    assert!(readme_without_sums(&honest, folder.path()).status.success());
+    assert!(!readme_without_sums(&led, folder.path()).status.success());
+}
+
+/// The commonest substitution, a copied certificate: whoever doubts the FAIL checks the answer that it was for.
+#[test]
+fn a_wrong_answer_is_there_to_be_checked_and_a_good_one_is_not_refused() {
+    for (spoilt, holds) in [(true, true), (false, false)] {
+        let contents = contents_where(vec![Chip::p256()], |body| {
+            let failure = |args: Value| json!({ "code": "S-101", "args": args, "cause": "it does not verify" });
+            match (body["event"].as_str(), body["purpose"].as_str()) {
+                (Some("challenge-answered"), Some("before-register")) => {
+                    let signature: Bytes = serde_json::from_value(body["signature"].clone()).unwrap();
+                    let mut answer = signature.0;
+                    answer[7] ^= u8::from(spoilt);
+                    let failure = failure(json!({ "answer": hex::encode(answer), "key": "ec-p256" }));
+                    *body = json!({ "event": "step-failed", "step": "register", "failure": failure });
+                }
+                (Some("sealed"), _) => {
+                    *body = json!({ "event": "sealed", "verdict": "FAIL", "reason": failure(json!({})) });
+                }
+                _ => {}
+            }
+        });
+        let written = write(&contents);
+        if !holds {
+            assert!(matches!(written, Err(BundleError::Refused { .. })), "a good answer that is said to be wrong");
+            continue;
+        }
+        let files = written.unwrap();
+        verify(&files, None).unwrap();
+        for form in ["-refused.bin", "-refused.der"] {
+            assert_eq!(files.iter().filter(|file| file.name.ends_with(form)).count(), 1);
+        }
+        let folder = folder(&files);
+        assert!(verify_py(&files, folder.path(), &[]).status.success());
+        let by_hand = readme(&files, folder.path());
+        assert!(by_hand.status.success(), "{by_hand:?}");
+        let said = String::from_utf8_lossy(&by_hand.stdout);
+        assert!(said.contains("refuses does not verify"), "{said}");
+    }
 }
 
 /// Whoever hands it on may have packed it again: into a pipe, stored or deflated.

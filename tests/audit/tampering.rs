@@ -196,6 +196,13 @@ async fn every_single_change_is_found() {
         ("UPDATE rulings SET used_seq = 1", Promise::Projection),
         ("INSERT INTO operators VALUES (randomblob(16), 'administrator', 0, 1, NULL)", Promise::Projection),
         ("DELETE FROM run_events WHERE seq = (SELECT max(seq) FROM run_events)", Promise::Projection),
+        ("DELETE FROM run_events WHERE run = (SELECT max(run) FROM run_events)", Promise::Projection),
+        ("INSERT INTO run_events SELECT max(run), max(seq) + 1 FROM run_events", Promise::Projection),
+        ("PRAGMA ignore_check_constraints = ON; INSERT INTO run_events VALUES (x'00', 1)", Promise::Projection),
+        (
+            "UPDATE run_events SET run = (SELECT max(o.run) FROM run_events o WHERE o.run <> run_events.run) WHERE seq = (SELECT min(seq) FROM run_events)",
+            Promise::Projection,
+        ),
         ("UPDATE texts SET words = 'never mind'", Promise::People),
         ("DELETE FROM texts WHERE id = (SELECT min(id) FROM texts)", Promise::People),
         ("DELETE FROM people WHERE name = 'Official 2'", Promise::People),
@@ -227,6 +234,20 @@ async fn the_exact_place_is_told() {
     let broken = log.broken();
     assert!(broken.place.starts_with("table bindings, row "), "{broken}");
     assert!(broken.found.contains("\"A77\"") && broken.found.contains("\"A3\""), "{broken}");
+    // Of these only a sum is derived: it takes the rows to say which of them is gone, the very last one here.
+    let log = Log::written(5).await;
+    let last = "WHERE (run, seq) = (SELECT run, seq FROM run_events ORDER BY run DESC, seq DESC LIMIT 1)";
+    let raw = log.raw();
+    let (rows, seq): (i64, i64) = raw
+        .query_row(&format!("SELECT (SELECT count(*) FROM run_events), seq FROM run_events {last}"), [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    raw.execute_batch(&format!("DELETE FROM run_events {last}")).unwrap();
+    let broken = log.broken();
+    assert!(broken.place.starts_with(&format!("table run_events, row {rows} (run ")), "{broken}");
+    assert!(broken.place.ends_with(&format!(" seq {seq})")), "{broken}");
+    assert!(broken.found.starts_with("stored: no row; the events say: run "), "{broken}");
 }
 
 /// The whole log written anew: every hash, the head, the derived tables and the stored checkpoints

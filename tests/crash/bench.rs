@@ -1,7 +1,9 @@
 //! The test's side: the practice line that lives on, stations that are started and killed, and what
 //! the log, the cloud and the paper say afterwards.
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -19,11 +21,14 @@ use lineseal::ports::AuditStore as _;
 use lineseal::practice::line::{PracticeLine, PracticePlan};
 use lineseal::provisioning::Run;
 use rusqlite::Connection;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 
 use crate::child::{self, Shown, ShownLane};
+use crate::fleet_peer::FleetPeer;
+use crate::register_thing::RegisterThing;
 use crate::stores::Side;
 
 /// Longer than anything here takes on a loaded machine.
@@ -35,6 +40,10 @@ pub struct Bench {
     cloud: Client,
     data: PathBuf,
     acknowledged: PathBuf,
+    /// What stands between the station and the cloud, where the method needs more than MiniStack answers.
+    _peer: Option<Box<dyn Any + Send + Sync>>,
+    /// Certificates of the cloud that are no unit's: a claim.
+    others: usize,
     _folder: tempfile::TempDir,
 }
 
@@ -55,6 +64,79 @@ impl Bench {
         let text = std::fs::read_to_string(&profile).unwrap();
         std::fs::write(&profile, text.replace("method = \"without-ca\"", "method = \"csr\"")).unwrap();
         bench
+    }
+
+    /// And each is made by RegisterThing.
+    pub async fn by_template() -> Bench {
+        let mut bench = Self::connecting().await;
+        let cloud = bench.line.cloud();
+        let peer = RegisterThing::before(cloud.address().port(), cloud.region().as_str()).await;
+        bench.rewire("endpoint = ", &format!("\"http://127.0.0.1:{}\"", peer.port));
+        let mut template = unit_template("Certificate");
+        template["Parameters"]["Certificate"] = json!({ "Type": "String" });
+        bench.in_profile(
+            "template",
+            "[register.template]\nfile = \"template.json\"\n\
+             parameters = { SerialNumber = \"{serial}\", Certificate = \"{certificate_id}\" }\n",
+        );
+        std::fs::write(bench.assets().join("template.json"), template.to_string()).unwrap();
+        bench._peer = Some(Box::new(peer));
+        bench
+    }
+
+    /// Each gets in by a claim. Its broker allows every topic, so no chip connects.
+    pub async fn in_a_fleet() -> Bench {
+        let mut bench = Self::connecting().await;
+        let cloud = bench.line.cloud();
+        let devices = cloud.mtls_ca().unwrap().to_owned();
+        let peer = FleetPeer::before(cloud.address().port(), cloud.region().as_str(), &devices).await;
+        let mut template = unit_template("AWS::IoT::Certificate::Id");
+        template["Parameters"]["AWS::IoT::Certificate::Id"] = json!({ "Type": "String" });
+        let made = bench.cloud.create_provisioning_template().template_name("meters").enabled(true);
+        let role = "arn:aws:iam::000000000000:role/lineseal-fleet";
+        made.template_body(template.to_string()).provisioning_role_arn(role).send().await.unwrap();
+        let claim = bench.cloud.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
+        let (pem, key) = (claim.certificate_pem.unwrap(), claim.key_pair.unwrap().private_key.unwrap());
+        std::fs::write(bench.assets().join("claim.pem"), pem).unwrap();
+        std::fs::write(bench.assets().join("claim.key"), key).unwrap();
+        let secret = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(bench.assets().join("claim.key"), secret).unwrap();
+        std::fs::write(bench.assets().join("fleet-ca.pem"), &peer.ca).unwrap();
+        bench.rewire("mqtt = ", &format!("\"localhost:{}\"", peer.port));
+        bench.rewire("mqtt_roots = ", "[\"assets/fleet-ca.pem\"]");
+        bench.in_profile(
+            "fleet",
+            "[register.fleet]\ntemplate = \"meters\"\nparameters = { SerialNumber = \"{serial}\" }\n\
+             claim = { certificate = \"claim.pem\", key = \"claim.key\" }\n",
+        );
+        let profile = bench.assets().join("practice.toml");
+        let text = std::fs::read_to_string(&profile).unwrap();
+        assert!(text.contains("mode = \"required\""), "{text}");
+        std::fs::write(&profile, text.replace("mode = \"required\"", "mode = \"off\"")).unwrap();
+        bench._peer = Some(Box::new(peer));
+        bench.others = 1;
+        bench
+    }
+
+    fn assets(&self) -> PathBuf {
+        self.line.config_file().parent().unwrap().join("assets")
+    }
+
+    /// Another value for the line of the station's file that begins so.
+    fn rewire(&self, key: &str, value: &str) {
+        let path = self.line.config_file();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.lines().any(|line| line.starts_with(key)), "{text}");
+        let new = |line: &str| if line.starts_with(key) { format!("{key}{value}\n") } else { format!("{line}\n") };
+        std::fs::write(path, text.lines().map(new).collect::<String>()).unwrap();
+    }
+
+    fn in_profile(&self, method: &str, section: &str) {
+        let profile = self.assets().join("practice.toml");
+        let text = std::fs::read_to_string(&profile).unwrap();
+        let text = text.replace("method = \"without-ca\"", &format!("method = {method:?}"));
+        std::fs::write(&profile, text.replace("\n# Each chip connects", &format!("\n{section}\n# Each chip connects")))
+            .unwrap();
     }
 
     async fn with(connect: Option<ConnectMode>) -> Bench {
@@ -79,6 +161,8 @@ impl Bench {
             cloud: Client::from_conf(cloud),
             data: line.data_dir(),
             acknowledged: folder.path().join("acknowledged"),
+            _peer: None,
+            others: 0,
             line,
             _folder: folder,
         }
@@ -259,7 +343,7 @@ impl Bench {
     pub async fn count_in_the_cloud(&self, units: usize) {
         let certificates = self.cloud.list_certificates().page_size(250).send().await.unwrap();
         let things = self.cloud.list_things().max_results(250).send().await.unwrap();
-        assert_eq!((certificates.certificates().len(), things.things().len()), (units, units));
+        assert_eq!((certificates.certificates().len() - self.others, things.things().len()), (units, units));
     }
 
     /// Sees the board in the lane through to PASS with a station that is not killed, answers what it
@@ -303,6 +387,24 @@ pub fn passed(shown: &Shown, serial: &str) -> bool {
 
 pub fn finished(shown: &Shown, serial: &str, verdict: &str) -> bool {
     shown.lanes.iter().any(|lane| lane.serial.as_deref() == Some(serial) && lane.verdict.as_deref() == Some(verdict))
+}
+
+/// Makes what the practice profile says of a unit.
+fn unit_template(certificate: &str) -> Value {
+    json!({
+        "Parameters": { "SerialNumber": { "Type": "String" } },
+        "Resources": {
+            "thing": { "Type": "AWS::IoT::Thing", "Properties": {
+                "ThingName": { "Fn::Join": ["-", ["practice", { "Ref": "SerialNumber" }]] },
+                "ThingTypeName": "practice-board",
+                "AttributePayload": { "product": "practice-board" },
+            } },
+            "certificate": { "Type": "AWS::IoT::Certificate", "Properties": {
+                "CertificateId": { "Ref": certificate }, "Status": "ACTIVE",
+            } },
+            "policy": { "Type": "AWS::IoT::Policy", "Properties": { "PolicyName": "practice-device" } },
+        },
+    })
 }
 
 fn lane() -> LaneNumber {

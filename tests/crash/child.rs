@@ -91,6 +91,7 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
         issuing: Arc::new(HttpIssuing),
         fleets: Arc::new(MqttFleets::new(Arc::new(MqttConnections::new(&config.targets)))),
         printer: printer::from_config(&config.printer),
+        signals: None,
         log: LogWriter {
             store: Arc::new(store),
             clock: Arc::new(SystemClock),
@@ -144,6 +145,7 @@ pub fn shown(snapshot: &Snapshot) -> Shown {
             ShownLane { state: "free".into(), serial: None, verdict: None, code: None, label: None, slip: None };
         match state {
             LaneState::Free => {}
+            LaneState::Waiting => lane.state = "waiting".into(),
             LaneState::Running { serial, .. } => {
                 lane.state = "running".into();
                 lane.serial = serial.as_ref().map(ToString::to_string);

@@ -16,7 +16,11 @@
 mod bench;
 mod child;
 mod failing_store;
+#[path = "../peers/fleet.rs"]
+mod fleet_peer;
 mod held;
 mod matrix;
 mod random;
+#[path = "../peers/register_thing.rs"]
+mod register_thing;
 mod stores;

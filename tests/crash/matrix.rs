@@ -28,6 +28,20 @@ fn killed_right_before_and_after_every_write_of_a_unit_whose_certificate_is_made
     runtime.block_on(async { every_write(Bench::requesting().await, WRITES + 1).await });
 }
 
+/// The same where one RegisterThing makes the unit, by a template of the profile's own.
+#[test]
+fn killed_right_before_and_after_every_write_of_a_unit_that_a_template_makes() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { every_write(Bench::by_template().await, WRITES).await });
+}
+
+/// The same for a unit of a fleet: certified and provisioned over MQTT, each of which AWS answers once.
+#[test]
+fn killed_right_before_and_after_every_write_of_a_unit_of_a_fleet() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { every_write(Bench::in_a_fleet().await, WRITES).await });
+}
+
 async fn every_write(mut bench: Bench, writes: u64) {
     let (mut boards, mut questions, mut by_itself) = (0, 0, 0);
     // The numbers of the writes around which the label's fate is unknown.

@@ -145,6 +145,12 @@ static void intrude(void) {
     char *after = strrchr(stat, ')');
     if (after) sscanf(after + 1, " %*c %d", &station);
     told(reached, "signal-station", station > 1 && kill(station, 0) == 0);
+    /* What is behind the next lane's port, and its own. */
+    static char port[2][2048];
+    contents("neighbour", (byte *)port[0], sizeof port[0] - 1);
+    contents("port", (byte *)port[1], sizeof port[1] - 1);
+    told(reached, "open-neighbour", open(port[0], O_RDWR | O_NOCTTY | O_NONBLOCK) >= 0);
+    told(reached, "open-own", open(port[1], O_RDWR | O_NOCTTY | O_NONBLOCK) >= 0);
     fclose(reached);
 }
 

@@ -133,3 +133,40 @@ async fn a_named_lane_that_waits_no_more_leaves_the_scan_to_nobody() {
     assert!(still.lanes.iter().all(|lane| matches!(lane.state, LaneState::Running { .. })));
     station.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_put_in_by_mistake_is_taken_out_before_anything_is_bound_and_not_after() {
+    let mut bench = bench(1).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    let mut station = Station::start(&bench).await;
+    let lane = 1.try_into().unwrap();
+    bench.plug(1, "UNUSED", &chip);
+    let snapshot = station.until("a lane that waits for the scanner", |snapshot| waits(snapshot, 1)).await;
+    let LaneState::Running { run, claimed: false, .. } = snapshot.lanes[0].state else {
+        panic!("{:?}", snapshot.lanes[0].state)
+    };
+    station.command(Command::WrongBoard { lane, run }).await;
+    let record = station.unit().await;
+    assert_outcome(&record, "ABORTED O-640");
+
+    // It was the right one after all: nothing of it was bound, and it passes.
+    station.command(Command::Retry(lane)).await;
+    station.until("a lane that waits for the scanner", |snapshot| waits(snapshot, 1)).await;
+    // What was asked about the run before is not done to this one.
+    station.command(Command::WrongBoard { lane, run }).await;
+    let late = |snapshot: &std::sync::Arc<Snapshot>| {
+        snapshot.notice.as_ref().is_some_and(|notice| notice.code.as_str() == "O-641")
+    };
+    let snapshot = station.until("that it is too late", late).await;
+    assert!(waits(&snapshot, 1));
+    station.command(Command::Scan(bench.serial("A"))).await;
+    let record = station.unit().await;
+    assert_outcome(&record, "PASS");
+    // Its verdict stays.
+    let finished =
+        station.until("the verdict", |snapshot| matches!(snapshot.lanes[0].state, LaneState::Finished { .. }));
+    let LaneState::Finished { run, .. } = finished.await.lanes[0].state else { unreachable!() };
+    station.command(Command::WrongBoard { lane, run }).await;
+    station.until("that it is too late", late).await;
+    station.stop().await;
+}

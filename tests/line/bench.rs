@@ -172,6 +172,11 @@ impl<'a> Bench<'a> {
         self.place(lane, name, behaviour);
     }
 
+    /// The terminal behind a lane's port.
+    pub fn port(&self, lane: u8) -> String {
+        self.boards[&lane].node().display().to_string()
+    }
+
     /// A board whose chip never answers.
     pub fn plug_hung(&mut self, lane: u8, name: &str, chip: &Chip) {
         self.mount(lane, chip);

@@ -1,8 +1,12 @@
 //! Each unit's own key connects to MiniStack's broker, which holds it to the policy that was attached to it.
 
+use aws_credential_types::Credentials;
+use aws_sdk_iot::Client;
 use lineseal::domain::profile::{ConnectMode, KeyKind};
 use lineseal::practice::token::SoftHsm;
 use serde_json::json;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::bench::{Bench, Chip};
 use crate::hostile::{self, PLAN};
@@ -76,6 +80,51 @@ async fn a_topic_that_the_policy_does_not_allow_is_an_error_or_written_down() {
 async fn a_policy_that_allows_what_it_should_refuse_is_an_error() {
     let broad = |profile: String| profile.replace("elsewhere/{thing}", "devices/{thing}/elsewhere");
     assert_eq!(one(ConnectMode::Required, broad).await.0, "ERROR A-344");
+}
+
+/// The read-back is over by then, and the verdict is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_comes_to_the_thing_while_the_unit_connects_is_no_pass() {
+    let cloud = Cloud::shared_with_broker().await;
+    let mut bench = Bench::connecting(1, cloud, ConnectMode::Required, quick).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    let config = std::fs::read_to_string(&bench.config_file).unwrap();
+    let (before, rest) = config.split_once("mqtt = \"localhost:").unwrap();
+    let (broker, after) = rest.split_once('"').unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let here = listener.local_addr().unwrap().port();
+    std::fs::write(&bench.config_file, format!("{before}mqtt = \"localhost:{here}\"{after}")).unwrap();
+    let (iot, thing, broker) = (root(cloud), bench.thing("A"), broker.parse::<u16>().unwrap());
+    let meddler = tokio::spawn(async move {
+        for nth in 0.. {
+            let (mut device, _) = listener.accept().await.unwrap();
+            if nth == 0 {
+                let made = iot.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
+                let second = iot.attach_thing_principal().thing_name(&thing);
+                second.principal(made.certificate_arn.unwrap()).send().await.unwrap();
+            }
+            let mut broker = TcpStream::connect(("127.0.0.1", broker)).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut device, &mut broker).await });
+        }
+    });
+    bench.plug(1, "A", &chip);
+    let mut station = Station::start(&bench).await;
+    let record = station.unit().await;
+    let log = station.stop().await;
+    meddler.abort();
+    assert_eq!(outcome(&record), "FAIL S-111", "{record:?}");
+    assert_eq!(log::all(&log, "connected").len(), 1, "what was shown stays shown");
+    assert_eq!(cloud.witness().certificates[&chip.fingerprint()].status, "INACTIVE");
+}
+
+fn root(cloud: &Cloud) -> Client {
+    let config = aws_sdk_iot::Config::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(aws_config::Region::new(cloud.region.as_str().to_owned()))
+        .endpoint_url(cloud.endpoint())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .build();
+    Client::from_conf(config)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ fn root(cloud: &Cloud) -> Client {
 }
 
 /// All certificates in the cloud that carry this key, by id, with their status.
-async fn of_key(cloud: &Cloud, spki: &[u8]) -> Vec<(String, String)> {
+pub async fn of_key(cloud: &Cloud, spki: &[u8]) -> Vec<(String, String)> {
     let client = root(cloud);
     let mut found = Vec::new();
     for id in cloud.witness().certificates.into_keys() {

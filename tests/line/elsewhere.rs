@@ -53,6 +53,31 @@ async fn a_chip_that_is_another_things_in_the_cloud_fails_and_one_that_is_only_r
     assert_eq!(seen.certificates[&registered.fingerprint()].things, [bench.thing("REGISTERED")]);
 }
 
+/// An engineer edits the profile between two runs: what the board holds in the cloud is its own, by the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thing_that_was_the_units_own_under_an_older_profile_is_no_substitution() {
+    let mut bench = Bench::new(1, Cloud::shared().await).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    bench.plug(1, "A", &chip);
+    Program::on(&bench, ["run", "--units", "1"]).run().await.expect(0);
+    let files = std::fs::read_dir(bench.dir.path().join("assets")).unwrap().map(|entry| entry.unwrap().path());
+    let profile = files.into_iter().find(|path| path.extension().is_some_and(|it| it == "toml")).unwrap();
+    let (text, old) = (std::fs::read_to_string(&profile).unwrap(), "\"practice-{serial}\"");
+    assert!(text.contains(old), "{text}");
+    std::fs::write(&profile, text.replace(old, "\"renamed-{serial}\"")).unwrap();
+    for _ in 0..2 {
+        let record = Program::on(&bench, ["run", "--units", "1", "--json"]).run().await.expect(3).json().remove(0);
+        assert_eq!((&record["verdict"], &record["reason"]), (&"ERROR".into(), &"K-730".into()), "{record}");
+        assert_eq!(record["reason_args"]["other"].as_str(), Some(bench.thing("A").as_str()), "{record}");
+    }
+    let seen = bench.cloud.witness();
+    assert_eq!(seen.certificates[&chip.fingerprint()].things, [bench.thing("A")]);
+    assert_eq!(seen.certificates[&chip.fingerprint()].status, "ACTIVE");
+    // As it was, it passes as it did: nothing is locked.
+    std::fs::write(&profile, text).unwrap();
+    Program::on(&bench, ["run", "--units", "1"]).run().await.expect(0);
+}
+
 /// Two old boards are on record with one certificate: neither is believed until QA has ruled.
 #[tokio::test(flavor = "multi_thread")]
 async fn boards_of_whom_the_old_records_disagree_fail_and_those_of_one_voice_pass_as_they_are_recorded() {

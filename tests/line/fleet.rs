@@ -10,6 +10,7 @@ use crate::log;
 use crate::peers::Cloud;
 use crate::program::Program;
 use crate::rulings::root;
+use crate::secrets::{collect, holds};
 use crate::station::{Station, assert_outcome};
 
 /// Makes what the practice profile says of a unit.
@@ -177,10 +178,10 @@ async fn a_trusted_user_enters_without_a_claims_files_and_the_board_is_given_its
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_board_is_never_told_an_empty_configuration_because_aws_answer_was_lost() {
-    line!(line, Some("trusted_user = true\nconfigure = { command = [\"./keep\", \"{configuration}\"] }"));
+    line!(line, Some("trusted_user = true\nconfigure = { command = [\"./keep\"], stdin = \"{configuration}\" }"));
     let keep = line.office.bench.dir.path().join("assets/keep");
     let kept = line.office.bench.dir.path().join("kept");
-    std::fs::write(&keep, format!("#!/bin/sh\necho \"$1\" > {}\n", kept.display())).unwrap();
+    std::fs::write(&keep, format!("#!/bin/sh\ncat > {}\n", kept.display())).unwrap();
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(&keep, std::fs::Permissions::from_mode(0o755)).unwrap();
     let chip = line.office.bench.chip(KeyKind::EcP256);
@@ -257,4 +258,119 @@ async fn a_claim_that_is_no_good_and_a_template_that_is_not_there_are_told() {
     root(line.office.bench.cloud).delete_provisioning_template().template_name(&line.template).send().await.unwrap();
     let cause = line.one("A", &chip, "ERROR A-366").await;
     assert!(cause.contains("InvalidTemplate"), "{cause}");
+}
+
+/// A program that the board's key is given to on its standard input.
+fn keeper(line: &Line<'_>, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let keep = line.office.bench.dir.path().join("assets/keep");
+    let kept = line.office.bench.dir.path().join("kept");
+    std::fs::write(&keep, format!("#!/bin/sh\n{}\n", script.replace("KEPT", &kept.display().to_string()))).unwrap();
+    std::fs::set_permissions(&keep, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The AWS certificates of all keys that were made, and what became of them.
+async fn states(line: &Line<'_>) -> Vec<(String, String, Vec<String>)> {
+    let aws = root(line.office.bench.cloud);
+    let events = log::read(&line.office.bench.data_dir());
+    let mut found = Vec::new();
+    for event in log::all(&events, "certificate-issued") {
+        let id = event["issued"]["fingerprint"].as_str().unwrap().to_owned();
+        let held =
+            aws.describe_certificate().certificate_id(&id).send().await.unwrap().certificate_description.unwrap();
+        let things = aws.list_principal_things().principal(held.certificate_arn.unwrap()).send().await.unwrap();
+        found.push((id, held.status.unwrap().as_str().to_owned(), things.things.unwrap_or_default()));
+    }
+    found
+}
+
+const KEYS: &str = "trusted_user = true\nkeys = \"aws\"\n\
+                    configure = { command = [\"./keep\"], stdin = \"{certificate_pem}{private_key}{configuration}\" }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_aws_makes_reaches_the_board_and_nobody_else() {
+    line!(line, Some(KEYS));
+    keeper(&line, "cat > KEPT");
+    let chip = line.office.bench.chip(KeyKind::EcP256);
+    line.office.bench.plug(1, "A", &chip);
+    let ended = Program::on(&line.office.bench, ["run", "-vvv", "--json", "--units", "1"]).run().await.expect(0);
+    let [made] = &line.peer.keys()[..] else { panic!("{}", line.peer.keys().len()) };
+    let kept_file = line.office.bench.dir.path().join("kept");
+    let kept = std::fs::read_to_string(&kept_file).unwrap();
+    assert!(kept.contains(made.trim()) && kept.contains("BEGIN CERTIFICATE") && kept.contains("plant-7.example:8883"));
+
+    // The chip's vendor certificate is what was claimed; that key made the connection, and the chip none.
+    let record = &ended.json()[0];
+    let issued = record["issued"]["sha256"].as_str().unwrap();
+    assert_ne!(record["certificate"]["sha256"], issued);
+    assert_ne!(record["certificate"]["spki_sha256"], record["issued"]["spki_sha256"]);
+    let events = log::read(&line.office.bench.data_dir());
+    // Its broker takes any topic: all that a connection by a certificate of AWS's could be refused for.
+    let reached = |event: &&Value| event["failure"]["code"] == "A-344";
+    assert_eq!(log::all(&events, "not-connected").into_iter().filter(reached).count(), 1);
+    assert!(log::all(&events, "certificate-requested").is_empty() && log::all(&events, "keys-requested").len() == 1);
+
+    // Nothing that was written or said holds a line of it.
+    std::fs::remove_file(&kept_file).unwrap();
+    let mut places = vec![("stdout".to_owned(), ended.out.into_bytes()), ("stderr".to_owned(), ended.err.into_bytes())];
+    for folder in [line.office.bench.data_dir(), line.office.bench.labels()] {
+        collect(&folder, &mut places);
+    }
+    let lines: Vec<&str> = made.lines().filter(|line| !line.starts_with("-----")).collect();
+    assert!(lines.len() > 20);
+    // The first lines are the modulus, which stands in the certificate as well (RFC 8017, A.1.2).
+    for (name, bytes) in &places {
+        for forbidden in lines[7..].iter().map(|line| &line[..line.len().min(40)]) {
+            assert!(!holds(bytes, forbidden.as_bytes()), "{name} holds a part of the key");
+        }
+    }
+    // The search works: the certificate's id is found in each.
+    for place in ["stdout", "lineseal.db"] {
+        let said = places.iter().any(|(name, bytes)| name.contains(place) && holds(bytes, issued.as_bytes()));
+        assert!(said, "{place}");
+    }
+    assert!(places.iter().any(|(name, bytes)| name == "stderr" && bytes.len() > 1_000), "tracing was on");
+    Program::on(&line.office.bench, ["audit", "verify"]).run().await.expect(0);
+    let bundle = line.office.bench.dir.path().join("bundle.zip");
+    let (serial, bundle) = (line.office.bench.serial("A"), bundle.display().to_string());
+    Program::on(&line.office.bench, ["audit", "prove", &serial, "--out", &bundle]).run().await.expect(0);
+    Program::new(["audit", "verify-bundle", &bundle]).run().await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_run_makes_a_key_of_its_own_and_a_board_that_does_not_take_it_does_not_pass() {
+    line!(line, Some(KEYS));
+    let chip = line.office.bench.chip(KeyKind::EcP256);
+    // It repeats all that it was given.
+    keeper(&line, "cat; cat >&2; exit 3");
+    let cause = line.one("A", &chip, "ERROR B-109").await;
+    assert!(cause.ends_with("ended with status 3"), "{cause}");
+    keeper(&line, "cat > KEPT");
+    for keys in 2..4 {
+        line.one("A", &chip, "PASS").await;
+        assert_eq!(line.peer.keys().len(), keys);
+        let kept = std::fs::read_to_string(line.office.bench.dir.path().join("kept")).unwrap();
+        assert!(kept.contains(line.peer.keys().last().unwrap().trim()));
+        let mut states = states(&line).await;
+        let (_, status, things) = states.pop().unwrap();
+        assert_eq!((status.as_str(), things), ("ACTIVE", vec![line.office.bench.thing("A")]));
+        assert!(states.iter().all(|(_, status, things)| status == "INACTIVE" && things.is_empty()), "{states:?}");
+    }
+    // A key that is not the certificate's is nobody's.
+    line.peer.set(Mood::CertifiesAnotherKey);
+    let other = line.office.bench.chip(KeyKind::EcP256);
+    line.one("OTHER", &other, "ERROR A-352").await;
+    for (name, mood, expected) in [
+        ("REQUEST", Mood::RejectsRequests, "ERROR A-366"),
+        ("GARBAGE", Mood::SaysGarbage, "ERROR A-369"),
+        ("TOKEN", Mood::ForgetsTheToken, "ERROR A-368"),
+        ("SILENCE", Mood::ProvisionsInSilence, "ERROR A-369"),
+    ] {
+        let chip = line.office.bench.chip(KeyKind::EcP256);
+        line.peer.set(mood);
+        line.one(name, &chip, expected).await;
+        line.peer.set(Mood::Good);
+        line.one(name, &chip, "PASS").await;
+    }
+    Program::on(&line.office.bench, ["audit", "verify"]).run().await.expect(0);
 }

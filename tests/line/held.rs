@@ -62,6 +62,26 @@ async fn the_station_finishes_held_units_by_itself_in_their_order_when_the_cloud
     }
 }
 
+/// A target of another product is away, and stays so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_unit_waits_for_the_targets_of_its_own_product_alone() {
+    let mut bench = bench(|text| text).await;
+    let text = std::fs::read_to_string(&bench.config_file).unwrap();
+    let target = text.split("[[targets]]").nth(1).unwrap().split("\n\n").next().unwrap();
+    let port = regex::Regex::new(r"127\.0\.0\.1:\d+").unwrap();
+    let dead = port.replace_all(target, "127.0.0.1:1").replace("\"practice\"", "\"dead\"");
+    assert!(dead.contains("127.0.0.1:1"), "{dead}");
+    std::fs::write(&bench.config_file, format!("{text}\n[[targets]]{}\n", dead.trim_end())).unwrap();
+    bench.proxy.down().await;
+    let mut station = Station::start(&bench).await;
+    hold(&mut bench, &mut station, &["A"]).await;
+    bench.proxy.up().await.unwrap();
+    assert_outcome(&station.unit().await, "PASS");
+    let shown = station.until("nothing held", |shown| shown.held == 0).await;
+    assert!(format!("{:?}", shown.cloud).contains("dead"), "{:?}", shown.cloud);
+    station.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_unit_that_fails_is_pulled_out_by_name_and_the_others_are_finished() {
     let mut bench = bench(|text| text).await;

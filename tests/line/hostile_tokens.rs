@@ -97,7 +97,7 @@ async fn no_frame_that_a_module_forges_passes_or_holds_a_board() {
 /// signals since 6.12.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_gets_at_nothing_that_is_the_stations_alone() {
-    let mut bench = Bench::with_profile(1, Cloud::shared().await, through_it).await;
+    let mut bench = Bench::with_profile(2, Cloud::shared().await, through_it).await;
     let chip = bench.chip(KeyKind::EcP256);
     let folder = bench.data_dir();
     // A way around, as where a folder is named after its year.
@@ -109,10 +109,17 @@ async fn a_module_gets_at_nothing_that_is_the_stations_alone() {
     assert!(root.exists());
     std::fs::write(chip.token.path().join("pinned"), root.to_str().unwrap()).unwrap();
     std::fs::write(chip.token.path().join(PLAN), "C_Initialize 1 intrude").unwrap();
+    let neighbour = bench.chip(KeyKind::EcP256);
+    bench.plug(2, "B", &neighbour);
+    std::fs::write(chip.token.path().join("neighbour"), bench.port(2)).unwrap();
     bench.plug(1, "A", &chip);
-    Program::on(&bench, ["run", "--units", "1"]).run().await.expect(0);
+    std::fs::write(bench.token_dir(1).join("port"), bench.port(1)).unwrap();
+    Program::on(&bench, ["run", "--units", "2"]).run().await.expect(0);
     let told = std::fs::read_to_string(bench.token_dir(1).join("reached")).unwrap();
     let mut told: Vec<&str> = told.lines().collect();
+    assert_eq!(told.pop(), Some("open-own done"), "{told:?}");
+    // Whoever reads there takes the next board's answers away.
+    assert_eq!(told.pop(), Some("open-neighbour refused"), "{told:?}");
     assert_eq!(told.len(), 14, "{told:?}");
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let kernel: Vec<u32> = release.split(['.', '-']).take(2).map(|part| part.parse().unwrap()).collect();

@@ -68,6 +68,7 @@ mod station;
 mod store_contract;
 mod substitution;
 mod swaps;
+mod taken_back;
 mod template;
 mod token_show;
 mod tokens;

@@ -10,7 +10,7 @@ use lineseal::domain::profile::KeyKind;
 use lineseal::domain::{Fingerprint, ReasonCode};
 use lineseal::practice::token::TokenDir;
 use lineseal::practice::vendor::{Validity, VendorCa};
-use lineseal::runner::view::{Command, Health, LaneState};
+use lineseal::runner::view::{Command, Health, LaneState, LaneView};
 use rcgen::PublicKeyData as _;
 use serde_json::{Value, json};
 
@@ -100,6 +100,23 @@ async fn described(client: &Client, id: &str) -> Option<(CaCertificateStatus, Ce
 
 fn refused_for(state: &LaneState, code: ReasonCode) -> bool {
     matches!(state, LaneState::Refused { failure } if failure.code == code)
+}
+
+/// It was plugged in before the station had seen anything of the cloud.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_board_that_is_there_first_is_not_begun_before_the_first_look_at_its_ca() {
+    let cloud = Cloud::shared().await;
+    let mut line = Line::new(cloud, "").await;
+    let chip = line.bench.chip(KeyKind::EcP256);
+    line.bench.plug(1, "EARLY", &chip);
+    let mut station = Station::start(&line.bench).await;
+    // There is no lane before the station has begun.
+    let is_refused = |state: &LaneState| refused_for(state, ReasonCode::CA_ABSENT);
+    let seen = |lanes: &[LaneView]| lanes.first().is_some_and(|lane| is_refused(&lane.state));
+    station.until("a board that is not begun", |snapshot| seen(&snapshot.lanes)).await;
+    let log = station.stop().await;
+    assert!(log::all(&log, "run-started").is_empty(), "nothing is read, and nothing claimed");
+    assert_eq!(log::all(&log, "board-refused")[0]["failure"]["code"], "A-331");
 }
 
 #[tokio::test(flavor = "multi_thread")]

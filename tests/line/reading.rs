@@ -134,7 +134,7 @@ async fn refused(store: &LogStore, serial: &str, chip: u32, operator: Option<&Op
     let run = claimed(store, serial, chip, operator).await;
     let failure = Failure::new(ReasonCode::THING_FOREIGN, "held by another").with("thing", "gw-other");
     let mut events = vec![
-        event(run, RunEvent::StepFailed { step: Step::Register, failure: failure.clone() }),
+        event(run, RunEvent::StepFailed { step: Step::Register, failure: failure.clone(), untouched: false }),
         event(run, RunEvent::Sealed { verdict: Verdict::Fail, reason: Some(failure), slip: None, label: None }),
     ];
     events.iter_mut().for_each(|event| event.operator = operator.cloned());

@@ -1,6 +1,7 @@
 //! The vendor's revocation lists: before the line starts, and for a chip in it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use lineseal::domain::profile::KeyKind;
 use lineseal::practice::setup;
@@ -13,12 +14,19 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
 use crate::bench::Bench;
+use crate::log;
 use crate::peers::Cloud;
+use crate::plant::{events, join};
+use crate::postgres_server::Postgres;
 use crate::program::Program;
 use crate::station::{Station, assert_outcome};
 
 /// Signed by the practice vendor's intermediate.
 fn write_list(dir: &Path, until: i32, revoked: &[&[u8]]) {
+    write_list_of(dir, 2020, until, revoked);
+}
+
+fn write_list_of(dir: &Path, year: i32, until: i32, revoked: &[&[u8]]) {
     let vendor = dir.join(setup::VENDOR);
     let key = KeyPair::from_pem(&std::fs::read_to_string(vendor.join("intermediate.key")).unwrap()).unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
@@ -34,7 +42,7 @@ fn write_list(dir: &Path, until: i32, revoked: &[&[u8]]) {
         invalidity_date: None,
     };
     let list = CertificateRevocationListParams {
-        this_update: date_time_ymd(2020, 1, 1),
+        this_update: date_time_ymd(year, 1, 1),
         next_update: date_time_ymd(until, 1, 1),
         crl_number: SerialNumber::from(0x2a),
         issuing_distribution_point: None,
@@ -81,13 +89,59 @@ async fn an_expired_list_stops_the_line_and_a_current_one_the_revoked_chip() {
     drop(station);
     let shown = Program::on(&bench, ["audit", "show", &bench.serial("GOOD")]).run().await.expect(0);
     assert!(shown.out.contains("list 2a of CN=Lineseal PRACTICE Vendor Intermediate"), "{}", shown.out);
-    let bundle = bench.dir.path().join("bundle");
-    let out = bundle.display().to_string();
-    Program::on(&bench, ["audit", "prove", &bench.serial("GOOD"), "--out", &out]).run().await.expect(0);
-    let files = std::fs::read_dir(bundle.join("evidence")).unwrap();
-    let mut lists = files.map(|file| file.unwrap().path()).filter(|file| file.to_string_lossy().ends_with("-crl.der"));
-    let list = std::fs::read(bench.dir.path().join("vendor/vendor.crl")).unwrap();
-    assert_eq!(std::fs::read(lists.next().expect("the list that was asked")).unwrap(), list);
+    // Who was refused by it sees it as well.
+    for name in ["GOOD", "REVOKED"] {
+        let bundle = bench.dir.path().join(name);
+        let out = bundle.display().to_string();
+        Program::on(&bench, ["audit", "prove", &bench.serial(name), "--out", &out]).run().await.expect(0);
+        let files = std::fs::read_dir(bundle.join("evidence")).unwrap();
+        let mut lists =
+            files.map(|file| file.unwrap().path()).filter(|file| file.to_string_lossy().ends_with("-crl.der"));
+        let list = std::fs::read(bench.dir.path().join("vendor/vendor.crl")).unwrap();
+        assert_eq!(std::fs::read(lists.next().expect("the list that was asked")).unwrap(), list);
+    }
+}
+
+/// A backup that was restored, a careless copy: the chip that the newer list named must not pass by the older,
+/// neither at a station that starts with it nor at one that was at work before the newer one came.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_older_than_one_that_the_log_has_used_decides_nothing() {
+    let with_lists = |profile: String| {
+        let vendor_list = "crl_coverage = \"leaf\"\ncrls = [\"../vendor/vendor.crl\"]\nuid = \"required\"";
+        profile.replace("uid = \"required\"", vendor_list)
+    };
+    let mut bench = Bench::with_profile(1, Cloud::shared().await, with_lists).await;
+    let database = Postgres::shared().fresh_database();
+    join(&bench, &database, "ST-1");
+    let chips = [(); 2].map(|()| bench.chip(KeyKind::EcP256));
+    let serial = Certificate::from_der(&chips[1].certificate).unwrap().tbs_certificate().serial_number().clone();
+    write_list(bench.dir.path(), 2090, &[]);
+    bench.plug(1, "GOOD", &chips[0]);
+    let station = Program::on(&bench, ["run", "--units", "2", "--json"]).start();
+    while log::all(&events(&database), "sealed").is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Another station of the plant has the list of the year after.
+    let there = bench.config_file.with_file_name("there.toml");
+    std::fs::write(&there, std::fs::read_to_string(&bench.config_file).unwrap().replace("\"ST-1\"", "\"ST-2\""))
+        .unwrap();
+    write_list_of(bench.dir.path(), 2021, 2090, &[serial.as_bytes()]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    Program::new(["resume"]).config(&there).data_dir(elsewhere.path()).run().await.expect(0);
+    bench.unplug(1);
+    bench.plug(1, "REVOKED", &chips[1]);
+    let ended = tokio::task::spawn_blocking(move || station.wait()).await.unwrap().expect(3);
+    let record = ended.json().remove(1);
+    assert_eq!((&record["verdict"], &record["reason"]), (&"ERROR".into(), &"K-705".into()), "{record}");
+    assert!(record["cause"].as_str().unwrap().contains("has used list 2a of 2021-01-01T00:00:00Z"), "{record}");
+    // The nearest: the newer list, and this station goes on.
+    let failed = Program::on(&bench, ["run", "--units", "1", "--json"]).run().await.expect(1).json().remove(0);
+    assert_eq!(failed["reason"], "C-109", "{failed}");
+    write_list(bench.dir.path(), 2090, &[]);
+    for command in [["run", "--units", "1"].as_slice(), &["resume"]] {
+        let refused = Program::on(&bench, command.iter().copied()).run().await.expect(2);
+        assert!(refused.err.contains("K-705") && refused.err.contains("vendor.crl"), "{}", refused.err);
+    }
 }
 
 /// The list came while the unit waited for the cloud; the same board, plugged in, would fail.

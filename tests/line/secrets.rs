@@ -109,7 +109,7 @@ async fn no_other_program_of_the_same_user_reads_what_the_station_holds() {
     }
 }
 
-fn collect(folder: &Path, places: &mut Vec<(String, Vec<u8>)>) {
+pub fn collect(folder: &Path, places: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -120,6 +120,6 @@ fn collect(folder: &Path, places: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
-fn holds(bytes: &[u8], what: &[u8]) -> bool {
+pub fn holds(bytes: &[u8], what: &[u8]) -> bool {
     bytes.windows(what.len()).any(|window| window == what)
 }

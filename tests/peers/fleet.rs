@@ -1,9 +1,12 @@
-//! Fleet provisioning by CreateCertificateFromCsr, which MiniStack's broker does not answer: a mosquitto that asks for a
-//! certificate, and behind it a responder that does in MiniStack, as root, what AWS would.
+//! Fleet provisioning by CreateCertificateFromCsr and CreateKeysAndCertificate, which MiniStack's broker does not answer: a
+//! mosquitto that asks for a certificate, and behind it a responder that does in MiniStack, as root, what AWS would.
 //!
-//! Written from the developer guide's "Device provisioning MQTT API": `$aws/certificates/create-from-csr/json` and
-//! `$aws/provisioning-templates/NAME/provision/json`, each with `/accepted` and `/rejected`. It asks no hook, checks no
+//! Written from the developer guide's "Device provisioning MQTT API": `$aws/certificates/create-from-csr/json`,
+//! `$aws/certificates/create/json` and `$aws/provisioning-templates/NAME/provision/json`, each with `/accepted` and `/rejected`. It asks no hook, checks no
 //! policy, and takes an ownership token once.
+//!
+//! Several suites include this file with `#[path]`; each uses a part of it.
+#![allow(dead_code, reason = "each suite uses a part of it")]
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -52,6 +55,7 @@ pub struct FleetPeer {
     pub ca: String,
     mood: Arc<Mutex<Mood>>,
     said: Arc<Mutex<Vec<String>>>,
+    keys: Arc<Mutex<Vec<String>>>,
     task: AbortHandle,
     child: Child,
     _dir: TempDir,
@@ -85,7 +89,9 @@ impl FleetPeer {
         let stream = until_it_listens(inside).await;
         let (mood, said) = (Arc::new(Mutex::new(Mood::Good)), Arc::<Mutex<Vec<String>>>::default());
         let aws = register_thing::root(SocketAddr::from((Ipv4Addr::LOCALHOST, ministack)), region);
+        let keys = Arc::<Mutex<Vec<String>>>::default();
         let responder = Responder {
+            keys: keys.clone(),
             stream,
             received: BytesMut::new(),
             aws,
@@ -96,11 +102,16 @@ impl FleetPeer {
         let (ready, is_ready) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(async move { responder.answer(ready).await }).abort_handle();
         is_ready.await.expect("the responder is subscribed");
-        Self { port, ca, mood, said, task, child, _dir: dir }
+        Self { port, ca, mood, said, keys, task, child, _dir: dir }
     }
 
     pub fn set(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// The private keys that were made, PEM.
+    pub fn keys(&self) -> Vec<String> {
+        self.keys.lock().unwrap().clone()
     }
 
     /// The topics that were asked on.
@@ -154,6 +165,7 @@ struct Responder {
     tokens: HashMap<String, String>,
     mood: Arc<Mutex<Mood>>,
     said: Arc<Mutex<Vec<String>>>,
+    keys: Arc<Mutex<Vec<String>>>,
 }
 
 /// `errorCode` and `statusCode`.
@@ -163,9 +175,11 @@ impl Responder {
     async fn answer(mut self, ready: tokio::sync::oneshot::Sender<()>) {
         self.say(Packet::Connect(Connect { keep_alive: 0, ..Connect::new("the-cloud") })).await;
         self.hear().await;
-        for (pkid, topic) in
-            [(1, "$aws/certificates/create-from-csr/json"), (2, "$aws/provisioning-templates/+/provision/json")]
-        {
+        for (pkid, topic) in [
+            (1, "$aws/certificates/create-from-csr/json"),
+            (2, "$aws/provisioning-templates/+/provision/json"),
+            (3, "$aws/certificates/create/json"),
+        ] {
             self.say(Packet::Subscribe(Subscribe { pkid, ..Subscribe::new(topic, QoS::AtLeastOnce) })).await;
             self.hear().await;
         }
@@ -176,6 +190,7 @@ impl Responder {
             self.said.lock().unwrap().push(asked.topic.clone());
             let mood = *self.mood.lock().unwrap();
             let answer = match asked.topic.split('/').collect::<Vec<_>>()[..] {
+                [_, "certificates", "create", ..] => self.make_keys(mood).await,
                 [_, "certificates", ..] => self.certify(&asked.payload, mood).await,
                 [_, _, template, ..] => self.provision(template, &asked.payload, mood).await,
                 _ => continue,
@@ -206,12 +221,35 @@ impl Responder {
         let made = self.aws.create_certificate_from_csr().certificate_signing_request(request).send().await;
         let made = made.map_err(|error| ("InternalFailure", 500, format!("{error:?}")))?;
         let (id, pem) = (made.certificate_id.unwrap(), made.certificate_pem.unwrap());
-        // As AWS has what was made over MQTT.
-        let pending = CertificateStatus::PendingActivation;
-        self.aws.update_certificate().certificate_id(&id).new_status(pending).send().await.unwrap();
-        let token = format!("token-{id}");
-        self.tokens.insert(token.clone(), id.clone());
+        let token = self.own(&id).await;
         Ok(json!({ "certificateId": id, "certificatePem": pem, "certificateOwnershipToken": token }))
+    }
+
+    async fn make_keys(&mut self, mood: Mood) -> Result<Value, Rejected> {
+        if mood == Mood::RejectsRequests {
+            return Err(("InternalFailure", 500, "made by the test".to_owned()));
+        }
+        let made = self.aws.create_keys_and_certificate().send().await;
+        let made = made.map_err(|error| ("InternalFailure", 500, format!("{error:?}")))?;
+        let (id, pem) = (made.certificate_id.unwrap(), made.certificate_pem.unwrap());
+        let mut key = made.key_pair.unwrap().private_key.unwrap();
+        self.keys.lock().unwrap().push(key.clone());
+        if mood == Mood::CertifiesAnotherKey {
+            key = KeyPair::generate().unwrap().serialize_pem();
+        }
+        let token = self.own(&id).await;
+        Ok(json!({
+            "certificateId": id, "certificatePem": pem, "privateKey": key, "certificateOwnershipToken": token,
+        }))
+    }
+
+    /// As AWS has what was made over MQTT.
+    async fn own(&mut self, id: &str) -> String {
+        let pending = CertificateStatus::PendingActivation;
+        self.aws.update_certificate().certificate_id(id).new_status(pending).send().await.unwrap();
+        let token = format!("token-{id}");
+        self.tokens.insert(token.clone(), id.to_owned());
+        token
     }
 
     async fn provision(&mut self, template: &str, payload: &[u8], mood: Mood) -> Result<Value, Rejected> {

@@ -21,6 +21,11 @@ pub enum Do {
         error: &'static str,
         body: String,
     },
+    /// An error of AWS's own by its headers, whose name is nowhere.
+    Unnamed {
+        status: u16,
+        body: &'static str,
+    },
     /// AWS does it; the answer is lost.
     PassAndCut,
     /// AWS does it; the answer comes so much later.
@@ -105,6 +110,9 @@ async fn exchange(
             let error = if error.is_empty() { String::new() } else { format!("x-amzn-errortype: {error}\r\n") };
             client.write_all(answer(status, &error, &body).as_bytes()).await.ok()?;
         }
+        Do::Unnamed { status, body } => {
+            client.write_all(answer(status, "x-amzn-requestid: 0f\r\n", body).as_bytes()).await.ok()?;
+        }
         Do::Pass | Do::PassAndCut | Do::PassLate(_) | Do::PassHalf | Do::PassWrong(_) => {
             let mut server = TcpStream::connect(upstream).await.ok()?;
             let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
@@ -184,6 +192,7 @@ fn action_of(head: &str) -> &'static str {
         ("GET", "/principals/things") => "ListPrincipalThings",
         ("GET", "/principals/things-v2") => "ListPrincipalThingsV2",
         ("POST", "/certificates") => "CreateCertificateFromCsr",
+        ("POST", "/keys-and-certificate") => "CreateKeysAndCertificate",
         ("GET", "/certificates") => "ListCertificates",
         ("GET", path) if path.starts_with("/certificates/") => "DescribeCertificate",
         ("PUT", path) if path.starts_with("/certificates/") => "UpdateCertificate",
@@ -195,6 +204,9 @@ fn action_of(head: &str) -> &'static str {
             "AttachThingPrincipal"
         }
         ("DELETE", path) if path.starts_with("/things/") && path.ends_with("/principals") => "DetachThingPrincipal",
+        ("POST", "/things") => "RegisterThing",
+        ("POST", path) if path.ends_with("/provisioning-claim") => "CreateProvisioningClaim",
+        ("GET", path) if path.starts_with("/provisioning-templates/") => "DescribeProvisioningTemplate",
         ("GET", path) if path.starts_with("/things/") => "DescribeThing",
         ("POST", path) if path.starts_with("/things/") => "CreateThing",
         ("DELETE", path) if path.starts_with("/things/") => "DeleteThing",

@@ -36,17 +36,28 @@ impl Screen {
 
     /// Opens the window with `scene` over the whole screen, and waits until it is drawn.
     pub fn open(&self, language: &str, scene: &str) -> Window<'_> {
-        self.open_with_queue(language, scene, 0)
+        self.open_with(language, scene, 0, 1.0)
+    }
+
+    /// As [`Screen::open`], on a desktop that enlarges everything so much.
+    pub fn open_enlarged(&self, language: &str, scene: &str, scale: f32) -> Window<'_> {
+        self.open_with(language, scene, 0, scale)
     }
 
     /// As [`Screen::open`]; the runner's queue takes `queue` commands and none is ever read.
     pub fn open_with_queue(&self, language: &str, scene: &str, queue: usize) -> Window<'_> {
-        let script = format!("{language} {} {} {queue} {scene}", self.width, self.height);
+        self.open_with(language, scene, queue, 1.0)
+    }
+
+    fn open_with(&self, language: &str, scene: &str, queue: usize, scale: f32) -> Window<'_> {
+        let points = |pixels: u32| pixels as f32 / scale;
+        let script = format!("{language} {} {} {queue} {scene}", points(self.width), points(self.height));
         let mut process = Command::new(std::env::current_exe().expect("this program"))
             .env(shown::SCENE, script)
             .env("DISPLAY", &self.display)
             .env_remove("WAYLAND_DISPLAY")
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
+            .env("WINIT_X11_SCALE_FACTOR", scale.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -158,12 +169,13 @@ impl Window<'_> {
 
     /// Types as a barcode scanner does, with Enter at the end.
     pub fn scan(&self, text: &str) {
-        self.type_text(text);
-        self.press(&["Return"]);
+        // One program for both: a scanner presses Enter as fast as it types.
+        self.screen.run("xdotool", &["type", "--args", "1", "--delay", "8", text, "key", "Return"]);
     }
 
+    /// Types as a person does.
     pub fn type_text(&self, text: &str) {
-        self.screen.run("xdotool", &["type", "--delay", "8", text]);
+        self.screen.run("xdotool", &["type", "--delay", "90", text]);
     }
 
     pub fn click(&self, x: u32, y: u32) {
@@ -253,10 +265,31 @@ impl Picture {
 
     /// As `target/window/NAME.png`.
     pub fn keep(&self, name: &str) {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/window");
-        std::fs::create_dir_all(&folder).expect("target is writable");
+        self.write("target/window", name, &[]);
+    }
+
+    /// The same, and small as `tests/window/reference/NAME.png` where those are to be renewed: what a person who
+    /// changes the window compares with.
+    pub fn keep_for_reference(&self, name: &str) {
+        self.keep(name);
+        if std::env::var_os("LINESEAL_RENEW").is_some() {
+            let small =
+                ["-resize", "960x", "-dither", "None", "-colors", "48", "-strip", "-define", "png:compression-level=9"];
+            self.write("tests/window/reference", name, &small);
+        }
+        let known = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/window/reference/{name}.png"));
+        assert!(
+            known.is_file(),
+            "{name} has no reference picture: LINESEAL_RENEW=1 cargo test --test window reference"
+        );
+    }
+
+    fn write(&self, folder: &str, name: &str, options: &[&str]) {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
+        std::fs::create_dir_all(&folder).expect("the folder is writable");
         let mut convert = Command::new("convert")
             .args(["-size", &format!("{}x{}", self.width, self.height), "-depth", "8", "rgb:-"])
+            .args(options)
             .arg(folder.join(format!("{name}.png")))
             .stdin(Stdio::piped())
             .spawn()

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use lineseal::config::{Look, Scanner};
 use lineseal::domain::ReasonCode;
 use lineseal::gui::{Bridge, PracticeBridge, WindowOptions};
 use lineseal::runner::view::Snapshot;
@@ -58,7 +59,17 @@ pub fn run(script: &str) -> ExitCode {
     });
     let bridge = Bridge::new(runtime.handle().clone(), receiver, commands);
     let practice = Some(PracticeBridge { views: practice_views, commands: practice_commands });
-    match lineseal::gui::open(bridge, WindowOptions { language, size: Some(size), practice }) {
+    match lineseal::gui::open(
+        bridge,
+        WindowOptions {
+            language,
+            size: Some(size),
+            theme: Look::Light,
+            chosen: None,
+            scanner: Scanner::default(),
+            practice,
+        },
+    ) {
         Ok(()) => {
             say("closed");
             ExitCode::SUCCESS
@@ -84,6 +95,7 @@ fn scene(text: &str) -> Snapshot {
         // `told 1`: the first sixteen reasons, a lane each.
         "told" => scenes::told(ReasonCode::ALL.chunks(16).nth(usize::from(lanes) - 1).expect("so many reasons")),
         "unopened" => scenes::unopened(lanes),
+        "unknown" => scenes::unknown(lanes),
         _ => panic!("there is no scene {text:?}"),
     }
 }

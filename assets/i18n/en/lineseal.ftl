@@ -31,6 +31,8 @@ lane-free = free
 lane-plug-in = Plug in a board
 lane-paused = Paused. Do not plug in
 lane-removed = removed
+lane-board = board
+lane-waiting = Paused. This board starts when you continue
 lane-no-serial = no serial number
 
 # What to do after a PASS, by what became of the label.
@@ -57,6 +59,7 @@ button-retry = Try again
 button-show-qa = Show QA
 button-close = Close
 button-next = Next
+button-wrong-board = Wrong board
 
 key-pause = Pause
 key-continue = Continue
@@ -73,6 +76,8 @@ header-done = { $done } / { $planned }
 header-yield = First-pass yield
 header-yield-value = { $percent } %
 header-held = Held
+header-pace = Units/h
+header-end = Ends about
 # The vendor's list of shipped chips: used of all; proven and on no list; not used; proven and on it.
 header-manifest-used = Listed chips
 header-manifest-unknown = Not listed
@@ -81,12 +86,19 @@ header-manifest-matched = Matched
 health-cloud = Cloud
 health-log = Log
 health-printer = Printer
+health-signals = Signals
 health-copies = Copies
 health-no-copies = No copies
 copies-nowhere = No place for copies of the log is configured ([log] copies or s3). It works, and nothing could tell if an old log were put back.
 copies-same-disk = The copies are on the disk that holds the log itself, which counts as none: put them on another disk, a share or S3.
 
 footer-last = Last
+# A finished unit: its lane, and the end of its serial number.
+footer-result = { $lane }: { $serial }
+# Names of the window's colours, on the key that leads to them.
+theme-light = Light
+theme-dark = Dark
+theme-contrast = High contrast
 footer-scanner = Scanner ready
 footer-typed = Typed: { $text }
 footer-paused = PAUSED
@@ -100,6 +112,8 @@ notice-refused = { $port }: { $text }
 notice-busy = The station is busy and did not take that. Press it again.
 notice-gone = The station's program has ended. Results no longer arrive: close this window and start Lineseal again.
 notice-not-retry = Lane { $lane } has nothing to try again.
+notice-not-scanned = That was not scanned. The scanner marks its codes.
+notice-too-late = Lane { $lane }: too late, or no run. Let it end and call QA if the board was wrong.
 notice-no-lane = There is no lane { $lane }.
 notice-position = { $at } of { $count }
 
@@ -123,6 +137,10 @@ batch-profile-rule = Choose a profile.
 batch-no-profiles = The configuration has no profile.
 close-title = Close batch { $name }? { $done } of { $planned } are done.
 close-yes = Close batch
+wrong-title = Wrong board { $serial } in lane { $lane }? Its run ends as ABORTED, nothing is bound.
+wrong-yes = Stop its run
+wrong-explained = Put in by mistake: its run ends before the board and its chip are bound to each other. Take it out, or try again.
+wrong-too-late = The board and its chip are bound to each other already: let the run end. If the board was wrong, call QA.
 leave-title = { $count ->
     [one] One board is still running. It will be recorded as ABORTED.
    *[other] { $count } boards are still running. They will be recorded as ABORTED.
@@ -164,7 +182,7 @@ a11y-health-good = { $name }: good
 a11y-health-unknown = { $name }: not known yet
 a11y-health-bad = { $name }: { $text }
 a11y-copies-none = { $name }: a rollback could not be proven
-a11y-result = { $unit }: { $verdict }
+a11y-result = Lane { $lane }, { $unit }: { $verdict }
 
 # `lineseal config check`: what a profile pins.
 check-profile = { $name }:
@@ -335,10 +353,10 @@ token-uid-inside = {"  "}chip UID in it { $uid }
 token-uid = Chip UID, as the chip tells it: { $uid }
 token-uid-none = No chip UID was read
 token-checks = What a run checks, in its order:
-token-check-good = {"  "}good: { $check }
-token-check-bad = {"  "}BAD: { $check }: { $code } { $title } ({ $cause })
+token-check-good = {"  "}holds: { $check }
+token-check-bad = {"  "}DOES NOT HOLD: { $check }: { $code } { $title } ({ $cause })
 token-check-open = {"  "}not looked at: { $check }
-token-check-identify = the board's serial number, and the names made of it
+token-check-identify = the board tells its serial number, and names can be made of it
 token-check-token = module and token answer
 token-check-certificate = the token holds a certificate that can be read
 token-check-pins = the profile's own CAs and revocation lists can be used
@@ -363,6 +381,7 @@ doctor-good = ok {" "}
 doctor-remark = note
 doctor-unknown = ?{"   "}
 doctor-bad = NO {" "}
+doctor-claim = profile { $profile }: the fleet's claim can be used
 doctor-trust = profile { $profile }: its CAs and revocation lists can be used
 doctor-module = profile { $profile }: module { $module } and its PIN are at hand
 doctor-log = the log: { $events } events, and nothing known elsewhere speaks against it

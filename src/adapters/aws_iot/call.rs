@@ -107,6 +107,11 @@ impl Link {
         Self { quota: Arc::new(Quota::shared(rations, place)), ..self }
     }
 
+    /// The same for a person's command: no board waits for it, and boards go first.
+    pub(in crate::adapters) fn sharing_behind_boards(self, rations: Arc<dyn Rations>) -> Self {
+        self.sharing(rations).patient()
+    }
+
     pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }

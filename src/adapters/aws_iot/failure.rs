@@ -5,6 +5,7 @@ use aws_sdk_iot::config::http::HttpResponse;
 use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 
@@ -35,6 +36,10 @@ const UNREACHABLE_ATTEMPTS: u32 = 4;
 const FAILED_ATTEMPTS: u32 = 6;
 /// Of AWS's message, what is kept.
 const MESSAGE_CHARS: usize = 300;
+/// AWS's names have at most 128 characters; its session tokens some hundreds.
+const LONGEST_WORD: usize = 160;
+/// In the place of what is not kept.
+const DROPPED: &str = "[dropped]";
 /// Longer than an ARN of AWS IoT.
 const RESOURCE_CHARS: usize = 256;
 /// HTTP: a network that wants somebody to sign in first (RFC 6585 §6).
@@ -56,8 +61,9 @@ where
             if code.is_empty() && (status < 500 || status == NETWORK_SIGN_IN) && !is_awss(context.raw()) {
                 return Trouble::stranger(shown(context.raw()));
             }
-            // What the SDK can't make sense of, it has as an error without a name.
-            if code.is_empty() && context.raw().status().is_success() {
+            // What the SDK can't make sense of, it has as an error without a name. AWS names each of its own; only these
+            // say by their status alone what they are.
+            if code.is_empty() && status < 500 && !matches!(status, 401 | 403 | 429) {
                 return Trouble::unreadable(status, error);
             }
             classify_answer(status, code, meta.message().unwrap_or_default())
@@ -213,9 +219,11 @@ impl Trouble {
     /// AWS names what was asked for: "… is not authorized to perform: ACTION on resource: ARN because …". The action
     /// may be another than the call's own, such as iam:PassRole.
     fn denied(cause: String, message: &str) -> Self {
+        let message = &*without_tokens(message);
         let named = |before: &str| {
             let word = message.split_once(before)?.1.split_whitespace().next()?.trim_end_matches(['.', ',', ';']);
-            (word.len() <= RESOURCE_CHARS && word.chars().all(|c| c.is_ascii_graphic())).then_some(word)
+            let whole = word.chars().all(|c| c.is_ascii_graphic()) && !word.contains(DROPPED);
+            (word.len() <= RESOURCE_CHARS && whole).then_some(word)
         };
         let mut failure = Failure::new(ReasonCode::CLOUD_PERMISSION, cause);
         for (name, before) in [("action", "authorized to perform: "), ("resource", "on resource: ")] {
@@ -254,7 +262,28 @@ fn speaks_of_time(message: &str) -> bool {
 }
 
 fn one_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(MESSAGE_CHARS).collect()
+    let line = message.lines().next().unwrap_or_default();
+    without_tokens(line).chars().take(MESSAGE_CHARS).collect()
+}
+
+/// AWS, or who answers for it, may repeat what the request was signed with: a header by its name, and any word that
+/// is longer than a name or an id of AWS's and has nothing of an ARN's or a sentence's in it.
+fn without_tokens(line: &str) -> Cow<'_, str> {
+    const HEADER: &str = "x-amz-security-token";
+    let end = line.to_ascii_lowercase().find(HEADER).map(|at| at + HEADER.len());
+    let kept = end.map_or(line, |end| &line[..end]);
+    let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '-' | '_' | '%');
+    let is_long = |word: &str| word.chars().count() > LONGEST_WORD && word.chars().all(is_token);
+    let separators = |c: char| !is_token(c);
+    if end.is_none() && !kept.split(separators).any(is_long) {
+        return Cow::Borrowed(line);
+    }
+    let dropped = if end.is_some() { format!(" {DROPPED}") } else { String::new() };
+    let words = kept.split_inclusive(separators).map(|piece| {
+        let word = piece.trim_end_matches(separators);
+        if is_long(word) { format!("{DROPPED}{}", &piece[word.len()..]) } else { piece.to_owned() }
+    });
+    Cow::Owned(words.collect::<String>() + &dropped)
 }
 
 /// An I/O error's `source` passes over what it holds, and that is what TLS says.
@@ -358,7 +387,9 @@ mod tests {
             (403, "RequestTimeTooSkewed", R::CLOUD_CLOCK),
             (400, "InvalidRequestException", R::CLOUD_REFUSED),
             (400, "MalformedPolicyException", R::CLOUD_REFUSED),
-            (404, "", R::CLOUD_REFUSED),
+            (400, "", R::CLOUD_FAILED),
+            (404, "", R::CLOUD_FAILED),
+            (409, "", R::CLOUD_FAILED),
             (400, "CertificateValidationException", R::CLOUD_CERTIFICATE),
             (406, "CertificateStateException", R::CLOUD_CERTIFICATE),
             (409, "CertificateConflictException", R::CLOUD_CERTIFICATE),
@@ -379,6 +410,37 @@ mod tests {
         let secret = classify(&answer(403, "InvalidSignatureException", &wrong));
         assert_eq!(secret.failure.code, ReasonCode::CLOUD_CREDENTIALS);
         assert!(!clock.failure.cause.contains("IQoJ") && !secret.failure.cause.contains("IQoJ"));
+    }
+
+    #[test]
+    fn what_a_request_was_signed_with_is_in_no_message() {
+        let token = format!("IQoJb3JpZ2lu{}", "a/B+c9=".repeat(60));
+        for (status, code) in
+            [(403, "AccessDeniedException"), (400, "InvalidRequestException"), (500, "InternalFailure")]
+        {
+            for message in [
+                format!("bad header X-Amz-Security-Token:{token}"),
+                format!("not authorized to perform: iot:X on resource: {token} because"),
+                format!("token {token}, and more"),
+            ] {
+                let failure = classify(&answer(status, code, &message)).failure;
+                let told = format!("{} {:?}", failure.cause, failure.args);
+                assert!(!told.contains("IQoJ") && told.contains("[dropped]"), "{told}");
+            }
+        }
+        let thing = "t".repeat(128);
+        let said = format!("resource: arn:aws:iot:eu-west-1:000000000000:thing/{thing} is not there");
+        assert!(classify(&answer(400, "InvalidRequestException", &said)).failure.cause.ends_with("is not there"));
+    }
+
+    #[test]
+    fn an_error_of_awss_without_a_name_is_an_answer_that_can_not_be_read() {
+        for status in [400, 404, 409] {
+            let trouble = classify(&answer(status, "", ""));
+            assert_eq!(trouble.again, Again::Attempts(FAILED_ATTEMPTS), "{status}");
+            assert!(trouble.lost, "{status}");
+        }
+        assert_eq!(classify(&answer(403, "", "")).again, Again::Never);
     }
 
     #[test]

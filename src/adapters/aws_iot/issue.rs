@@ -89,7 +89,8 @@ pub(super) async fn registered_before(
         }
     }
     if let Some(since) = before.unanswered {
-        for certificate in unrecorded(link, wanted, before, since, AwsStatus::PendingActivation, by).await? {
+        let pending = Some(AwsStatus::PendingActivation);
+        for certificate in unrecorded(link, &wanted.spki, &recorded(before), since, pending, by).await? {
             write::delete_certificate(link, &Fingerprint::of(&certificate), by).await?;
         }
     }
@@ -105,7 +106,12 @@ async fn create(
     wanted: &Issuance,
     by: Instant,
 ) -> Result<Bytes, Refused<aws_sdk_iot::operation::create_certificate_from_csr::CreateCertificateFromCsrError>> {
-    let pem = request_pem(&wanted.request);
+    let none = || Refused {
+        failure: Failure::new(ReasonCode::CONFIG_INVALID, "there is no request").with("target", &link.target),
+        answer: None,
+        lost: false,
+    };
+    let pem = request_pem(wanted.request.as_ref().ok_or_else(none)?);
     let send =
         || link.client.create_certificate_from_csr().certificate_signing_request(&pem).set_as_active(false).send();
     let action = Action::CreateCertificateFromCsr;
@@ -172,7 +178,8 @@ async fn only_one(
     kept: Option<Bytes>,
     by: Instant,
 ) -> Result<Option<Bytes>, Failure> {
-    let mut unrecorded = unrecorded(link, wanted, before, since, AwsStatus::Inactive, by).await?;
+    let inactive = Some(AwsStatus::Inactive);
+    let mut unrecorded = unrecorded(link, &wanted.spki, &recorded(before), since, inactive, by).await?;
     let kept = kept.or_else(|| unrecorded.first().cloned());
     unrecorded.retain(|certificate| Some(certificate) != kept.as_ref());
     for double in unrecorded {
@@ -184,17 +191,21 @@ async fn only_one(
     Ok(kept)
 }
 
-/// Certificates of this key and status that are in no log, newest first.
-async fn unrecorded(
+fn recorded(before: &MadeBefore) -> Vec<Fingerprint> {
+    before.certificates.iter().map(|der| Fingerprint::of(der)).collect()
+}
+
+/// Certificates of this key and status (`None`: any) that are not `recorded`, newest first.
+pub(super) async fn unrecorded(
     link: &Link,
-    wanted: &Issuance,
-    before: &MadeBefore,
+    key: &SpkiHash,
+    recorded: &[Fingerprint],
     since: Timestamp,
-    status: AwsStatus,
+    status: Option<AwsStatus>,
     by: Instant,
 ) -> Result<Vec<Bytes>, Failure> {
     let since = since.saturating_sub(CLOCKS_DIFFER).unwrap_or(Timestamp::MIN).as_second();
-    let recorded: Vec<String> = before.certificates.iter().map(|der| Fingerprint::of(der).to_string()).collect();
+    let is_of_status = |found: Option<&AwsStatus>| status.is_none() || found == status.as_ref();
     let mut found: Vec<(i64, Bytes)> = Vec::new();
     let mut page = None;
     loop {
@@ -209,13 +220,14 @@ async fn unrecorded(
             let made = certificate.creation_date.map_or(i64::MAX, |date| date.secs());
             newer |= made >= since;
             let id = certificate.certificate_id.unwrap_or_default();
-            let may_be = made >= since && certificate.status == Some(status.clone()) && !recorded.contains(&id);
-            let Some(fingerprint) = id.parse::<Fingerprint>().ok().filter(|_| may_be) else { continue };
+            let may_be = made >= since && is_of_status(certificate.status.as_ref());
+            let fingerprint = id.parse::<Fingerprint>().ok().filter(|id| may_be && !recorded.contains(id));
+            let Some(fingerprint) = fingerprint else { continue };
             let Some(SeenCertificate { pem, status: now, .. }) = fetch_certificate(link, &fingerprint, by).await?
             else {
                 continue;
             };
-            let der = der_of(&pem).filter(|der| now == Some(status.clone()) && is_of(der, &wanted.spki));
+            let der = der_of(&pem).filter(|der| is_of_status(now.as_ref()) && is_of(der, key));
             found.extend(der.map(|der| (made, Bytes(der))));
         }
         page = answer.next_marker.filter(|marker| !marker.is_empty());

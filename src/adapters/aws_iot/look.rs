@@ -14,9 +14,13 @@ use crate::audit::event::Attachment;
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa};
 use crate::ports::Registration;
 
-/// What was seen of a policy or thing type is believed for so long: they are shared by thousands of
-/// units, and every call spent on them is one that no unit gets.
+/// What was seen of a thing type or CA is believed for so long: they are shared by thousands of units, and every
+/// call spent on them is one that no unit gets.
 const BELIEVED_FOR: Duration = Duration::from_secs(300);
+/// A policy, which says what a unit may do, and which anybody with the right may change under it.
+const POLICY_BELIEVED_FOR: Duration = Duration::from_secs(60);
+/// One lane asks; the others go on meanwhile with what they know.
+const ASKED_WITHIN: Duration = Duration::from_secs(10);
 /// What nothing depends on takes no unit's time.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 pub(super) const DATA_ENDPOINT: &str = "iot:Data-ATS";
@@ -101,8 +105,8 @@ pub(super) enum SeenThingType {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     endpoint: Option<String>,
-    /// Documents by policy name. Only what was compared and is the profile's goes in here.
-    policies: HashMap<String, (String, Instant)>,
+    /// By name.
+    policies: HashMap<String, KnownPolicy>,
     /// Usable thing types.
     thing_types: HashMap<String, Instant>,
     /// ACTIVE CAs, and whether they have auto-registration.
@@ -111,10 +115,23 @@ pub(super) struct Cache {
     attachments_untold: Option<Instant>,
 }
 
+/// A policy's document, as AWS answered.
+#[derive(Debug)]
+struct KnownPolicy {
+    document: String,
+    /// When the question went out that was answered so.
+    seen: Instant,
+    /// … and the last one.
+    asked: Instant,
+}
+
 impl Cache {
-    /// `document` is what AWS holds, and it is what the profile wants.
-    pub(super) fn remember_policy(&mut self, name: &str, document: &str, now: Instant) {
-        self.policies.insert(name.to_owned(), (document.to_owned(), now));
+    /// `document` is what AWS answered to a question of `asked`. Nothing else makes it any newer.
+    fn remember_policy(&mut self, name: &str, document: &str, asked: Instant) {
+        if self.policies.get(name).is_none_or(|known| known.seen <= asked) {
+            let known = KnownPolicy { document: document.to_owned(), seen: asked, asked };
+            self.policies.insert(name.to_owned(), known);
+        }
     }
 
     pub(super) fn forget_policy(&mut self, name: &str) {
@@ -130,9 +147,16 @@ impl Cache {
         (now.duration_since(*seen) < BELIEVED_FOR).then_some(SeenCa::Active { joins: *joins })
     }
 
-    fn policy(&self, name: &str, now: Instant) -> Option<String> {
-        let (document, seen) = self.policies.get(name)?;
-        (now.duration_since(*seen) < BELIEVED_FOR).then(|| document.clone())
+    /// `None`: it is the caller's to ask.
+    fn policy(&mut self, name: &str, now: Instant) -> Option<String> {
+        let known = self.policies.get_mut(name)?;
+        let age = now.duration_since(known.seen);
+        let somebody_asks = now.duration_since(known.asked) < ASKED_WITHIN;
+        if age < POLICY_BELIEVED_FOR || (somebody_asks && age < POLICY_BELIEVED_FOR + ASKED_WITHIN) {
+            return Some(known.document.clone());
+        }
+        known.asked = now;
+        None
     }
 
     fn has_thing_type(&self, name: &str, now: Instant) -> bool {
@@ -372,16 +396,20 @@ pub(super) async fn has_thing_type(link: &Link, name: &str, by: Instant) -> Resu
 }
 
 pub(super) async fn fetch_policy(link: &Link, name: &str, by: Instant) -> Result<Option<String>, Failure> {
-    let kept = link.cache().policy(name, Instant::now());
+    let asked = Instant::now();
+    let kept = link.cache().policy(name, asked);
     if kept.is_some() {
         return Ok(kept);
     }
     let send = || link.client.get_policy().policy_name(name).send();
     let answer = link.call(Action::GetPolicy, by, send).await;
     let Some(answer) = absent_if(answer, |error| error.is_resource_not_found_exception())? else {
+        link.cache().forget_policy(name);
         return Ok(None);
     };
-    answer.policy_document.map(Some).ok_or_else(|| incomplete(link, Action::GetPolicy))
+    let document = answer.policy_document.ok_or_else(|| incomplete(link, Action::GetPolicy))?;
+    link.cache().remember_policy(name, &document, asked);
+    Ok(Some(document))
 }
 
 pub(super) async fn list_principals(link: &Link, thing: &str, by: Instant) -> Result<Vec<String>, Failure> {
@@ -489,4 +517,28 @@ pub(in crate::adapters) fn absent_if<T, E>(
 pub(in crate::adapters) fn incomplete(link: &Link, action: Action) -> Failure {
     let cause = format!("{}: the answer lacks what AWS's model promises", action.iam_name());
     Failure::new(ReasonCode::CLOUD_FAILED, cause).with("target", &link.target).with("action", action.iam_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_believed_for_a_minute_whoever_looks_and_then_one_lane_asks() {
+        let (mut cache, begun) = (Cache::default(), Instant::now());
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        assert_eq!(cache.policy("p", begun), None);
+        cache.remember_policy("p", "ours", begun);
+        for second in (0..60).step_by(10) {
+            assert_eq!(cache.policy("p", at(second)).as_deref(), Some("ours"), "{second}");
+        }
+        // A look at what is known makes it no newer.
+        assert_eq!(cache.policy("p", at(60)), None);
+        assert_eq!(cache.policy("p", at(61)).as_deref(), Some("ours"), "somebody asks already");
+        assert_eq!(cache.policy("p", at(70)), None, "nobody has answered");
+        assert_eq!(cache.policy("p", at(71)), None, "and nobody believes it any more");
+        cache.remember_policy("p", "theirs", at(61));
+        cache.remember_policy("p", "ours", at(60));
+        assert_eq!(cache.policy("p", at(72)).as_deref(), Some("theirs"), "a late answer is no news");
+    }
 }

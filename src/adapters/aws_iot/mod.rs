@@ -24,6 +24,7 @@ pub(super) mod look;
 mod permissions;
 pub(super) mod quota;
 mod register;
+mod stands;
 mod withdraw;
 mod write;
 
@@ -42,7 +43,7 @@ use crate::adapters::aws_account::{self, Access};
 use crate::audit::event::{Holding, TargetRecord, Withdrawal};
 use crate::config::Target;
 use crate::domain::{Failure, Fingerprint, ProvisioningTemplateName, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, Rations, Refusal, Registration, TakenBack};
+use crate::ports::{Cloud, Issuance, Made, MadeBefore, Prepared, Rations, ReadBack, Refusal, Registration, TakenBack};
 use call::Link;
 use dates::Dates;
 
@@ -105,6 +106,11 @@ pub(super) fn links_with(
     targets.iter().map(link_of).collect()
 }
 
+/// For a person's commands: their calls count with those of all stations, and boards go first.
+pub(super) fn sharing(links: BTreeMap<TargetName, Link>, rations: &Arc<dyn Rations>) -> BTreeMap<TargetName, Link> {
+    links.into_iter().map(|(name, link)| (name, link.sharing_behind_boards(Arc::clone(rations)))).collect()
+}
+
 pub(super) fn link_of<'l>(links: &'l BTreeMap<TargetName, Link>, target: &TargetName) -> Result<&'l Link, Failure> {
     links.get(target).ok_or_else(|| {
         Failure::new(ReasonCode::CONFIG_INVALID, format!("there is no target {target} in the configuration"))
@@ -150,6 +156,10 @@ impl Cloud for AwsCloud {
         }
     }
 
+    async fn stands(&self, held: &ReadBack) -> Result<(), Failure> {
+        stands::stands(self.link(&held.target)?, held).await
+    }
+
     async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure> {
         let link = self.link(target)?;
         write::deactivate(link, certificate, Instant::now() + DEACTIVATE_WITHIN).await
@@ -158,7 +168,7 @@ impl Cloud for AwsCloud {
     async fn withdraw(&self, holding: &Holding, act: Withdrawal) -> TakenBack {
         match self.link(&holding.target) {
             Ok(link) => withdraw::withdraw(link, holding, act, Instant::now() + WITHDRAW_WITHIN).await,
-            Err(failure) => TakenBack { changed: Vec::new(), failure: Some(failure) },
+            Err(failure) => TakenBack { failure: Some(failure), ..TakenBack::default() },
         }
     }
 

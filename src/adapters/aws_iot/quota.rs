@@ -223,7 +223,7 @@ impl Quota {
         let Some(turn) = self.reserve(action, Instant::now(), by) else {
             return false;
         };
-        tokio::time::sleep_until(turn).await;
+        comes(turn).await;
         true
     }
 
@@ -260,7 +260,7 @@ impl Quota {
             }
         };
         let Some(turn) = turn else { return Some(false) };
-        tokio::time::sleep_until(turn).await;
+        comes(turn).await;
         Some(true)
     }
 
@@ -318,6 +318,13 @@ impl Quota {
     fn a_call(&self, action: Action, bucket: &Bucket, now: Instant) -> Duration {
         let stations = self.shared.as_ref().map_or(1, |shared| shared.stations.load(Ordering::Relaxed));
         (Duration::from_secs(1) * stations / action.rate()).div_f64(bucket.share(now))
+    }
+}
+
+/// The runtime's timer is coarse: even a turn that has come would wait for its next millisecond, each call anew.
+async fn comes(turn: Instant) {
+    if turn > Instant::now() {
+        tokio::time::sleep_until(turn).await;
     }
 }
 

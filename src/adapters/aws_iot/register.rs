@@ -44,9 +44,6 @@ async fn reconcile(link: &Link, wanted: &Registration, progress: &mut Progress) 
             // Somebody will put it right; what they did must count at the next attempt.
             link.cache().forget_policy(wanted.policy.name.as_str());
         })?;
-        if let Some(policy) = &seen.policy {
-            link.cache().remember_policy(wanted.policy.name.as_str(), policy, Instant::now());
-        }
         if missing.is_empty() {
             return record(link, wanted, progress, seen, attachment);
         }

@@ -10,18 +10,31 @@ use aws_sdk_iot::types::CertificateStatus as AwsStatus;
 use tokio::time::Instant;
 
 use super::call::{Link, pause_after};
+use super::issue::unrecorded;
 use super::judge::is_certificate;
 use super::look::{fetch_certificate, fetch_thing, list_policies, list_principals, list_things};
 use super::write::{self, Wrote};
-use crate::audit::event::{Holding, Withdrawal};
+use crate::audit::event::{Holding, Unanswered, Withdrawal};
 use crate::domain::{Failure, Fingerprint, ReasonCode};
 use crate::ports::TakenBack;
 
 /// See [`Cloud::withdraw`](crate::ports::Cloud::withdraw). A-304 where AWS did not show it in time.
 pub(super) async fn withdraw(link: &Link, holding: &Holding, act: Withdrawal, by: Instant) -> TakenBack {
     let mut changed = BTreeSet::new();
-    let failure = take_back(link, holding, act, by, &mut changed).await.err();
-    TakenBack { changed: changed.into_iter().map(str::to_owned).collect(), failure }
+    let mut found = Vec::new();
+    let taken = async {
+        let mut holding = holding.clone();
+        for Unanswered { spki, since } in std::mem::take(&mut holding.unanswered) {
+            let known = holding.certificates.clone();
+            for der in unrecorded(link, &spki, &known, since, None, by).await? {
+                found.push(Fingerprint::of(&der));
+                holding.certificates.push(Fingerprint::of(&der));
+            }
+        }
+        take_back(link, &holding, act, by, &mut changed).await
+    };
+    let failure = taken.await.err();
+    TakenBack { changed: changed.into_iter().map(str::to_owned).collect(), found, failure }
 }
 
 struct Seen {

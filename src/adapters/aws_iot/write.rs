@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::call::{Link, Refused, pause_after};
 use super::judge::{Part, is_certificate, usable};
-use super::look::{SeenReplaced, fetch_ca, incomplete};
+use super::look::{SeenReplaced, fetch_ca, fetch_certificate, incomplete};
 use super::quota::Action;
 use crate::domain::profile::{CertificateStatus, Registrar, TemplateCertificate, ThingTemplate};
 use crate::domain::{Failure, Fingerprint, ReasonCode, SigningCa, certificate_pem};
@@ -107,24 +107,34 @@ pub(super) async fn write(
     progress.note_all([(Part::PolicyAttachment, policy), (Part::ThingAttachment, thing)])
 }
 
-/// Sets a certificate INACTIVE. One that was registered a moment ago may not be visible yet, so
-/// "not found" is believed at the deadline only, as `A-304`.
+/// Sets a certificate INACTIVE until it is seen to be: whoever answers for AWS with a 200 has done nothing. One that
+/// was registered a moment ago may not be visible yet, so "not found" is believed at the deadline only.
 pub(super) async fn deactivate(link: &Link, certificate: &Fingerprint, by: Instant) -> Result<(), Failure> {
     let mut attempts = 0;
     loop {
-        match update_status(link, certificate, AwsStatus::Inactive, by).await {
-            Ok(()) => return Ok(()),
+        let (seen, missed) = match update_status(link, certificate, AwsStatus::Inactive, by).await {
+            Ok(()) => (fetch_certificate(link, certificate, by).await?, ReasonCode::CLOUD_NOT_YET),
             Err(refused) if refused.answer.as_ref().is_some_and(|error| error.is_resource_not_found_exception()) => {
-                attempts += 1;
-                let pause = pause_after(attempts);
-                if Instant::now() + pause >= by {
-                    let cause = format!("certificate {certificate} is not there to be set INACTIVE");
-                    return Err(Failure::new(ReasonCode::CLOUD_NOT_YET, cause).with("target", &link.target));
-                }
-                tokio::time::sleep(pause).await;
+                (None, ReasonCode::CERTIFICATE_ABSENT)
             }
             Err(refused) => return Err(refused.failure),
+        };
+        let status = seen.as_ref().and_then(|seen| seen.status.as_ref());
+        if matches!(status, Some(AwsStatus::Inactive | AwsStatus::Revoked)) {
+            return Ok(());
         }
+        attempts += 1;
+        let pause = pause_after(attempts);
+        if Instant::now() + pause >= by {
+            let cause = match status {
+                Some(status) => {
+                    format!("certificate {certificate} was to be set INACTIVE, and is {} still", status.as_str())
+                }
+                None => format!("certificate {certificate} is not there to be set INACTIVE"),
+            };
+            return Err(Failure::new(missed, cause).with("target", &link.target));
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 

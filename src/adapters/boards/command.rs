@@ -4,20 +4,36 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use secrecy::zeroize::Zeroizing;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt as _};
+use tokio::process::ChildStdin;
 
 /// What is kept of each output stream.
 const KEPT: usize = 2048;
 /// Output still on its way after the program ended; a child of its own may hold the stream for ever.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// What becomes of what a program says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It is part of the cause, where the program fails.
+    Told,
+    /// It is nobody's: the program was given a secret, and may repeat it.
+    Kept,
+}
+
 /// Runs the program to its end: status 0 within `timeout`, else the cause. The program, and what it
 /// started, is killed when the time is up or the call is dropped.
-pub(super) async fn run(line: &[String], timeout: Duration) -> Result<(), String> {
+pub(super) async fn run(
+    line: &[String],
+    stdin: Option<Zeroizing<String>>,
+    timeout: Duration,
+    heard: Heard,
+) -> Result<(), String> {
     let Some((program, args)) = line.split_first() else { return Err("the command is empty".to_owned()) };
     let mut child = tokio::process::Command::new(program)
         .args(args)
-        .stdin(Stdio::null())
+        .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -25,11 +41,12 @@ pub(super) async fn run(line: &[String], timeout: Duration) -> Result<(), String
         .spawn()
         .map_err(|error| format!("cannot start {program}: {error}"))?;
     let mut group = KillGroup(child.id());
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (mut said, mut complained) = (Vec::new(), Vec::new());
+    let (into, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (mut said, mut complained) = (Zeroizing::new(Vec::new()), Zeroizing::new(Vec::new()));
     let ended = {
-        let mut listening =
-            std::pin::pin!(async { tokio::join!(listen(out, &mut said), listen(err, &mut complained)) });
+        let mut listening = std::pin::pin!(async {
+            tokio::join!(tell(into, stdin), listen(out, &mut said), listen(err, &mut complained))
+        });
         let mut heard_all = false;
         // Both streams are read while the program runs, or it would wait for us.
         let ended = tokio::time::timeout(timeout, async {
@@ -57,7 +74,18 @@ pub(super) async fn run(line: &[String], timeout: Duration) -> Result<(), String
         Ok(Err(error)) => format!("cannot be waited for: {error}"),
         Err(_) => format!("did not end within {} ms", timeout.as_millis()),
     };
-    Err(format!("{program} {what}{}{}", quoted("stdout", &said), quoted("stderr", &complained)))
+    Err(match heard {
+        Heard::Told => format!("{program} {what}{}{}", quoted("stdout", &said), quoted("stderr", &complained)),
+        Heard::Kept => format!("{program} {what}"),
+    })
+}
+
+/// All of it, and the stream is closed. A program that does not read to the end has its own reasons: its status says
+/// what came of it.
+async fn tell(stream: Option<ChildStdin>, text: Option<Zeroizing<String>>) {
+    let (Some(mut stream), Some(text)) = (stream, text) else { return };
+    let _ = stream.write_all(text.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 /// Reads to the end, keeps the beginning.
@@ -97,7 +125,22 @@ mod tests {
     use std::time::Instant;
 
     async fn sh(script: &str, timeout: Duration) -> Result<(), String> {
-        run(&["/bin/sh", "-c", script].map(str::to_owned), timeout).await
+        run(&["/bin/sh", "-c", script].map(str::to_owned), None, timeout, Heard::Told).await
+    }
+
+    #[tokio::test]
+    async fn what_it_reads_is_all_of_it_and_then_the_end_and_what_it_says_of_a_secret_is_kept() {
+        let secret = "-----BEGIN X-----\n".to_owned() + &"s3cret".repeat(40_000);
+        let with = async |script: &str, heard| {
+            let line = ["/bin/sh", "-c", script].map(str::to_owned);
+            run(&line, Some(Zeroizing::new(secret.clone())), LONG, heard).await
+        };
+        let count = format!("test $(wc -c) = {}", secret.len());
+        assert_eq!(with(&count, Heard::Kept).await, Ok(()));
+        // One that reads nothing, and one that repeats it.
+        assert_eq!(with("exit 0", Heard::Kept).await, Ok(()));
+        assert!(with("cat; exit 4", Heard::Told).await.unwrap_err().contains("s3cret"));
+        assert_eq!(with("cat; exit 4", Heard::Kept).await.unwrap_err(), "/bin/sh ended with status 4");
     }
 
     const LONG: Duration = Duration::from_secs(30);
@@ -132,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_named() {
-        let cause = run(&["/no/such/wake".to_owned()], LONG).await.unwrap_err();
+        let cause = run(&["/no/such/wake".to_owned()], None, LONG, Heard::Told).await.unwrap_err();
         assert!(cause.starts_with("cannot start /no/such/wake: "), "{cause}");
     }
 }

@@ -1,6 +1,7 @@
 //! Claim certificates: a policy that allows nothing but to ask for a certificate, and certificates that have it.
 
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use aws_sdk_iot::types::CertificateStatus;
 use rustls_pki_types::CertificateDer;
@@ -16,6 +17,10 @@ use crate::adapters::aws_iot::look::{absent_if, incomplete};
 use crate::adapters::aws_iot::quota::Action;
 use crate::domain::{Failure, Fingerprint, ReasonCode, Region, TemplateKind};
 use crate::ports::{ClaimPlan, Claims, HeldClaim, NewClaim};
+
+/// A page of certificates.
+const NEWEST: i32 = 250;
+const SHOWN_AFTER: Duration = Duration::from_secs(2);
 
 #[async_trait::async_trait]
 impl Claims for AwsFleet {
@@ -55,9 +60,15 @@ impl Claims for AwsFleet {
 
     async fn make(&self, plan: &ClaimPlan) -> Result<NewClaim, Failure> {
         let link = link_of(&self.links, &plan.target)?;
+        // Looked at before, so that what a lost answer has made can be told from what was there.
+        let before = newest_inactive(link, deadline()).await;
         let send = || link.client.create_keys_and_certificate().set_as_active(false).send();
         let answer = link.call_until_lost(Action::CreateKeysAndCertificate, deadline(), send).await;
-        let answer = answer.map_err(|refused| refused.failure)?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(refused) if refused.lost => return Err(perhaps_left(link, plan, before, refused.failure).await),
+            Err(refused) => return Err(refused.failure),
+        };
         let key = answer.key_pair.and_then(|pair| pair.private_key).map(SecretString::from);
         let (Some(id), Some(certificate_pem), Some(private_key)) = (answer.certificate_id, answer.certificate_pem, key)
         else {
@@ -109,6 +120,33 @@ impl Claims for AwsFleet {
         }
         Ok(claims)
     }
+}
+
+/// The newest certificates that are INACTIVE, by their ids.
+async fn newest_inactive(link: &Link, by: Instant) -> Result<Vec<String>, Failure> {
+    let send = || link.client.list_certificates().ascending_order(false).page_size(NEWEST).send();
+    let answer = link.call(Action::ListCertificates, by, send).await.map_err(|refused| refused.failure)?;
+    let inactive = answer.certificates.unwrap_or_default().into_iter();
+    let inactive = inactive.filter(|found| found.status == Some(CertificateStatus::Inactive));
+    Ok(inactive.filter_map(|found| found.certificate_id).collect())
+}
+
+/// `A-348`: AWS may have made a certificate whose key nobody has. Which one, as far as that can be told: a line at
+/// work makes INACTIVE certificates, too, so nothing is deleted here.
+async fn perhaps_left(link: &Link, plan: &ClaimPlan, before: Result<Vec<String>, Failure>, lost: Failure) -> Failure {
+    // AWS may take a moment to show what it has.
+    tokio::time::sleep(SHOWN_AFTER).await;
+    let left = match (before, newest_inactive(link, deadline()).await) {
+        (Ok(before), Ok(now)) => {
+            let new: Vec<String> = now.into_iter().filter(|id| !before.contains(id)).collect();
+            match new.as_slice() {
+                [] => "no new one that is INACTIVE is to be seen".to_owned(),
+                new => format!("new since then and INACTIVE: {}", new.join(", ")),
+            }
+        }
+        (Err(failure), _) | (_, Err(failure)) => format!("which one can't be told: {failure}"),
+    };
+    about(plan, ReasonCode::CLAIM_PERHAPS_LEFT, format!("{}: {}; {left}", lost.code, lost.cause))
 }
 
 /// AWS IoT Core developer guide, "Provisioning by claim": the claim may ask for a certificate, by whichever way, and

@@ -6,15 +6,17 @@ mod folder;
 mod templates;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
 use tokio::time::Instant;
 
 use super::aws_iot::call::Link;
-use super::aws_iot::{links, links_with};
+use super::aws_iot::{links, links_with, sharing};
 use crate::config::Target;
 use crate::domain::TargetName;
+use crate::ports::Rations;
 pub use folder::ClaimFolder;
 
 /// For one act in one target, retries and read-back included: a person waits.
@@ -35,6 +37,11 @@ impl AwsFleet {
     /// With credentials of the caller's own and nothing from the environment.
     pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + Clone + 'static) -> Self {
         Self { links: links_with(targets, credentials) }
+    }
+
+    /// The same, with the calls of all stations counted together.
+    pub fn sharing(self, rations: &Arc<dyn Rations>) -> Self {
+        Self { links: sharing(self.links, rations) }
     }
 }
 

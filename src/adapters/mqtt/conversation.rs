@@ -44,6 +44,54 @@ pub(super) struct Shown {
     pub refused: Option<RefusedTopic>,
 }
 
+/// How a connection went that broke no rule.
+#[derive(Debug)]
+pub(super) enum Told {
+    Shown(Shown),
+    /// It ended over the topic that is to be refused: what is known of that so far.
+    Again(Refusals),
+}
+
+/// How the broker takes the topic outside of the policy, over all connections of a trial. A broker refuses by ending
+/// the connection, and a connection also ends where somebody pulls a cable: an end counts when the same step ends the
+/// next connection, too, on which everything that is allowed has worked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Refusals {
+    subscribe: Step,
+    publish: Step,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Step {
+    #[default]
+    Open,
+    EndedOnce,
+    Refused(Refused),
+}
+
+impl Step {
+    fn ended(self) -> Self {
+        match self {
+            Step::Open => Step::EndedOnce,
+            Step::EndedOnce | Step::Refused(_) => Step::Refused(Refused::Closed),
+        }
+    }
+
+    fn doubted(self) -> Self {
+        match self {
+            Step::Open | Step::EndedOnce => Step::Open,
+            Step::Refused(how) => Step::Refused(how),
+        }
+    }
+}
+
+impl Refusals {
+    /// A connection ended by something else: what ended the one before it may have been the same.
+    pub fn doubted(self) -> Self {
+        Self { subscribe: self.subscribe.doubted(), publish: self.publish.doubted() }
+    }
+}
+
 /// One connection: everything that is said, and then its end.
 pub(super) struct Conversation {
     tls: ClientConnection,
@@ -53,6 +101,7 @@ pub(super) struct Conversation {
     thing: ThingName,
     topics: Vec<TopicName>,
     refused: Option<TopicName>,
+    refusals: Refusals,
     message: Bytes,
     end: Instant,
     received: BytesMut,
@@ -71,6 +120,7 @@ impl Conversation {
         stream: TcpStream,
         place: &Place,
         trial: &Trial,
+        refusals: Refusals,
         asks: mpsc::Sender<Ask>,
         end: Instant,
     ) -> Result<Self, Ended> {
@@ -97,6 +147,7 @@ impl Conversation {
             thing: trial.thing.clone(),
             topics: trial.topics.clone(),
             refused: trial.refused_topic.clone(),
+            refusals,
             message: trial.message.clone(),
             end,
             received: BytesMut::new(),
@@ -104,7 +155,7 @@ impl Conversation {
         })
     }
 
-    pub fn hold(mut self) -> Result<Shown, Ended> {
+    pub fn hold(mut self) -> Result<Told, Ended> {
         // In TLS 1.3 the broker looks at the certificate after its own part of the handshake.
         self.handshake().and_then(|()| self.connect()).map_err(|ended| match self.key.signed() {
             Some(_) => ended.with_the_certificate_shown(),
@@ -116,11 +167,14 @@ impl Conversation {
             self.round_trip(&topic)?;
         }
         let refused = match self.refused.clone() {
-            Some(topic) => Some(self.refused(topic)?),
+            Some(topic) => match self.refused(topic)? {
+                Some(refused) => Some(refused),
+                None => return Ok(Told::Again(self.refusals)),
+            },
             None => None,
         };
         self.part();
-        Ok(Shown { tls, cipher, scheme, broker, refused })
+        Ok(Told::Shown(Shown { tls, cipher, scheme, broker, refused }))
     }
 
     fn handshake(&mut self) -> Result<(), Ended> {
@@ -178,32 +232,53 @@ impl Conversation {
         Ok(())
     }
 
-    /// The topic outside of the policy: both ways of using it.
-    fn refused(&mut self, topic: TopicName) -> Result<RefusedTopic, Ended> {
+    /// The topic outside of the policy: both ways of using it, each until it is known how it is refused. `None`: the
+    /// connection has ended over it.
+    fn refused(&mut self, topic: TopicName) -> Result<Option<RefusedTopic>, Ended> {
         let too_broad = |how| Ended::TooBroad { topic: topic.clone(), how };
-        let subscribe = match self.subscribe(&topic)? {
-            Answer::Granted => return Err(too_broad("to subscribe to")),
-            Answer::Refused => Refused::Suback,
-            Answer::Closed => {
-                return Ok(RefusedTopic { topic, subscribe: Refused::Closed, publish: None });
-            }
+        let subscribe = match self.refusals.subscribe {
+            Step::Refused(how) => how,
+            before => match self.subscribe(&topic)? {
+                Answer::Granted => return Err(too_broad("to subscribe to")),
+                Answer::Refused => Refused::Suback,
+                Answer::Closed => {
+                    self.refusals.subscribe = before.ended();
+                    return Ok(None);
+                }
+            },
         };
-        let doing = format!("PUBLISH {topic}");
-        let id = self.publish(&topic, &doing)?;
-        let publish = loop {
-            match self.hear(&doing)? {
+        self.refusals.subscribe = Step::Refused(subscribe);
+        let publish = match self.refusals.publish {
+            Step::Refused(how) => how,
+            before => match self.published(&topic)? {
                 // AWS IoT Core ends the connection; another broker has to acknowledge what it throws away
                 // (MQTT 3.1.1 §3.3.5).
-                Heard::Packet(Packet::PubAck(PubAck { pkid })) if pkid == id && self.is_aws => {
-                    return Err(too_broad("to publish to"));
-                }
-                Heard::Packet(Packet::PubAck(PubAck { pkid })) if pkid == id => break Refused::Acknowledged,
+                Answer::Granted if self.is_aws => return Err(too_broad("to publish to")),
+                Answer::Granted | Answer::Refused => Refused::Acknowledged,
+                Answer::Closed => match before.ended() {
+                    Step::Refused(how) => how,
+                    once => {
+                        self.refusals.publish = once;
+                        return Ok(None);
+                    }
+                },
+            },
+        };
+        Ok(Some(RefusedTopic { topic, subscribe, publish: Some(publish) }))
+    }
+
+    /// Is it acknowledged, or does the connection end?
+    fn published(&mut self, topic: &TopicName) -> Result<Answer, Ended> {
+        let doing = format!("PUBLISH {topic}");
+        let id = self.publish(topic, &doing)?;
+        loop {
+            match self.hear(&doing)? {
+                Heard::Packet(Packet::PubAck(PubAck { pkid })) if pkid == id => return Ok(Answer::Granted),
                 Heard::Packet(Packet::Publish(publish)) => self.acknowledge(&publish)?,
                 Heard::Packet(_) => {}
-                Heard::Closed => break Refused::Closed,
+                Heard::Closed => return Ok(Answer::Closed),
             }
-        };
-        Ok(RefusedTopic { topic, subscribe, publish: Some(publish) })
+        }
     }
 
     fn subscribe(&mut self, topic: &TopicName) -> Result<Answer, Ended> {

@@ -18,6 +18,7 @@ mod conversation;
 mod ended;
 mod fleet;
 mod key;
+mod made_key;
 mod target;
 mod wire;
 
@@ -28,9 +29,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use self::conversation::{Conversation, Shown};
+use self::conversation::{Conversation, Refusals, Shown, Told};
 use self::ended::Ended;
-pub use self::fleet::MqttFleets;
+pub use self::fleet::{MqttFleets, check_claim};
 use self::key::Ask;
 pub use self::target::MqttConnections;
 use self::target::Place;
@@ -80,9 +81,17 @@ async fn tried(
     let mut pause = FIRST_PAUSE;
     let mut tries = 1;
     let mut before: Option<Ended> = None;
+    let mut refusals = Refusals::default();
     loop {
-        let ended = match attempt(place, trial, key, end).await {
-            Ok(shown) => return Ok((Some(shown), tries)),
+        let ended = match attempt(place, trial, key, refusals, end).await {
+            Ok(Told::Shown(shown)) => return Ok((Some(shown), tries)),
+            Ok(Told::Again(so_far)) => {
+                refusals = so_far;
+                tries += 1;
+                before =
+                    Some(Ended::Cut("it ended at the topic that is to be refused, and did not end again".to_owned()));
+                continue;
+            }
             Err(Ended::Refused(_)) if aim == Aim::Introduction => return Ok((None, tries)),
             // A try that the deadline cut off tells less than the one before it.
             Err(ended) if ended.may_pass() && Instant::now() >= end => before.take().unwrap_or(ended),
@@ -96,6 +105,7 @@ async fn tried(
         pause = (pause * 2).min(LONGEST_PAUSE);
         tries += 1;
         before = Some(ended);
+        refusals = refusals.doubted();
     }
 }
 
@@ -116,14 +126,20 @@ fn record(trial: &Trial, place: &Place, shown: Shown, tries: u32, begun: Instant
     })
 }
 
-async fn attempt(place: &Place, trial: &Trial, key: &mut dyn TlsKey, end: Instant) -> Result<Shown, Ended> {
+async fn attempt(
+    place: &Place,
+    trial: &Trial,
+    key: &mut dyn TlsKey,
+    refusals: Refusals,
+    end: Instant,
+) -> Result<Told, Ended> {
     let stream = reach(place, end).await?;
     let unusable = |error: std::io::Error| Ended::Unreachable(format!("the connection can't be used: {error}"));
     // Dropped however this ends.
     let _hangs_up = HangsUp(stream.try_clone().map_err(unusable)?);
     let (asks, mut asked) = mpsc::channel(1);
     let (told, telling) = oneshot::channel();
-    let conversation = Conversation::new(stream, place, trial, asks, end.into_std())?;
+    let conversation = Conversation::new(stream, place, trial, refusals, asks, end.into_std())?;
     let begun = std::thread::Builder::new().name("mqtt".into()).spawn(move || {
         // Nobody listens any more once the try is over.
         let _ = told.send(conversation.hold());

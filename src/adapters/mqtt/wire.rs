@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::v4::{
     ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode,
 };
 use rumqttc::mqttbytes::{Error as PacketError, QoS};
+use secrecy::zeroize::{Zeroize as _, Zeroizing};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -49,7 +50,9 @@ impl Wire {
 
     /// Asks for what comes on `topic`'s two answers, says `payload` on it, and waits for one of them: which, and
     /// what it says. They are asked for first: an answer may come at once.
-    pub async fn ask(&mut self, topic: &str, payload: Vec<u8>) -> Result<(bool, Vec<u8>), Ended> {
+    pub async fn ask(&mut self, topic: &str, payload: Vec<u8>) -> Result<(bool, Zeroizing<Vec<u8>>), Ended> {
+        // An answer may hold a private key: it is received where it can be wiped, and not moved meanwhile.
+        self.received.reserve(LARGEST_PACKET);
         let [accepted, rejected] = ["accepted", "rejected"].map(|end| format!("{topic}/{end}"));
         self.subscribe(&[&accepted, &rejected]).await?;
         let doing = format!("PUBLISH {topic}");
@@ -64,7 +67,7 @@ impl Wire {
                         self.say(Packet::PubAck(PubAck::new(publish.pkid)), "PUBACK").await?;
                     }
                     if publish.topic == accepted || publish.topic == rejected {
-                        return Ok((publish.topic == accepted, publish.payload.to_vec()));
+                        return Ok((publish.topic == accepted, self.taken_out(publish.payload)));
                     }
                 }
                 Some(_) => {}
@@ -73,6 +76,17 @@ impl Wire {
                 }
             }
         }
+    }
+
+    /// A copy, and what it is a copy of is wiped.
+    fn taken_out(&mut self, payload: Bytes) -> Zeroizing<Vec<u8>> {
+        let taken = Zeroizing::new(payload.to_vec());
+        // What came behind it shares its memory.
+        self.received = BytesMut::from(&self.received[..]);
+        if let Ok(mut alone) = payload.try_into_mut() {
+            alone.as_mut().zeroize();
+        }
+        taken
     }
 
     async fn subscribe(&mut self, topics: &[&str]) -> Result<(), Ended> {

@@ -1,6 +1,7 @@
 //! AWS's registry of CAs. As with devices: look, write what is missing, look until it is there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials;
@@ -15,12 +16,12 @@ use x509_cert::der::Decode as _;
 use crate::adapters::aws_iot::call::{Link, Refused, pause_after};
 use crate::adapters::aws_iot::look::{absent_if, holds, incomplete};
 use crate::adapters::aws_iot::quota::Action;
-use crate::adapters::aws_iot::{link_of, links, links_with};
+use crate::adapters::aws_iot::{link_of, links, links_with, sharing};
 use crate::config::Target;
 use crate::domain::{
     CaEnd, CaMode, CaPlan, Failure, Fingerprint, JoinTemplate, ReasonCode, TargetName, certificate_pem,
 };
-use crate::ports::{Authorities, HeldCa};
+use crate::ports::{Authorities, HeldCa, Rations};
 
 /// For one act in one target, retries and read-back included: a person waits.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -44,6 +45,11 @@ impl AwsAuthorities {
     /// With credentials of the caller's own and nothing from the environment.
     pub fn with_credentials(targets: &[Target], credentials: impl ProvideCredentials + 'static) -> Self {
         Self { links: links_with(targets, credentials) }
+    }
+
+    /// The same, with the calls of all stations counted together.
+    pub fn sharing(self, rations: &Arc<dyn Rations>) -> Self {
+        Self { links: sharing(self.links, rations) }
     }
 }
 

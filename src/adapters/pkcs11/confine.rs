@@ -17,15 +17,17 @@ use landlock::{
 const KNOWN: ABI = ABI::V6;
 
 /// From here on this process, and whatever it starts, has no way to `files`, nor into `folder` except to its
-/// sub-folders, which may hold a token.
-pub(super) fn keep_out_of(folder: &Path, files: &[PathBuf]) -> io::Result<()> {
+/// sub-folders, which may hold a token; nor to any serial port but `ports`: behind the others are other lanes'
+/// boards, whose answers it could read away, or give.
+pub(super) fn keep_out_of(folder: &Path, files: &[PathBuf], ports: &[PathBuf]) -> io::Result<()> {
+    let kept: Vec<PathBuf> = files.iter().cloned().chain(terminals(ports)).collect();
     let refused = |error: &dyn std::error::Error| io::Error::other(error.to_string());
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .scope(Scope::Signal)
         .and_then(|ruleset| ruleset.handle_access(AccessFs::from_all(KNOWN)))
         .and_then(Ruleset::create)
-        .and_then(|ruleset| allow(ruleset, &beside(folder, files)));
+        .and_then(|ruleset| allow(ruleset, &beside(folder, &kept)));
     ruleset.and_then(RulesetCreated::restrict_self).map(drop).map_err(|error| refused(&error))
 }
 
@@ -42,6 +44,25 @@ fn allow(mut ruleset: RulesetCreated, others: &[PathBuf]) -> Result<RulesetCreat
         ruleset = ruleset.add_rule(PathBeneath::new(other, AccessFs::from_all(KNOWN)))?;
     }
     Ok(ruleset)
+}
+
+/// Every serial port but `ports`; of pseudo-terminals, which are boards only where one of `ports` is, likewise.
+fn terminals(ports: &[PathBuf]) -> Vec<PathBuf> {
+    const PSEUDO: &str = "/dev/pts";
+    let own: BTreeSet<PathBuf> = ports.iter().filter_map(|port| port.canonicalize().ok()).collect();
+    let mut folders = vec!["/dev"];
+    folders.extend(own.iter().any(|port| port.starts_with(PSEUDO)).then_some(PSEUDO));
+    let entries = folders.into_iter().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+    entries.map(|entry| entry.path()).filter(|path| is_terminal(path) && !own.contains(path)).collect()
+}
+
+/// By what the kernel calls it. A process's own terminal is none of a board's, and `ptmx` makes a new one.
+fn is_terminal(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_device = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_char_device());
+    let is_named_so = name.starts_with("tty") || path.starts_with("/dev/pts");
+    let is_known = || Path::new("/sys/class/tty").join(&*name).exists();
+    is_device && !["tty", "ptmx", "console"].contains(&&*name) && (is_named_so || is_known())
 }
 
 /// All that there is beside them and beside each folder above them, and the folder's own sub-folders. A right on

@@ -22,6 +22,7 @@ pub(in crate::adapters) fn access_to(token: &TokenKey) -> TokenAccess {
         key: token.key.clone(),
         uid: None,
         pin: token.pin.clone(),
+        port: None,
         call_timeout: CALL_TIMEOUT,
         open_timeout: OPEN_TIMEOUT,
     }

@@ -55,7 +55,7 @@ impl TokenSession {
         let begun = Instant::now();
         let pin = access.pin.as_ref().map(pin_value).transpose()?;
         if let [folder, files @ ..] = keep_out {
-            keep_out_of(folder, files).map_err(|error| {
+            keep_out_of(folder, files, &access.ports).map_err(|error| {
                 Failure::new(ReasonCode::TOKEN_CRASHED, format!("the module cannot be kept out of the log: {error}"))
             })?;
         }

@@ -51,6 +51,8 @@ pub(super) struct Access {
     pub key: ObjectName,
     pub uid: Option<ObjectName>,
     pub pin: Option<Pin>,
+    /// The serial ports that are this board's.
+    pub ports: Vec<PathBuf>,
 }
 
 impl From<&TokenAccess> for Access {
@@ -62,6 +64,8 @@ impl From<&TokenAccess> for Access {
             key: access.key.clone(),
             uid: access.uid.clone(),
             pin: access.pin.clone(),
+            // Its own, and what the profile names besides: a board may have two.
+            ports: access.port.iter().cloned().chain(access.environment.values().map(PathBuf::from)).collect(),
         }
     }
 }

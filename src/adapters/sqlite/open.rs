@@ -141,9 +141,7 @@ const SEARCHED: &str = "DROP INDEX runs_unfinished; DROP INDEX runs_held; DROP I
     DROP INDEX runs_batch; DROP INDEX runs_begun; DROP INDEX labels_unsettled;
     DROP INDEX records_serial; DROP INDEX records_thing; DROP INDEX records_fingerprint;
     DROP INDEX records_uid; DROP INDEX records_operator; DROP INDEX records_batch; DROP INDEX records_reason;
-    DROP INDEX records_verdict; DROP INDEX records_started; DROP TABLE record_words;
-    CREATE VIEW record_words (record_words, \"rowid\", words) AS SELECT NULL, NULL, NULL WHERE FALSE;
-    CREATE TRIGGER nothing_is_indexed INSTEAD OF INSERT ON record_words BEGIN SELECT 1; END;";
+    DROP INDEX records_verdict; DROP INDEX records_started; DROP TABLE record_words;";
 
 /// An empty database in a folder of its own within `folder`.
 pub(super) fn scratch(folder: &Path) -> Result<SqliteSession, StoreError> {
@@ -159,7 +157,7 @@ pub(super) fn scratch(folder: &Path) -> Result<SqliteSession, StoreError> {
     schema::migrations::runner().run(&mut connection)?;
     connection.execute_batch(SEARCHED)?;
     connection.pragma_update(None, "user_version", project::PROJECTION)?;
-    Ok(SqliteSession::scratch(connection, own))
+    SqliteSession::scratch(connection, own)
 }
 
 pub(super) fn durability(connection: &Connection) -> Result<Durability, StoreError> {

@@ -8,8 +8,9 @@ use super::open::NEWEST;
 use super::place::Place;
 use crate::adapters::store::archive::Archives;
 use crate::adapters::store::error::StoreError;
-use crate::adapters::store::project;
-use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored};
+use crate::adapters::store::keyed_sum::KeyedSum;
+use crate::adapters::store::session::{EachRow, Mode, Row, Session, Sql, Value, stored, values};
+use crate::adapters::store::{project, sql};
 use crate::audit::Node;
 
 pub(super) struct SqliteSession {
@@ -19,18 +20,22 @@ pub(super) struct SqliteSession {
     archives: Archives,
     /// The open transaction's pages shall not stay in the write-ahead log.
     scrub: bool,
+    /// Some: what tells of runs is summed up, not stored.
+    told: Option<KeyedSum>,
     /// Removed with the session.
     _folder: Option<tempfile::TempDir>,
 }
 
 impl SqliteSession {
     pub(super) fn new(connection: Connection, place: Place, archives: Archives) -> Self {
-        Self { connection, place: Some(place), archives, scrub: false, _folder: None }
+        Self { connection, place: Some(place), archives, scrub: false, told: None, _folder: None }
     }
 
-    /// A database that is gone with the session.
-    pub(super) fn scratch(connection: Connection, folder: tempfile::TempDir) -> Self {
-        Self { connection, place: None, archives: Archives::default(), scrub: false, _folder: Some(folder) }
+    /// A database that is gone with the session. A row for nearly every event would be most of it: of those it
+    /// keeps a sum.
+    pub(super) fn scratch(connection: Connection, folder: tempfile::TempDir) -> Result<Self, StoreError> {
+        let (archives, told) = (Archives::default(), Some(KeyedSum::new()?));
+        Ok(Self { connection, place: None, archives, scrub: false, told, _folder: Some(folder) })
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -137,6 +142,23 @@ impl Session for SqliteSession {
             each(row)?;
         }
         Ok(())
+    }
+
+    fn tell_of_run(&mut self, run: &[u8; 16], seq: i64) -> Result<(), StoreError> {
+        match &mut self.told {
+            Some(told) => told.add(run, seq),
+            None => drop(self.execute(sql::PROJECT_RUN_EVENT, values![run, seq])?),
+        }
+        Ok(())
+    }
+
+    /// A scratch database is compared, and has no place that it was opened at.
+    fn is_searched(&self) -> bool {
+        self.place.is_some()
+    }
+
+    fn take_told(&mut self) -> Option<KeyedSum> {
+        self.told.take()
     }
 
     fn insert_hashes(&mut self, nodes: &[(Node, [u8; 32])]) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::error::StoreError;
 use super::log::{self, Appender};
 use super::manifest;
-use super::read::{parse, run_id};
+use super::read::parse;
 use super::session::{Row, Session, stored, values};
 use super::{issued, project, sql};
 use crate::audit::event::{LabelStatus, Standing, VERSION};
@@ -146,7 +146,8 @@ pub fn obstacle(
 }
 
 /// What keeps the claim that the run made from holding still. A release opens a claim, and none that was made
-/// before it; and what was taken back since the run began is not made good by a run of that time.
+/// before it; and what was taken back, or ruled to be another chip's place, since the run began is not made good
+/// by a run of that time.
 pub fn obstacle_of_run(
     session: &mut dyn Session,
     run: RunId,
@@ -154,13 +155,14 @@ pub fn obstacle_of_run(
     identity: &Identity,
     twin: Option<Fingerprint>,
 ) -> Result<Option<Obstacle>, StoreError> {
-    let holders = holders(session, unit, identity)?;
-    let collisions = with_twin(session, collisions(&holders, unit, identity), unit, identity, twin)?;
+    let against = against(session, unit, identity)?;
+    let mut collisions = collide(session, &against, unit, identity, twin)?;
+    collisions.extend(moved_away(session, unit, identity)?);
     if !collisions.is_empty() {
         return Ok(Some(Obstacle::Collides(collisions)));
     }
-    let known = holders.iter().any(|holder| holder.open && holder.unit == *unit && holder.is(identity));
-    let locks = locks(session, unit)?.into_iter().filter(|lock| lock.holds(identity, known)).map(|held| held.lock);
+    let known = against.holders.iter().any(|holder| holder.open && holder.unit == *unit && holder.is(identity));
+    let locks = against.locks.into_iter().filter(|lock| lock.holds(identity, known)).map(|held| held.lock);
     let lock = match locks.max_by_key(|lock| lock.kind) {
         None => log::withdrawn_since(session, run)?,
         lock => lock,
@@ -199,13 +201,17 @@ fn judge(
     identity: &Identity,
     twin: Option<Fingerprint>,
 ) -> Result<Judgement, StoreError> {
-    let holders = holders(session, unit, identity)?;
+    let against = against(session, unit, identity)?;
+    let mut collisions = collide(session, &against, unit, identity, twin)?;
+    let Against { holders, locks, .. } = against;
     let held = holders.iter().find(|holder| holder.open && holder.unit == *unit);
-    let collisions = with_twin(session, collisions(&holders, unit, identity), unit, identity, twin)?;
-    let locks = locks(session, unit)?;
     let known = held.is_some_and(|held| held.is(identity));
     let lock =
         locks.into_iter().filter(|lock| lock.holds(identity, known)).map(|held| held.lock).max_by_key(|l| l.kind);
+    // What was scrapped is told as that.
+    if known && lock.as_ref().is_none_or(|lock| lock.kind != LockKind::Scrapped) {
+        collisions.extend(moved_away(session, unit, identity)?);
+    }
 
     // What only a ruling could open is asked for only then: it costs every other claim nothing.
     if collisions.is_empty() && lock.is_none() {
@@ -237,6 +243,21 @@ fn judge(
         },
         (held, None) => free(session, unit, held, identity.uid.as_ref(), known, None),
     }
+}
+
+/// Two persons ruled that the unit has another chip than this: the one that it held until then passes for it no
+/// more, before the new one was seen as after.
+fn moved_away(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Option<Collision>, StoreError> {
+    let named = values![unit.product.as_str(), unit.serial.as_str(), identity.fingerprint.as_bytes()];
+    session.row(sql::MOVED_AWAY, named, |row| {
+        let (seq, new) = moved_to(row)?;
+        Ok(Collision { rule: CollisionRule::Unit, unit: unit.clone(), fingerprint: new, run: None, seq })
+    })
+}
+
+/// From a row of (seq, new_fingerprint).
+pub fn moved_to(row: &dyn Row) -> Result<(u64, Fingerprint), StoreError> {
+    Ok((row.count(0)?, Fingerprint::from_bytes(row.array(1)?)))
 }
 
 fn free(
@@ -292,18 +313,22 @@ fn collisions(holders: &[Binding], unit: &Unit, identity: &Identity) -> Vec<Coll
 
 /// And who holds the certificate in its other form, or had it made for the key of its chip. Where their key is known, it collides by itself; a
 /// history made elsewhere may know nothing but the fingerprint.
-fn with_twin(
+fn collide(
     session: &mut dyn Session,
-    mut collisions: Vec<Collision>,
+    against: &Against,
     unit: &Unit,
     identity: &Identity,
     twin: Option<Fingerprint>,
 ) -> Result<Vec<Collision>, StoreError> {
-    for fingerprint in std::iter::once(identity.fingerprint).chain(twin) {
-        let made = issued::issued_to(session, &fingerprint)?.filter(|made| made.unit != *unit);
-        if let Some(issued::IssuedTo { unit, run, seq }) = made
-            && collisions.iter().all(|known| known.rule != CollisionRule::Certificate)
-        {
+    let mut collisions = collisions(&against.holders, unit, identity);
+    let of_twin = match twin {
+        Some(twin) => issued::issued_to(session, &twin)?.map(|made| (twin, made)),
+        None => None,
+    };
+    let made = against.issued.clone().map(|made| (identity.fingerprint, made));
+    for (fingerprint, made) in made.into_iter().chain(of_twin).filter(|(_, made)| made.unit != *unit) {
+        let issued::IssuedTo { unit, run, seq } = made;
+        if collisions.iter().all(|known| known.rule != CollisionRule::Certificate) {
             let rule = CollisionRule::Certificate;
             collisions.insert(0, Collision { rule, unit, fingerprint, run: Some(run), seq });
         }
@@ -353,8 +378,8 @@ pub fn collisions_of(
     identity: &Identity,
     twin: Option<Fingerprint>,
 ) -> Result<Vec<Collision>, StoreError> {
-    let holders = holders(session, unit, identity)?;
-    with_twin(session, collisions(&holders, unit, identity), unit, identity, twin)
+    let against = against(session, unit, identity)?;
+    collide(session, &against, unit, identity, twin)
 }
 
 /// What the unit holds now.
@@ -365,9 +390,46 @@ pub fn held(session: &mut dyn Session, unit: &Unit) -> Result<Option<KnownIdenti
     })
 }
 
-/// Bindings that share any part with the identity, and the unit's own.
-pub fn holders(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Vec<Binding>, StoreError> {
-    matching(session, unit, &identity.fingerprint, Some(&identity.spki), identity.uid.as_ref())
+/// What may stand against a claim.
+struct Against {
+    /// Bindings that share any part with the identity, and the unit's own.
+    holders: Vec<Binding>,
+    /// The certificate was made for a unit's key.
+    issued: Option<issued::IssuedTo>,
+    locks: Vec<UnitLock>,
+}
+
+/// One question: a claim is asked for while nobody else can write.
+fn against(session: &mut dyn Session, unit: &Unit, identity: &Identity) -> Result<Against, StoreError> {
+    let Identity { fingerprint, spki, uid } = identity;
+    let asked = values![
+        fingerprint.as_bytes(),
+        spki.as_bytes(),
+        uid.as_ref().map(ChipUid::as_str),
+        unit.product.as_str(),
+        unit.serial.as_str()
+    ];
+    let mut against = Against { holders: Vec::new(), issued: None, locks: Vec::new() };
+    session.query(sql::AGAINST, asked, &mut |row| {
+        match row.str(9)? {
+            "bound" => against.holders.push(binding_of(row)?),
+            "issued" => {
+                let Binding { unit, run, claimed_seq: seq, .. } = binding_of(row)?;
+                let run = run.ok_or_else(|| StoreError::Corrupt("a certificate was made in no run".to_owned()))?;
+                against.issued = Some(issued::IssuedTo { unit, run, seq });
+            }
+            kind => {
+                let (run, reason) = (row.opt_array(5)?, row.text(10)?);
+                let failed = match row.blob(2)? {
+                    [] => None,
+                    _ => Some(Fingerprint::from_bytes(row.array(2)?)),
+                };
+                against.locks.push(UnitLock { lock: lock(kind, run, reason, row.count(8)?)?, failed });
+            }
+        }
+        Ok(())
+    })?;
+    Ok(against)
 }
 
 pub fn matching(
@@ -396,7 +458,7 @@ fn binding_of(row: &dyn Row) -> Result<Binding, StoreError> {
         fingerprint: Fingerprint::from_bytes(row.array(2)?),
         spki: row.opt_array(3)?.map(SpkiHash::from_bytes),
         uid: row.text(4)?.map(parse).transpose()?,
-        run: row.opt_array(5)?.map(run_id).transpose()?,
+        run: row.opt_array(5)?.map(RunId::from_bytes),
         open: row.i64(6)? != 0,
         imported: row.i64(7)? != 0,
         claimed_seq: row.count(8)?,
@@ -419,31 +481,20 @@ impl UnitLock {
     }
 }
 
-fn locks(session: &mut dyn Session, unit: &Unit) -> Result<Vec<UnitLock>, StoreError> {
-    session.rows(sql::LOCKS, values![unit.product.as_str(), unit.serial.as_str()], |row| {
-        let failed = match row.blob(1)? {
-            [] => None,
-            _ => Some(Fingerprint::from_bytes(row.array(1)?)),
-        };
-        Ok(UnitLock { lock: lock_of(row)?, failed })
-    })
-}
-
 /// From a row of (kind, fingerprint, run, reason, seq).
 pub fn lock_of(row: &dyn Row) -> Result<Lock, StoreError> {
-    let kind = match row.str(0)? {
+    lock(row.str(0)?, row.opt_array(2)?, row.text(3)?, row.count(4)?)
+}
+
+fn lock(kind: &str, run: Option<[u8; 16]>, reason: Option<&str>, seq: u64) -> Result<Lock, StoreError> {
+    let kind = match kind {
         "failed" => LockKind::Failed,
         "scrapped" => LockKind::Scrapped,
         "conflict" => LockKind::Conflict,
         "withdrawn" => LockKind::Withdrawn,
         other => return Err(StoreError::Corrupt(format!("{other:?} is no kind of lock"))),
     };
-    Ok(Lock {
-        kind,
-        run: row.opt_array(2)?.map(run_id).transpose()?,
-        reason: row.text(3)?.map(parse::<ReasonCode>).transpose()?,
-        seq: row.count(4)?,
-    })
+    Ok(Lock { kind, run: run.map(RunId::from_bytes), reason: reason.map(parse::<ReasonCode>).transpose()?, seq })
 }
 
 /// A ruling that no run has used yet.
@@ -471,7 +522,7 @@ fn rulings(session: &mut dyn Session, unit: &Unit) -> Result<Vec<OpenRuling>, St
             _ => None,
         };
         Ok(OpenRuling {
-            id: parse(&uuid::Uuid::from_bytes(row.array(0)?).to_string())?,
+            id: EventId::from_bytes(row.array(0)?),
             releases: row.str(1)? == "release",
             old: row.opt_array(2)?.map(Fingerprint::from_bytes),
             new,

@@ -16,7 +16,7 @@ use crate::domain::{ChipUid, Fingerprint, RunId, SpkiHash, Unit};
 pub fn burn_and_lock(session: &mut dyn Session, seq: i64, event: &Event) -> Result<(), StoreError> {
     let mut units = Vec::new();
     if let (Body::Run(_), Some(run)) = (&event.body, event.run) {
-        session.execute(sql::PROJECT_RUN_EVENT, values![run.as_uuid().as_bytes(), seq])?;
+        session.tell_of_run(run.as_uuid().as_bytes(), seq)?;
         let of_run = session.row(sql::UNIT_OF_RUN, values![run.as_uuid().as_bytes()], |row| {
             Ok(Unit { product: parse(row.str(0)?)?, serial: parse(row.str(1)?)? })
         })?;

@@ -5,12 +5,12 @@ use uuid::Uuid;
 use super::claim::lock_of;
 use super::error::StoreError;
 use super::project::nanoseconds;
-use super::read::{parse, run_id, run_logs, timestamp};
+use super::read::{parse, run_logs, timestamp};
 use super::session::{Row, Session, Sql, Value, number, stored, values};
 use super::{log, sql, words};
 use crate::audit::event::LogKeyRole;
 use crate::audit::{Body, LineEvent};
-use crate::domain::{Fingerprint, Unit};
+use crate::domain::{Fingerprint, RunId, Unit};
 use crate::ports::{
     Cursor, Found, ImportedRow, Lock, LogKey, Logged, Page, RulingSummary, RunSummary, Search, StoredCheckpoint,
     UnitHistory,
@@ -219,7 +219,7 @@ impl Record {
 fn record_of(row: &dyn Row) -> Result<Record, StoreError> {
     let seq = row.count(0)?;
     let kind = row.str(1)?.to_owned();
-    let run = row.opt_array(2)?.map(run_id).transpose()?;
+    let run = row.opt_array(2)?.map(RunId::from_bytes);
     let serial = row.text(5)?.map(str::to_owned);
     let (thing, uid) = (row.text(8)?.map(str::to_owned), row.text(10)?.map(str::to_owned));
     let fingerprint = row.opt_array::<32>(9)?;
@@ -343,6 +343,16 @@ pub fn locked(session: &mut dyn Session, after: Option<&Cursor>, limit: u32) -> 
 /// Product, serial, kind, and the certificate in hexadecimal.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 struct LockKey(String, String, String, String);
+
+/// Each once.
+pub fn locked_after_register(session: &mut dyn Session) -> Result<Vec<Unit>, StoreError> {
+    let mut units = session.rows(sql::LOCKED_AFTER_REGISTER, &[], |row| {
+        Ok(Unit { product: parse(row.str(0)?)?, serial: parse(row.str(1)?)? })
+    })?;
+    let mut known = std::collections::HashSet::new();
+    units.retain(|unit| known.insert(unit.clone()));
+    Ok(units)
+}
 
 pub fn units(session: &mut dyn Session, serial: &str) -> Result<Vec<Unit>, StoreError> {
     // What is no serial number names no unit.

@@ -2,6 +2,7 @@
 
 use super::claim::{Binding, matching};
 use super::error::StoreError;
+use super::issued::{IssuedTo, issued_to};
 use super::log::{self, Appender};
 use super::session::{Session, values};
 use super::sql;
@@ -42,6 +43,13 @@ pub fn contradicted(
 ) -> Result<Vec<ImportConflict>, StoreError> {
     let holders = matching(session, unit, fingerprint, spki, None)?;
     let mut found = by_bindings(&holders, unit, fingerprint, spki);
+    let made = issued_to(session, fingerprint)?.filter(|made| made.unit != *unit);
+    if let Some(IssuedTo { unit, seq, .. }) = made
+        && found.iter().all(|conflict| conflict.rule != ConflictRule::Certificate)
+    {
+        // Made for another unit's key: it is that unit's for ever, as its chip's own is.
+        found.insert(0, ImportConflict { rule: ConflictRule::Certificate, unit, fingerprint: *fingerprint, seq });
+    }
     if found.iter().all(|conflict| conflict.rule != ConflictRule::Unit) {
         found.extend(said_before(session, unit, fingerprint)?);
     }

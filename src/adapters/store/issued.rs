@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::error::StoreError;
 use super::project::nanoseconds;
-use super::read::{parse, run_id};
+use super::read::parse;
 use super::session::{Session, values};
 use super::{claim, sql};
 use crate::audit::event::IssuedCertificate;
@@ -65,6 +65,7 @@ fn holder_of(session: &mut dyn Session, unit: &Unit, fingerprint: &Fingerprint) 
 }
 
 /// Whose a certificate is that was made for a unit's key.
+#[derive(Clone)]
 pub struct IssuedTo {
     pub unit: Unit,
     pub run: RunId,
@@ -74,7 +75,7 @@ pub struct IssuedTo {
 pub fn issued_to(session: &mut dyn Session, fingerprint: &Fingerprint) -> Result<Option<IssuedTo>, StoreError> {
     session.row(sql::ISSUED_TO, values![fingerprint.as_bytes()], |row| {
         let unit = Unit { product: parse(row.str(0)?)?, serial: parse(row.str(1)?)? };
-        Ok(IssuedTo { unit, run: run_id(row.array(2)?)?, seq: row.count(3)? })
+        Ok(IssuedTo { unit, run: RunId::from_bytes(row.array(2)?), seq: row.count(3)? })
     })
 }
 

@@ -1,12 +1,14 @@
 //! The log's rows: appending with the tree's head and its stored hashes, reading with the leaf's
 //! hash checked.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::StoreError;
-use super::read::{parse, run_id};
+use super::read::parse;
 use super::session::{Row, Session, Sql, Value, number, stored, values};
-use super::{archive, project, sql};
+use super::{archive, claim, project, sql};
 use crate::audit::event::LabelKind;
 use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
 use crate::domain::{EventId, RunId, Unit, Verdict};
@@ -51,7 +53,7 @@ impl Appender {
             sql::INSERT_EVENT,
             values![stored(receipt.seq)?, id.as_uuid().as_bytes(), bytes, &receipt.leaf.0],
         )?;
-        self.completed.extend(self.tree.append(receipt.leaf));
+        self.tree.append_to(receipt.leaf, &mut self.completed);
         Ok(receipt)
     }
 
@@ -151,7 +153,7 @@ const AT_WORK: SignedDuration = SignedDuration::from_mins(5);
 pub fn refuse_a_twin(session: &mut dyn Session, run: RunId, now: Timestamp) -> Result<(), StoreError> {
     let others = session.rows(sql::ELSEWHERE, values![run.as_uuid().as_bytes()], |row| {
         let unit = Unit { product: parse(row.str(4)?)?, serial: parse(row.str(5)?)? };
-        let twin = StoreError::Twin { unit, run: run_id(row.array(0)?)?, station: row.str(1)?.to_owned() };
+        let twin = StoreError::Twin { unit, run: RunId::from_bytes(row.array(0)?), station: row.str(1)?.to_owned() };
         Ok((twin, row.text(2)?.is_some(), row.count(3)?))
     })?;
     for (twin, ended, last) in others {
@@ -165,10 +167,22 @@ pub fn refuse_a_twin(session: &mut dyn Session, run: RunId, now: Timestamp) -> R
 
 /// Why the run can't pass, whatever was ruled since; `None`: it can.
 pub fn unfit(session: &mut dyn Session, run: RunId) -> Result<Option<String>, StoreError> {
-    if let Some(lock) = withdrawn_since(session, run)? {
-        return Ok(Some(format!("what its unit registered was taken back by event {}", lock.seq)));
+    let found = session.row(sql::PASS_UNFIT, values![run.as_uuid().as_bytes()], |row| {
+        Ok((row.opt_count(0)?, row.text(2)?.map(str::to_owned), row.text(3)?.map(str::to_owned)))
+    })?;
+    if let Some((Some(seq), ..)) = found {
+        return Ok(Some(format!("what its unit registered was taken back by event {seq}")));
     }
-    unbound(session, run)
+    let moved = session.row(sql::RUN_MOVED_AWAY, values![run.as_uuid().as_bytes()], claim::moved_to)?;
+    if let Some((seq, new)) = moved {
+        return Ok(Some(format!("event {seq} rules that the unit has the chip of certificate {new}")));
+    }
+    match found {
+        None => Ok(None),
+        Some((_, product, serial)) => {
+            unbound(session, &product.unwrap_or_default(), &serial.unwrap_or_default()).map(Some)
+        }
+    }
 }
 
 /// The ruling that took back what the run's unit had registered, where it came after the run's beginning.
@@ -178,18 +192,13 @@ pub fn withdrawn_since(session: &mut dyn Session, run: RunId) -> Result<Option<L
     })
 }
 
-/// What the run's unit holds instead of the chip that the run proved; `None`: it holds that chip.
-fn unbound(session: &mut dyn Session, run: RunId) -> Result<Option<String>, StoreError> {
-    let key = run.as_uuid();
-    let unit = session.row(sql::PASS_UNBOUND, values![key.as_bytes()], |row| {
-        Ok((row.str(0)?.to_owned(), row.text(1)?.unwrap_or_default().to_owned()))
-    })?;
-    let Some((product, serial)) = unit else { return Ok(None) };
-    let held = session.row(sql::BINDING_OF_UNIT, values![&product, &serial], |row| {
+/// What the run's unit holds instead of the chip that the run proved.
+fn unbound(session: &mut dyn Session, product: &str, serial: &str) -> Result<String, StoreError> {
+    let held = session.row(sql::BINDING_OF_UNIT, values![product, serial], |row| {
         Ok(format!("certificate {} (event {})", hex::encode(row.array::<32>(2)?), row.count(8)?))
     })?;
     let held = held.unwrap_or_else(|| "nothing".to_owned());
-    Ok(Some(format!("{product} {serial} is not bound to the chip that was proven, but to {held}")))
+    Ok(format!("{product} {serial} is not bound to the chip that was proven, but to {held}"))
 }
 
 /// The stored head, which must follow from the stored edge and count the stored events.
@@ -289,21 +298,33 @@ pub fn walk(
     }
 }
 
-/// Stored hashes, leaves' own among them.
+/// Stored hashes, leaves' own among them. One question for all nodes, and one for all leaves.
 pub fn hashes(session: &mut dyn Session, nodes: &[Node]) -> Result<Vec<[u8; 32]>, StoreError> {
+    let (leaves, above): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(|node| node.level == 0);
+    let leaves = numbered(session, sql::LEAF_HASHES, leaves.iter().map(|leaf| leaf.index))?;
+    let above = numbered(session, sql::HASHES, above.iter().map(|node| node.position()))?;
     nodes
         .iter()
         .map(|node| {
-            let (sql, at) = match node.level {
-                0 => (sql::LEAF_HASH, node.index),
-                _ => (sql::HASH, node.position()),
-            };
-            let found = session.row(sql, values![stored(at)?], |row| row.array(0))?;
-            found.ok_or_else(|| {
+            let found = if node.level == 0 { leaves.get(&node.index) } else { above.get(&node.position()) };
+            found.copied().ok_or_else(|| {
                 StoreError::Corrupt(format!("the hash of level {}, number {} is missing", node.level, node.index))
             })
         })
         .collect()
+}
+
+fn numbered(
+    session: &mut dyn Session,
+    sql: Sql,
+    numbers: impl Iterator<Item = u64>,
+) -> Result<HashMap<u64, [u8; 32]>, StoreError> {
+    let numbers: Vec<String> = numbers.map(|number| stored(number).map(|n| n.to_string())).collect::<Result<_, _>>()?;
+    if numbers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = session.rows(sql, values![&numbers.join(",")], |row| Ok((row.count(0)?, row.array(1)?)))?;
+    Ok(found.into_iter().collect())
 }
 
 /// Computes the hashes above the leaves where a log was written by a program that kept none.
@@ -319,7 +340,8 @@ pub fn fill_hashes(session: &mut dyn Session) -> Result<(), StoreError> {
         if leaves.is_empty() {
             return Err(StoreError::Corrupt(format!("leaf {} is missing", tree.size())));
         }
-        let completed: Vec<_> = leaves.into_iter().flat_map(|leaf| tree.append(LeafHash(leaf))).collect();
+        let mut completed = Vec::new();
+        leaves.into_iter().for_each(|leaf| tree.append_to(LeafHash(leaf), &mut completed));
         session.insert_hashes(&completed)?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Shipment manifests: what a batch's lists say of a chip, and what became of their entries.
 
 use super::error::StoreError;
-use super::read::{parse, run_id};
+use super::read::parse;
 use super::session::{Row, Session, stored, values};
 use super::sql;
 use crate::domain::{
@@ -16,12 +16,8 @@ pub fn listing_of_run(
     unit: &Unit,
     identity: &Identity,
 ) -> Result<Listing, StoreError> {
-    let batch = session
-        .row(sql::BATCH_OF_RUN, values![run.as_uuid().as_bytes()], |row| row.text(0).map(|b| b.map(str::to_owned)))?;
-    match batch.flatten() {
-        Some(batch) => listing(session, &parse(&batch)?, unit, identity),
-        None => Ok(Listing::None),
-    }
+    let batch = session.row(sql::LISTED_BATCH_OF_RUN, values![run.as_uuid().as_bytes()], |row| parse(row.str(0)?))?;
+    batch.map_or(Ok(Listing::None), |batch| listed_in(session, &batch, unit, identity))
 }
 
 pub fn listing(
@@ -33,6 +29,16 @@ pub fn listing(
     if session.row(sql::ANY_MANIFEST, values![batch.as_str()], |row| row.i64(0))?.is_none() {
         return Ok(Listing::None);
     }
+    listed_in(session, batch, unit, identity)
+}
+
+/// By the manifest that the batch has.
+fn listed_in(
+    session: &mut dyn Session,
+    batch: &BatchName,
+    unit: &Unit,
+    identity: &Identity,
+) -> Result<Listing, StoreError> {
     let uid = identity.uid.as_ref().map(ChipUid::as_str);
     let mut named = session.rows(
         sql::ENTRIES_OF_CHIP,
@@ -75,7 +81,7 @@ fn named_of(row: &dyn Row) -> Result<Named, StoreError> {
             rule: CollisionRule::Entry,
             unit: Unit { product: parse(row.str(7)?)?, serial: parse(row.str(8)?)? },
             fingerprint: Fingerprint::from_bytes(row.array(9)?),
-            run: row.opt_array(10)?.map(run_id).transpose()?,
+            run: row.opt_array(10)?.map(RunId::from_bytes),
             seq,
         }),
         None => None,

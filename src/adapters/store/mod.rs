@@ -14,6 +14,7 @@ pub mod error;
 mod history;
 mod import;
 mod issued;
+pub mod keyed_sum;
 pub mod log;
 mod manifest;
 mod people;
@@ -281,6 +282,10 @@ impl History for LogStore {
     async fn locked(&self, after: Option<&Cursor>, limit: u32) -> Result<Page<(Unit, Lock)>, Failure> {
         let after = after.cloned();
         self.read(move |session| history::locked(session, after.as_ref(), limit)).await
+    }
+
+    async fn locked_after_register(&self) -> Result<Vec<Unit>, Failure> {
+        self.read(history::locked_after_register).await
     }
 
     async fn units(&self, serial: &str) -> Result<Vec<Unit>, Failure> {

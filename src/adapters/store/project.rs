@@ -13,7 +13,7 @@ use crate::ports::Logged;
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
 /// database with a lower number is derived again at the next start.
-pub const PROJECTION: i64 = 10;
+pub const PROJECTION: i64 = 11;
 
 /// What a transaction finds of the schema and of the projections, held against what this program knows:
 /// another one may have changed both since this connection was made.
@@ -32,17 +32,26 @@ pub fn refuse_another_layout(version: i64, newest: i64, projection: i64) -> Resu
 
 /// Derives from one event. Fails on what cannot follow from the events before it.
 pub fn project(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(), StoreError> {
+    tell_of_run(session, seq, event)?;
     let seq = stored(seq)?;
-    match &event.body {
-        Body::Run(happened) => {
-            let run = event
-                .run
-                .ok_or_else(|| StoreError::Illegal(format!("event {} of a run does not say of which", event.id)))?;
-            session.execute(sql::PROJECT_RUN_EVENT, values![bytes(&run), seq])?;
-            project_run(session, seq, event, run, happened)
-        }
-        Body::Line(happened) => project_line(session, seq, event, happened),
+    match (&event.body, event.run) {
+        (Body::Run(happened), Some(run)) => project_run(session, seq, event, run, happened),
+        (Body::Run(_), None) => Err(of_no_run(event)),
+        (Body::Line(happened), _) => project_line(session, seq, event, happened),
     }
+}
+
+/// The part of [`project`] that fills `run_events`.
+pub fn tell_of_run(session: &mut dyn Session, seq: u64, event: &Event) -> Result<(), StoreError> {
+    match (&event.body, &event.run) {
+        (Body::Run(_), Some(run)) => session.tell_of_run(bytes(run), stored(seq)?),
+        (Body::Run(_), None) => Err(of_no_run(event)),
+        (Body::Line(_), _) => Ok(()),
+    }
+}
+
+fn of_no_run(event: &Event) -> StoreError {
+    StoreError::Illegal(format!("event {} of a run does not say of which", event.id))
 }
 
 /// Empties all derived tables and derives them again from every event, in order.
@@ -150,11 +159,7 @@ fn project_run(
                     if *standing == Standing::Rebound {
                         session.execute(sql::PROJECT_UNBOUND, values![product, serial])?;
                     }
-                    clear_contradicted(session, unit, fingerprint, Some(spki), uid)?;
-                    session.execute(
-                        sql::PROJECT_BOUND,
-                        values![seq, product, serial, fingerprint, spki, uid, key, false],
-                    )?;
+                    bind(session, values![seq, product, serial, fingerprint, spki, uid, key, false])?;
                     true
                 }
             };
@@ -233,6 +238,8 @@ fn project_run(
         | RunEvent::IdentifiedAgain { .. }
         | RunEvent::BoardConfigured {}
         | RunEvent::RequestMade { .. }
+        | RunEvent::KeysRequested { .. }
+        | RunEvent::Provisioned { .. }
         | RunEvent::CertificateKept { .. }
         | RunEvent::CertificateNotKept { .. }
         | RunEvent::Registered { .. }
@@ -245,17 +252,15 @@ fn project_run(
     Ok(())
 }
 
-/// What the unit was said to have, in contradiction to something else, makes room for what it has.
-fn clear_contradicted(
-    session: &mut dyn Session,
-    unit: &Unit,
-    fingerprint: &[u8; 32],
-    spki: Option<&[u8; 32]>,
-    uid: Option<&str>,
-) -> Result<(), StoreError> {
-    let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
-    session.execute(sql::PROJECT_CLEARED, values![fingerprint, product, serial])?;
-    session.execute(sql::PROJECT_PARTS_CLEARED, values![spki, uid, product, serial])?;
+/// As [`sql::PROJECT_BOUND`] has it. What the unit was said to have, in contradiction to something else, makes room
+/// for what it has: only such a row can stand in the way of one that may be bound.
+fn bind(session: &mut dyn Session, row: &[Value<'_>; 8]) -> Result<(), StoreError> {
+    let [_, product, serial, fingerprint, spki, uid, ..] = *row;
+    if session.execute(sql::PROJECT_BOUND_IF_FREE, row)? == 0 {
+        session.execute(sql::PROJECT_CLEARED, &[fingerprint, product, serial])?;
+        session.execute(sql::PROJECT_PARTS_CLEARED, &[spki, uid, product, serial])?;
+        session.execute(sql::PROJECT_BOUND, row)?;
+    }
     Ok(())
 }
 
@@ -349,6 +354,7 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::TextForgotten { .. }
         | LineEvent::CertificatePinned { .. }
         | LineEvent::CrlPinned { .. }
+        | LineEvent::CrlTakenUp { .. }
         | LineEvent::BoardRefused { .. }
         | LineEvent::ImportEnded { .. }
         | LineEvent::CaIntended { .. }
@@ -428,15 +434,13 @@ fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineE
     let count = i64::try_from(conflicts.len()).unwrap_or(i64::MAX);
     session.execute(sql::PROJECT_IMPORTED, values![seq, product, serial, certificate, count])?;
     let known = session.row(sql::BINDING_OF, values![product, serial, certificate], |row| row.i64(0))?;
-    if contradicts_a_binding(session, conflicts)? {
+    if issued::issued_to(session, fingerprint)?.is_some_and(|made| made.unit != *unit) {
+        // It is burned as what was made for the other unit's key, which goes on having it.
+    } else if contradicts_a_binding(session, conflicts)? {
         let burned = values![seq, product, serial, certificate, key, Value::Null, Value::Null];
         session.execute(sql::PROJECT_BURNED, burned)?;
     } else if known.is_none() {
-        clear_contradicted(session, unit, certificate, key, None)?;
-        session.execute(
-            sql::PROJECT_BOUND,
-            values![seq, product, serial, certificate, key, Value::Null, Value::Null, true],
-        )?;
+        bind(session, values![seq, product, serial, certificate, key, Value::Null, Value::Null, true])?;
     }
     if key.is_some() {
         session.execute(sql::PROJECT_KEY_TOLD, values![certificate, key])?;
@@ -498,7 +502,13 @@ fn record(session: &mut dyn Session, record: &Record<'_>) -> Result<(), StoreErr
             *words,
         ],
     )?;
-    session.execute(sql::INDEX_WORDS, values![*seq, *words])?;
+    index_words(session, *seq, words)
+}
+
+fn index_words(session: &mut dyn Session, seq: i64, words: &str) -> Result<(), StoreError> {
+    if session.is_searched() {
+        session.execute(sql::INDEX_WORDS, values![seq, words])?;
+    }
     Ok(())
 }
 
@@ -514,7 +524,10 @@ fn record_run(
     let some = |text: &'_ Option<String>| text.clone().unwrap_or_default();
     let code = reason.map(|failure| failure.code.as_str());
     // AWS's console knows such a unit by the certificate that was made for it.
-    let made = issued::ids_of(session, &run.product, run.serial.as_deref())?;
+    let made = match run.issued {
+        true => issued::ids_of(session, &run.product, run.serial.as_deref())?,
+        false => String::new(),
+    };
     let words = words::index(&[
         &made,
         &run.product,
@@ -525,7 +538,7 @@ fn record_run(
         code.unwrap_or_default(),
         reason.map(|failure| failure.cause.as_str()).unwrap_or_default(),
     ]);
-    if run.verdict.is_some() {
+    if run.verdict.is_some() && session.is_searched() {
         let before = session.one(sql::WORDS, values![run.seq], |row| Ok(row.str(0)?.to_owned()))?;
         session.execute(sql::UNINDEX_WORDS, values![run.seq, &before])?;
     }
@@ -550,8 +563,7 @@ fn record_run(
             &words,
         ],
     )?;
-    session.execute(sql::INDEX_WORDS, values![run.seq, &words])?;
-    Ok(())
+    index_words(session, run.seq, &words)
 }
 
 fn run_row(row: &dyn Row) -> Result<RunRow, StoreError> {
@@ -568,6 +580,7 @@ fn run_row(row: &dyn Row) -> Result<RunRow, StoreError> {
         uid: text(8)?,
         verdict: text(9)?,
         started: row.i64(10)?,
+        issued: row.i64(11)? != 0,
     })
 }
 
@@ -583,6 +596,7 @@ struct RunRow {
     uid: Option<String>,
     verdict: Option<String>,
     started: i64,
+    issued: bool,
 }
 
 fn label(

@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::error::StoreError;
 use super::session::{Row, Session, Sql, Value, values};
@@ -44,7 +43,7 @@ pub fn run_of_slip(session: &mut dyn Session, slip: u64) -> Result<Option<RunLog
 
 /// Without those that are in an archive which is not at hand.
 pub fn latest(session: &mut dyn Session, count: u32) -> Result<Vec<RunLog>, StoreError> {
-    let runs = session.rows(sql::LATEST, values![i64::from(count)], |row| run_id(row.array(0)?))?;
+    let runs = session.rows(sql::LATEST, values![i64::from(count)], |row| row.array(0).map(RunId::from_bytes))?;
     let mut logs = Vec::with_capacity(runs.len());
     for id in runs {
         match run(session, id) {
@@ -63,7 +62,7 @@ pub fn run(session: &mut dyn Session, run: RunId) -> Result<Option<RunLog>, Stor
 
 /// The runs that `sql` names, each once, whole.
 pub fn run_logs(session: &mut dyn Session, sql: Sql, values: &[Value<'_>]) -> Result<Vec<RunLog>, StoreError> {
-    let mut runs: Vec<RunId> = session.rows(sql, values, |row| run_id(row.array(0)?))?;
+    let mut runs: Vec<RunId> = session.rows(sql, values, |row| row.array(0).map(RunId::from_bytes))?;
     let mut seen = std::collections::HashSet::new();
     runs.retain(|run| seen.insert(*run));
     runs.into_iter()
@@ -124,10 +123,6 @@ fn counts(session: &mut dyn Session, sql: Sql, batch: &BatchName) -> Result<Vec<
 /// A domain value from the text that it was stored as.
 pub fn parse<T: FromStr<Err = crate::domain::Invalid>>(text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|error: crate::domain::Invalid| StoreError::Corrupt(error.to_string()))
-}
-
-pub fn run_id(bytes: [u8; 16]) -> Result<RunId, StoreError> {
-    parse(&Uuid::from_bytes(bytes).to_string())
 }
 
 pub fn timestamp(nanoseconds: i64) -> Result<Timestamp, StoreError> {

@@ -3,6 +3,8 @@
 
 use super::archive::Archives;
 use super::error::StoreError;
+use super::keyed_sum::KeyedSum;
+use super::sql;
 use crate::audit::Node;
 
 /// One statement, in both dialects. Parameters are written `?1`, `?2`, … in either.
@@ -172,6 +174,22 @@ pub trait Session: Send {
     fn execute(&mut self, sql: Sql, values: &[Value<'_>]) -> Result<u64, StoreError>;
 
     fn query(&mut self, sql: Sql, values: &[Value<'_>], each: EachRow<'_>) -> Result<(), StoreError>;
+
+    /// Event `seq` tells of the run.
+    fn tell_of_run(&mut self, run: &[u8; 16], seq: i64) -> Result<(), StoreError> {
+        self.execute(sql::PROJECT_RUN_EVENT, values![run, seq]).map(|_| ())
+    }
+
+    /// Somebody looks for words in it.
+    fn is_searched(&self) -> bool {
+        true
+    }
+
+    /// What [`tell_of_run`](Self::tell_of_run) was told, where it is only summed up. The rows are stored from the
+    /// moment on that this is taken.
+    fn take_told(&mut self) -> Option<KeyedSum> {
+        None
+    }
 
     /// Stores interior nodes of the tree.
     fn insert_hashes(&mut self, nodes: &[(Node, [u8; 32])]) -> Result<(), StoreError>;

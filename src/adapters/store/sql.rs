@@ -71,6 +71,55 @@ macro_rules! listed_by {
     };
 }
 
+/// The rows of `bindings` that share the identity (?1, ?2, ?3), or are the unit's (?4, ?5), by index.
+macro_rules! bindings_of {
+    ($columns:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM bindings WHERE fingerprint = ?1 AND NOT (",
+            contradicted_own!("?4", "?5"),
+            ")
+            UNION ALL SELECT ",
+            $columns,
+            " FROM bindings WHERE spki = ?2 AND NOT (",
+            contradicted_own!("?4", "?5"),
+            ")
+            UNION ALL SELECT ",
+            $columns,
+            " FROM bindings WHERE uid = ?3
+            UNION ALL SELECT ",
+            $columns,
+            " FROM bindings WHERE product = ?4 AND serial = ?5 AND open = 1"
+        )
+    };
+}
+
+macro_rules! project_bound {
+    ($taken:literal) => {
+        concat!(
+            "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)",
+            $taken
+        )
+    };
+}
+
+/// Is there one that the chip of `r` has `$part` of, and that says something else besides? The chip is refused for it
+/// (S-117), whatever another list says.
+macro_rules! listed_otherwise_by {
+    ($part:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM manifest_entries e JOIN manifests m ON m.list = e.list
+                WHERE m.batch = ?1 AND ",
+            $part,
+            " AND ((e.uid IS NOT NULL AND (r.uid IS NULL OR e.uid <> r.uid))
+                OR (e.fingerprint IS NOT NULL AND e.fingerprint <> r.fingerprint)
+                OR (e.spki IS NOT NULL AND e.spki <> r.spki)))"
+        )
+    };
+}
+
 macro_rules! record_columns {
     () => {
         "seq, kind, run, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict, reason,
@@ -145,9 +194,13 @@ statements! {
     EVENTS_OF_RUN = "SELECT e.seq, e.bytes, e.leaf_hash FROM run_events r JOIN events e ON e.seq = r.seq
         WHERE r.run = ?1 ORDER BY r.seq";
     LAST_OF_RUN = "SELECT seq FROM run_events WHERE run = ?1 ORDER BY seq DESC LIMIT 1";
-    LEAF_HASH = "SELECT leaf_hash FROM events WHERE seq = ?1";
+    /// Of the leaves, and of the nodes above them, whose numbers ?1 lists with commas.
+    LEAF_HASHES = "SELECT seq, leaf_hash FROM events WHERE seq IN (SELECT value FROM json_each('[' || ?1 || ']'))",
+        "SELECT seq, leaf_hash FROM events WHERE seq = ANY (CAST(string_to_array(CAST(?1 AS TEXT), ',') AS BIGINT[]))";
+    HASHES = "SELECT position, hash FROM hashes WHERE position IN (SELECT value FROM json_each('[' || ?1 || ']'))",
+        "SELECT position, hash FROM hashes
+            WHERE position = ANY (CAST(string_to_array(CAST(?1 AS TEXT), ',') AS BIGINT[]))";
     LEAF_HASHES_FROM = "SELECT leaf_hash FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
-    HASH = "SELECT hash FROM hashes WHERE position = ?1";
     HASH_COUNT = "SELECT count(*) FROM (SELECT position FROM hashes LIMIT 1) AS first";
     HASHES_FROM = "SELECT position, hash FROM hashes WHERE position >= ?1 ORDER BY position LIMIT ?2";
     FORGET_BYTES = "UPDATE events SET bytes = ?2 WHERE seq = ?1";
@@ -197,11 +250,15 @@ statements! {
         WHERE n = 1 GROUP BY verdict";
 
     /// Who holds any part of an identity, and what the unit holds: one row a binding and part.
-    BINDINGS = concat!(
-        "SELECT ", binding_columns!(), " FROM bindings WHERE fingerprint = ?1 AND NOT (", contradicted_own!("?4", "?5"), ")
-        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE spki = ?2 AND NOT (", contradicted_own!("?4", "?5"), ")
-        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE uid = ?3
-        UNION ALL SELECT ", binding_columns!(), " FROM bindings WHERE product = ?4 AND serial = ?5 AND open = 1");
+    BINDINGS = bindings_of!(binding_columns!());
+    /// … and whose the certificate is that was made for a unit's key, and what locks the unit: all that may stand
+    /// against a claim.
+    AGAINST = concat!(
+        bindings_of!(concat!(binding_columns!(), ", 'bound', CAST(NULL AS TEXT)")),
+        " UNION ALL SELECT product, serial, fingerprint, NULL, NULL, run, 0, 0, seq, 'issued', NULL
+            FROM issued_certificates WHERE fingerprint = ?1
+        UNION ALL SELECT product, serial, fingerprint, NULL, NULL, run, 0, 0, seq, kind, reason
+            FROM locks WHERE product = ?4 AND serial = ?5");
     BINDING_OF = "SELECT claimed_seq FROM bindings WHERE product = ?1 AND serial = ?2 AND open = 1 AND fingerprint = ?3";
     BINDING_OF_UNIT = concat!(
         "SELECT ", binding_columns!(), " FROM bindings WHERE product = ?1 AND serial = ?2 AND open = 1");
@@ -233,8 +290,19 @@ statements! {
             < (?1, ?2, ?3, ?4, ?5)
         ORDER BY seq DESC, product COLLATE \"C\" DESC, serial COLLATE \"C\" DESC, kind COLLATE \"C\" DESC,
             fingerprint DESC LIMIT ?6";
+    /// Of which a run came to register.
+    LOCKED_AFTER_REGISTER = "SELECT l.product, l.serial FROM locks l WHERE l.kind <> 'conflict'
+        AND EXISTS (SELECT 1 FROM runs r WHERE r.product = l.product AND r.serial = l.serial AND r.thing IS NOT NULL)";
     OPEN_RULINGS = "SELECT id, ruling, old_fingerprint, new_fingerprint, new_spki, new_uid FROM rulings
         WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND ruling IN ('release', 'rebind') ORDER BY seq";
+    /// The ruling, not used yet, by which the unit's chip is not this one any more.
+    MOVED_AWAY = "SELECT seq, new_fingerprint FROM rulings
+        WHERE product = ?1 AND serial = ?2 AND used_seq IS NULL AND ruling = 'rebind' AND old_fingerprint = ?3
+        ORDER BY seq LIMIT 1";
+    /// … the chip of this run.
+    RUN_MOVED_AWAY = "SELECT m.seq, m.new_fingerprint FROM runs r JOIN rulings m ON m.product = r.product AND m.serial = r.serial
+        WHERE r.run = ?1 AND m.used_seq IS NULL AND m.ruling = 'rebind' AND m.old_fingerprint = r.fingerprint
+        ORDER BY m.seq LIMIT 1";
     RULINGS_OF_UNIT = "SELECT e.seq, e.bytes, e.leaf_hash FROM rulings r JOIN events e ON e.seq = r.seq
         WHERE r.product = ?1 AND r.serial = ?2 ORDER BY r.seq";
     RULING = "SELECT e.seq, e.bytes, e.leaf_hash, r.used_seq FROM rulings r JOIN events e ON e.seq = r.seq
@@ -292,7 +360,9 @@ statements! {
         FROM batches ORDER BY opened_seq DESC";
 
     BATCH_NAMED = "SELECT opened_seq FROM batches WHERE name = ?1";
-    BATCH_OF_RUN = "SELECT batch FROM runs WHERE run = ?1";
+    /// The run's batch, where it has a manifest.
+    LISTED_BATCH_OF_RUN = "SELECT r.batch FROM runs r
+        WHERE r.run = ?1 AND EXISTS (SELECT 1 FROM manifests m WHERE m.batch = r.batch)";
 
     ANY_MANIFEST = "SELECT seq FROM manifests WHERE batch = ?1 LIMIT 1";
     MANIFEST_OF_FILE = "SELECT seq FROM manifests WHERE batch = ?1 AND file = ?2";
@@ -305,7 +375,9 @@ statements! {
     /// Chips that proved themselves in the batch, by whether its manifest has them.
     CHIPS_LISTED = concat!(
         "SELECT listed, count(*) FROM (SELECT DISTINCT r.fingerprint, r.spki, r.uid,
-                CAST(CASE WHEN ", listed_by!("e.fingerprint = r.fingerprint"), " OR ", listed_by!("e.spki = r.spki"),
+                CAST(CASE WHEN ", listed_otherwise_by!("e.fingerprint = r.fingerprint"), " OR ",
+                listed_otherwise_by!("e.spki = r.spki"), " OR ", listed_otherwise_by!("e.uid = r.uid"), " THEN 0
+                WHEN ", listed_by!("e.fingerprint = r.fingerprint"), " OR ", listed_by!("e.spki = r.spki"),
                 " OR ", listed_by!("e.uid = r.uid"), " THEN 1 ELSE 0 END AS BIGINT) AS listed
             FROM runs r WHERE r.batch = ?1 AND r.proven = 1) AS chips GROUP BY listed");
     LIST_TAKEN = "SELECT seq FROM manifests WHERE list = ?1";
@@ -314,7 +386,12 @@ statements! {
     ORIGIN = "SELECT origin FROM origins ORDER BY seq LIMIT 1";
     LOG_KEYS = "SELECT key, role, station, added_seq, replaced_seq FROM log_keys ORDER BY added_seq";
     ARCHIVES = "SELECT first, past, file, seq FROM archives ORDER BY first";
-    UNITS_OF_SERIAL = "SELECT DISTINCT product FROM records WHERE serial = ?1 AND product IS NOT NULL ORDER BY product";
+    /// Of which a run has ended, or has begun.
+    UNITS_OF_SERIAL = "SELECT product FROM records WHERE serial = ?1 AND product IS NOT NULL
+        UNION SELECT product FROM runs INDEXED BY runs_unfinished
+            WHERE verdict IS NULL AND serial = ?1 AND product IS NOT NULL ORDER BY 1",
+        "SELECT product FROM records WHERE serial = ?1 AND product IS NOT NULL
+        UNION SELECT product FROM runs WHERE verdict IS NULL AND serial = ?1 AND product IS NOT NULL ORDER BY 1";
 
     RECORDS_BY_FINGERPRINT = records_by_prefix!("fingerprint");
     RECORDS_BY_UID = records_by_prefix!("uid");
@@ -358,11 +435,18 @@ statements! {
             AND NOT EXISTS (SELECT 1 FROM captures c WHERE c.run = me.run)
             AND NOT EXISTS (SELECT 1 FROM captures c WHERE c.run = o.run)
         ORDER BY o.first_seq DESC";
-    /// The unit of a run that proved a chip, where the unit does not hold that chip.
-    PASS_UNBOUND = "SELECT r.product, r.serial FROM runs r WHERE r.run = ?1 AND r.proven = 1
-        AND NOT EXISTS (SELECT 1 FROM bindings b WHERE b.product = r.product AND b.serial = r.serial AND b.open = 1
-            AND b.fingerprint = r.fingerprint AND b.spki = r.spki
-            AND (b.uid IS NULL OR r.uid IS NULL OR b.uid = r.uid))";
+    /// The ruling that took back, since the run began, what its unit had registered; and the unit of a run that proved
+    /// a chip, where the unit does not hold that chip.
+    PASS_UNFIT = "SELECT withdrawn, unbound, product, serial FROM (
+            SELECT (SELECT w.seq FROM rulings w WHERE w.product = r.product AND w.serial = r.serial
+                    AND w.ruling = 'withdraw' AND w.seq > r.first_seq ORDER BY w.seq LIMIT 1) AS withdrawn,
+                CAST(CASE WHEN r.proven = 1 AND NOT EXISTS (SELECT 1 FROM bindings b
+                    WHERE b.product = r.product AND b.serial = r.serial AND b.open = 1
+                        AND b.fingerprint = r.fingerprint AND b.spki = r.spki
+                        AND (b.uid IS NULL OR r.uid IS NULL OR b.uid = r.uid)) THEN 1 ELSE 0 END AS BIGINT) AS unbound,
+                r.product AS product, r.serial AS serial
+            FROM runs r WHERE r.run = ?1) AS found
+        WHERE withdrawn IS NOT NULL OR unbound = 1";
 
     PROJECT_RUN_EVENT = "INSERT INTO run_events (run, seq) VALUES (?1, ?2)";
     PROJECT_RUN_STARTED = "INSERT INTO runs
@@ -379,8 +463,9 @@ statements! {
     PROJECT_ENTRY_USED = "UPDATE manifest_entries SET consumed_seq = ?3, run = ?4, product = ?5, serial = ?6,
             certificate = ?7 WHERE seq = ?1 AND line = ?2 AND consumed_seq IS NULL";
     PROJECT_MANIFEST_USED = "UPDATE manifests SET consumed = consumed + 1 WHERE seq = ?1";
-    PROJECT_BOUND = "INSERT INTO bindings (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8)";
+    PROJECT_BOUND = project_bound!("");
+    /// Nothing where any part of it is taken.
+    PROJECT_BOUND_IF_FREE = project_bound!(" ON CONFLICT DO NOTHING");
     /// A certificate that nobody holds, out of an event that contradicts something: it is burned all the same.
     PROJECT_BURNED = "INSERT INTO bindings
             (claimed_seq, product, serial, fingerprint, spki, uid, run, open, imported)
@@ -431,9 +516,11 @@ statements! {
         WHERE run = ?1 AND proven = 1 AND serial IS NOT NULL AND fingerprint IS NOT NULL
             AND EXISTS (SELECT 1 FROM origins)
         ON CONFLICT (product, serial, kind, fingerprint) DO NOTHING";
-    /// … and uses up what was ruled before it began, or was last taken up.
+    /// … and uses up what was ruled before it began, or was last taken up. That the old chip of a repaired
+    /// board was plugged in says nothing against the ruling by which it is gone.
     PROJECT_RULINGS_OVERTAKEN = "UPDATE rulings SET used_seq = ?2
         WHERE used_seq IS NULL AND seq < (SELECT begun_seq FROM runs WHERE run = ?1)
+            AND (ruling <> 'rebind' OR old_fingerprint <> (SELECT fingerprint FROM runs WHERE run = ?1))
             AND product = (SELECT product FROM runs WHERE run = ?1 AND proven = 1)
             AND serial = (SELECT serial FROM runs WHERE run = ?1 AND proven = 1)";
     PROJECT_LOCK = "INSERT INTO locks (product, serial, kind, fingerprint, run, reason, seq)
@@ -475,8 +562,12 @@ statements! {
     PROJECT_BATCH_LEFT = "DELETE FROM batch_stations WHERE batch = ?1";
 
     UNIT_OF_RUN = "SELECT product, serial FROM runs WHERE run = ?1 AND serial IS NOT NULL";
-    RUN_TO_RECORD = "SELECT first_seq, station, product, serial, batch, operator_id, thing, fingerprint, uid, verdict,
-            started_ns FROM runs WHERE run = ?1";
+    /// And whether a certificate was made for its unit's key.
+    RUN_TO_RECORD = "SELECT r.first_seq, r.station, r.product, r.serial, r.batch, r.operator_id, r.thing,
+            r.fingerprint, r.uid, r.verdict, r.started_ns,
+            CAST(CASE WHEN EXISTS (SELECT 1 FROM issued_certificates i
+                WHERE i.product = r.product AND i.serial = r.serial) THEN 1 ELSE 0 END AS BIGINT)
+        FROM runs r WHERE r.run = ?1";
     WORDS = "SELECT words FROM records WHERE seq = ?1";
     UNINDEX_WORDS = "INSERT INTO record_words (record_words, rowid, words) VALUES ('delete', ?1, ?2)", "";
     INDEX_WORDS = "INSERT INTO record_words (rowid, words) VALUES (?1, ?2)", "";
@@ -497,9 +588,12 @@ pub struct Projection {
     pub order: &'static [(&'static str, bool)],
 }
 
+/// Which events tell of which run.
+pub const RUN_EVENTS: &str = "run_events";
+
 /// All of them. What the indices of words hold is derived from `records`.
 pub const PROJECTIONS: &[Projection] = &[
-    Projection { table: "run_events", order: &[("run", false), ("seq", false)] },
+    Projection { table: RUN_EVENTS, order: &[("run", false), ("seq", false)] },
     Projection { table: "runs", order: &[("first_seq", false)] },
     Projection { table: "labels", order: &[("run", false), ("kind", true)] },
     Projection { table: "bindings", order: &[("claimed_seq", false)] },
@@ -551,7 +645,10 @@ mod tests {
                     // A walk along an index that holds exactly the rows asked for, or over the
                     // subquery's own result.
                     "HELD" | "HELD_COUNT" | "UNEXPORTED" => line.contains("INDEX runs_held"),
+                    "UNITS_OF_SERIAL" => line.contains("INDEX runs_unfinished"),
                     "RECORDS_WITHIN" => line == "SCAN few",
+                    // The list that was asked for.
+                    "LEAF_HASHES" | "HASHES" => line.starts_with("SCAN json_each "),
                     "CHIPS_LISTED" => line == "SCAN chips",
                     "TALLY_LATEST" | "TALLY_FIRST" => {
                         ["SCAN (subquery", "SCAN latest", "SCAN first"].iter().any(|own| line.starts_with(own))
@@ -567,6 +664,8 @@ mod tests {
                     "OPERATORS" => line == "SCAN p USING INDEX sqlite_autoindex_people_2",
                     // From an end of the table, and no further than the page.
                     "LATEST_CHECKPOINT" => line == "SCAN checkpoints",
+                    // Units that wait for a ruling, all of them: at start, and when a target came back.
+                    "LOCKED_AFTER_REGISTER" => line.starts_with("SCAN l USING COVERING INDEX"),
                     "ROLLBACK_RULING" => line == "SCAN r USING COVERING INDEX rulings_rollback",
                     "RECORDS_BY_WORDS" => line.starts_with("SCAN record_words VIRTUAL TABLE"),
                     _ => false,

@@ -7,7 +7,8 @@ use crate::audit::challenge::ChallengeFacts;
 use crate::audit::event::{Decision, IssuedCertificate, Purpose, SignatureScheme};
 use crate::audit::x509::ecdsa_der;
 use crate::audit::{Body, Event, LineEvent, RunEvent, x509};
-use crate::domain::{Bytes, Fingerprint, PortPath, RunId, Sha256, SpkiHash, Unit};
+use crate::domain::profile::KeyKind;
+use crate::domain::{Bytes, Failure, Fingerprint, PortPath, ReasonCode, RunId, Sha256, SpkiHash, Unit};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, RSA_PKCS1_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
@@ -17,6 +18,7 @@ use aws_lc_rs::signature::{
 pub(super) struct Evidence {
     pub files: Vec<File>,
     pub answers: Vec<Answer>,
+    pub refused: Vec<Refused>,
     pub issued: Vec<Issued>,
 }
 
@@ -26,6 +28,8 @@ pub(super) struct Issued {
     issued: IssuedCertificate,
     claimed: Option<SpkiHash>,
     request: Option<(u64, Bytes)>,
+    /// AWS was to make the key.
+    keys_requested: bool,
     /// The chip's own certificate.
     own: Option<(u64, Bytes)>,
 }
@@ -45,6 +49,18 @@ pub(super) struct Answer {
     issuers: Vec<(u64, Bytes)>,
 }
 
+/// What a chip answered, and the run failed for: it does not verify.
+pub(super) struct Refused {
+    pub seq: u64,
+    certificate: (u64, Bytes),
+    challenge: (u64, Bytes),
+    answer: Vec<u8>,
+    scheme: SignatureScheme,
+    run: RunId,
+    purpose: Purpose,
+    board: Option<(Unit, PortPath)>,
+}
+
 /// What a run showed last.
 #[derive(Default)]
 struct Shown {
@@ -54,6 +70,7 @@ struct Shown {
     challenge: Option<(u64, Purpose, Bytes)>,
     claimed: Option<SpkiHash>,
     request: Option<(u64, Bytes)>,
+    keys_requested: bool,
 }
 
 /// From events in the order of the log. Events of a kind that this version does not know hold nothing
@@ -113,15 +130,22 @@ pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evid
                     });
                 }
             }
+            RunEvent::StepFailed { failure, .. } => {
+                let refused = Refused::of(seq, run, shown, &failure);
+                evidence.files.extend(refused.iter().flat_map(Refused::files));
+                evidence.refused.extend(refused);
+            }
             RunEvent::CertificateRequested { request, .. } => {
                 evidence.files.push(File::new(format!("evidence/{seq}-request.der"), request.0.clone()));
                 shown.request = Some((seq, request));
             }
+            RunEvent::KeysRequested { .. } => shown.keys_requested = true,
             RunEvent::Claimed { identity, .. } => shown.claimed = Some(identity.spki),
             RunEvent::CertificateIssued { issued } => {
                 evidence.files.push(File::new(certificate_name(seq), issued.certificate.0.clone()));
                 let (claimed, request, own) = (shown.claimed, shown.request.take(), shown.certificate.clone());
-                evidence.issued.push(Issued { seq, issued, claimed, request, own });
+                let keys_requested = std::mem::take(&mut shown.keys_requested);
+                evidence.issued.push(Issued { seq, issued, claimed, request, keys_requested, own });
             }
             _ => {}
         }
@@ -130,14 +154,19 @@ pub(super) fn extract<'e>(events: impl Iterator<Item = (u64, &'e [u8])>) -> Evid
 }
 
 impl Issued {
-    /// Is it what its event says, for the key that its run claimed, and asked for by that run?
+    /// Is it what its event says, for the key that its run claimed, and asked for by that run? With a key of AWS's: for
+    /// another than that, and asked for so.
     pub(super) fn holds(&self) -> bool {
         let IssuedCertificate { fingerprint, certificate, request, .. } = &self.issued;
         let key = x509::spki(certificate).map(|(spki, _)| SpkiHash::of(spki));
+        let asked = self.request.as_ref().map(|(_, asked)| Sha256::of(asked));
         *fingerprint == Fingerprint::of(certificate)
             && key.is_some()
-            && key == self.claimed
-            && self.request.as_ref().map(|(_, asked)| Sha256::of(asked)) == Some(*request)
+            && self.claimed.is_some()
+            && match request {
+                Some(request) => key == self.claimed && asked == Some(*request),
+                None => key != self.claimed && asked.is_none() && self.keys_requested,
+            }
     }
 }
 
@@ -151,6 +180,67 @@ impl Issued {
     }
 }
 
+impl Refused {
+    /// `None`: the run failed for something else, or not in the answer to a challenge.
+    fn of(seq: u64, run: RunId, shown: &Shown, failure: &Failure) -> Option<Self> {
+        let told = |name: &str| failure.args.get(name).map(String::as_str);
+        let answer = hex::decode(told("answer").filter(|_| failure.code == ReasonCode::CHIP_LACKS_KEY)?).ok()?;
+        let scheme = match KeyKind::ALL.into_iter().find(|kind| Some(kind.as_str()) == told("key"))? {
+            KeyKind::EcP256 => SignatureScheme::EcdsaSecp256r1Sha256,
+            KeyKind::EcP384 => SignatureScheme::EcdsaSecp384r1Sha384,
+            KeyKind::EcP521 => SignatureScheme::EcdsaSecp521r1Sha512,
+            KeyKind::Rsa2048 | KeyKind::Rsa3072 | KeyKind::Rsa4096 => SignatureScheme::RsaPkcs1Sha256,
+        };
+        let (at, purpose, challenge) = shown.challenge.clone()?;
+        let board = shown.unit.clone().zip(shown.port.clone());
+        let (certificate, challenge) = (shown.certificate.clone()?, (at, challenge));
+        Some(Self { seq, certificate, challenge, answer, scheme, run, purpose, board })
+    }
+
+    fn files(&self) -> Vec<File> {
+        let name = |form: &str| format!("evidence/{}-refused.{form}", self.seq);
+        let mut files = vec![File::new(name("bin"), self.answer.clone())];
+        if self.is_in_der() {
+            files.push(File::new(name("der"), ecdsa_der(&self.answer)));
+        }
+        files
+    }
+
+    /// As long as one of a curve could be.
+    fn is_in_der(&self) -> bool {
+        self.scheme.is_ecdsa() && (2..=132).contains(&self.answer.len())
+    }
+
+    /// Is it an answer to a challenge of its run, that does not verify?
+    pub(super) fn holds(&self) -> bool {
+        let key = x509::spki(&self.certificate.1).map(|(_, key)| UnparsedPublicKey::new(self.scheme.algorithm(), key));
+        let verifies = key.is_some_and(|key| key.verify(&self.challenge.1, &self.answer).is_ok());
+        !verifies && is_challenge_of(self.board.as_ref(), self.run, self.purpose, &self.challenge.1)
+    }
+
+    /// The commands that check it with OpenSSL.
+    pub(super) fn by_hand(&self) -> String {
+        let (certificate, place) = key_of(&self.certificate);
+        let (seq, at, chip) = (self.seq, self.challenge.0, self.certificate.0);
+        let (digest, form) = (self.scheme.digest(), if self.is_in_der() { "der" } else { "bin" });
+        format!(
+            "shown {certificate}\nkey {certificate} {place}\nasked {seq} {at} {chip}\nrefused {seq} {at} {digest} {form}\n"
+        )
+    }
+}
+
+fn is_challenge_of(board: Option<&(Unit, PortPath)>, run: RunId, purpose: Purpose, challenge: &[u8]) -> bool {
+    board.is_some_and(|(unit, port)| {
+        // What the log's state and the random bytes were, the challenge itself says.
+        ChallengeFacts { run, unit, port, purpose, log_root: [0; 32], random: [0; 32] }.are_of(challenge)
+    })
+}
+
+/// Its file, and where the key stands in it.
+fn key_of((seq, der): &(u64, Bytes)) -> (String, usize) {
+    (certificate_name(*seq), x509::places(der).map_or(0, |places| places.spki))
+}
+
 impl Answer {
     /// Does it verify under the certificate's key? Whose certificate that is, is another question.
     pub(super) fn holds(&self) -> bool {
@@ -160,12 +250,7 @@ impl Answer {
 
     /// Was the challenge made for this run and board, and for this purpose?
     pub(super) fn is_of_its_run(&self) -> bool {
-        self.board.as_ref().is_some_and(|(unit, port)| {
-            // What the log's state and the random bytes were, the challenge itself says.
-            let facts =
-                ChallengeFacts { run: self.run, unit, port, purpose: self.purpose, log_root: [0; 32], random: [0; 32] };
-            facts.are_of(&self.challenge.1)
-        })
+        is_challenge_of(self.board.as_ref(), self.run, self.purpose, &self.challenge.1)
     }
 
     /// Is the verifier's decision about this certificate, and did each issuer sign the one before it?
@@ -189,7 +274,7 @@ impl Answer {
 
     /// Its file, and where the key stands in it.
     pub(super) fn certificate(&self) -> (String, usize) {
-        (certificate_name(self.certificate.0), x509::places(&self.certificate.1).map_or(0, |places| places.spki))
+        key_of(&self.certificate)
     }
 
     pub(super) fn challenge_file(&self) -> String {
@@ -202,9 +287,15 @@ impl Answer {
         format!("evidence/{}-signature.{form}", self.signature.0)
     }
 
-    /// openssl's name of it.
     pub(super) fn digest(&self) -> &'static str {
-        match self.scheme {
+        self.scheme.digest()
+    }
+}
+
+impl SignatureScheme {
+    /// openssl's name of it.
+    fn digest(self) -> &'static str {
+        match self {
             SignatureScheme::EcdsaSecp256r1Sha256
             | SignatureScheme::RsaPkcs1Sha256
             | SignatureScheme::RsaPssRsaeSha256 => "sha256",
@@ -212,9 +303,7 @@ impl Answer {
             SignatureScheme::EcdsaSecp521r1Sha512 => "sha512",
         }
     }
-}
 
-impl SignatureScheme {
     fn is_ecdsa(self) -> bool {
         !matches!(self, SignatureScheme::RsaPkcs1Sha256 | SignatureScheme::RsaPssRsaeSha256)
     }

@@ -1,7 +1,7 @@
 //! `README.md`: how to check this very bundle by hand. Its commands are made of numbers, hexadecimal
 //! digits and base64 only: no name or text out of an event reaches a shell.
 
-use super::evidence::{Evidence, Issued};
+use super::evidence::{Evidence, Issued, Refused};
 use super::manifest::Manifest;
 use super::succession::Rotation;
 use crate::audit::note::{SignedCheckpoint, VerifierKey};
@@ -31,13 +31,21 @@ pub(super) fn text(
     let answers = evidence.answers.iter().map(|answer| {
         let ((certificate, key), challenge) = (answer.certificate(), answer.challenge_file());
         let (signature, digest) = (answer.signature_file(), answer.digest());
+        let (answered, asked, chip) = (answer.signature.0, answer.challenge.0, answer.certificate.0);
         format!(
             "shown {certificate}\n\
              key {certificate} {key}\n\
+             asked {answered} {asked} {chip}\n\
              openssl dgst -{digest} -verify \"$work/key.pem\" -signature {signature} {challenge}\n"
         )
     });
-    let chips: String = answers.collect();
+    let answered: String = answers.collect();
+    let refused: String = evidence.refused.iter().map(Refused::by_hand).collect();
+    let chips = match (answered.is_empty(), refused.is_empty()) {
+        (true, true) => "# no chip signed anything in these events\n".to_owned(),
+        (true, false) => format!("# no chip's answer verified in these events\n{refused}"),
+        _ => answered + &refused,
+    };
     let requests: String = evidence.issued.iter().filter_map(Issued::by_hand).collect();
     let rotations: String = rotations.iter().filter_map(rotation).collect();
     let keys = manifest.keys.iter().map(|key| format!("    {key}\n"));
@@ -49,7 +57,7 @@ pub(super) fn text(
         .replace("{signatures}", &signatures.collect::<String>())
         .replace("{seqs}", &seqs.join(" "))
         .replace("{ids}", &ids.join(" "))
-        .replace("{chips}", if chips.is_empty() { "# no chip signed anything in these events\n" } else { &chips })
+        .replace("{chips}", &chips)
         .replace("{requests}", if requests.is_empty() { "# none was made in these events\n" } else { &requests })
         .replace("{rotations}", if rotations.is_empty() { "# no key was replaced\n" } else { &rotations })
         .replace("{paths}", if paths.is_empty() { "# no issuer's certificate is here\n" } else { &paths })

@@ -86,6 +86,8 @@ pub enum BundleError {
     Chip { seq: u64 },
     #[error("the challenge that is answered in event {seq} was made for another run, board or purpose")]
     Challenge { seq: u64 },
+    #[error("event {seq} says that the chip's answer to a challenge of its run was wrong: it is none, or it verifies")]
+    Refused { seq: u64 },
     #[error("the certificates that event {seq} was decided by did not sign each other as it says")]
     Path { seq: u64 },
     /// A certificate was made for a key, and the run that had it made claimed another, or asked for something else.
@@ -159,6 +161,9 @@ pub fn verify(files: &[File], trusted: Option<&[GivenKey]>) -> Result<BundleRepo
     }
     if let Some(answer) = evidence.answers.iter().find(|answer| !answer.path_holds()) {
         return Err(BundleError::Path { seq: answer.signature.0 });
+    }
+    if let Some(refused) = evidence.refused.iter().find(|refused| !refused.holds()) {
+        return Err(BundleError::Refused { seq: refused.seq });
     }
     if let Some(issued) = evidence.issued.iter().find(|issued| !issued.holds()) {
         return Err(BundleError::Issued { seq: issued.seq });

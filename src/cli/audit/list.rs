@@ -1,5 +1,6 @@
 //! `lineseal audit list`: what happened, newest first.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -9,11 +10,12 @@ use super::found;
 use super::labels::{time, word};
 use super::paging::{self, Next, Paging};
 use super::reader::{self, Reader};
-use super::table::{self, left, right};
+use super::table::{self, right};
 use crate::audit::{Body, LineEvent, RunEvent};
 use crate::config::Config;
-use crate::domain::{Failure, ReasonCode, RunId, Unit};
+use crate::domain::{Failure, ReasonCode, RunId, TargetName, Unit};
 use crate::ports::{Cursor, ImportedRow, Lock, LockKind, Logged, Page, Search};
+use crate::provisioning::left;
 use crate::texts::{Language, reasons};
 
 #[derive(clap::Args)]
@@ -41,7 +43,8 @@ pub fn main(global: &Global, config: &Config, options: Options) -> ExitCode {
         let next = match (locked, conflicts, events) {
             (true, ..) => {
                 let Page { items, next } = reader.history.locked(after, limit).await?;
-                print_locked(&items, global.json, language);
+                let active = active_of(reader, &items).await?;
+                print_locked(&items, &active, global.json, language);
                 next.map(Next::After)
             }
             (_, true, _) => {
@@ -68,19 +71,46 @@ fn nothing(text: &str) {
     output::say(text);
 }
 
-fn print_locked(items: &[(Unit, Lock)], as_json: bool, language: &Language) {
+/// Where the certificates of locked units may be ACTIVE all the same.
+async fn active_of(reader: &Reader, items: &[(Unit, Lock)]) -> Result<BTreeMap<Unit, Vec<TargetName>>, Failure> {
+    let mut active = BTreeMap::new();
+    for (unit, _) in items {
+        if !active.contains_key(unit) {
+            active.insert(unit.clone(), may_be_active(reader, unit).await?);
+        }
+    }
+    Ok(active)
+}
+
+/// Of a unit that is locked.
+pub async fn may_be_active(reader: &Reader, unit: &Unit) -> Result<Vec<TargetName>, Failure> {
+    match reader.history.unit(unit).await {
+        Ok(history) => Ok(history.iter().flat_map(left::left).flat_map(|left| left.targets).collect()),
+        // In an archive that is not at hand.
+        Err(failure) if failure.code == ReasonCode::LOG_ARCHIVED => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn print_locked(items: &[(Unit, Lock)], active: &BTreeMap<Unit, Vec<TargetName>>, as_json: bool, language: &Language) {
+    let active = |unit: &Unit| active.get(unit).map(Vec::as_slice).unwrap_or_default();
     if items.is_empty() {
         return nothing("no unit waits for a ruling");
     }
     if as_json {
         for (unit, lock) in items {
-            output::json(&lock_json(unit, lock, language)).unwrap_or_default();
+            let mut told = lock_json(unit, lock, language);
+            told["may_be_active"] = json!(active(unit));
+            output::json(&told).unwrap_or_default();
         }
         return;
     }
-    let columns = [right("event"), left("product", 20), left("serial", 24), left("why", 0)];
+    let columns = [right("event"), table::left("product", 20), table::left("serial", 24), table::left("why", 0)];
     let row = |(unit, lock): &(Unit, Lock)| {
-        [lock.seq.to_string(), unit.product.to_string(), unit.serial.to_string(), why(lock, language)]
+        // First what is urgent: the end of a long line is cut off.
+        let urgent = active(unit).iter().map(|target| format!("may be ACTIVE in {target}; "));
+        let why = urgent.chain([why(lock, language)]).collect::<String>();
+        [lock.seq.to_string(), unit.product.to_string(), unit.serial.to_string(), why]
     };
     table::print(&columns, &items.iter().map(row).collect::<Vec<_>>());
 }
@@ -120,12 +150,12 @@ fn print_conflicts(items: &[ImportedRow], as_json: bool) {
     let columns = [
         right("event"),
         right("line"),
-        left("serial", 20),
-        left("certificate", 12),
-        left("differs in", 11),
+        table::left("serial", 20),
+        table::left("certificate", 12),
+        table::left("differs in", 11),
         right("from event"),
-        left("of certificate", 14),
-        left("of unit", 0),
+        table::left("of certificate", 14),
+        table::left("of unit", 0),
     ];
     let rows = items.iter().flat_map(|row| {
         row.conflicts.iter().map(|other| {
@@ -211,11 +241,11 @@ async fn events_page(
     }
     let columns = [
         right("event"),
-        left("time (UTC)", 19),
-        left("station", 12),
-        left("what", 18),
-        left("operator", 14),
-        left("unit, or run", 0),
+        table::left("time (UTC)", 19),
+        table::left("station", 12),
+        table::left("what", 18),
+        table::left("operator", 14),
+        table::left("unit, or run", 0),
     ];
     table::print(&columns, &rows);
     Ok(next)

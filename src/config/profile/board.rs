@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::config::problem::Mistake;
 use crate::config::section::{Entry, Known, Section};
 use crate::domain::profile::{
-    DEVICE_VARIABLES, Dialogue, Identify, IdentifySource, LABEL_VARIABLES, Match, Prepare, RUN_VARIABLES,
+    CONFIGURE_VARIABLES, DEVICE_VARIABLES, Dialogue, Identify, IdentifySource, LABEL_VARIABLES, LONG_VARIABLES, Match,
+    PARAMETER_VARIABLES, Prepare, RUN_VARIABLES,
 };
 use crate::domain::{CommandLine, Template, Variables, may_be_said};
 
@@ -130,19 +131,22 @@ pub(super) fn read_one_prepare(
             }
             section.meaningless(&["send", "baud", "retries"], "\"command\" runs a program");
             let timeout = millis(&section, "timeout_ms", COMMAND_TIMEOUT, 1, 600_000);
+            let stdin = section.optional("stdin").map_or(Some(None), |entry| entry.template(known).map(Some));
             let command = read_command(&command, known)?;
-            Some(Prepare::Command { command, timeout: timeout? })
+            Some(Prepare::Command { command, stdin: stdin?, timeout: timeout? })
         }
         (None, Some(expect)) => {
             if serial_port == Some(false) {
                 expect.refuse("[match] takes boards without a serial port, which nobody can talk to");
             }
+            section.meaningless(&["stdin"], "only a \"command\" reads it");
             read_dialogue(&section, known).map(Prepare::Dialogue)
         }
         (None, None) => {
             for key in DIALOGUE_KEYS {
                 section.optional(key);
             }
+            let _ = section.optional("stdin");
             item.refuse("is neither a \"command\" nor a dialogue with \"expect\"");
             None
         }
@@ -183,7 +187,8 @@ fn groups(expect: &Entry<'_>) -> Option<Vec<String>> {
     }
     let names: Vec<String> = names.into_iter().filter(|name| name != "serial").collect();
     for name in &names {
-        if RUN_VARIABLES.contains(&name.as_str()) || LABEL_VARIABLES.contains(&name.as_str()) {
+        let taken = [&RUN_VARIABLES[..], &LABEL_VARIABLES, &CONFIGURE_VARIABLES, &PARAMETER_VARIABLES];
+        if taken.concat().contains(&name.as_str()) {
             expect.report(Mistake::HidingGroup { key: expect.name.clone(), group: name.clone() });
         }
     }
@@ -211,6 +216,14 @@ pub(super) fn read_command(entry: &Entry<'_>, known: &Known) -> Option<CommandLi
     let command = CommandLine { program: program?, args: args.into_iter().collect::<Option<_>>()? };
     if let Some(name) = command.program.variables().find(|name| !DEVICE_VARIABLES.contains(name)) {
         entry.refuse(format!("{{{name}}} would have a board choose the program that is started"));
+        return None;
+    }
+    let long = command.templates().flat_map(Template::variables).find(|name| LONG_VARIABLES.contains(name));
+    if let Some(name) = long {
+        entry.refuse(format!(
+            "{{{name}}} is no word of a command: it is of any length, and every user of this computer would see it; the \
+             command reads it by stdin = \"{{{name}}}\""
+        ));
         return None;
     }
     let directory = entry.source.directory();

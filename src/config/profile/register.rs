@@ -29,7 +29,8 @@ pub(super) fn read(
     trust: Option<&Trust>,
 ) -> Option<Register> {
     let section = entry.section("[register]")?;
-    let method = method(&section, known, named, trust);
+    let mut template = None;
+    let method = method(&section, known, named, trust, &mut template);
     let targets = section.required("targets").and_then(|entry| {
         let targets = target_names(&entry, named.targets)?;
         one_target(&entry, method.as_ref(), &targets).then_some(targets)
@@ -52,14 +53,14 @@ pub(super) fn read(
     let policy = section.required("policy").and_then(|entry| policy(&entry));
     let deadline = millis(&section, "deadline_ms", DEADLINE, 1_000, 600_000);
     let offline = offline(&section, method.as_ref());
-    let configure = match &method {
-        Some(method) if method.fleet().is_some() => fleet::configure(&section, serial_port, known),
-        _ => Some(None),
+    let configure = match method.as_ref().and_then(Method::fleet) {
+        Some(plan) => fleet::configure(&section, plan, serial_port, known),
+        None => Some(None),
     };
-    if let Some(Method::Template { template, .. }) = &method {
+    if let Some(body) = &template {
         template::agrees(
             &section.optional("template")?,
-            template,
+            body,
             &template::Expected {
                 thing_type: thing_type.as_ref().map(|name| name.is_some()),
                 attributes: attributes.as_ref().map(|attributes| attributes.keys().map(|name| name.as_str()).collect()),
@@ -113,7 +114,14 @@ fn offline(section: &Section<'_>, method: Option<&Method>) -> Option<Offline> {
     Some(offline)
 }
 
-fn method(section: &Section<'_>, known: &Known, named: &Named<'_>, trust: Option<&Trust>) -> Option<Method> {
+/// `template`: the file of the method's provisioning template, where it has one.
+fn method(
+    section: &Section<'_>,
+    known: &Known,
+    named: &Named<'_>,
+    trust: Option<&Trust>,
+    template: &mut Option<serde_json::Value>,
+) -> Option<Method> {
     #[derive(Clone, Copy)]
     enum Kind {
         WithoutCa,
@@ -149,9 +157,11 @@ fn method(section: &Section<'_>, known: &Known, named: &Named<'_>, trust: Option
         }
         Some(Kind::Template) => {
             let ca = section.optional("ca").map_or(Some(None), |entry| ca(&entry, named, trust).map(Some));
-            let template =
+            let read =
                 section.required("template").and_then(|entry| template::read(&entry, known, ca.as_ref()?.is_some()));
-            Some(Method::Template { ca: ca?, template: template? })
+            let (ca, (plan, body)) = (ca?, read?);
+            *template = Some(body);
+            Some(Method::Template { ca, template: plan })
         }
         Some(Kind::Csr) => {
             section.meaningless(&["ca"], "method = \"csr\" has it under [register.csr]");

@@ -25,8 +25,8 @@ pub(super) struct Expected<'a> {
     pub policy: Option<&'a str>,
 }
 
-/// `with_ca`: the certificate is registered in the name of an own CA.
-pub(super) fn read(entry: &Entry<'_>, known: &Known, with_ca: bool) -> Option<ThingTemplate> {
+/// `with_ca`: the certificate is registered in the name of an own CA. Besides, the file as it was read, once.
+pub(super) fn read(entry: &Entry<'_>, known: &Known, with_ca: bool) -> Option<(ThingTemplate, Value)> {
     let section = entry.section("[register.template]")?;
     let body = section.required("file").and_then(|entry| {
         let path = entry.path()?;
@@ -39,22 +39,22 @@ pub(super) fn read(entry: &Entry<'_>, known: &Known, with_ca: bool) -> Option<Th
     };
     let ((certificate, body), parameters) = (body?, parameters?);
     declared_and_given(&section, &body, &parameters)?;
-    Some(ThingTemplate { body, certificate, parameters })
+    Some((ThingTemplate { body: body.to_string(), certificate, parameters }, body))
 }
 
 /// Nothing that the template says plainly contradicts the profile.
-pub(super) fn agrees(entry: &Entry<'_>, template: &ThingTemplate, expected: &Expected<'_>) -> Option<()> {
+pub(super) fn agrees(entry: &Entry<'_>, body: &Value, expected: &Expected<'_>) -> Option<()> {
     let section = entry.section("[register.template]")?;
     let _ = section.optional("parameters");
     let file = section.optional("file")?;
     let path = file.path()?;
-    let agreed = serde_json::from_str::<Value>(&template.body).map_err(|error| error.to_string()).and_then(|value| {
-        let resources = value.get("Resources").and_then(Value::as_object).ok_or("holds no \"Resources\"")?;
+    let agreed = || {
+        let resources = body.get("Resources").and_then(Value::as_object).ok_or("holds no \"Resources\"")?;
         agrees_on_thing(properties(one_of(resources, TYPES[0])?)?, expected)?;
         agrees_on_status(properties(one_of(resources, TYPES[1])?)?, expected)?;
         agrees_on_policy(properties(one_of(resources, TYPES[2])?)?, expected)
-    });
-    agreed.map_err(|because| file.report(Mistake::BadFile { key: file.name.clone(), path, because })).ok()
+    };
+    agreed().map_err(|because| file.report(Mistake::BadFile { key: file.name.clone(), path, because })).ok()
 }
 
 /// Templates by the parameters' names.
@@ -76,10 +76,9 @@ pub(super) fn parameters(
 }
 
 /// Both ways: what is given and not declared, what has neither a value nor a default.
-fn declared_and_given<T>(section: &Section<'_>, body: &str, given: &BTreeMap<ParameterName, T>) -> Option<()> {
-    let value: Value = serde_json::from_str(body).ok()?;
+fn declared_and_given<T>(section: &Section<'_>, body: &Value, given: &BTreeMap<ParameterName, T>) -> Option<()> {
     let none = Map::new();
-    let declared = value.get("Parameters").and_then(Value::as_object).unwrap_or(&none);
+    let declared = body.get("Parameters").and_then(Value::as_object).unwrap_or(&none);
     let refuse = |because: String| section.report(Mistake::Refused { key: section.name("parameters"), because });
     let strange: Vec<&str> =
         given.keys().map(ParameterName::as_str).filter(|name| !declared.contains_key(*name)).collect();
@@ -99,9 +98,8 @@ fn declared_and_given<T>(section: &Section<'_>, body: &str, given: &BTreeMap<Par
 }
 
 /// How the template names the certificate, if it is one that makes a unit.
-fn certificate_of(body: &str, with_ca: bool) -> Result<TemplateCertificate, String> {
-    let value: Value = serde_json::from_str(body).map_err(|error| format!("is not JSON: {error}"))?;
-    let top = value.as_object().ok_or("is no JSON object")?;
+fn certificate_of(body: &Value, with_ca: bool) -> Result<TemplateCertificate, String> {
+    let top = body.as_object().ok_or("is no JSON object")?;
     if let Some(other) = top.keys().find(|key| !SECTIONS.contains(&key.as_str())) {
         let because = match other.as_str() {
             "DeviceConfiguration" => "only fleet provisioning answers with one",

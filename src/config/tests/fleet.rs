@@ -1,5 +1,5 @@
 use super::fixture::{Fixture, PROFILE, replaced};
-use crate::domain::profile::{ClaimSource, Issuer, Method, Offline, Prepare};
+use crate::domain::profile::{ClaimSource, FleetKeys, Issuer, Method, Offline, Prepare};
 
 const CLAIM: &str = "template = \"meters\"\nclaim = { certificate = \"claim.pem\", key = \"claim.key\" }";
 
@@ -31,6 +31,8 @@ fn a_fleet_is_entered_by_a_claims_files_or_as_a_trusted_user_and_tells_the_board
     assert_eq!((fleet.template.as_str(), fleet.parameters.len()), ("meters", 1));
     assert!(matches!(register.configure, Some(Prepare::Command { .. })));
 
+    let key = with(&format!("{CLAIM}\nkeys = \"aws\"\nconfigure = {{ send = \"{{private_key}}\", expect = \"OK\" }}"));
+    assert_eq!(key.load().profiles[0].register.method.fleet().unwrap().keys, FleetKeys::Aws);
     let trusted = with("template = \"meters\"\ntrusted_user = true").load();
     assert_eq!(trusted.profiles[0].register.method.fleet().unwrap().claim, ClaimSource::TrustedUser);
     assert!(trusted.profiles[0].register.configure.is_none());
@@ -56,6 +58,38 @@ fn what_is_wrong_with_a_fleet_is_said_key_by_key() {
             &format!("{CLAIM}\nparameters = {{ SerialNumber = \"{{serail}}\" }}"),
             "\"SerialNumber\" in [register.fleet.parameters]: there is no variable {serail}; did you mean \"serial\"?",
         ),
+        (
+            &format!("{CLAIM}\nconfigure = {{ command = [\"./tell\", \"{{configuration}}\"] }}"),
+            "\"command\" in [register.fleet.configure]: {configuration} is no word of a command: it is of any length, and \
+             every user of this computer would see it; the command reads it by stdin = \"{configuration}\"",
+        ),
+        (
+            &format!("{CLAIM}\nconfigure = {{ expect = \"OK\", stdin = \"{{configuration}}\" }}"),
+            "\"stdin\" in [register.fleet.configure] has no meaning here: only a \"command\" reads it",
+        ),
+        (
+            &format!("{CLAIM}\nkeys = \"aws\""),
+            "\"configure\" in [register.fleet]: has to give the board {private_key}, by `send` or `stdin`: with keys = \
+             \"aws\" AWS makes it, and nobody else has it",
+        ),
+        (
+            &format!(
+                "{CLAIM}\nkeys = \"aws\"\nconfigure = {{ command = [\"./tell\"], stdin = \"{{configuration}}\" }}"
+            ),
+            "\"configure\" in [register.fleet]: has to give the board {private_key}, by `send` or `stdin`: with keys = \
+             \"aws\" AWS makes it, and nobody else has it",
+        ),
+        (
+            &format!("{CLAIM}\nkeys = \"aws\"\nconfigure = {{ command = [\"./tell\", \"{{private_key}}\"] }}"),
+            "\"command\" in [register.fleet.configure]: {private_key} is no word of a command: it is of any length, and \
+             every user of this computer would see it; the command reads it by stdin = \"{private_key}\"",
+        ),
+        (
+            &format!("{CLAIM}\nconfigure = {{ send = \"{{private_key}}\", expect = \"OK\" }}"),
+            "\"configure\" in [register.fleet]: names {private_key}, which there is with keys = \"aws\" only: the chip's \
+             own stays in it",
+        ),
+        (&format!("{CLAIM}\nkeys = \"AWS\""), "\"keys\" in [register.fleet] is \"AWS\"; did you mean \"aws\"?"),
         (
             &format!("{CLAIM}\nconfigure = {{ }}"),
             "\"configure\" in [register.fleet]: is neither a \"command\" nor a dialogue with \"expect\"",

@@ -15,7 +15,7 @@ fn a_correct_profile_is_read_whole() {
     assert_eq!(profile.product.as_str(), "gateway-g4");
     assert_eq!(profile.matches.usb[1].to_string(), "0403:6001");
     assert_eq!((profile.matches.interface, profile.matches.serial_port), (Some(0), Some(true)));
-    let Prepare::Command { command: CommandLine { program, args }, timeout } = &profile.prepare[0] else {
+    let Prepare::Command { command: CommandLine { program, args }, stdin: None, timeout } = &profile.prepare[0] else {
         panic!("a command")
     };
     assert_eq!(program.as_str(), fixture.path("profiles/./wake").to_str().unwrap());

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::fixture::{Fixture, STATION, station_mistakes};
-use crate::config::{Printer, load};
+use crate::config::{Look, Printer, ScanEnd, Scanner, Signals, Window, load};
 use crate::domain::{Failure, ReasonCode};
 
 #[test]
@@ -381,4 +381,47 @@ fn a_practice_stations_devices_connect_to_this_very_machine() {
     fixture.write("lineseal.toml", station(""));
     let mistakes = fixture.mistakes();
     assert!(mistakes[0].contains("the practice target production no \"mqtt\""), "{mistakes:?}");
+}
+
+#[test]
+fn theme_scanner_and_signals_are_read_and_may_be_left_out() {
+    let fixture = Fixture::new();
+    let config = fixture.load();
+    assert_eq!(
+        (config.window, &config.scanner, &config.signals),
+        (Window::default(), &Scanner::default(), &Signals::default())
+    );
+    let more = "[window]\ntheme = 'contrast'\n[scanner]\nprefix = '~'\nsuffix = '#\\t'\n\
+        [signals]\nfail = ['signals/beep.sh', 'fail']\ntower = ['tower', '/dev/ttyUSB9']\n";
+    fixture.write("lineseal.toml", format!("{STATION}{}", more.replace("'#\\t'", "\"#\\t\"")));
+    let config = fixture.load();
+    assert_eq!(config.window.theme, Look::Contrast);
+    assert_eq!(config.scanner, Scanner { prefix: "~".into(), suffix: "#".into(), end: ScanEnd::Tab });
+    let beep = fixture.path("signals/beep.sh").to_string_lossy().into_owned();
+    assert_eq!(config.signals.fail, Some(vec![beep, "fail".into()]));
+    assert_eq!(config.signals.tower, Some(vec!["tower".into(), "/dev/ttyUSB9".into()]), "from PATH");
+    assert_eq!(config.signals.pass, None);
+    for (suffix, end) in
+        [("\\r", ScanEnd::Enter), ("\\r\\n", ScanEnd::Enter), ("\\t", ScanEnd::Tab), ("$", ScanEnd::Suffix)]
+    {
+        fixture.write("lineseal.toml", format!("{STATION}[scanner]\nsuffix = \"{suffix}\"\n"));
+        assert_eq!(fixture.load().scanner.end, end, "{suffix}");
+    }
+}
+
+#[test]
+fn a_theme_scanner_or_signal_that_can_not_be_is_refused() {
+    let fixture = Fixture::new();
+    for (section, mistake) in [
+        ("[window]\ntheme = 'drak'", "dark"),
+        ("[scanner]\nprefix = \"\\u0002\"", "characters that a keyboard types"),
+        ("[scanner]\nsuffix = ''", "what the scanner types after a code"),
+        ("[signals]\nfail = []", "is empty"),
+        ("[signals]\nfail = ['']", "no program"),
+        ("[signals]\nbeep = ['x']", "beep"),
+    ] {
+        fixture.write("lineseal.toml", format!("{STATION}{section}\n"));
+        let mistakes = fixture.mistakes();
+        assert!(mistakes.len() == 1 && mistakes[0].contains(mistake), "{section}: {mistakes:?}");
+    }
 }

@@ -15,6 +15,8 @@ pub struct View<'a> {
     pub snapshot: &'a Snapshot,
     /// What was typed without a field, so far.
     pub typed: &'a str,
+    /// Where the station stands.
+    pub zone: &'a jiff::tz::TimeZone,
     /// The runner has ended: the snapshot is the last.
     pub runner_gone: bool,
 }

@@ -1,6 +1,6 @@
 //! Buttons that show the key that does the same.
 
-use egui::{Align2, AsIdSalt, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2};
+use egui::{Align2, AsIdSalt, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2};
 
 use crate::gui::theme::{Paint, Theme, size};
 
@@ -42,9 +42,11 @@ impl<'a> Button<'a> {
         (label.size().x + key + self.text * 1.5).ceil().max(size::TOUCH)
     }
 
-    /// At a place that the caller has worked out; `id` makes it reachable by keyboard and by name.
+    /// At a place that the caller has worked out; `id` makes it reachable by keyboard and by name. Where it is drawn
+    /// lower than a touch target, it is hit like one all the same.
     pub fn at(&self, ui: &Ui, theme: &Theme, id: impl AsIdSalt, rect: Rect) -> Response {
-        let response = ui.interact(rect, ui.scope_id().with(id), Sense::click());
+        let target = rect.expand2((Vec2::splat(size::TOUCH) - rect.size()).max(Vec2::ZERO) / 2.0);
+        let response = ui.interact(target, ui.scope_id().with(id), Sense::click());
         let spoken = match self.key {
             Some(key) => format!("{} ({key})", self.label),
             None => self.label.to_owned(),

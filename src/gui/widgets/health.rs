@@ -38,7 +38,10 @@ impl Pill<'_> {
         let painter = ui.painter();
         let pill = Rect::from_center_size(rect.center(), vec2(rect.width(), self.size * 2.1));
         let (paint, stroke) = match self.condition {
-            Condition::Good => (Paint { fill: theme.surface, text: theme.pass.fill }, theme.pass.fill),
+            Condition::Good => {
+                let green = theme.mark(Verdict::Pass);
+                (Paint { fill: theme.surface, text: green }, green)
+            }
             Condition::Unknown => (Paint { fill: theme.surface, text: theme.muted }, theme.muted),
             Condition::Bad => (theme.error, theme.error.text),
         };

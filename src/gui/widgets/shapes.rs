@@ -48,6 +48,8 @@ pub fn mark(painter: &Painter, verdict: Verdict, rect: Rect, colour: Color32, gr
     match verdict {
         Verdict::Pass => {
             painter.circle_filled(frame.at(0.5, 0.5), frame.side * 0.5, colour);
+            let thin = Stroke::new(frame.side * 0.14, ground);
+            painter.line(vec![frame.at(0.26, 0.52), frame.at(0.43, 0.69), frame.at(0.74, 0.34)], thin);
         }
         Verdict::Fail => {
             painter.add(Shape::convex_polygon(octagon(&frame, 0.54), colour, Stroke::NONE));
@@ -65,6 +67,57 @@ pub fn mark(painter: &Painter, verdict: Verdict, rect: Rect, colour: Color32, gr
             painter.line_segment([frame.at(0.0, 0.5), frame.at(0.38, 0.5)], thick);
             painter.line_segment([frame.at(0.62, 0.5), frame.at(1.0, 0.5)], thick);
         }
+    }
+}
+
+/// The edge of a tile that a verdict fills, no wider than `room`: where nobody sees colours, in a black-and-white
+/// photograph or from the side, a frame is a FAIL, stripes are an ERROR, bars at both sides HELD, a broken frame
+/// ABORTED, and a plain tile a PASS.
+pub fn edge(painter: &Painter, verdict: Verdict, rect: Rect, room: Vec2, colour: Color32) {
+    // Not at the very rim, where it would pass for what lies beside the tile.
+    let thick = (room.min_elem() * 0.42).max(2.0);
+    let inset = (room.min_elem() * 0.3).max(1.0);
+    match verdict {
+        Verdict::Pass => {}
+        Verdict::Fail => {
+            painter.rect_stroke(rect.shrink(inset), 4.0, Stroke::new(thick, colour), egui::StrokeKind::Inside);
+        }
+        Verdict::Aborted => {
+            let line = rect.shrink(inset + thick / 2.0);
+            let corners = [line.left_top(), line.right_top(), line.right_bottom(), line.left_bottom(), line.left_top()];
+            let dash = thick * 4.0;
+            painter.extend(Shape::dashed_line(&corners, Stroke::new(thick, colour), dash, dash));
+        }
+        Verdict::Held => {
+            let wide = room.x * 0.45;
+            for left in [rect.left() + room.x * 0.3, rect.right() - room.x * 0.3 - wide] {
+                let bar = Rect::from_min_size(pos2(left, rect.top() + inset), vec2(wide, rect.height() - inset * 2.0));
+                painter.rect_filled(bar, 0.0, colour);
+            }
+        }
+        Verdict::Error => {
+            let wide = room.x * 0.7;
+            for left in [rect.left() + room.x * 0.1, rect.right() - room.x * 0.1 - wide] {
+                let band = Rect::from_min_size(pos2(left, rect.top()), vec2(wide, rect.height()));
+                stripes(painter, band.shrink2(vec2(0.0, inset)), colour);
+            }
+        }
+    }
+}
+
+/// Slanted bars as high as they are apart, from the top of `band` to its bottom.
+fn stripes(painter: &Painter, band: Rect, colour: Color32) {
+    let count = (band.height() / (band.width() * 2.4)).round().max(3.0);
+    let step = band.height() / count;
+    for at in 0..count as usize {
+        let top = band.top() + at as f32 * step;
+        let corners = vec![
+            pos2(band.left(), top + step * 0.38),
+            pos2(band.right(), top),
+            pos2(band.right(), top + step * 0.62),
+            pos2(band.left(), top + step),
+        ];
+        painter.add(Shape::convex_polygon(corners, colour, Stroke::NONE));
     }
 }
 
@@ -139,5 +192,69 @@ fn bars(painter: &Painter, frame: &Frame, top: f32, bottom: f32, width: f32, col
     for x in [0.5 - gap - width, 0.5 + gap] {
         let bar = Rect::from_min_max(frame.at(x, top), frame.at(x + width, bottom));
         painter.rect_filled(bar, 0.0, colour);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::epaint::Primitive;
+
+    const SIDE: usize = 48;
+
+    /// A black-and-white photograph, `SIDE` pixels square, of what `draw` draws.
+    fn photograph(draw: impl Fn(&Painter, Rect)) -> Vec<bool> {
+        let ctx = egui::Context::default();
+        let square = Rect::from_min_size(pos2(0.0, 0.0), Vec2::splat(SIDE as f32));
+        let input = egui::RawInput { screen_rect: Some(square), ..egui::RawInput::default() };
+        let mut output = ctx.run_ui(input, |ui| draw(&ui.painter().with_clip_rect(square), square));
+        output.textures_delta.clear();
+        let mut seen = vec![false; SIDE * SIDE];
+        for primitive in ctx.tessellate(output.shapes, 1.0) {
+            let Primitive::Mesh(mesh) = primitive.primitive else { continue };
+            for corners in mesh.indices.chunks_exact(3) {
+                let [a, b, c] = [0, 1, 2].map(|at| mesh.vertices[corners[at] as usize]);
+                // The feathered rim is half there.
+                if [a, b, c].iter().any(|vertex| vertex.color.a() < 128) {
+                    continue;
+                }
+                for (at, pixel) in seen.iter_mut().enumerate() {
+                    let point = pos2((at % SIDE) as f32 + 0.5, (at / SIDE) as f32 + 0.5);
+                    if inside(point, a.pos, b.pos, c.pos) {
+                        *pixel = a.color.r() < 128;
+                    }
+                }
+            }
+        }
+        seen
+    }
+
+    fn inside(point: Pos2, a: Pos2, b: Pos2, c: Pos2) -> bool {
+        let side = |from: Pos2, to: Pos2| (to - from).x * (point - from).y - (to - from).y * (point - from).x;
+        let sides = [side(a, b), side(b, c), side(c, a)];
+        sides.iter().all(|side| *side >= 0.0) || sides.iter().all(|side| *side <= 0.0)
+    }
+
+    /// Nobody needs to see a colour: in one ink on one paper no two verdicts look alike, be it the icon beside the word,
+    /// the mark in the strip of results, or the edge of the tile.
+    #[test]
+    fn no_two_verdicts_look_alike_in_black_and_white() {
+        let theme = crate::gui::theme::Theme::of(crate::config::Look::Light);
+        let (ink, paper) = (theme.ink, theme.surface);
+        type Draw = fn(&Painter, Verdict, Rect, Color32, Color32);
+        let icon: Draw = |painter, of, rect, ink, _| verdict(painter, of, rect, ink);
+        let chip: Draw = |painter, of, rect, ink, paper| mark(painter, of, rect, ink, paper);
+        let tile: Draw = |painter, of, rect, ink, _| edge(painter, of, rect, Vec2::splat(6.0), ink);
+        for (what, draw, least) in [("icon", icon, 0.08), ("mark", chip, 0.08), ("edge", tile, 0.03)] {
+            let photographs = Verdict::ALL
+                .map(|verdict| (verdict, photograph(|painter, rect| draw(painter, verdict, rect, ink, paper))));
+            for (at, (one, seen)) in photographs.iter().enumerate() {
+                for (other, also) in &photographs[..at] {
+                    let differ = seen.iter().zip(also).filter(|(a, b)| a != b).count();
+                    let part = differ as f64 / (SIDE * SIDE) as f64;
+                    assert!(part >= least, "the {what} of {one:?} and {other:?} differ in {part} of it");
+                }
+            }
+        }
     }
 }

@@ -145,6 +145,7 @@ impl Tile {
                     shapes::hatch(painter, band, theme.practice.fill, theme.watermark);
                     rect = rest;
                 }
+                shapes::edge(painter, *shape, rect, margin(rect), paint.text);
                 paint_verdict(painter, rect, *shape, paint.text, word, sentence, detail);
             }
             Body::Free { text } => {
@@ -185,11 +186,10 @@ fn paint_verdict(
     sentence: &str,
     detail: &[String],
 ) {
-    // Small tiles need the last point of their width.
-    let side = if rect.width() < 320.0 { 6.0 } else { (rect.width() * 0.05).min(28.0) };
-    let inner = rect.shrink2(vec2(side, (rect.height() * 0.05).min(20.0)));
+    let inner = rect.shrink2(margin(rect));
     let detail_size = (rect.height() * 0.072).clamp(size::SMALLEST + 1.0, 20.0);
-    let detail = details(painter, detail, Pen::regular(detail_size, colour), inner.width());
+    let parts = detail;
+    let detail = details(painter, parts, Pen::regular(detail_size, colour), inner.width());
     let detail_height = detail.size().y;
 
     // The word's width is measured once and scaled: trying many sizes would fill the glyph atlas.
@@ -210,6 +210,9 @@ fn paint_verdict(
             break (word_size, galley);
         }
     };
+    if sentence.elided {
+        return paint_low(painter, inner, shape, colour, word, &sentence.job.text, parts);
+    }
     let word = line(painter, word, Pen::bold(word_size, colour));
     let word_height = word_size * 1.06;
 
@@ -227,6 +230,36 @@ fn paint_verdict(
     place(painter, sentence, block, Align2::CENTER_TOP);
     let last = Rect::from_min_size(pos2(inner.left(), block.bottom() + gap), vec2(inner.width(), detail_height));
     place(painter, detail, last, Align2::CENTER_TOP);
+}
+
+/// The same where sixteen lanes share what a drawer leaves of a small window: what to do goes before large letters, and the
+/// code stands beside the word.
+fn paint_low(
+    painter: &Painter,
+    rect: Rect,
+    shape: Verdict,
+    colour: Color32,
+    word: &str,
+    sentence: &str,
+    detail: &[String],
+) {
+    let word_size = (rect.height() * 0.28).clamp(size::SMALL, size::LARGE);
+    let (mut row, rest) = rect.split_top_bottom_at_y(rect.top() + word_size * 1.1);
+    let icon = Rect::from_min_size(row.min, vec2(word_size, row.height()));
+    shapes::verdict(painter, shape, icon.shrink(1.0), colour);
+    row.min.x = icon.right() + word_size * 0.3;
+    let word = place(painter, line(painter, word, Pen::bold(word_size, colour)), row, Align2::LEFT_CENTER);
+    row.min.x = word.right() + word_size * 0.5;
+    let detail = details(painter, detail, Pen::regular(size::SMALLEST + 1.0, colour), row.width());
+    place(painter, detail, row, Align2::RIGHT_CENTER);
+    let sentence = fit_block(painter, sentence, Pen::regular(size::BODY, colour), rest.size(), Align::LEFT);
+    place(painter, sentence, rest, Align2::LEFT_CENTER);
+}
+
+/// What is kept free of text at a verdict's sides, above and below; small tiles need the last point of their width.
+fn margin(rect: Rect) -> egui::Vec2 {
+    let side = if rect.width() < 320.0 { 6.0 } else { (rect.width() * 0.05).min(28.0) };
+    vec2(side, (rect.height() * 0.05).min(20.0))
 }
 
 /// As many of `parts` as fit one line, the first always.

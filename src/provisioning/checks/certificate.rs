@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use webpki::spki_for_anchor;
 
 use super::fields::{Fields, rfc3339};
-use super::revocation::Lists;
+use super::revocation::{ListInUse, Lists};
 use super::texts::check_texts;
 use super::{key, path, uid};
 use crate::audit::event::{CrlFacts, Decision};
-use crate::domain::profile::Trust;
+use crate::domain::profile::{KeyKind, Trust};
 use crate::domain::{ChipUid, Failure, Fingerprint, Identity, ReasonCode, SpkiHash};
 
 /// A certificate that passed every check.
@@ -80,6 +80,12 @@ pub fn spki_of(der: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(parsed(der)?.spki.to_vec())
 }
 
+/// The kind of any certificate's key. `A-352`: it is none that a device could use.
+pub fn key_kind(der: &[u8]) -> Result<KeyKind, Failure> {
+    let unusable = |failure: Failure| Failure::new(ReasonCode::ISSUED_UNUSABLE, failure.cause);
+    parsed(der).and_then(|fields| key::kind_within(fields.spki, &KeyKind::ALL)).map_err(unusable)
+}
+
 /// Is it valid at that time, by its own dates? `early`: so much before them counts as well.
 pub fn is_valid_at(der: &[u8], now: Timestamp, early: SignedDuration) -> bool {
     parsed(der).is_ok_and(|fields| {
@@ -121,6 +127,15 @@ pub fn check_trust(trust: &Trust, now: Timestamp) -> Result<Pins, Failure> {
         intermediates: pinned.intermediates.iter().map(pin).collect(),
         crls: lists.iter().map(|crl| (crl.file.to_owned(), crl.facts())).collect(),
     })
+}
+
+/// The newest list of each CA and scope that the profile names; `K-701`, `K-705` as [`check_trust`].
+pub fn lists_in_use(trust: &Trust, now: Timestamp) -> Result<Vec<ListInUse>, Failure> {
+    if trust.crls.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (mut pinned, now) = (path::Pinned::parse(trust)?, now.as_second());
+    Ok(Lists::parse(trust, &mut pinned, now)?.in_use(now))
 }
 
 /// What a profile's trust rests on.

@@ -50,6 +50,13 @@ fn one_form(info: &SubjectPublicKeyInfoRef<'_>) -> Result<(), &'static str> {
     }
 }
 
+/// Could a chip that passes have this SubjectPublicKeyInfo, byte for byte? `Err`: why none could.
+pub fn is_a_chips(spki: &[u8]) -> Result<(), String> {
+    let info = SubjectPublicKeyInfoRef::from_der(spki).map_err(|error| format!("SubjectPublicKeyInfo: {error}"))?;
+    let kind = kind_of(&info).map_err(|key| format!("the key is {key}"))?;
+    one_form(&info).map_err(|form| format!("the {} key is {form}", kind.as_str()))
+}
+
 /// May a CA have this key? `Err`: why no signature of it would ever be accepted.
 pub(super) fn may_sign(spki: &[u8]) -> Result<(), String> {
     let info = SubjectPublicKeyInfoRef::from_der(spki).map_err(|error| format!("SubjectPublicKeyInfo: {error}"))?;

@@ -22,7 +22,11 @@ mod texts;
 mod twin;
 mod uid;
 
-pub use certificate::{Checked, Pin, Pins, check_certificate, check_trust, is_valid_at, spki_hash, spki_of};
+pub use certificate::{
+    Checked, Pin, Pins, check_certificate, check_trust, is_valid_at, key_kind, lists_in_use, spki_hash, spki_of,
+};
 pub use examine::{CertificateFacts, Check, Examined, Finding, Outcome, examine};
+pub use key::is_a_chips;
+pub use revocation::ListInUse;
 pub use signature::{ANSWER, scheme_for, verify_as, verify_signature, verify_under};
 pub use twin::twin;

@@ -1,5 +1,7 @@
 //! Who was revoked: which of the profile's lists speak of a path, and what `webpki` finds in them.
 
+use std::path::PathBuf;
+
 use rustls_pki_types::CertificateDer;
 use webpki::{
     Cert, CertRevocationList, Error, RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
@@ -13,7 +15,16 @@ use super::path::{AnyUsage, Pinned, describe, unix_time};
 use super::shown::Signatures;
 use crate::audit::event::CrlFacts;
 use crate::domain::profile::{CrlCoverage, Trust};
-use crate::domain::{Failure, ReasonCode};
+use crate::domain::{Failure, ReasonCode, Sha256};
+
+/// A list that a profile goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListInUse {
+    pub file: PathBuf,
+    /// Names its CA and its scope.
+    pub series: Sha256,
+    pub facts: CrlFacts,
+}
 
 /// The profile's lists, the newest of each CA and scope; what a newer one has replaced decides nothing, and one
 /// of the future replaces none.
@@ -62,6 +73,17 @@ impl<'a> Lists<'a> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Crl<'a>> {
         self.lists.iter().map(|list| &list.crl)
+    }
+
+    /// Those that say something today.
+    pub(super) fn in_use(&self, now: i64) -> Vec<ListInUse> {
+        let today = self.lists.iter().filter(|list| !list.crl.is_not_yet_valid(now));
+        let in_use = |list: &Signed<'_>| ListInUse {
+            file: list.crl.file.to_owned(),
+            series: list.series(),
+            facts: list.crl.facts(),
+        };
+        today.map(in_use).collect()
     }
 
     /// What can be said before any chip is there.
@@ -158,6 +180,17 @@ impl<'a> Lists<'a> {
 }
 
 impl Signed<'_> {
+    /// Names the CA and the scope: lists of one series replace each other.
+    fn series(&self) -> Sha256 {
+        let scope = self.crl.list.issuing_distribution_point().unwrap_or_default();
+        let mut named = Vec::new();
+        for part in [self.key.as_slice(), self.crl.list.issuer(), scope] {
+            named.extend((part.len() as u64).to_be_bytes());
+            named.extend(part);
+        }
+        Sha256::of(&named)
+    }
+
     /// A newer list of the same CA with the same scope.
     fn replaces(&self, older: &Signed<'_>) -> bool {
         let (list, other) = (&self.crl.list, &older.crl.list);

@@ -181,7 +181,11 @@ fn the_log_takes_no_certificate_of_another_key_request_or_target() {
             ..issued.clone()
         },
         crate::audit::event::IssuedCertificate { fingerprint: Fingerprint::of(&other), ..issued.clone() },
-        crate::audit::event::IssuedCertificate { request: crate::domain::Sha256::of(b"another"), ..issued.clone() },
+        crate::audit::event::IssuedCertificate {
+            request: Some(crate::domain::Sha256::of(b"another")),
+            ..issued.clone()
+        },
+        crate::audit::event::IssuedCertificate { request: None, ..issued.clone() },
         crate::audit::event::IssuedCertificate { target: "two".parse().unwrap(), ..issued.clone() },
     ];
     world.cut(issued_at);

@@ -1,33 +1,17 @@
 //! A unit of a fleet: what AWS is told of it, and what its board is told by AWS.
 
-use super::world::{Call, World, failing, failure, record_of};
+use super::world::{Call, OF_AWS, World, failing, failure, made, provisioned};
 use crate::audit::RunEvent;
-use crate::audit::event::TargetRecord;
 use crate::domain::{ReasonCode, Verdict};
-use crate::provisioning::{Effect, Input};
-
-/// AWS answers with a device configuration.
-fn configured(world: &mut World) {
-    world.script = Box::new(|_, effect| match effect {
-        Effect::Register(asked) => {
-            let device_configuration = [("Broker".to_owned(), "plant-7".to_owned())].into();
-            let record =
-                TargetRecord { device_configuration, ..record_of(&asked.target, asked.fingerprint, &asked.thing) };
-            Some(Input::Registered(asked.target.clone(), Box::new(Ok(record))))
-        }
-        _ => None,
-    });
-}
+use crate::provisioning::{Effect, Input, Stage};
 
 #[test]
 fn aws_is_told_the_units_parameters_and_the_board_what_aws_answered_after_its_chip_was_seen_for_the_last_time() {
     let mut world = World::in_a_fleet();
-    configured(&mut world);
     let (sender, seen) = std::sync::mpsc::sync_channel(8);
-    let mut before = std::mem::replace(&mut world.script, Box::new(|_, _| None));
-    world.script = Box::new(move |call, effect| {
+    world.script = Box::new(move |_, effect| {
         match effect {
-            Effect::Register(asked) => sender.send(asked.parameters[&"Serial".parse().unwrap()].clone()).unwrap(),
+            Effect::Provision(asked) => sender.send(asked.parameters[&"Serial".parse().unwrap()].clone()).unwrap(),
             Effect::Configure { variables, .. } => {
                 sender.send(variables["Broker"].clone()).unwrap();
                 sender.send(variables["configuration"].clone()).unwrap();
@@ -35,7 +19,7 @@ fn aws_is_told_the_units_parameters_and_the_board_what_aws_answered_after_its_ch
             }
             _ => {}
         }
-        before(call, effect)
+        None
     });
     let run = world.begin();
     assert_eq!(run.verdict(), Some(Verdict::Pass));
@@ -44,6 +28,10 @@ fn aws_is_told_the_units_parameters_and_the_board_what_aws_answered_after_its_ch
     let at = |wanted: fn(&RunEvent) -> bool| events.iter().position(|event| wanted(event)).unwrap();
     let told = at(|event| matches!(event, RunEvent::BoardConfigured {}));
     assert!(at(|event| matches!(event, RunEvent::Registered { .. })) < told);
+    assert!(
+        at(|event| matches!(event, RunEvent::Provisioned { .. }))
+            < at(|event| matches!(event, RunEvent::Registered { .. }))
+    );
     assert!(at(|event| matches!(event, RunEvent::Sealed { .. })) > told);
     assert_eq!(world.calls.iter().rev().find(|call| **call != Call::Print), Some(&Call::Configure), "nothing follows");
 }
@@ -63,11 +51,12 @@ fn a_board_that_is_not_told_does_not_pass_and_its_certificate_stays_good() {
 
 #[test]
 fn a_unit_of_a_fleet_is_never_held() {
-    for call in [Call::Issue, Call::Register] {
+    for call in [Call::Issue, Call::Provision, Call::Register] {
         let mut world = World::in_a_fleet();
         world.script = Box::new(move |_, effect| {
             let is_it = match effect {
                 Effect::Issue(_) => call == Call::Issue,
+                Effect::Provision(_) => call == Call::Provision,
                 Effect::Register(_) => call == Call::Register,
                 _ => false,
             };
@@ -75,4 +64,84 @@ fn a_unit_of_a_fleet_is_never_held() {
         });
         assert_eq!(world.begin().verdict(), Some(Verdict::Error), "{call:?}");
     }
+}
+
+#[test]
+fn a_key_of_the_template_hides_no_variable_of_the_run() {
+    let mut world = World::in_a_fleet();
+    let (sender, seen) = std::sync::mpsc::sync_channel(1);
+    world.script = Box::new(move |_, effect| match effect {
+        Effect::Provision(asked) => {
+            let names =
+                ["serial", "port", "product", "station", "usb_path", "thing", "certificate_id", "configuration"];
+            Some(provisioned(asked, &names.map(|name| (name, "../../other"))))
+        }
+        Effect::Configure { variables, .. } => {
+            sender.send(variables.clone()).unwrap();
+            None
+        }
+        _ => None,
+    });
+    let run = world.begin();
+    let told = seen.recv().unwrap();
+    for (name, value) in &run.variables {
+        assert_eq!(told[name], *value, "{name}");
+    }
+    assert_eq!(told["thing"], "gw-A-0001");
+    assert!(told["configuration"].starts_with('{') && told["certificate_id"].len() == 64, "{told:?}");
+}
+
+#[test]
+fn what_the_template_answered_is_in_the_log_though_nothing_can_be_read_back() {
+    let mut world = World::in_a_fleet();
+    world.script = Box::new(|_, effect| match effect {
+        Effect::Register(_) => Some(failing(effect, failure(ReasonCode::CLOUD_FAILED))),
+        _ => None,
+    });
+    let run = world.begin();
+    assert_eq!(run.verdict(), Some(Verdict::Error));
+    assert_eq!(run.provisioned.unwrap()["Broker"], "plant-7");
+}
+
+#[test]
+fn with_a_key_of_aws_the_chip_proves_and_that_key_connects_and_there_is_no_pass_before_the_board_has_it() {
+    let mut world = World::in_a_fleet_of_keys();
+    let run = world.begin();
+    assert_eq!(run.verdict(), Some(Verdict::Pass));
+    let issued = run.issued.clone().unwrap();
+    assert_eq!((issued.request, run.configured), (None, true));
+    assert_ne!(run.claim.as_ref().unwrap().0.fingerprint, issued.fingerprint, "the chip's own is what is claimed");
+    assert_eq!(world.count(Call::Sign), 3, "the chip signs its challenges and no request");
+
+    // Without the board's word for it there is none.
+    let mut world = World::in_a_fleet_of_keys();
+    world.script = Box::new(|_, effect| match effect {
+        Effect::Configure { .. } => Some(failing(effect, failure(ReasonCode::BOARD_PREPARE))),
+        _ => None,
+    });
+    assert_eq!(world.begin().verdict(), Some(Verdict::Error));
+    let mut world = World::in_a_fleet_of_keys();
+    world.profile.register.configure = None;
+    let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.begin().verdict()));
+    assert!(refused.is_err(), "the run's own rules forbid it");
+    assert!(!matches!(world.run().stage, Stage::Sealed));
+}
+
+#[test]
+fn a_certificate_for_the_chips_own_key_is_none_of_a_new_one() {
+    let mut world = World::in_a_fleet_of_keys();
+    let chips = made(&world.chip.key);
+    world.script = Box::new(move |_, effect| match effect {
+        Effect::Issue(asked) => Some(Input::Issued(asked.target.clone(), Box::new(Ok(chips.clone())))),
+        _ => None,
+    });
+    let run = world.begin();
+    assert_eq!(run.sealed.unwrap().reason.unwrap().code, ReasonCode::ISSUED_UNUSABLE);
+    // Nor the other way round.
+    let mut world = World::in_a_fleet();
+    world.script = Box::new(|_, effect| match effect {
+        Effect::Issue(asked) => Some(Input::Issued(asked.target.clone(), Box::new(Ok(made(&OF_AWS))))),
+        _ => None,
+    });
+    assert_eq!(world.begin().sealed.unwrap().reason.unwrap().code, ReasonCode::ISSUED_OTHER_KEY);
 }

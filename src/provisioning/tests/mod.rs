@@ -7,6 +7,7 @@ mod endings;
 mod fleet;
 mod held;
 mod labels;
+mod left;
 mod properties;
 mod story;
 mod targets;

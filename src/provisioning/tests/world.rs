@@ -62,6 +62,10 @@ pub static CHIPS: LazyLock<[Chip; 2]> = LazyLock::new(|| {
     let other = UID.replace("0112", "0113");
     [Chip::make(&VENDOR, UID), Chip::make(&VENDOR, &other)]
 });
+
+/// A key that the cloud made.
+pub static OF_AWS: LazyLock<Key> = LazyLock::new(|| Key::new(KeyKind::Rsa2048));
+
 static VENDOR: LazyLock<Vendor> = LazyLock::new(|| {
     let key = Key::new(KeyKind::EcP256);
     let root = Tbs::ca("World Root", "World Root", &key).sign(&key);
@@ -83,6 +87,7 @@ pub enum Call {
     Sign,
     Claim,
     Issue,
+    Provision,
     Register,
     Join,
     Keep,
@@ -156,6 +161,7 @@ impl World {
         let plan = FleetPlan {
             template: "meters".parse().unwrap(),
             claim: ClaimSource::TrustedUser,
+            keys: FleetKeys::Chip,
             parameters: BTreeMap::from([("Serial".parse().unwrap(), Template::parse("{serial}").unwrap())]),
         };
         world.profile.register.method = Method::Csr(CsrPlan { issuer: Issuer::Fleet(plan), write_back: None });
@@ -164,8 +170,18 @@ impl World {
                 program: Template::parse("tell").unwrap(),
                 args: vec![Template::parse("{Broker}").unwrap()],
             },
+            stdin: None,
             timeout: Duration::from_secs(1),
         });
+        world
+    }
+
+    /// And AWS makes its key, too.
+    pub fn in_a_fleet_of_keys() -> Self {
+        let mut world = Self::in_a_fleet();
+        if let Method::Csr(CsrPlan { issuer: Issuer::Fleet(plan), .. }) = &mut world.profile.register.method {
+            plan.keys = FleetKeys::Aws;
+        }
         world
     }
 
@@ -320,6 +336,7 @@ impl World {
             Effect::Sign { scheme, .. } => (Call::Sign, format!("sign {scheme:?}")),
             Effect::Claim { unit, .. } => (Call::Claim, format!("claim {unit}")),
             Effect::Issue(asked) => (Call::Issue, format!("issue for {} in {}", asked.thing, asked.target)),
+            Effect::Provision(asked) => (Call::Provision, format!("provision {} in {}", asked.thing, asked.target)),
             Effect::Register(asked) => (Call::Register, format!("register {} in {}", asked.thing, asked.target)),
             Effect::Join(join) => (Call::Join, format!("join {} in {}", join.registration.thing, join.trial.target)),
             Effect::Keep { object, .. } => (Call::Keep, format!("keep as {object}")),
@@ -360,6 +377,7 @@ impl World {
                 Input::Claimed
             }
             Effect::Issue(asked) => issued(asked, &self.chip),
+            Effect::Provision(asked) => provisioned(asked, &[("Broker", "plant-7")]),
             Effect::Register(asked) => registered(asked),
             Effect::Join(join) => registered(&join.registration),
             Effect::Keep { .. } => Input::Kept(Ok(Kept::Written)),
@@ -397,6 +415,10 @@ pub fn failing(effect: &Effect, failure: Failure) -> Input {
         Effect::Sign { .. } => Input::Signed(Err(failure)),
         Effect::Claim { .. } => Input::Interrupted(failure),
         Effect::Issue(asked) => Input::Issued(asked.target.clone(), Box::new(Err(failure))),
+        Effect::Provision(asked) => {
+            let refusal = crate::ports::Refusal { failure, certificate_left: false };
+            Input::Provisioned(asked.target.clone(), Box::new(Err(refusal)))
+        }
         Effect::Register(asked) => refused(asked, failure, false),
         Effect::Join(join) => refused(&join.registration, failure, false),
         Effect::Keep { .. } => Input::Kept(Err(failure)),
@@ -425,8 +447,15 @@ pub fn registered(asked: &Registration) -> Input {
     Input::Registered(asked.target.clone(), Box::new(Ok(record_of(&asked.target, asked.fingerprint, &asked.thing))))
 }
 
+pub fn provisioned(asked: &Registration, configuration: &[(&str, &str)]) -> Input {
+    let configuration = configuration.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Input::Provisioned(asked.target.clone(), Box::new(Ok(Some(configuration))))
+}
+
+/// For the chip's key, or for one that is made with it.
 pub fn issued(asked: &Issuance, chip: &Chip) -> Input {
-    Input::Issued(asked.target.clone(), Box::new(Ok(made(&chip.key))))
+    let key = if asked.request.is_some() { &chip.key } else { &*OF_AWS };
+    Input::Issued(asked.target.clone(), Box::new(Ok(made(key))))
 }
 
 /// By the world's vendor, who is the cloud's CA here, too: always the same for one key.
@@ -613,6 +642,8 @@ pub fn tell(event: &RunEvent) -> String {
         E::RequestMade { target, thing, .. } => format!("request-made {thing} in {target}"),
         E::CertificateRequested { target, .. } => format!("certificate-requested {target}"),
         E::CertificateIssued { issued } => format!("certificate-issued {}", issued.target),
+        E::KeysRequested { target, .. } => format!("keys-requested {target}"),
+        E::Provisioned { target, .. } => format!("provisioned {target}"),
         E::CertificateKept { object, .. } => format!("certificate-kept {object}"),
         E::CertificateNotKept { object, failure } => format!("certificate-not-kept {object} {}", failure.code),
         E::RegisterIntended { thing, targets, .. } => {
@@ -625,7 +656,7 @@ pub fn tell(event: &RunEvent) -> String {
         E::DeactivateIntended { target } => format!("deactivate-intended {target}"),
         E::Deactivated { target, failure: None } => format!("deactivated {target}"),
         E::Deactivated { target, failure: Some(failure) } => format!("deactivated {target} failed {}", failure.code),
-        E::StepFailed { step, failure } => format!("step-failed {} {}", step.as_str(), failure.code),
+        E::StepFailed { step, failure, .. } => format!("step-failed {} {}", step.as_str(), failure.code),
         E::Sealed { verdict, reason, slip, label } => {
             let mut text = format!("sealed {}", verdict.as_str());
             text += &reason.as_ref().map(|reason| format!(" {}", reason.code)).unwrap_or_default();

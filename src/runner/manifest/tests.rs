@@ -139,6 +139,37 @@ fn a_header_in_the_encoding_of_an_office_in_japan_is_read() {
     assert!(read(&bytes[..], &utf8).1[0].contains("is not UTF-8"));
 }
 
+/// A chip whose certificate has its key so is refused (C-105): the list would keep out every genuine chip.
+#[test]
+fn a_key_that_no_chip_can_show_is_refused_by_its_line() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let info = rustls_pki_types::pem::PemObject::from_pem_slice(key.public_key_pem().as_bytes());
+    let info: rustls_pki_types::SubjectPublicKeyInfoDer<'_> = info.unwrap();
+    // SEQUENCE (57) { AlgorithmIdentifier (21), BIT STRING (34) { no unused bits, 02 or 03, X } }.
+    let mut compressed = vec![0x30, 0x39];
+    compressed.extend_from_slice(&info[2..23]);
+    compressed.extend_from_slice(&[0x03, 0x22, 0x00, 0x02 | (info[info.len() - 1] & 1)]);
+    compressed.extend_from_slice(&info[27..59]);
+    // An RSA key of 2048 bits, its AlgorithmIdentifier without the NULL.
+    let mut rsa = vec![0x30, 0x82, 0x01, 0x20, 0x30, 0x0b, 0x06, 0x09];
+    rsa.extend_from_slice(
+        b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x03\x82\x01\x0f\x00\x30\x82\x01\x0a\x02\x82\x01\x01\x00",
+    );
+    rsa.extend([0xc5; 256]);
+    rsa.extend_from_slice(b"\x02\x03\x01\x00\x01");
+    let edwards = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().public_key_pem();
+    let plan = ManifestPlan { uid: None, fingerprint: None, key: field("Key", ManifestForm::Base64), ..csv_plan() };
+    for (text, why) in [
+        (STANDARD.encode(&compressed), "the ec-p256 key is compressed"),
+        (STANDARD.encode(&rsa), "the rsa-2048 key is without NULL parameters"),
+        (format!("\"{edwards}\""), "the key is 1.3.101.112"),
+    ] {
+        let (good, bad) = read(format!("Key\n{}\n{text}\n", STANDARD.encode(&*info)).as_bytes(), &plan);
+        assert_eq!((good.len(), bad.len()), (1, 1), "{bad:?}");
+        assert!(bad[0].starts_with("line 3: ") && bad[0].contains(why), "{bad:?}");
+    }
+}
+
 #[test]
 fn a_key_is_the_same_however_a_vendor_writes_it() {
     let key = rcgen::KeyPair::generate().unwrap();

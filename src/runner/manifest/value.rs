@@ -11,7 +11,7 @@ use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use crate::domain::profile::{ManifestField, ManifestForm, ManifestPlan};
 use crate::domain::{ChipUid, Fingerprint, ManifestEntry, SpkiHash};
-use crate::provisioning::checks::spki_hash;
+use crate::provisioning::checks::{is_a_chips, spki_of};
 
 /// A field of an entry, as it stands there.
 pub(super) enum Said<'v> {
@@ -35,7 +35,10 @@ pub(super) fn entry<'v>(
     let key = find(&plan.key)?.map(|(said, form)| key(said, form)).transpose()?;
     let certificate = find(&plan.certificate)?.map(|(said, form)| certificate(said, form)).transpose()?;
     let (own, spki) = match &certificate {
-        Some(der) => (Some(Fingerprint::of(der)), Some(spki_hash(der).map_err(|failure| failure.cause)?)),
+        Some(der) => {
+            let key = spki_of(der).map_err(|failure| failure.cause)?;
+            (Some(Fingerprint::of(der)), Some(hash_of(&key)?))
+        }
         None => (None, None),
     };
     if let (Some(given), Some(own)) = (fingerprint, own)
@@ -86,14 +89,14 @@ fn key(said: Said<'_>, form: ManifestForm) -> Result<SpkiHash, String> {
     };
     if is_pem(text) {
         let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes());
-        return der.map(|der| SpkiHash::of(&der)).map_err(|_| "not a public key in PEM".to_owned());
+        return hash_of(&der.map_err(|_| "not a public key in PEM".to_owned())?);
     }
     let bytes = bytes(text, form)?;
     if let Ok(hash) = <[u8; 32]>::try_from(bytes.as_slice()) {
         return Ok(SpkiHash::from_bytes(hash));
     }
     if SubjectPublicKeyInfoRef::from_der(&bytes).is_ok() {
-        return Ok(SpkiHash::of(&bytes));
+        return hash_of(&bytes);
     }
     let point = match bytes.split_first() {
         Some((4, point)) if bytes.len() % 2 == 1 => point,
@@ -106,6 +109,13 @@ fn key(said: Said<'_>, form: ManifestForm) -> Result<SpkiHash, String> {
         )
     })?;
     Ok(SpkiHash::of(&info))
+}
+
+/// A key in a form that no chip's certificate has would be on the list, and every chip of it on none: said while
+/// the vendor can still be asked.
+fn hash_of(spki: &[u8]) -> Result<SpkiHash, String> {
+    is_a_chips(spki).map_err(|cause| format!("{cause}: no chip's certificate has it so"))?;
+    Ok(SpkiHash::of(spki))
 }
 
 fn jwk(key: &Map<String, Value>) -> Result<SpkiHash, String> {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Errand, Station};
+use crate::domain::profile::Profile;
 use crate::domain::{Failure, RunId, Verdict};
 use crate::ports::RunLog;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
 use crate::runner::errands;
-use crate::runner::view::Health;
 
 /// At a time: what a unit waits for AWS hides in the calls of the others.
 const AT_A_TIME: usize = 4;
@@ -69,15 +69,17 @@ impl Station {
         }
         let due = Instant::now() >= self.finishing.not_before;
         let idle = self.finishing.waiting.is_empty() && !self.errands.values().any(|errand| *errand == Errand::Held);
-        if self.cloud != Health::Good || self.view.held == 0 || self.blocked.is_some() || !(due && idle) {
+        let some_can = self.config.profiles.iter().any(|profile| self.can_register(profile));
+        if !some_can || self.view.held == 0 || self.blocked.is_some() || !(due && idle) {
             return;
         }
         match self.shared.log.store.held().await {
             Ok(mut held) => {
                 let station = &self.shared.log.station;
                 held.retain(|log| log.events.first().is_some_and(|first| first.event.station == *station));
-                // What can register nothing would only be HELD again.
-                held.retain(|log| errands::fold(log).map_or(true, |run| !self.barred.contains_key(&run.profile)));
+                // What can register nothing would only be HELD again; what goes elsewhere does not wait for it.
+                let profile_of = |log: &RunLog| self.profiles.get(&errands::fold(log).ok()?.profile);
+                held.retain(|log| profile_of(log).is_none_or(|profile| self.can_register(profile)));
                 if held.is_empty() {
                     return self.end_pass();
                 }
@@ -85,6 +87,13 @@ impl Station {
             }
             Err(failure) => self.note_log(Err(failure)),
         }
+    }
+
+    /// As far as the latest look shows: each of its targets is there, and takes its units.
+    fn can_register(&self, profile: &Profile) -> bool {
+        let Some(unwell) = &self.unwell else { return false };
+        !self.barred.contains_key(&profile.name)
+            && !profile.register.targets.iter().any(|target| unwell.contains(target))
     }
 
     fn finish(&mut self, held: Vec<RunLog>) {

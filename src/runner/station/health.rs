@@ -1,6 +1,6 @@
 //! Cloud and printer, looked at from time to time for the header.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub(super) enum Seen {
     Cloud {
         /// Whether the targets are there, whatever they say of a profile.
         health: Health,
+        /// Those that are not.
+        unwell: BTreeSet<TargetName>,
         /// A target whose account is another one.
         elsewhere: Option<Failure>,
         /// Profiles that nothing can be registered by, and why: their boards need not be begun.
@@ -53,17 +55,20 @@ async fn watch_cloud(shared: &Shared, config: &Config, out: &mpsc::Sender<Seen>)
             }
         }
         let good: Vec<&TargetName> = probed.iter().filter(|(_, it)| it.is_ok()).map(|(target, _)| target).collect();
-        let away = probed.iter().find_map(|(_, result)| {
-            result.as_ref().err().filter(|failure| failure.code != ReasonCode::CLOUD_ELSEWHERE)
-        });
-        let health = match away {
-            Some(failure) => Health::Bad(failure.clone()),
+        let away: Vec<(&TargetName, &Failure)> = probed
+            .iter()
+            .filter_map(|(target, result)| Some((target, result.as_ref().err()?)))
+            .filter(|(_, failure)| failure.code != ReasonCode::CLOUD_ELSEWHERE)
+            .collect();
+        let health = match away.first() {
+            Some((_, failure)) => Health::Bad((*failure).clone()),
             None if probed.is_empty() => Health::Unknown,
             None => Health::Good,
         };
+        let unwell = away.iter().map(|(target, _)| (*target).clone()).collect();
         let barred = barred(shared, config, &elsewhere, &good).await;
         let elsewhere = elsewhere.values().next().cloned();
-        if out.send(Seen::Cloud { health, elsewhere, barred }).await.is_err() {
+        if out.send(Seen::Cloud { health, unwell, elsewhere, barred }).await.is_err() {
             return;
         }
     }

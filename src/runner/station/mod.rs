@@ -5,9 +5,12 @@ mod finishing;
 mod health;
 mod orders;
 mod outage;
+mod pace;
 mod picture;
+mod signals;
+mod taking_back;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +21,8 @@ use crate::audit::event::LabelStatus;
 use crate::audit::{LineEvent, RunEvent};
 use crate::config::Config;
 use crate::domain::profile::Profile;
-use crate::domain::{CLOCK_TOLERANCE, Device, Failure, LaneNumber, ReasonCode, RunId, Verdict};
-use crate::ports::{Batch, BoardSource, RunLog};
+use crate::domain::{CLOCK_TOLERANCE, Device, Failure, LaneNumber, ReasonCode, RunId, TargetName, Verdict};
+use crate::ports::{Batch, BoardSource, Ended, RunLog};
 use crate::provisioning::matching::match_profile;
 use crate::provisioning::{Input, Run, Stage, UnitRecord};
 use crate::runner::arrivals::Change;
@@ -36,6 +39,9 @@ use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
 
 use finishing::Finishing;
 use outage::{Look, Outage};
+use pace::Pace;
+use signals::Signalling;
+use taking_back::TakingBack;
 
 /// A running station.
 pub struct StationHandle {
@@ -51,6 +57,8 @@ const RECENT: usize = 12;
 const LABEL_RETRY: Duration = Duration::from_secs(3);
 /// Finished units that wait for a slow reader before the line does.
 const FINISHED_QUEUE: usize = 256;
+/// How often the pace of the batch is looked at where nothing is finished.
+const PACE: Duration = Duration::from_secs(60);
 
 /// Starts the station. Runs that a crash left open are closed first, before any board is taken.
 pub fn start(config: Arc<Config>, equipment: Equipment) -> StationHandle {
@@ -124,13 +132,19 @@ struct Station {
     driven: HashSet<RunId>,
     /// HELD runs that are being finished, and whose slip was scanned meanwhile.
     slips: HashSet<RunId>,
-    /// Whether the targets are there, whatever they say of a profile.
-    cloud: Health,
+    /// Targets that are not there, whatever they say of a profile; `None`: nobody has looked.
+    unwell: Option<BTreeSet<TargetName>>,
     /// Profiles that no board can be registered by, as far as the latest look shows.
     barred: BTreeMap<String, Failure>,
-    /// Whose the targets' accounts are has been looked at, or nobody asks: no board is begun before.
+    /// Whose the targets' accounts are, and whether they know the CAs that profiles register by, has been looked at, or
+    /// nobody asks: no board is begun before.
     looked: bool,
     finishing: Finishing,
+    taking_back: TakingBack,
+    pace: Pace,
+    signals: Option<Signalling>,
+    /// Runs whose board was said to be the wrong one.
+    withdrawn: HashSet<RunId>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -151,7 +165,9 @@ impl Station {
     ) -> Self {
         let shared = Shared::new(&config, equipment, looks);
         let profiles = config.profiles.iter().map(|p| (p.name.clone(), Arc::new(p.clone()))).collect();
-        let looked = config.station.air_gapped || config.targets.iter().all(|target| target.account.is_none());
+        let asks = config.targets.iter().any(|target| target.account.is_some())
+            || config.profiles.iter().any(|profile| profile.register.method.ca().is_some());
+        let looked = config.station.air_gapped || !asks;
         Station {
             lanes: LaneTable::new(&config.lanes),
             view: picture::empty(&config, equipment),
@@ -180,10 +196,14 @@ impl Station {
             keeper: None,
             driven: HashSet::new(),
             slips: HashSet::new(),
-            cloud: Health::Unknown,
+            unwell: None,
             barred: BTreeMap::new(),
             looked,
             finishing: Finishing::new(),
+            taking_back: TakingBack::new(),
+            pace: Pace::default(),
+            signals: equipment.signals.clone().map(Signalling::start),
+            withdrawn: HashSet::new(),
         }
     }
 
@@ -210,7 +230,7 @@ impl Station {
         let log = self.shared.log.clone();
         self.blocked = None;
         self.view.log = Health::Good;
-        log.pin(self.profiles.values().map(|profile| &profile.trust)).await?;
+        self.shared.pin(self.profiles.values().map(|profile| &profile.trust)).await?;
         self.close_runs(updates, why).await?;
         if self.blocked.is_some() {
             return Ok(());
@@ -250,6 +270,8 @@ impl Station {
         retry.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (health_sender, mut health) = mpsc::channel(4);
         let watcher = tokio::spawn(health::watch(self.shared.clone(), self.config.clone(), health_sender));
+        let mut minutes = tokio::time::interval(PACE);
+        minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stopping = false;
         loop {
             self.publish();
@@ -269,24 +291,31 @@ impl Station {
                 },
                 Some(_) = self.runs.join_next(), if !self.runs.is_empty() => {}
                 looked = outage::looked(&mut self.looking), if !stopping => self.looked_again(looked, &mut updates).await?,
+                took = self.taking_back.took(), if !stopping => self.took_back(took),
                 news = news(&mut self.keeper) => match news {
                     News::Copies(copies) => self.view.copies = copies,
                     News::Doubt(failure) => self.block(failure),
                 },
                 Some(seen) = health.recv() => match seen {
                     health::Seen::Printer(printer) => self.view.printer = printer,
-                    health::Seen::Cloud { health, elsewhere, barred } => {
+                    health::Seen::Cloud { health, unwell, elsewhere, barred } => {
                         // The header tells of a target that nothing is registered in, and of a profile that can
                         // register nothing; the others' units go on.
-                        let worse = elsewhere.as_ref().or_else(|| barred.values().next()).cloned();
-                        self.view.cloud = worse.map_or(health.clone(), Health::Bad);
-                        self.see_cloud(health, barred, stopping).await;
+                        let left = self.taking_back.left();
+                        let worse = elsewhere.as_ref().or_else(|| barred.values().next()).or(left).cloned();
+                        let unwell = (health != Health::Unknown).then_some(unwell);
+                        self.view.cloud = worse.map_or(health, Health::Bad);
+                        self.see_cloud(unwell, barred, stopping).await;
                     }
                 },
+                signals = heard(&mut self.signals) => self.view.signals = signals,
+                // Time goes by: the next picture tells.
+                _ = minutes.tick(), if self.view.batch.is_some() => {}
                 _ = retry.tick(), if self.spool.waiting() && self.blocked.is_none() && !stopping => self.print_next(),
             }
         }
         watcher.abort();
+        self.taking_back.give_up();
         if let Some(looking) = self.looking.take() {
             looking.abort();
         }
@@ -295,6 +324,9 @@ impl Station {
             self.take_update(arrival, outcome).await;
         }
         self.publish();
+        if let Some(signals) = self.signals.take() {
+            signals.finish(self.config.station.name.clone()).await;
+        }
         if !self.started {
             // Nobody was told that it had.
             return Ok(());
@@ -307,10 +339,16 @@ impl Station {
         Ok(())
     }
 
-    async fn see_cloud(&mut self, health: Health, barred: BTreeMap<String, Failure>, stopping: bool) {
+    async fn see_cloud(
+        &mut self,
+        unwell: Option<BTreeSet<TargetName>>,
+        barred: BTreeMap<String, Failure>,
+        stopping: bool,
+    ) {
         let unbarred = self.barred.keys().any(|profile| !barred.contains_key(profile));
-        let came_back = unbarred || (matches!(self.cloud, Health::Bad(_)) && health == Health::Good);
-        self.cloud = health;
+        let now_well = |target: &TargetName| unwell.as_ref().is_some_and(|unwell| !unwell.contains(target));
+        let came_back = unbarred || self.unwell.iter().flatten().any(now_well);
+        self.unwell = unwell;
         self.barred = barred;
         let first = !std::mem::replace(&mut self.looked, true);
         if stopping {
@@ -320,6 +358,7 @@ impl Station {
             self.begin_waiting().await;
         }
         self.finish_by_itself(came_back).await;
+        self.take_back_by_itself(came_back);
     }
 
     async fn stop_runs(&mut self) {
@@ -532,6 +571,7 @@ impl Station {
         self.spool.note(run);
         let errand = self.end_errand(run.id);
         self.note_held(run, errand);
+        self.taking_back.note(run);
         if errand == Some(Errand::Label) {
             return self.view.printer = match run.label.status() {
                 LabelStatus::Printed => Health::Good,
@@ -540,6 +580,7 @@ impl Station {
         }
         self.count().await;
         self.tell(run, errand).await;
+        self.see_withdrawn(run);
         if self.slips.remove(&run.id) {
             self.print(Run::clone(run));
         }
@@ -553,6 +594,7 @@ impl Station {
         }
         self.view.recent.retain(|known| known.run != run.id);
         if let Some(view) = picture::finished_view(run) {
+            self.signal(run, view.verdict);
             self.view.recent.insert(0, view);
             self.view.recent.truncate(RECENT);
         }
@@ -561,6 +603,18 @@ impl Station {
             // A reader that is slow stops the line rather than lose a record; without a reader (a window
             // has dropped its end) nothing waits.
             let _ = self.finished.send(record).await;
+        }
+    }
+
+    fn signal(&self, run: &Run, verdict: Verdict) {
+        if let Some(signals) = &self.signals {
+            signals.ended(Ended {
+                station: self.config.station.name.clone(),
+                lane: run.lane,
+                serial: run.unit.as_ref().map(|unit| unit.serial.clone()),
+                verdict,
+                code: run.sealed.as_ref().and_then(|sealed| sealed.reason.as_ref()).map(|reason| reason.code),
+            });
         }
     }
 
@@ -627,6 +681,7 @@ impl Station {
                 held: tally.held,
                 first_passes: tally.first_passes,
                 first_attempts: tally.first_attempts,
+                pace: None,
                 manifest: manifest.map(|m| ManifestView {
                     entries: m.entries,
                     consumed: m.consumed,
@@ -637,6 +692,8 @@ impl Station {
         };
         match (counted.await, store.held_count().await) {
             (Ok(batch), Ok(held)) => {
+                let now = self.shared.log.clock.now();
+                self.pace.note(batch.as_ref().map(|batch| (&batch.name, batch.passed)), now);
                 self.view.batch = batch;
                 self.view.held = held;
             }
@@ -672,6 +729,14 @@ fn lacks_manifest(profile: &Profile, batch: Option<&Batch>) -> Option<Failure> {
 async fn news(keeper: &mut Option<Keeper>) -> News {
     match keeper {
         Some(keeper) => keeper.news().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How sounds and lights go; nothing where there are none.
+async fn heard(signals: &mut Option<Signalling>) -> Health {
+    match signals {
+        Some(signals) => signals.news().await,
         None => std::future::pending().await,
     }
 }

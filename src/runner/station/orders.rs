@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Errand, LaneNow, Station};
-use crate::domain::{Failure, ReasonCode, RunId, Slip, Verdict};
+use crate::domain::{Failure, LaneNumber, ReasonCode, RunId, Slip, Verdict};
 use crate::provisioning::Run;
 use crate::provisioning::matching::match_profile;
 use crate::runner::driver::{Order, prints_by_itself, waits_for_scan};
@@ -51,6 +51,7 @@ impl Station {
                 }
                 Ok(())
             }
+            Command::WrongBoard { lane, run } => self.wrong_board(lane, run),
             Command::SettleLabel { run, printed } => self.settle(run, printed).await,
             Command::ResumeHeld => self.finish_all().await,
         };
@@ -116,6 +117,29 @@ impl Station {
         Ok(())
     }
 
+    /// The run ends, unless it has claimed the board's identity by then: it looks at that itself.
+    fn wrong_board(&mut self, lane: LaneNumber, asked: RunId) -> Result<(), Failure> {
+        let now = self.shown.get(&lane);
+        let run = now.and_then(|now| now.run.as_ref()).filter(|run| run.id == asked);
+        let before_the_claim = run.is_some_and(|run| run.claim.is_none() && run.sealed.is_none());
+        let board = now.and_then(|now| self.boards.get(&now.arrival)).and_then(|board| board.orders.as_ref());
+        let Some(orders) = board.filter(|_| before_the_claim) else { return Err(too_late(lane)) };
+        let cause = format!("said at lane {lane}, before anything was claimed");
+        if orders.try_send(Order::Withdraw(Failure::new(ReasonCode::WRONG_BOARD, cause))).is_err() {
+            return Err(too_late(lane));
+        }
+        self.withdrawn.insert(asked);
+        Ok(())
+    }
+
+    /// What was said of a board may have come a moment too late.
+    pub(super) fn see_withdrawn(&mut self, run: &Run) {
+        let ended = run.sealed.as_ref().and_then(|sealed| sealed.reason.as_ref()).map(|reason| reason.code);
+        if self.withdrawn.remove(&run.id) && run.claim.is_some() && ended != Some(ReasonCode::WRONG_BOARD) {
+            self.view.notice = Some(too_late(run.lane));
+        }
+    }
+
     fn waits_for_scan(&self, now: &LaneNow) -> bool {
         let Some(run) = &now.run else { return false };
         self.profiles.get(&run.profile).is_some_and(|profile| waits_for_scan(run, profile))
@@ -155,6 +179,11 @@ impl Station {
         }
         Ok(())
     }
+}
+
+fn too_late(lane: LaneNumber) -> Failure {
+    let cause = "the run had claimed the board's identity, or was over";
+    Failure::new(ReasonCode::WRONG_BOARD_LATE, cause).with("lane", lane)
 }
 
 /// What went wrong outside of the unit may be tried again with the same board.

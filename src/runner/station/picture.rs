@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{LaneNow, Station};
+use super::{LaneNow, Station, signals};
 use crate::config::Config;
 use crate::domain::{Step, Verdict};
 use crate::provisioning::Run;
@@ -24,6 +24,7 @@ pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
         log: Health::Unknown,
         printer: Health::Unknown,
         copies: Copies::unknown(&equipment.custody),
+        signals: Health::Unknown,
         paused: false,
         questions: Vec::new(),
         profiles: Vec::new(),
@@ -41,6 +42,12 @@ impl Station {
         view.questions = self.spool.questions();
         view.refused.extend(self.boards.values().filter_map(|b| Some((b.device.clone(), b.refusal.clone()?))));
         view.profiles = self.profiles.keys().cloned().collect();
+        if let Some(batch) = &mut view.batch {
+            batch.pace = self.pace.view(batch.planned, self.shared.log.clock.now());
+        }
+        if let Some(signals) = &self.signals {
+            signals.show(signals::tower(&view));
+        }
         self.snapshot.send_if_modified(|known| {
             let changed = **known != view;
             if changed {
@@ -70,7 +77,10 @@ impl Station {
         if let Some(failure) = &now.refused {
             return LaneState::Refused { failure: failure.clone() };
         }
-        let Some(run) = &now.run else { return LaneState::Free };
+        let Some(run) = &now.run else {
+            let present = self.boards.contains_key(&now.arrival);
+            return if present { LaneState::Waiting } else { LaneState::Free };
+        };
         let serial = run.unit.as_ref().map(|unit| unit.serial.clone());
         match &run.sealed {
             Some(sealed) => LaneState::Finished {
@@ -96,6 +106,7 @@ impl Station {
                 serial,
                 step: run.step(),
                 waits_for_scan: self.profiles.get(&run.profile).is_some_and(|profile| waits_for_scan(run, profile)),
+                claimed: run.claim.is_some(),
                 started: run.started,
             },
         }

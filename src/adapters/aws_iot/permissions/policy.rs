@@ -71,7 +71,9 @@ fn unscoped(rights: &BTreeSet<Right>) -> Vec<&'static str> {
 mod tests {
     use super::super::{DELETES, LOOKS, PUTS_RIGHT, of_method};
     use super::*;
-    use crate::domain::profile::{ClaimSource, CsrPlan, FleetPlan, Issuer, Method, TemplateCertificate, ThingTemplate};
+    use crate::domain::profile::{
+        ClaimSource, CsrPlan, FleetKeys, FleetPlan, Issuer, Method, TemplateCertificate, ThingTemplate,
+    };
     use crate::domain::{Bytes, Fingerprint, SigningCa};
 
     /// One of each.
@@ -86,6 +88,7 @@ mod tests {
         let fleet = FleetPlan {
             template: "fleet".parse().unwrap(),
             claim: ClaimSource::TrustedUser,
+            keys: FleetKeys::Chip,
             parameters: Default::default(),
         };
         let csr = |issuer| Method::Csr(CsrPlan { issuer, write_back: None });

@@ -10,7 +10,7 @@ use crate::adapters::store::session::{Session, stored, values};
 use crate::adapters::store::sql;
 use crate::adapters::store::{archive, log};
 use crate::audit::event::FreeText;
-use crate::audit::{Body, Event, LEAF_PREFIX, LeafHash, LineEvent, TreeHead, TreeState};
+use crate::audit::{Body, Event, LEAF_PREFIX, LeafHash, LineEvent, Node, TreeHead, TreeState};
 use crate::domain::{OperatorRef, Sha256, Unit};
 use crate::ports::{Logged, Progress, Promise, Receipt, Stage};
 
@@ -147,8 +147,11 @@ impl Leaves {
             None => self.note_archived(seq),
         }
         let leaf = LeafHash(row.leaf);
-        for (node, hash) in self.tree.append(leaf) {
-            hashes.expect(session, node.position(), hash)?;
+        hashes.completed.clear();
+        self.tree.append_to(leaf, &mut hashes.completed);
+        for at in 0..hashes.completed.len() {
+            let (node, hash) = hashes.completed[at];
+            hashes.expect(session, node.position(), &hash)?;
         }
         vouched.at(&self.tree);
         if let Some(event) = &event {
@@ -335,15 +338,19 @@ fn stored_size(session: &mut dyn Session) -> Result<u64, Stop> {
 /// The stored hashes above the leaves, read along with them.
 #[derive(Default)]
 struct Hashes {
-    page: std::collections::VecDeque<(u64, [u8; 32])>,
+    page: Vec<(u64, [u8; 32])>,
+    /// How many of the page were asked for.
+    popped: usize,
     next: u64,
+    /// By the latest leaf.
+    completed: Vec<(Node, [u8; 32])>,
 }
 
 impl Hashes {
-    fn expect(&mut self, session: &mut dyn Session, position: u64, hash: [u8; 32]) -> Result<(), Stop> {
+    fn expect(&mut self, session: &mut dyn Session, position: u64, hash: &[u8; 32]) -> Result<(), Stop> {
         let place = || format!("stored hash {position}");
         match self.pop(session)? {
-            Some((at, stored)) if at == position && stored == hash => Ok(()),
+            Some((at, stored)) if at == position && stored == *hash => Ok(()),
             Some((at, _)) if at == position => {
                 Err(broken(Promise::Tree, place(), "it is not that of the leaves below"))
             }
@@ -353,13 +360,19 @@ impl Hashes {
     }
 
     fn pop(&mut self, session: &mut dyn Session) -> Result<Option<(u64, [u8; 32])>, Stop> {
-        if self.page.is_empty() {
-            let rows = session
-                .rows(sql::HASHES_FROM, values![stored(self.next)?, PAGE], |row| Ok((row.count(0)?, row.array(1)?)))?;
-            self.next = rows.last().map_or(self.next, |(position, _)| position + 1);
-            self.page.extend(rows);
+        if self.popped == self.page.len() {
+            let Self { page, popped, next, .. } = self;
+            *popped = 0;
+            page.clear();
+            session.query(sql::HASHES_FROM, values![stored(*next)?, PAGE], &mut |row| {
+                page.push((row.count(0)?, row.array(1)?));
+                Ok(())
+            })?;
+            *next = page.last().map_or(*next, |(position, _)| position + 1);
         }
-        Ok(self.page.pop_front())
+        let next = self.page.get(self.popped).copied();
+        self.popped += usize::from(next.is_some());
+        Ok(next)
     }
 
     fn end(&mut self, session: &mut dyn Session) -> Result<(), Stop> {

@@ -6,7 +6,7 @@ use super::super::super::exit;
 use super::super::super::output::{self, data, plain};
 use super::super::found::{imported_json, json_of};
 use super::super::labels::{field, heading, time, word};
-use super::super::list::{lock_json, why};
+use super::super::list::{lock_json, may_be_active, why};
 use super::super::reader::Reader;
 use super::{Telling, print_certificates, run, unknown};
 use crate::audit::event::Ruling;
@@ -55,6 +55,11 @@ pub async fn show(reader: &mut Reader, unit: &Unit, telling: &Telling<'_>) -> Re
     }
     data(&plain(&unit.to_string()));
     tell_locks(&locks, telling.language);
+    if !locks.is_empty() {
+        for target in may_be_active(reader, unit).await? {
+            field("may be ACTIVE", format!("its certificate in {target}"));
+        }
+    }
     if let Some(binding) = reader.history.binding(unit).await? {
         identity("bound to", &binding);
     }
@@ -256,7 +261,8 @@ fn tell_withdrawn(ruling: &Logged, withdrawn: &[Logged]) {
         field("target", &holding.target);
         let mut done = false;
         for logged in withdrawn {
-            let Body::Line(LineEvent::Withdrawn { by, target, changed, failure, .. }) = &logged.event.body else {
+            let Body::Line(LineEvent::Withdrawn { by, target, changed, found, failure, .. }) = &logged.event.body
+            else {
                 continue;
             };
             if *by != ruling.event.id || *target != holding.target {
@@ -269,6 +275,9 @@ fn tell_withdrawn(ruling: &Logged, withdrawn: &[Logged]) {
                 None => changed.join(", "),
             };
             field("  then", format!("{what} (event {})", logged.receipt.seq));
+            for certificate in found {
+                field("  found", format!("certificate {certificate}, which no run had recorded"));
+            }
         }
         if !done {
             field("  left", "not finished: the same undo goes on with it");

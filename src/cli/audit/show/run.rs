@@ -185,6 +185,7 @@ fn issued(log: &RunLog, run: &Run) {
         log.events.iter().find(|logged| matches!(&logged.event.body, Body::Run(RunEvent::CertificateIssued { .. })));
     let seq = at.map_or(run.first_seq, |logged| logged.receipt.seq);
     let how = match issued.origin {
+        _ if issued.request.is_none() => "was made with a key of AWS's, which the board was to be given",
         IssuedOrigin::Made => "was made for the chip's key",
         IssuedOrigin::Found => "was made for the chip's key earlier, and nobody had recorded it",
         IssuedOrigin::Known => "was made for the chip's key in an earlier run",
@@ -197,7 +198,9 @@ fn issued(log: &RunLog, run: &Run) {
         field("  valid", format!("{} to {}", says.not_before, says.not_after));
     }
     field("  SHA-256", issued.fingerprint);
-    field("  request", format!("SHA-256 {}", issued.request));
+    if let Some(request) = &issued.request {
+        field("  request", format!("SHA-256 {request}"));
+    }
     if let Some(endpoint) = &issued.endpoint {
         field("  made by", endpoint);
     }

@@ -3,7 +3,7 @@
 
 use egui::{Align, Align2, Frame, Layout, Margin, Panel, Rect, RichText, ScrollArea, TextEdit, Ui, vec2};
 
-use crate::domain::{BatchName, Failure, LaneNumber};
+use crate::domain::{BatchName, Failure, LaneNumber, RunId, Verdict};
 use crate::gui::screens::{View, say};
 use crate::gui::theme::{Paint, Weight, font, size};
 use crate::gui::widgets::button::Button;
@@ -22,6 +22,8 @@ pub enum Drawer {
     OpenBatch(BatchForm),
     /// Close the batch: once more to confirm.
     CloseBatch,
+    /// This board was put in by mistake: once more to take it out.
+    WrongBoard(LaneNumber, RunId),
     /// Close the window while boards are running.
     Leave,
 }
@@ -46,6 +48,11 @@ enum FormFault {
 }
 
 impl BatchForm {
+    /// What a scanner read is the batch's name, whichever field is open.
+    pub fn name_is(&mut self, name: String) {
+        self.name = name;
+    }
+
     pub fn new(profiles: &[String]) -> BatchForm {
         let profile = match profiles {
             [only] => Some(only.clone()),
@@ -77,7 +84,7 @@ impl BatchForm {
 pub fn show(ui: &mut Ui, view: &View, drawer: &mut Drawer, messages: &mut Vec<Message>) -> bool {
     let height = match drawer {
         Drawer::Closed => return false,
-        Drawer::CloseBatch | Drawer::Leave => size::TOUCH + 28.0,
+        Drawer::CloseBatch | Drawer::WrongBoard(..) | Drawer::Leave => size::TOUCH + 28.0,
         Drawer::Lane(_) | Drawer::Health(_) | Drawer::OpenBatch(_) => {
             (ui.available_height() * 0.27).clamp(168.0, 250.0)
         }
@@ -95,6 +102,7 @@ pub fn show(ui: &mut Ui, view: &View, drawer: &mut Drawer, messages: &mut Vec<Me
                 Drawer::Health(service) => health_detail(ui, view, *service, messages),
                 Drawer::OpenBatch(form) => typing = batch_form(ui, view, form, messages),
                 Drawer::CloseBatch => close_batch(ui, view, messages),
+                Drawer::WrongBoard(lane, run) => wrong_board(ui, view, *lane, *run, messages),
                 Drawer::Leave => leave(ui, view, messages),
             }
         },
@@ -117,6 +125,20 @@ fn lane_detail(ui: &mut Ui, view: &View, number: LaneNumber, messages: &mut Vec<
             let foot = format!("{} {run} · {} {took}", say!(view, "drawer-run"), say!(view, "drawer-took"));
             explain(ui, view, &parts.join(" · "), reason.as_ref(), &foot, messages);
         }
+        Some(LaneState::Running { run, serial, step, claimed, .. }) => {
+            let serial = serial.as_ref().map_or_else(|| say!(view, "lane-no-serial"), ToString::to_string);
+            head(ui, view, &[title, serial, lanes::step_name(view, *step)].join(" · "), messages);
+            if *claimed {
+                paragraph(ui, view, &say!(view, "wrong-too-late"));
+            } else {
+                let label = say!(view, "button-wrong-board");
+                let button = Button::new(&label).key("Del").show(ui, view.theme);
+                if button.clicked() {
+                    messages.push(Message::WrongBoard(number, *run));
+                }
+                caption(ui, view, &say!(view, "wrong-explained"));
+            }
+        }
         Some(LaneState::Refused { failure }) => {
             let parts = [title, say!(view, "verdict-unrecorded")];
             explain(ui, view, &parts.join(" · "), Some(failure), "", messages);
@@ -134,6 +156,7 @@ fn health_detail(ui: &mut Ui, view: &View, service: Service, messages: &mut Vec<
         Service::Log => (say!(view, "health-log"), &view.snapshot.log),
         Service::Copies => (say!(view, "health-copies"), &view.snapshot.copies.health),
         Service::Printer => (say!(view, "health-printer"), &view.snapshot.printer),
+        Service::Signals => (say!(view, "health-signals"), &view.snapshot.signals),
     };
     match health {
         Health::Bad(failure) => explain(ui, view, &name, Some(failure), "", messages),
@@ -226,7 +249,7 @@ fn batch_form(ui: &mut Ui, view: &View, form: &mut BatchForm, messages: &mut Vec
                 FormFault::Profile => say!(view, "batch-profile-rule"),
                 FormFault::Planned => say!(view, "batch-planned-rule"),
             };
-            ui.label(RichText::new(text).font(font(Weight::Bold, size::BODY)).color(view.theme.fail.fill));
+            ui.label(RichText::new(text).font(font(Weight::Bold, size::BODY)).color(view.theme.mark(Verdict::Fail)));
         }
     });
     typing
@@ -253,6 +276,27 @@ fn close_batch(ui: &mut Ui, view: &View, messages: &mut Vec<Message>) {
     let (yes, no) = (say!(view, "close-yes"), say!(view, "button-close"));
     let answers =
         [(Button::new(&yes).key("F9"), Message::CloseBatch), (Button::new(&no).key("Esc"), Message::CloseDrawer)];
+    ask(ui, view, &question, answers, messages);
+}
+
+/// Asked as long as it can still be done: once the run has claimed the board's identity, or is over, it is not.
+fn wrong_board(ui: &mut Ui, view: &View, number: LaneNumber, asked: RunId, messages: &mut Vec<Message>) {
+    let lane = view.snapshot.lanes.iter().find(|lane| lane.number == number);
+    let Some(LaneState::Running { run, serial, claimed: false, .. }) = lane.map(|lane| &lane.state) else {
+        messages.push(Message::TooLate(number));
+        return;
+    };
+    if *run != asked {
+        messages.push(Message::CloseDrawer);
+        return;
+    }
+    let serial = serial.as_ref().map_or_else(|| say!(view, "lane-no-serial"), ToString::to_string);
+    let question = say!(view, "wrong-title", lane = number.get(), serial = serial);
+    let (yes, no) = (say!(view, "wrong-yes"), say!(view, "button-close"));
+    let answers = [
+        (Button::new(&yes).key("Del"), Message::WrongBoard(number, asked)),
+        (Button::new(&no).key("Esc"), Message::CloseDrawer),
+    ];
     ask(ui, view, &question, answers, messages);
 }
 

@@ -2,6 +2,7 @@
 
 use egui::{Align2, Color32, Frame, Panel, Rect, Role, Sense, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
+use crate::config::Look;
 use crate::domain::Verdict;
 use crate::gui::screens::{View, say};
 use crate::gui::theme::size;
@@ -37,6 +38,7 @@ fn keys(ui: &mut Ui, view: &View, rect: Rect, k: f32, messages: &mut Vec<Message
     if snapshot.practice {
         keys.push(("F12", say!(view, "key-practice"), false, Message::TogglePractice));
     }
+    keys.push(("Shift F8", theme_name(view, view.theme.look.next()), false, Message::NextTheme));
     // In the language that it leads to: who can't read this one finds the other.
     keys.push(("F8", view.texts.next_name().to_owned(), false, Message::NextLanguage));
     match snapshot.batch {
@@ -80,6 +82,14 @@ fn hint(ui: &Ui, view: &View, rect: Rect, right: f32, k: f32) -> f32 {
     left
 }
 
+fn theme_name(view: &View, look: Look) -> String {
+    match look {
+        Look::Light => say!(view, "theme-light"),
+        Look::Dark => say!(view, "theme-dark"),
+        Look::Contrast => say!(view, "theme-contrast"),
+    }
+}
+
 /// As many as there is room for, newest first.
 fn last_results(ui: &Ui, view: &View, rect: Rect, k: f32) {
     if view.snapshot.recent.is_empty() {
@@ -91,7 +101,7 @@ fn last_results(ui: &Ui, view: &View, rect: Rect, k: f32) {
     let mut left = caption.right() + 12.0 * k;
     for (at, finished) in view.snapshot.recent.iter().enumerate() {
         let label = line(ui.painter(), &short(view, finished), Pen::regular(text, view.theme.ink));
-        let mark = text * 0.8;
+        let mark = text * 0.9;
         let width = label.size().x + mark + text * 2.0;
         if left + width > rect.right() {
             return;
@@ -99,7 +109,8 @@ fn last_results(ui: &Ui, view: &View, rect: Rect, k: f32) {
         let chip = Rect::from_min_size(pos2(left, rect.center().y - text * 1.1), vec2(width, text * 2.2));
         let response = ui.interact(chip, ui.scope_id().with(("recent", at)), Sense::hover());
         let unit = finished.serial.as_ref().map_or_else(|| say!(view, "unknown-unit"), |serial| serial.to_string());
-        let spoken = say!(view, "a11y-result", unit = unit, verdict = lanes::word(view, finished.verdict));
+        let (lane, verdict) = (finished.lane.get(), lanes::word(view, finished.verdict));
+        let spoken = say!(view, "a11y-result", lane = lane, unit = unit, verdict = verdict);
         response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &spoken));
         let painter = ui.painter();
         painter.rect_stroke(chip, size::RADIUS * 0.7, view.theme.hairline(), StrokeKind::Inside);
@@ -113,18 +124,20 @@ fn last_results(ui: &Ui, view: &View, rect: Rect, k: f32) {
     }
 }
 
-/// The end of the serial number tells boards of one batch apart.
+/// The lane, and the end of the serial number, which tells boards of one batch apart.
 fn short(view: &View, finished: &FinishedView) -> String {
-    match &finished.serial {
+    let lane = finished.lane.get();
+    let serial = match &finished.serial {
         Some(serial) => {
             let text = serial.as_str();
             // A board serial is ASCII, so bytes are characters.
             if text.len() > 5 { format!("…{}", &text[text.len() - 4..]) } else { text.to_owned() }
         }
-        None => say!(view, "drawer-lane", lane = finished.lane.get()),
-    }
+        None => say!(view, "lane-no-serial"),
+    };
+    say!(view, "footer-result", lane = lane, serial = serial)
 }
 
 fn colour(view: &View, verdict: Verdict) -> Color32 {
-    view.theme.verdict(verdict).fill
+    view.theme.mark(verdict)
 }

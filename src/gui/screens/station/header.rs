@@ -1,7 +1,9 @@
 //! Which batch, how far, how well; and whether cloud, log and printer are there.
 
 use egui::{Align2, Frame, Painter, Panel, Rect, Ui, pos2, vec2};
+use jiff::Timestamp;
 
+use crate::domain::Verdict;
 use crate::gui::screens::{View, say};
 use crate::gui::theme::size;
 use crate::gui::widgets::health::{Condition, Pill};
@@ -60,6 +62,13 @@ fn name_and_batch(painter: &Painter, view: &View, rect: Rect, k: f32) {
 
 const OF_EVERY_BATCH: usize = 2;
 
+/// By the station's own clock face; on another day than `now` with its date.
+fn time_of_day(view: &View, now: Timestamp, at: Timestamp) -> String {
+    let (now, at) = (now.to_zoned(view.zone.clone()), at.to_zoned(view.zone.clone()));
+    let form = if now.date() == at.date() { "%H:%M" } else { "%m-%d %H:%M" };
+    at.strftime(form).to_string()
+}
+
 /// What is told of a batch, each with its caption; of its shipment manifest what tells of a substitution first.
 fn figures(view: &View, batch: &BatchView) -> Vec<(String, String)> {
     let yields = match batch.first_attempts {
@@ -69,7 +78,19 @@ fn figures(view: &View, batch: &BatchView) -> Vec<(String, String)> {
             say!(view, "header-yield-value", percent = percent)
         }
     };
-    let mut figures = vec![(yields, say!(view, "header-yield")), (batch.held.to_string(), say!(view, "header-held"))];
+    let unknown = || "—".to_owned();
+    let (pace, end) = match &batch.pace {
+        Some(pace) => {
+            (pace.per_hour.to_string(), pace.ends.map_or_else(unknown, |end| time_of_day(view, pace.at, end)))
+        }
+        None => (unknown(), unknown()),
+    };
+    let mut figures = vec![
+        (yields, say!(view, "header-yield")),
+        (batch.held.to_string(), say!(view, "header-held")),
+        (pace, say!(view, "header-pace")),
+        (end, say!(view, "header-end")),
+    ];
     if let Some(ManifestView { entries, consumed, matched, unknown }) = batch.manifest {
         figures.extend([
             (say!(view, "header-done", done = consumed, planned = entries), say!(view, "header-manifest-used")),
@@ -142,7 +163,7 @@ fn progress(painter: &Painter, view: &View, rect: Rect, x: f32, k: f32, batch: &
     let part = if batch.planned == 0 { 0.0 } else { (batch.passed as f32 / batch.planned as f32).min(1.0) };
     let mut done_bar = bar;
     done_bar.set_width(width * part);
-    painter.rect_filled(done_bar, bar_height / 2.0, theme.pass.fill);
+    painter.rect_filled(done_bar, bar_height / 2.0, theme.mark(Verdict::Pass));
     bar.right()
 }
 
@@ -163,12 +184,15 @@ fn operator_and_health(ui: &mut Ui, view: &View, rect: Rect, k: f32, messages: &
         right = at.left() - 24.0 * k;
         place(ui.painter(), galley, at, Align2::RIGHT_CENTER);
     }
-    let services = [
+    let mut services = vec![
         (Service::Printer, say!(view, "health-printer"), &view.snapshot.printer),
         (Service::Copies, copies_name(view), &view.snapshot.copies.health),
         (Service::Log, say!(view, "health-log"), &view.snapshot.log),
         (Service::Cloud, say!(view, "health-cloud"), &view.snapshot.cloud),
     ];
+    if matches!(view.snapshot.signals, Health::Bad(_)) {
+        services.push((Service::Signals, say!(view, "health-signals"), &view.snapshot.signals));
+    }
     for (service, name, health) in services {
         let unproven = service == Service::Copies && view.snapshot.copies.place != CopyPlace::Elsewhere;
         let (condition, text, spoken) = match health {

@@ -90,6 +90,7 @@ fn action(lane: &LaneView) -> Option<Message> {
         LaneState::Finished { verdict: Verdict::Error | Verdict::Aborted, present: true, .. } => {
             Some(Message::Retry(lane.number))
         }
+        LaneState::Refused { .. } => Some(Message::Retry(lane.number)),
         LaneState::Finished { verdict: Verdict::Fail, .. } => Some(Message::Details(lane.number)),
         _ => None,
     }
@@ -110,6 +111,12 @@ fn tile(view: &View, lane: &LaneView) -> Tile {
             let spoken = heading.clone();
             (Body::Free { text }, Steps { count, done: 0, current: None }, spoken)
         }
+        LaneState::Waiting => {
+            heading = say!(view, "lane-board");
+            let text = if view.snapshot.paused { say!(view, "lane-waiting") } else { say!(view, "step-detect") };
+            let steps = Steps { count, done: 0, current: None };
+            (Body::Working { text: text.clone() }, steps, text)
+        }
         LaneState::Running { serial, step, waits_for_scan, .. } => {
             if let Some(serial) = serial {
                 heading = serial.to_string();
@@ -129,7 +136,7 @@ fn tile(view: &View, lane: &LaneView) -> Tile {
             let paint = view.theme.verdict(*verdict);
             let steps = match verdict {
                 Verdict::Pass => Steps { count, done: count, current: None },
-                _ => Steps { count, done: place_of(*step), current: Some(paint.fill) },
+                _ => Steps { count, done: place_of(*step), current: Some(view.theme.mark(*verdict)) },
             };
             let word = word(view, *verdict);
             let spoken = match reason {
@@ -211,7 +218,7 @@ fn technician(view: &View, failure: &Failure) -> String {
     reasons().text(view.texts.language(), failure).technician
 }
 
-fn step_name(view: &View, step: Step) -> String {
+pub fn step_name(view: &View, step: Step) -> String {
     match step {
         Step::Detect => say!(view, "step-detect"),
         Step::Identify => say!(view, "step-identify"),

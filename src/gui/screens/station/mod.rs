@@ -12,11 +12,11 @@ use std::time::Duration;
 use egui::{Key, Modifiers, Ui};
 
 use crate::domain::{LaneNumber, RunId, Verdict};
-use crate::runner::view::{Command, LaneState};
+use crate::runner::view::{Command, LaneState, LaneView, Snapshot};
 
 use super::View;
 use drawer::{BatchForm, Drawer};
-use notices::{Passing, PassingText};
+use notices::{Passing, PassingText, Shown};
 
 /// How long a remark such as "the station is busy" stays, seconds.
 const REMARK: f64 = 6.0;
@@ -26,6 +26,7 @@ const REMARK: f64 = 6.0;
 pub enum Event {
     Ask(Command),
     NextLanguage,
+    NextTheme,
     /// Fold the practice line's controls away, or out again.
     TogglePractice,
     /// What was typed without a field has been used up as a lane's number.
@@ -43,6 +44,10 @@ enum Message {
     /// The same by the keys: the lane whose number was typed, else the one in focus.
     DetailsHere,
     RetryHere,
+    /// The board of this run was put in by mistake: the first time asks, the second time does.
+    WrongBoard(LaneNumber, RunId),
+    WrongBoardHere,
+    TooLate(LaneNumber),
     Health(Service),
     OpenForm,
     OpenBatch,
@@ -55,7 +60,9 @@ enum Message {
         printed: bool,
     },
     NextNotice,
+    ReadRefusal,
     NextLanguage,
+    NextTheme,
     TogglePractice,
     CloseDrawer,
     FocusLanes,
@@ -69,6 +76,8 @@ enum Service {
     Log,
     Copies,
     Printer,
+    /// Sounds and the signal tower.
+    Signals,
 }
 
 /// The screen's own state: nothing of it is worth keeping.
@@ -78,6 +87,8 @@ pub struct Station {
     /// Which of the notices is shown, counted on and on.
     notice: usize,
     passing: Option<Passing>,
+    /// Why the last command was refused has been read.
+    read: bool,
     focused: Option<LaneNumber>,
     focus_lanes: bool,
     /// A text field has the focus.
@@ -89,12 +100,12 @@ pub type Side<'a> = Option<&'a mut dyn FnMut(&mut Ui)>;
 
 impl Station {
     pub fn show(&mut self, ui: &mut Ui, view: &View, side: Side, asked: &mut Vec<Event>) {
-        let mut messages = keys(ui, view);
+        let mut messages = keys(ui, view, self.typing);
         let now = ui.input(|input| input.time);
         self.expire(ui, now);
 
         header::show(ui, view, &mut messages);
-        notices::show(ui, view, self.passing.as_ref(), self.notice, &mut messages);
+        notices::show(ui, view, self.shown(), &mut messages);
         footer::show(ui, view, &mut messages);
         self.typing = drawer::show(ui, view, &mut self.drawer, &mut messages);
         if let Some(side) = side {
@@ -115,6 +126,41 @@ impl Station {
     /// A command was not taken; `now` in the seconds of egui's clock.
     pub fn say_busy(&mut self, now: f64) {
         self.remark(PassingText::Busy, now);
+    }
+
+    /// A line was typed that the scanner did not type.
+    pub fn say_not_scanned(&mut self, now: f64) {
+        self.remark(PassingText::NotScanned, now);
+    }
+
+    /// Something is asked of the station now: what it says to that is new.
+    pub fn asked(&mut self) {
+        self.read = false;
+    }
+
+    /// A code that was scanned, wherever the focus is. What means nothing to the screen itself comes back: it is for
+    /// the station.
+    pub fn scanned(&mut self, code: String, snapshot: &Snapshot) -> Option<String> {
+        let waits = |lane: &LaneView| matches!(lane.state, LaneState::Running { waits_for_scan: true, .. });
+        let batch = code.strip_prefix("BATCH-").map(str::to_owned);
+        if snapshot.lanes.iter().any(waits) && batch.is_none() || code.starts_with("SLIP-") || code.starts_with("LANE-")
+        {
+            return Some(code);
+        }
+        match (&mut self.drawer, batch) {
+            (Drawer::OpenBatch(form), batch) => form.name_is(batch.unwrap_or(code)),
+            (_, Some(name)) if snapshot.batch.is_none() => {
+                let mut form = BatchForm::new(&snapshot.profiles);
+                form.name_is(name);
+                self.drawer = Drawer::OpenBatch(form);
+            }
+            _ => return Some(code),
+        }
+        None
+    }
+
+    fn shown(&self) -> Shown<'_> {
+        Shown { passing: self.passing.as_ref(), read: self.read, turn: self.notice }
     }
 
     /// Boards are running and the window shall close: ask first, beside the lanes.
@@ -143,6 +189,26 @@ impl Station {
                     self.retry(lane, view, now, asked);
                 }
             }
+            Message::WrongBoard(lane, run) if self.drawer == Drawer::WrongBoard(lane, run) => {
+                asked.push(Event::Ask(Command::WrongBoard { lane, run }));
+                self.drawer = Drawer::Closed;
+            }
+            Message::WrongBoard(lane, run) => self.drawer = Drawer::WrongBoard(lane, run),
+            Message::WrongBoardHere => {
+                let confirms = match self.drawer {
+                    Drawer::WrongBoard(lane, run) if view.typed.is_empty() => Some((lane, run)),
+                    _ => None,
+                };
+                if let Some((lane, run)) = confirms {
+                    self.update(Message::WrongBoard(lane, run), view, now, asked);
+                } else if let Some(lane) = self.lane_meant(view, now, asked) {
+                    self.wrong_board(lane, view, now);
+                }
+            }
+            Message::TooLate(lane) => {
+                self.drawer = Drawer::Closed;
+                self.remark(PassingText::TooLate(lane.get()), now);
+            }
             Message::Health(service) => {
                 let same = self.drawer == Drawer::Health(service);
                 self.drawer = if same { Drawer::Closed } else { Drawer::Health(service) };
@@ -164,13 +230,16 @@ impl Station {
             Message::CloseBatch => self.drawer = Drawer::CloseBatch,
             Message::Settle { run, printed } => asked.push(Event::Ask(Command::SettleLabel { run, printed })),
             Message::SettleFirst { printed } => {
-                if let Some(question) = notices::question_shown(view, self.passing.as_ref(), self.notice) {
+                if let Some(question) = notices::question_shown(view, self.shown()) {
                     asked.push(Event::Ask(Command::SettleLabel { run: question.run, printed }));
                 }
             }
             Message::NextNotice => self.notice = self.notice.wrapping_add(1),
             Message::NextLanguage => asked.push(Event::NextLanguage),
+            Message::NextTheme => asked.push(Event::NextTheme),
             Message::TogglePractice => asked.push(Event::TogglePractice),
+            Message::ReadRefusal => self.read = true,
+            Message::CloseDrawer if self.drawer == Drawer::Closed => self.read = true,
             Message::CloseDrawer => self.drawer = Drawer::Closed,
             Message::FocusLanes => self.focus_lanes = self.focused.is_none(),
             Message::Quit => asked.push(Event::Quit),
@@ -180,10 +249,22 @@ impl Station {
     fn retry(&mut self, lane: LaneNumber, view: &View, now: f64, asked: &mut Vec<Event>) {
         let state = view.snapshot.lanes.iter().find(|known| known.number == lane).map(|known| &known.state);
         match state {
-            Some(LaneState::Finished { verdict: Verdict::Error | Verdict::Aborted, present: true, .. }) => {
+            Some(
+                LaneState::Finished { verdict: Verdict::Error | Verdict::Aborted, present: true, .. }
+                | LaneState::Refused { .. },
+            ) => {
                 asked.push(Event::Ask(Command::Retry(lane)));
             }
             Some(_) => self.remark(PassingText::NothingToRetry(lane.get()), now),
+            None => self.remark(PassingText::NoLane(lane.get()), now),
+        }
+    }
+
+    fn wrong_board(&mut self, lane: LaneNumber, view: &View, now: f64) {
+        let state = view.snapshot.lanes.iter().find(|known| known.number == lane).map(|known| &known.state);
+        match state {
+            Some(LaneState::Running { run, claimed: false, .. }) => self.drawer = Drawer::WrongBoard(lane, *run),
+            Some(_) => self.remark(PassingText::TooLate(lane.get()), now),
             None => self.remark(PassingText::NoLane(lane.get()), now),
         }
     }
@@ -216,13 +297,16 @@ impl Station {
 }
 
 /// What the keyboard asks for: the same as the buttons, each of which names its key.
-fn keys(ui: &Ui, view: &View) -> Vec<Message> {
+fn keys(ui: &Ui, view: &View, typing: bool) -> Vec<Message> {
     let snapshot = view.snapshot;
+    // Before the others: `consume_key` without modifiers takes the key with Shift, too.
+    let theme = ui.input_mut(|input| input.consume_key(Modifiers::SHIFT, Key::F8));
     let batch = if snapshot.batch.is_some() { (Key::F9, Message::CloseBatch) } else { (Key::F6, Message::OpenForm) };
     let table = [
         (Key::F2, Message::PauseOrContinue),
         (Key::F3, Message::DetailsHere),
         (Key::F4, Message::RetryHere),
+        (Key::Delete, Message::WrongBoardHere),
         (Key::F5, Message::FinishHeld),
         batch,
         (Key::F7, Message::NextNotice),
@@ -234,9 +318,12 @@ fn keys(ui: &Ui, view: &View) -> Vec<Message> {
     ];
     let mut messages: Vec<Message> = table
         .into_iter()
+        // In a text field it deletes.
+        .filter(|(key, _)| *key != Key::Delete || !typing)
         .filter(|(key, _)| ui.input_mut(|input| input.consume_key(Modifiers::NONE, *key)))
         .map(|(_, message)| message)
         .collect();
+    messages.extend(theme.then_some(Message::NextTheme));
     let arrows = [Key::ArrowUp, Key::ArrowDown, Key::ArrowLeft, Key::ArrowRight];
     if ui.memory(|memory| memory.focused().is_none())
         && ui.input(|input| arrows.iter().any(|key| input.key_pressed(*key)))

@@ -25,18 +25,35 @@ pub enum PassingText {
     Busy,
     NothingToRetry(u8),
     NoLane(u8),
+    /// A line that does not bear the scanner's marks.
+    NotScanned,
+    /// The board of this lane has its identity already, or its verdict.
+    TooLate(u8),
 }
 
 enum Notice<'a> {
     Gone,
     Passing(&'a PassingText),
+    /// Why the station did not do what was asked last.
+    Refusal(&'a Failure),
     Question(&'a LabelQuestion),
     Pulled(&'a Failure),
     Refused(&'a Device, &'a Failure),
 }
 
-pub fn show(ui: &mut Ui, view: &View, passing: Option<&Passing>, turn: usize, messages: &mut Vec<Message>) {
-    let notices = notices(view, passing);
+/// What the bar shows of, besides the snapshot.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    pub passing: Option<&'a Passing>,
+    /// A person has read why the last command was refused.
+    pub read: bool,
+    /// Which of the notices, counted on and on.
+    pub turn: usize,
+}
+
+pub fn show(ui: &mut Ui, view: &View, shown: Shown, messages: &mut Vec<Message>) {
+    let notices = notices(view, shown);
+    let turn = shown.turn;
     let Some(notice) = notices.get(turn % notices.len().max(1)) else { return };
     let paint = view.theme.notice;
     let frame = Frame::new().fill(paint.fill);
@@ -54,6 +71,10 @@ pub fn show(ui: &mut Ui, view: &View, passing: Option<&Passing>, turn: usize, me
                 let galley = line(ui.painter(), &position, Pen::regular(size::SMALL, paint.text));
                 inner.max.x = place(ui.painter(), galley, inner, Align2::RIGHT_CENTER).left() - 16.0;
             }
+            if let Notice::Refusal(_) = notice {
+                let label = say!(view, "button-close");
+                inner.max.x = button(ui, view, Button::new(&label).key("Esc"), inner, Message::ReadRefusal, messages);
+            }
             if let Notice::Question(question) = notice {
                 let again = say!(view, "question-again");
                 let message = Message::Settle { run: question.run, printed: false };
@@ -70,20 +91,21 @@ pub fn show(ui: &mut Ui, view: &View, passing: Option<&Passing>, turn: usize, me
 }
 
 /// The question that the bar shows right now: what its keys answer.
-pub fn question_shown<'a>(view: &'a View, passing: Option<&'a Passing>, turn: usize) -> Option<&'a LabelQuestion> {
-    let notices = notices(view, passing);
-    match notices.get(turn % notices.len().max(1)) {
+pub fn question_shown<'a>(view: &'a View, shown: Shown<'a>) -> Option<&'a LabelQuestion> {
+    let notices = notices(view, shown);
+    match notices.get(shown.turn % notices.len().max(1)) {
         Some(Notice::Question(question)) => Some(question),
         _ => None,
     }
 }
 
-fn notices<'a>(view: &'a View, passing: Option<&'a Passing>) -> Vec<Notice<'a>> {
+fn notices<'a>(view: &'a View, shown: Shown<'a>) -> Vec<Notice<'a>> {
     let mut notices = Vec::new();
     if view.runner_gone {
         notices.push(Notice::Gone);
     }
-    notices.extend(passing.map(|passing| Notice::Passing(&passing.text)));
+    notices.extend(shown.passing.map(|passing| Notice::Passing(&passing.text)));
+    notices.extend(view.snapshot.notice.as_ref().filter(|_| !shown.read).map(Notice::Refusal));
     notices.extend(view.snapshot.questions.iter().map(Notice::Question));
     notices.extend(view.snapshot.pulled.iter().map(Notice::Pulled));
     notices.extend(view.snapshot.refused.iter().map(|(device, failure)| Notice::Refused(device, failure)));
@@ -96,6 +118,12 @@ fn text(view: &View, notice: &Notice) -> String {
         Notice::Passing(PassingText::Busy) => say!(view, "notice-busy"),
         Notice::Passing(PassingText::NothingToRetry(lane)) => say!(view, "notice-not-retry", lane = lane),
         Notice::Passing(PassingText::NoLane(lane)) => say!(view, "notice-no-lane", lane = lane),
+        Notice::Passing(PassingText::NotScanned) => say!(view, "notice-not-scanned"),
+        Notice::Passing(PassingText::TooLate(lane)) => say!(view, "notice-too-late", lane = lane),
+        Notice::Refusal(failure) => {
+            let text = reasons().text(view.texts.language(), failure).technician;
+            format!("{text} ({})", failure.code)
+        }
         Notice::Question(question) => {
             let unit = match &question.serial {
                 Some(serial) => serial.to_string(),
