@@ -1,6 +1,7 @@
 //! The one place that writes to stdout and stderr.
 #![allow(clippy::print_stderr, reason = "this is the place")]
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,16 +92,18 @@ pub fn failure(failure: &Failure, language: &Language) {
 
 pub fn sentence(failure: &Failure, language: &Language) -> String {
     let text = reasons().text(language, failure);
-    harmless(&format!("{}: {} ({})", failure.code, text.technician, failure.cause))
+    let told = format!("{}: {} ({})", failure.code, text.technician, failure.cause);
+    // A cause may have lines of its own.
+    told.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
-/// What others typed must not steer the terminal.
-fn harmless(text: &str) -> String {
-    let shown = |c: char| match c.is_control() && c != '\n' {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
+/// Text out of the log may be a forger's: what would steer the terminal, or write backwards, is shown
+/// as a replacement character.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().map(shown).collect()
+    if text.contains(steers) { Cow::Owned(text.replace(steers, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
 /// The sentences of this language.
@@ -125,4 +128,15 @@ pub fn language(asked: Option<&str>, configured: Option<&str>) -> Language {
     let environment = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok());
     let locale = asked.or(configured).map(str::to_owned).or(environment).unwrap_or_default();
     Language::of_locale(&locale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_log_can_neither_steer_the_terminal_nor_make_a_line_of_its_own() {
+        assert_eq!(plain("a\u{1b}[2J\nPASS\u{9b}1m\u{202e}x"), "a\u{fffd}[2J\u{fffd}PASS\u{fffd}1m\u{fffd}x");
+        assert!(matches!(plain("山田 PASS"), Cow::Borrowed(_)));
+    }
 }

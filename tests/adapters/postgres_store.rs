@@ -15,7 +15,9 @@ use lineseal::adapters::store::LogStore;
 use lineseal::audit::event::{LabelKind, Standing};
 use lineseal::audit::{Body, LineEvent, RunEvent};
 use lineseal::domain::{ReasonCode, Step, Verdict};
-use lineseal::ports::{AuditStore, Broken, ClaimAnswer, Promise, Verification, Verifier as _};
+use lineseal::ports::{
+    AuditStore, Broken, ClaimAnswer, History as _, People as _, Promise, Search, Verification, Verifier as _,
+};
 
 use crate::postgres_server::{Database, Postgres, Proxy};
 use crate::store_contract::{self, bound, claim, event, identity, line, opened, proven, run_id, sealed, started};
@@ -186,6 +188,72 @@ async fn a_table_or_a_view_beside_the_log_is_no_finding() {
     });
     assert_eq!(found_by_verify(&plant), None);
     drop(plant.store());
+}
+
+/// Whatever a database or a role looks through first: what the program calls are the server's own functions.
+#[tokio::test]
+async fn functions_of_another_schema_are_called_by_nothing() {
+    let plant = Plant::new();
+    let store = plant.store();
+    let run = run_id();
+    store.append([proven(run, "A1", 1), vec![sealed(run, Verdict::Error, None)]].concat()).await.unwrap();
+    let search = Search { serial: Some("A1".to_owned()), ..Default::default() };
+    assert_eq!(store.search(&search, None, 10).await.unwrap().items.len(), 1);
+    drop(store);
+    plant.raw(|client| {
+        client
+            .batch_execute(
+                "CREATE SCHEMA evil;
+                 CREATE FUNCTION evil.substr(text, int, int) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
+                 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, evil, pg_catalog',
+                     current_database()); END $$",
+            )
+            .unwrap();
+    });
+    let found = plant.store().search(&search, None, 10).await.unwrap();
+    assert_eq!(found.items.len(), 1);
+}
+
+/// Small tables are never vacuumed by the server itself.
+#[tokio::test]
+async fn what_was_forgotten_is_in_no_file_of_a_table() {
+    let server = Postgres::start();
+    let plant = Plant { database: server.fresh_database() };
+    let store = plant.store();
+    let who = uuid::Uuid::from_u128(7);
+    store.operator("Zanzibarquux", (who, [1; 32])).await.unwrap();
+    let ruling = lineseal::audit::event::Ruling::Scrap { unit: store_contract::unit("A1") };
+    let ruled = store_contract::typed(&store, "xylophonefrob", ruling).await;
+    let Body::Line(LineEvent::Ruled { reason, .. }) = &ruled.body else { panic!() };
+    let text = reason.id;
+    store.append(vec![ruled]).await.unwrap();
+    server.administer("CHECKPOINT");
+    assert_eq!(kept(&server), (true, true));
+    assert!(store.forget(who).await.unwrap());
+    assert!(store.forget_text(text).await.unwrap());
+    server.administer("CHECKPOINT");
+    assert!(!kept(&server).0);
+    // By these words the ruling was found; the table is too large to be written anew while stations work.
+    plant.raw(|client| client.batch_execute("VACUUM FULL records").unwrap());
+    server.administer("CHECKPOINT");
+    assert_eq!(kept(&server), (false, false));
+}
+
+/// Are the name and the word above in a file of the server's tables?
+fn kept(server: &Postgres) -> (bool, bool) {
+    let mut files = vec![server.folder().join("data/base")];
+    let mut found = (false, false);
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        // The server may have removed it meanwhile.
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let holds = |word: &str| bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()));
+        found = (found.0 || holds("Zanzibarquux"), found.1 || holds("xylophonefrob"));
+    }
+    found
 }
 
 /// An administrator can keep rows out of an index, and then let it be used again: what is read row by row is

@@ -317,6 +317,12 @@ fn one_station_drives_a_data_directory() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(StationLock::take(&data).unwrap_err().code, ReasonCode::STATION_TWICE);
     assert!(StationLock::is_held(&data));
+    // Nor does an older program, which knows no other lock, let one of today in.
+    let elsewhere = directory.path().join("old");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let old = std::fs::File::create(elsewhere.join("station.lock")).unwrap();
+    old.lock().unwrap();
+    assert_eq!(StationLock::take(&elsewhere).unwrap_err().code, ReasonCode::STATION_TWICE);
     // Another directory is another station, and the database is open to commands meanwhile.
     StationLock::take(&directory.path().join("other")).unwrap();
     sqlite::open(&data.join(sqlite::FILE)).unwrap();
@@ -351,6 +357,10 @@ fn what_hides_behind_statistics_or_an_older_number_is_found() {
     let file = empty.path().join(sqlite::FILE);
     std::fs::write(&file, "").unwrap();
     assert_eq!(code(sqlite::open_reader(&file)), ReasonCode::STORE_CORRUPT);
+    // Nor is a pipe waited for.
+    std::fs::remove_file(&file).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert_eq!(code(sqlite::open_reader(&file)), ReasonCode::STORE_CORRUPT);
 }
 
 /// A restore that is cut off after its first step: no station works on what is left, and the next one ends it.
@@ -370,11 +380,20 @@ async fn a_restore_that_was_cut_off_loses_nothing_of_the_log_that_was_there() {
     }
     let incoming = sqlite::bring_in(&backup, &path).unwrap();
     let kept = part(&path, &format!(".before-{}", &incoming.copy.file.to_string()[..12]));
+    std::fs::write(part(&path, ".keeping"), kept.file_name().unwrap().to_str().unwrap()).unwrap();
     std::fs::rename(&path, &kept).unwrap();
     assert_eq!(code(sqlite::open(&path)), ReasonCode::STORE_FAILED);
     sqlite::take_in(incoming, &path).unwrap();
     assert_eq!(sqlite::open(&path).unwrap().head().await.unwrap().size, 0);
     assert_eq!(sqlite::open(&kept).unwrap().head().await.unwrap().size, 1);
+
+    // What a database that was lost has left is no part of the log that was kept before.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(part(&path, "-wal"), "the rest").unwrap();
+    sqlite::take_in(sqlite::bring_in(&backup, &path).unwrap(), &path).unwrap();
+    assert!(!part(&kept, "-wal").exists());
+    assert_eq!(std::fs::read(part(&kept, "-2-wal")).unwrap(), b"the rest");
+    assert!(!part(&path, ".keeping").exists());
 }
 
 fn code<T>(answer: Result<T, Failure>) -> ReasonCode {

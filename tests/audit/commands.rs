@@ -684,7 +684,7 @@ fn a_wrong_argument_is_named_and_is_no_wrong_configuration() {
     let (nowhere, folder) = (office.path("nowhere"), office.path("folder"));
     std::fs::create_dir(&folder).unwrap();
     let no_checkpoint = office.file("no.checkpoint", "good morning");
-    let unmade = office.path("nowhere/copy.db");
+    let (unmade, root) = (office.path("nowhere/copy.db"), office.path("Root"));
     let companion = format!("{}-wal", office.database().display());
     let cases: &[(&[&str], &str)] = &[
         (&["audit", "verify", "--since", &nowhere], "--since"),
@@ -696,6 +696,7 @@ fn a_wrong_argument_is_named_and_is_no_wrong_configuration() {
         (&["audit", "backup", &companion], "SQLite keeps parts of"),
         (&["audit", "restore", &no_checkpoint, "--replace", "--as", "Root"], "is no backup of a log"),
         (&["audit", "restore", &nowhere, "--replace", "--as", "Root"], "could not read the backup"),
+        (&["audit", "checkpoint", "--cosign-with", &nowhere, "--as", "Root", "--pin-file", &root], "no such file"),
         (&["audit", "verify-bundle", &nowhere], "nowhere"),
         (&["audit", "verify-bundle", &folder, "--key", "rubbish"], "--key rubbish"),
         (&["operator", "disable", "Aiko"], "say who acts: --as OPERATOR"),
@@ -709,6 +710,8 @@ fn a_wrong_argument_is_named_and_is_no_wrong_configuration() {
         let refused = office.run(&[&["audit"], unknown].concat(), 2).err;
         assert!(refused.contains("O-616"), "{unknown:?}: {refused}");
     }
+    let steered = office.run(&["audit", "search", "--operator", "\u{1b}[2J"], 2).err;
+    assert!(!steered.contains('\u{1b}') && steered.contains("[2J"), "{steered:?}");
     let role = office.run_as("Aiko", &["operator", "disable", "Root"], 3).err;
     assert!(role.contains("another role: administrator. ") && role.contains("(Aiko has the role qa)"), "{role}");
 }

@@ -24,9 +24,8 @@ pub fn write_cosigner(path: &Path, key: &NoteKey) -> Result<(), Failure> {
 /// halves are not of one key.
 pub fn read_cosigner(path: &Path) -> Result<NoteKey, Failure> {
     let in_file = |what: &dyn std::fmt::Display| refused(format!("{}: {what}", path.display()));
-    let text = read_private(path)?.ok_or_else(|| {
-        Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{}: there is no such file", path.display()))
-    })?;
+    let missing = || Failure::new(ReasonCode::ARGUMENT_REFUSED, format!("{}: there is no such file", path.display()));
+    let text = read_private(path)?.ok_or_else(missing)?;
     let first = text.expose_secret().lines().next().unwrap_or_default();
     let named: VerifierKey = first.trim().parse().map_err(|error| in_file(&format!("the first line: {error}")))?;
     let key = NoteKey::from_pem(named.name().clone(), &text).map_err(|error| in_file(&error))?;

@@ -164,7 +164,6 @@ impl Session for PostgresSession {
     }
 
     fn roll_back(&mut self) {
-        self.scrub = false;
         if self.client.as_ref().is_some_and(|client| !client.is_closed())
             && let Err(error) = self.command("ROLLBACK")
         {

@@ -1,7 +1,9 @@
 //! Copies of the log's file: made while the station works, and put back.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::open::{self, Limits, directory_of, sync_directory};
+use crate::adapters::durable;
 use crate::adapters::store::copy::{self as leaf_by_leaf, Copying};
 use crate::adapters::store::error::StoreError;
 use crate::adapters::store::log;
@@ -200,25 +203,45 @@ fn comes_with_wal(backup: &Path) -> Result<bool, Failure> {
 /// Puts what was brought in, and is closed again, in the place of the log `path`. The log that is
 /// there is kept beside it, under the name that is returned. The caller holds the station's lock.
 pub fn take_in(incoming: BroughtIn, path: &Path) -> Result<Option<PathBuf>, Failure> {
-    let before = format!(".before-{}", &incoming.copy.file.to_string()[..12]);
-    let names = (1..).map(|n| if n == 1 { before.clone() } else { format!("{before}-{n}") });
-    let mut names = names.map(|name| beside(path, &name));
     // The log first: cut off in between, its newest events lie beside no file, and no station starts on what is
     // left without them. They go before the backup comes, and must never be read with it.
     let parts = std::iter::once("").chain(COMPANIONS).filter(|part| beside(path, part).exists());
     let parts: Vec<_> = parts.collect();
-    // A backup may be restored more than once, and each time there is a log to keep; the rest of a log whose
-    // restoring was cut off goes to where it is.
-    let kept = names.find(|kept| !parts.iter().any(|part| beside(kept, part).exists())).unwrap_or_default();
+    let is_free = |kept: &PathBuf| !std::iter::once("").chain(COMPANIONS).any(|part| beside(kept, part).exists());
+    // A backup may be restored more than once, and each time there is a log to keep.
+    let before = format!(".before-{}", &incoming.copy.file.to_string()[..12]);
+    let names = (1..).map(|n| if n == 1 { before.clone() } else { format!("{before}-{n}") });
+    let mut names = names.map(|name| beside(path, &name));
+    let note = beside(path, KEEPING);
+    let kept = match begun(path, &note)?.filter(|kept| !parts.iter().any(|part| beside(kept, part).exists())) {
+        Some(kept) => kept,
+        None => names.find(is_free).unwrap_or_default(),
+    };
+    let name = kept.file_name().unwrap_or_default().as_bytes();
+    durable::replace(&note, name, 0o600).map_err(failed("note where the log is kept", &note))?;
     for part in &parts {
         let from = beside(path, part);
         std::fs::rename(&from, beside(&kept, part)).map_err(failed("keep the log that is there", &from))?;
         sync_directory(&directory_of(path))?;
     }
+    std::fs::remove_file(&note).map_err(failed("remove", &note))?;
     let before = parts.first().filter(|part| part.is_empty()).map(|_| kept);
     std::fs::rename(incoming.path(), path).map_err(failed("put the backup in its place", path))?;
     sync_directory(&directory_of(path))?;
     Ok(before)
+}
+
+/// Beside the log while it is moved away part by part: the name that it gets.
+const KEEPING: &str = ".keeping";
+
+/// Where a restore that was cut off has begun to put the log: the rest of it belongs there, and nowhere else.
+fn begun(path: &Path, note: &Path) -> Result<Option<PathBuf>, StoreError> {
+    match std::fs::read(note) {
+        Ok(name) if name.is_empty() || name.contains(&b'/') => Ok(None),
+        Ok(name) => Ok(Some(path.with_file_name(OsStr::from_bytes(&name)))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", note)(error)),
+    }
 }
 
 /// What SQLite may put beside a database, by the ends of the names.

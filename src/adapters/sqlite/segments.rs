@@ -160,9 +160,7 @@ impl<'c> Segment<'c> {
         let mut turned = false;
         while self.at >= self.leaf {
             if self.next_page > self.last_page {
-                if !self.ended {
-                    self.is_led_to(&self.term, self.term_page)?;
-                }
+                self.is_led_to(&self.term, self.term_page)?;
                 self.ended = true;
                 break;
             }

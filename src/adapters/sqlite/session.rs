@@ -104,7 +104,6 @@ impl Session for SqliteSession {
     }
 
     fn roll_back(&mut self) {
-        self.scrub = false;
         // A disk that is full may have rolled back already.
         if !self.connection.is_autocommit()
             && let Err(error) = self.run("ROLLBACK")

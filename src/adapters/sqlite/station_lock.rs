@@ -17,6 +17,8 @@ use crate::domain::Failure;
 pub struct StationLock {
     /// The folder's own `flock` is the lock: a file in it can be deleted, and another one made and locked.
     _folder: File,
+    /// An older program knows this one's alone.
+    _named: File,
 }
 
 /// Asking whether the lock is held takes it for a moment.
@@ -34,20 +36,25 @@ impl StationLock {
         let path = data_dir.join(Self::FILE);
         let failed = |doing, source| StoreError::File { doing, path: path.clone(), source };
         let folder = File::open(data_dir).map_err(|source| failed("open the folder of", source))?;
-        if matches!(folder.try_lock(), Err(TryLockError::WouldBlock)) {
-            // Perhaps somebody only asked whether it is held.
-            std::thread::sleep(ASKED);
+        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut named = open.map_err(|source| failed("open the station's lock", source))?;
+        for lock in [&folder, &named] {
+            if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+                // Perhaps somebody only asked whether it is held.
+                std::thread::sleep(ASKED);
+            }
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(held(&path)),
+                Err(TryLockError::Error(source)) => return Err(failed("take the station's lock", source).into()),
+            }
         }
-        match folder.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(&path)),
-            Err(TryLockError::Error(source)) => return Err(failed("take the station's lock", source).into()),
-        }
-        let named = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        // For the reader of an error only; the lock itself does not depend on it.
         named
-            .and_then(|mut file| write!(file, "{}", std::process::id()))
+            .set_len(0)
+            .and_then(|()| write!(named, "{}", std::process::id()))
             .map_err(|source| failed("write the station's lock", source))?;
-        Ok(StationLock { _folder: folder })
+        Ok(StationLock { _folder: folder, _named: named })
     }
 
     /// Does a station work on `data_dir`? Nothing is made by asking.

@@ -1,7 +1,6 @@
 //! A record for a person: what a value is, then the value, one below the other.
 
-use super::super::output::data;
-use super::table::plain;
+use super::super::output::{data, plain};
 use crate::domain::Failure;
 use crate::texts::{Language, reasons};
 

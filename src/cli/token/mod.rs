@@ -7,8 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::audit::table::plain;
-use super::output::{self, data, say};
+use super::output::{self, data, plain, say};
 use super::{Global, exit, places};
 use crate::bootstrap;
 use crate::config::Config;

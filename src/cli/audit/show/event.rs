@@ -3,11 +3,10 @@
 use serde_json::json;
 
 use super::super::super::exit;
-use super::super::super::output::{self, data};
+use super::super::super::output::{self, data, plain};
 use super::super::found;
 use super::super::labels::{field, time};
 use super::super::reader::Reader;
-use super::super::table::plain;
 use super::{Telling, print_certificates, unknown};
 use crate::audit::{Body, LineEvent, Node, RunEvent};
 use crate::domain::{Failure, ReasonCode};

@@ -3,12 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::super::exit;
-use super::super::super::output::{self, data};
+use super::super::super::output::{self, data, plain};
 use super::super::found::{imported_json, json_of};
 use super::super::labels::{field, heading, time, word};
 use super::super::list::{lock_json, may_be_active, why};
 use super::super::reader::Reader;
-use super::super::table::plain;
 use super::{Telling, print_certificates, run, unknown};
 use crate::audit::event::Ruling;
 use crate::audit::{Body, LineEvent};
