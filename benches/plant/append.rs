@@ -98,7 +98,8 @@ impl PlainTable {
                 }
                 connection.execute_batch("COMMIT")?;
                 // Whoever has gone is told nothing.
-                waiting.into_iter().for_each(|(_, asker)| drop(asker.send(())));
+                // Nobody has gone away: each waits for its answer.
+                waiting.into_iter().for_each(|(_, asker)| asker.send(()).unwrap());
             }
             Ok(())
         });
