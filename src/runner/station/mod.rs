@@ -1,8 +1,10 @@
 //! The station: one task that owns the lanes. Everything reaches it as a message; what it knows
 //! leaves it as snapshots and finished units.
 
+mod desk;
 mod finishing;
 mod health;
+mod labels;
 mod orders;
 mod outage;
 mod pace;
@@ -32,11 +34,13 @@ use crate::runner::equipment::Equipment;
 use crate::runner::errands;
 use crate::runner::keeper::{Keeper, News};
 use crate::runner::lanes::LaneTable;
+use crate::runner::people;
 use crate::runner::rollback;
 use crate::runner::scan::{BoardEvent, Looks, Scanner};
 use crate::runner::spool::Spool;
 use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
 
+use desk::Desk;
 use finishing::Finishing;
 use outage::{Look, Outage};
 use pace::Pace;
@@ -121,7 +125,7 @@ struct Station {
     outage: Option<Outage>,
     /// The log knows that this station has started.
     started: bool,
-    operator_name: Option<String>,
+    desk: Desk,
     /// Arrivals whose run may be in the log and is not known here yet.
     starting: HashSet<u64>,
     /// Runs without a verdict that nobody drives any more, because the log could not be written.
@@ -168,6 +172,7 @@ impl Station {
         let asks = config.targets.iter().any(|target| target.account.is_some())
             || config.profiles.iter().any(|profile| profile.register.method.ca().is_some());
         let looked = config.station.air_gapped || !asks;
+        let desk = Desk::new(&config.sign_in, equipment);
         Station {
             lanes: LaneTable::new(&config.lanes),
             view: picture::empty(&config, equipment),
@@ -190,7 +195,7 @@ impl Station {
             looking: None,
             outage: None,
             started: false,
-            operator_name: equipment.operator_name.clone(),
+            desk,
             starting: HashSet::new(),
             cut: HashMap::new(),
             keeper: None,
@@ -278,6 +283,7 @@ impl Station {
             if stopping && self.runs.is_empty() {
                 break;
             }
+            let idle = self.desk.idle_at();
             tokio::select! {
                 Some(event) = scanner.events.recv(), if !stopping => self.board(event).await,
                 Some((arrival, outcome)) = updates.recv() => self.take_update(arrival, outcome).await,
@@ -308,6 +314,7 @@ impl Station {
                         self.see_cloud(unwell, barred, stopping).await;
                     }
                 },
+                () = desk::sleep_until(idle), if !stopping => self.lock_desk().await,
                 signals = heard(&mut self.signals) => self.view.signals = signals,
                 // Time goes by: the next picture tells.
                 _ = minutes.tick(), if self.view.batch.is_some() => {}
@@ -331,6 +338,7 @@ impl Station {
             // Nobody was told that it had.
             return Ok(());
         }
+        self.leave_desk().await?;
         self.shared.log.line(LineEvent::StationStopped {}).await?;
         if let Some(keeper) = self.keeper.take() {
             self.view.copies = keeper.finish().await;
@@ -371,6 +379,10 @@ impl Station {
     }
 
     async fn board(&mut self, event: BoardEvent) {
+        if let BoardEvent::Changed(_) = event {
+            // Somebody plugged it in, or pulled it.
+            self.desk.touch();
+        }
         match event {
             BoardEvent::Changed(Change::Arrived { arrival, device }) => self.arrived(arrival, device).await,
             BoardEvent::Changed(Change::Departed { arrival, .. }) => self.departed(arrival).await,
@@ -447,8 +459,9 @@ impl Station {
         if let Some(failure) = self.blocked.clone().or_else(|| self.clock_is_behind()).or(barred) {
             return self.refuse(arrival, failure).await;
         }
-        let batch = match self.shared.log.store.open_batch(&self.shared.log.station).await {
+        let batch = match self.present_batch().await {
             Ok(batch) => batch,
+            Err(failure) if desk::for_want_of_a_person(&failure) => return self.refuse(arrival, failure).await,
             Err(failure) => {
                 self.shown.insert(lane, LaneNow { arrival, run: None, refused: Some(failure.clone()) });
                 return self.note_log(Err(failure));
@@ -476,6 +489,14 @@ impl Station {
         self.shown.insert(lane, LaneNow { arrival, run: None, refused: None });
         self.starting.insert(arrival);
         self.runs.spawn(run_board(self.shared.clone(), profile, started, arrival, orders, self.updates.clone()));
+    }
+
+    /// What a board that is begun now belongs to; O-620, O-621 while nobody operates.
+    async fn present_batch(&mut self) -> Result<Option<Batch>, Failure> {
+        if let Some(nobody) = self.why_nobody_operates().await? {
+            return Err(nobody);
+        }
+        self.shared.log.store.open_batch(&self.shared.log.station).await
     }
 
     fn see_time(&mut self, run: &Run) {
@@ -566,6 +587,7 @@ impl Station {
 
     async fn done(&mut self, run: &Arc<Run>) {
         self.note_log(Ok(()));
+        self.see_label(run);
         self.cut.remove(&run.id);
         self.see_time(run);
         self.spool.note(run);
@@ -599,7 +621,8 @@ impl Station {
             self.view.recent.truncate(RECENT);
         }
         let waits_on = errand == Some(Errand::Held) && run.verdict() == Some(Verdict::Held);
-        if let Some(record) = UnitRecord::of(run).filter(|_| !waits_on) {
+        if let Some(mut record) = UnitRecord::of(run).filter(|_| !waits_on) {
+            people::name_in(&*self.desk.people, &mut record).await;
             // A reader that is slow stops the line rather than lose a record; without a reader (a window
             // has dropped its end) nothing waits.
             let _ = self.finished.send(record).await;
@@ -633,11 +656,16 @@ impl Station {
     /// Tries the oldest label that is owed.
     fn print_next(&mut self) {
         if let Some(run) = self.spool.next(|run| self.is_driven(run)) {
-            self.print(Run::clone(&run));
+            self.print_for(self.shared.by_itself(&run), Run::clone(&run));
         }
     }
 
+    /// Somebody here asks for it.
     fn print(&mut self, run: Run) {
+        self.print_for(self.shared.clone(), run);
+    }
+
+    fn print_for(&mut self, shared: Shared, run: Run) {
         if self.is_driven(run.id) {
             // Its label stays owed; the spool comes back to it.
             return;
@@ -645,17 +673,19 @@ impl Station {
         let Some(profile) = self.profiles.get(&run.profile).cloned() else { return };
         self.spool.busy = true;
         self.errands.insert(run.id, Errand::Label);
-        self.runs.spawn(go_on(self.shared.clone(), profile, run, Input::PrintLabel, self.updates.clone()));
+        self.runs.spawn(go_on(shared, profile, run, Input::PrintLabel, self.updates.clone()));
     }
 
-    fn errand(&mut self, log: &RunLog, errand: Errand, input: Input) {
+    /// `asked`: by somebody here.
+    fn errand(&mut self, log: &RunLog, errand: Errand, input: Input, asked: bool) {
         let Some(run) = self.fold(log) else { return };
         let Some(profile) = self.profiles.get(&run.profile).cloned() else {
             tracing::error!(run = %run.id, profile = %run.profile, "its profile is no longer configured");
             return;
         };
         self.errands.insert(run.id, errand);
-        self.runs.spawn(go_on(self.shared.clone(), profile, run, input, self.updates.clone()));
+        let shared = if asked { self.shared.clone() } else { self.shared.by_itself(&run) };
+        self.runs.spawn(go_on(shared, profile, run, input, self.updates.clone()));
     }
 
     fn fold(&mut self, log: &RunLog) -> Option<Run> {
