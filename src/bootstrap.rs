@@ -9,6 +9,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::adapters::air_gap::AirGap;
 use crate::adapters::aws_iot::{self, AwsCloud};
+use crate::adapters::badge_key::BadgeKeyFile;
 use crate::adapters::boards::{SerialDialogue, StationPorts};
 use crate::adapters::copies::{self, Bucket};
 use crate::adapters::fleet::{AwsFleet, ClaimFolder};
@@ -30,11 +31,12 @@ use crate::config::{Ca, CaKey, Config, LogKey, Look, Postgres};
 use crate::domain::profile::{ClaimSource, Profile, Trust};
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
-    Archiving, AuditStore, Authorities, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud, Entropy,
-    History, Imports, LogSigner, Manifests, People, Rations, Signals,
+    Archiving, AuditStore, Authorities, BadgeKey, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud,
+    Entropy, History, Imports, LabelPictures, LogSigner, Manifests, People, Rations, Signals,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
+use crate::runner::people::Named;
 use crate::runner::{self, Custody, Equipment, LogWriter, StationHandle};
 
 mod doctor;
@@ -78,16 +80,9 @@ pub struct Station {
     pub lock: StationLock,
 }
 
-/// Starts the station that `config` describes, on this machine's ports.
-pub async fn start_station(
-    config: Arc<Config>,
-    data_dir: &Path,
-    operator: Option<&str>,
-    clock_is_right: bool,
-) -> Result<Station, Failure> {
-    let (mut equipment, lock) = equip(&config, data_dir, operator).await?;
-    equipment.clock_is_right = clock_is_right;
-    Ok(Station { handle: runner::start(config, equipment), lock })
+/// Starts the station that `config` describes, with what [`equip`] made.
+pub fn start_station(config: Arc<Config>, (equipment, lock): (Equipment, StationLock)) -> Station {
+    Station { handle: runner::start(config, equipment), lock }
 }
 
 /// Real adapters for everything, AWS credentials from the default chain.
@@ -158,7 +153,7 @@ async fn equip_with(
     }
     let lock = StationLock::take(data_dir)?;
     let plants = |plants: Connection| postgres::open_or_wait(plants.of_station(config.station.name.clone()));
-    let Records { log, custody, .. } = records_with(config, data_dir, bucket, plants)?;
+    let Records { log, custody, people, .. } = records_with(config, data_dir, bucket, plants)?;
     let connections = Arc::new(MqttConnections::new(&config.targets));
     let equipment = Equipment {
         boards: boards(config),
@@ -169,13 +164,21 @@ async fn equip_with(
         connections,
         issuing: Arc::new(HttpIssuing),
         printer: printer::from_config(&config.printer),
+        pictures: pictures(),
         signals: signals(config),
         log,
+        people,
         custody,
-        operator_name: operator.map(str::to_owned),
+        badges: badge_key(config, data_dir),
+        operator: Named { name: operator.map(str::to_owned), pin: None, required: config.sign_in.required },
         clock_is_right: false,
     };
     Ok((equipment, lock))
+}
+
+/// What labels look like.
+pub fn pictures() -> Arc<dyn LabelPictures> {
+    Arc::new(printer::Pictures)
 }
 
 /// Sounds and lights, where any are configured.
@@ -262,6 +265,12 @@ pub fn worker_main() -> std::process::ExitCode {
 /// This machine's ports.
 pub fn boards(config: &Config) -> Box<dyn BoardSource> {
     Box::new(StationPorts::new(&config.detection))
+}
+
+/// What badges are hashed with.
+pub fn badge_key(config: &Config, data_dir: &Path) -> Arc<dyn BadgeKey> {
+    let path = config.sign_in.badge_key.clone().unwrap_or_else(|| data_dir.join(BadgeKeyFile::FILE));
+    Arc::new(BadgeKeyFile::new(path))
 }
 
 /// The station's log, for writing in the operator's name.

@@ -13,6 +13,7 @@
 #   LINESEAL_FUZZ_MINUTES  how long `--long fuzz` tries inputs (60)
 #   LINESEAL_TEST_THREADS  tests side by side (default: the cores, 2 to 4)
 #   LINESEAL_TEST_VENV     the peers' Python environment (target/test-venv)
+#   LINESEAL_TEST_NODE     a second renderer of labels   (target/test-node)
 #   CARGO_TARGET_DIR       where to build                (target)
 set -euo pipefail
 here=$PWD
@@ -67,6 +68,7 @@ strangers=(openssl=openssl)
 tokens=(softhsm2-util=softhsm2 pkcs11-tool=opensc p11-kit=p11-kit p11-kit-modules ss=iproute2
     setpriv=util-linux)
 brokers=(mosquitto=mosquitto)
+papers=(ippeveprinter=cups-ipp-utils "dbus-daemon=dbus-daemon|dbus" node=nodejs npm=npm)
 tpms=(swtpm=swtpm tpm2-abrmd=tpm2-abrmd libtss2-tcti-tabrmd0 tpm2_ptool=libtpm2-pkcs11-tools
     tpm2_createprimary=tpm2-tools libtpm2-pkcs11-1 "dbus-daemon=dbus-daemon|dbus")
 readers=(sqlite3=sqlite3)
@@ -83,12 +85,12 @@ for suite in "${suites[@]}"; do
     case $suite in
     architecture | lib | fuzz) ;;
     audit) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${databases[@]}") peers=1 ;;
-    adapters) wanted+=("${strangers[@]}" "${tokens[@]}" "${brokers[@]}" "${databases[@]}") peers=1 ;;
+    adapters) wanted+=("${strangers[@]}" "${tokens[@]}" "${brokers[@]}" "${papers[@]}" "${databases[@]}") peers=1 ;;
     line) wanted+=("${strangers[@]}" "${tokens[@]}" "${brokers[@]}" "${tpms[@]}" "${databases[@]}" "${disks[@]}") peers=1 ;;
     crash) wanted+=("${tokens[@]}" "${databases[@]}") peers=1 ;;
     window) wanted+=("${tokens[@]}" "${windows[@]}") peers=1 ;;
     hotplug) wanted+=("${tokens[@]}" "${machine[@]}") peers=1 ;;
-    *) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${brokers[@]}" "${tpms[@]}" "${databases[@]}" "${disks[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
+    *) wanted+=("${strangers[@]}" "${readers[@]}" "${tokens[@]}" "${brokers[@]}" "${papers[@]}" "${tpms[@]}" "${databases[@]}" "${disks[@]}" "${windows[@]}" "${machine[@]}") peers=1 ;;
     esac
 done
 target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$root/target}}
@@ -105,6 +107,16 @@ if [ -n "$peers" ]; then
 fi
 [ ${#wanted[@]} -eq 0 ] || packages "${wanted[@]}"
 [ -z "$peers" ] || virtual_environment "$LINESEAL_TEST_VENV" "${requirements[@]}"
+if among adapters "${suites[@]}"; then
+    export LINESEAL_TEST_NODE=${LINESEAL_TEST_NODE:-$target/test-node}
+    renderer=tests/peers/zpl-renderer
+    if ! cmp -s "$renderer/package-lock.json" "$LINESEAL_TEST_NODE/installed"; then
+        mkdir -p "$LINESEAL_TEST_NODE"
+        cp "$renderer/package.json" "$renderer/package-lock.json" "$LINESEAL_TEST_NODE/"
+        npm ci --no-audit --no-fund --prefix "$LINESEAL_TEST_NODE"
+        cp "$renderer/package-lock.json" "$LINESEAL_TEST_NODE/installed"
+    fi
+fi
 if among hotplug "${suites[@]}" && command -v apt-get >/dev/null &&
     ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; then
     package_lists # the small machine's kernel comes from apt

@@ -3,6 +3,7 @@
 pub mod air_gap;
 mod aws_account;
 pub mod aws_iot;
+pub mod badge_key;
 pub mod boards;
 pub mod bundles;
 pub mod copies;

@@ -15,7 +15,7 @@ use crate::domain::profile::{CertificateStatus, ConnectMode, KeyKind, WriteBack}
 use crate::domain::{
     AccountId, Arn, BatchName, BoardSerial, Bytes, CaAct, CaEnd, CaMode, CaName, ChipUid, Device, EntryPlace, EventId,
     Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, PolicyName,
-    Product, ProvisioningTemplateName, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName,
+    Product, Proof, ProvisioningTemplateName, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName,
     TemplateKind, ThingName, TopicName, Unit, Variables, Verdict,
 };
 
@@ -294,6 +294,18 @@ pub enum RunEvent {
         kind: LabelKind,
         printed: bool,
     },
+    /// The one that was printed is void, for the reason that a person typed: another copy is owed.
+    LabelReplaced {
+        kind: LabelKind,
+        /// Which one it is, from 2.
+        copy: u32,
+        reason: FreeText,
+    },
+    /// The label was scanned back at its board's lane, and is the right one.
+    LabelConfirmed {
+        kind: LabelKind,
+        copy: u32,
+    },
 }
 
 /// What happens outside of a run.
@@ -359,6 +371,42 @@ pub enum LineEvent {
         /// As in `OperatorAdded`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pin_sha256: Option<Sha256>,
+    },
+    /// The person's role is another from here on.
+    OperatorRole {
+        person: OperatorRef,
+        role: Role,
+    },
+    /// The person has a badge, and no other any more.
+    BadgeGiven {
+        person: OperatorRef,
+        /// SHA-256 of the keyed hash that a scanned badge is looked up by: another one in the database is nobody's.
+        badge_sha256: Sha256,
+    },
+    /// The person has none any more.
+    BadgeRevoked {
+        person: OperatorRef,
+    },
+    /// A badge that opens nothing here; `locked`: one too many, and all badges have to wait.
+    BadgeRefused {
+        /// Whose it was, where it is on record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        person: Option<OperatorRef>,
+        locked: bool,
+    },
+    /// The person operates this station from here on.
+    SignedIn {
+        person: OperatorRef,
+        proof: Proof,
+    },
+    /// The person does so no longer.
+    SignedOut {
+        person: OperatorRef,
+        why: SignOut,
+    },
+    /// Nobody did anything here for a while: boards are begun again once somebody has signed in.
+    StationLocked {
+        person: OperatorRef,
     },
     /// A wrong PIN; `locked`: one too many, and the person has to wait.
     SignInRefused {
@@ -579,6 +627,20 @@ impl LineEvent {
         let what = [b"lineseal crl v1 ".as_slice(), series.as_bytes(), &nth.to_be_bytes()].concat();
         Self::pinned_as(Sha256::of(&what).as_bytes())
     }
+}
+
+/// Why a person no longer operates a station.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignOut {
+    /// A person said so.
+    Asked,
+    /// Another person signed in.
+    Replaced,
+    /// They may sign in no more.
+    Disabled,
+    /// The station ended.
+    Stopped,
 }
 
 /// Where a run was made.

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::domain::{BatchName, Failure, ReasonCode};
 use crate::ports::{Batch, BatchTally, ManifestTally};
 use crate::runner::manifest::{BadEntry, Checked, Source};
-use crate::runner::{self, LogWriter, Told};
+use crate::runner::{self, LogWriter, Told, people};
 use crate::texts::Language;
 
 #[derive(clap::Subcommand)]
@@ -43,7 +43,10 @@ pub enum Command {
         acting: Acting,
     },
     /// Closes the open batch.
-    Close,
+    Close {
+        #[command(flatten)]
+        acting: Acting,
+    },
     /// All batches, newest first.
     List,
     /// One batch's figures; the open one's without a name.
@@ -57,7 +60,7 @@ pub fn main(global: &Global, config: &Config, command: Command) -> ExitCode {
 
 async fn perform(global: &Global, config: &Config, command: Command, language: &Language) -> Result<(), Failure> {
     let records = bootstrap::open_records(config, &places(global).data_dir).await?;
-    let log = in_whose_name(global, &command, &records).await?;
+    let log = in_whose_name(global, config, &command, &records).await?;
     let (custody, manifests) = (records.custody, records.manifests);
     match command {
         Command::Open { name, profile, planned, manifest, .. } => {
@@ -95,7 +98,7 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
             taken(&checked, global.json);
             checkpoint(&log, &custody, language).await;
         }
-        Command::Close => {
+        Command::Close { .. } => {
             let name = runner::close_batch(&log).await?;
             say(&format!("batch {name} is closed"));
             checkpoint(&log, &custody, language).await;
@@ -126,18 +129,25 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
 }
 
 /// A list says which chips the vendor shipped: whoever takes one in answers for it, once there are people.
-async fn in_whose_name(global: &Global, command: &Command, records: &Records) -> Result<LogWriter, Failure> {
-    let takes_in = match command {
-        Command::Open { manifest: Some(_), acting, .. } | Command::Manifest { acting, .. } => Some(acting),
-        _ => None,
-    };
-    match (takes_in, global.operator.as_deref()) {
-        (Some(acting), _) if !records.people.operators().await?.is_empty() => {
-            let person = acting.sign_in(global, records, &TAKE_IN_LISTS).await?;
-            Ok(records.log.by(&person))
+async fn in_whose_name(
+    global: &Global,
+    config: &Config,
+    command: &Command,
+    records: &Records,
+) -> Result<LogWriter, Failure> {
+    let required = config.sign_in.required;
+    match command {
+        Command::Open { manifest: None, acting, .. } | Command::Close { acting } => {
+            acting.operating(global, records, required).await
         }
-        (_, Some(name)) => records.log.clone().named(name).await,
-        (_, None) => Ok(records.log.clone()),
+        Command::Open { acting, .. } | Command::Manifest { acting, .. } => {
+            if people::are_known(&*records.people).await? {
+                let person = acting.sign_in(global, records, &TAKE_IN_LISTS).await?;
+                return Ok(records.log.by(&person));
+            }
+            acting.operating(global, records, required).await
+        }
+        Command::List | Command::Show { .. } => Ok(records.log.clone()),
     }
 }
 

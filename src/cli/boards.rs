@@ -225,6 +225,7 @@ mod tests {
             detection: Detection { links: vec![], serial_ports: false, usb: false, debounce },
             lanes: vec![],
             printer: Printer::None,
+            sign_in: crate::config::SignIn::of(false),
             window: Window::default(),
             scanner: Scanner::default(),
             signals: Signals::default(),

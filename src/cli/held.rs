@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::exit::{self, Worst};
 use super::output::{self, say};
+use super::sign_in::Acting;
 use super::{Global, checkpoint, places};
 use crate::audit::bundle::{File, GivenKey};
 use crate::bootstrap::{self, Records};
@@ -25,6 +26,8 @@ pub struct ExportOptions {
     /// Also what was in a file before.
     #[arg(long)]
     again: bool,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 #[derive(clap::Args)]
@@ -32,6 +35,8 @@ pub struct ImportOptions {
     /// What `lineseal export-held` made.
     #[arg(value_name = "FILE.zip")]
     file: PathBuf,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 const MADE_BY: &str = concat!("lineseal ", env!("CARGO_PKG_VERSION"));
@@ -56,10 +61,9 @@ async fn export_all(
         let cause = format!("{} does not end in .zip, or is there already", path.display());
         return Err(Failure::new(ReasonCode::ARGUMENT_REFUSED, cause));
     }
-    let Records { mut log, people, custody, .. } = bootstrap::open_records(config, &places(global).data_dir).await?;
-    if let Some(name) = &global.operator {
-        log = log.named(name).await?;
-    }
+    let records = bootstrap::open_records(config, &places(global).data_dir).await?;
+    let log = options.acting.operating(global, &records, config.sign_in.required).await?;
+    let Records { people, custody, .. } = records;
     let Export { files, runs, seq, barred } = held::export(&log, &custody, &*people, options.again, MADE_BY).await?;
     for failure in &barred {
         output::failure(failure, language);
@@ -96,7 +100,8 @@ async fn import_all(
     let (files, sha256) = files_of(&options.file)?;
     let delivery = held::read(&files, &keys)?;
     let config = Arc::new(config);
-    let (equipment, lock) = bootstrap::equip(&config, &places(global).data_dir, global.operator.as_deref()).await?;
+    let (mut equipment, lock) = bootstrap::equip(&config, &places(global).data_dir, None).await?;
+    equipment.operator = options.acting.named(global, &*equipment.people, config.sign_in.required).await?;
     let Errands { records, left, .. } = held::import(config, equipment, delivery, sha256).await?;
     drop(lock);
     let mut worst = Worst::default();

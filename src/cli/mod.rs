@@ -9,6 +9,7 @@ mod claim;
 mod doctor;
 mod exit;
 mod held;
+mod label;
 mod operator;
 mod output;
 mod pin;
@@ -92,6 +93,9 @@ enum Command {
     Audit(audit::Command),
     /// Finishes HELD units in the cloud, without their boards, and answers for labels.
     Resume(resume::Options),
+    /// A unit's label: what it looks like, and another copy.
+    #[command(subcommand)]
+    Label(label::Command),
     /// Makes a file of what an air-gapped station holds.
     ExportHeld(held::ExportOptions),
     /// Registers what an air-gapped station held.
@@ -160,6 +164,7 @@ fn perform(cli: Cli) -> ExitCode {
             Command::Template(command) => template::main(&global, &config, command),
             Command::Claim(command) => claim::main(&global, &config, command),
             Command::Resume(options) => resume::main(&global, config, options),
+            Command::Label(command) => label::main(&global, config, command),
             Command::ExportHeld(options) => held::export(&global, &config, &options),
             Command::ImportHeld(options) => held::import(&global, config, &options),
             Command::Undo(options) => undo::main(&global, &config, &options),

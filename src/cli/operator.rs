@@ -1,4 +1,4 @@
-//! `lineseal operator add|list|disable|reset|forget`
+//! `lineseal operator add|list|role|badge|disable|reset|forget`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +31,29 @@ pub enum Command {
     },
     /// Everyone who was added, by name.
     List,
+    /// Gives the person another role.
+    Role {
+        /// As `lineseal operator list` shows it.
+        name: String,
+        /// technician, qa, supervisor or administrator.
+        #[arg(long)]
+        role: Role,
+        #[command(flatten)]
+        acting: Acting,
+    },
+    /// Gives the person a badge, instead of the one that they had: scan it when asked.
+    Badge {
+        /// As `lineseal operator list` shows it.
+        name: String,
+        /// The person's badge opens nothing any more.
+        #[arg(long, conflicts_with = "badge_file")]
+        revoke: bool,
+        /// Holds what the scanner reads off the badge; without it, the badge is asked for.
+        #[arg(long, value_name = "FILE")]
+        badge_file: Option<PathBuf>,
+        #[command(flatten)]
+        acting: Acting,
+    },
     /// The person may no longer sign in.
     Disable {
         /// As `lineseal operator list` shows it.
@@ -92,6 +115,23 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
             }
             return Ok(());
         }
+        Command::Role { name, role, acting } => {
+            let by = administrator(global, &records, &acting).await?;
+            people::change_role(log, &**people, &by, &name, role).await?;
+            say(&fl!(texts.loader(), "cli-operator-added", name = name, role = role.to_string()));
+        }
+        Command::Badge { name, revoke: true, acting, .. } => {
+            let by = administrator(global, &records, &acting).await?;
+            people::revoke_badge(log, &**people, &by, &name).await?;
+            say(&fl!(texts.loader(), "cli-operator-badge-revoked", name = name));
+        }
+        Command::Badge { name, badge_file, acting, .. } => {
+            let by = administrator(global, &records, &acting).await?;
+            let badges = bootstrap::badge_key(config, &places(global).data_dir);
+            let code = pin::badge(&name, badge_file.as_deref(), &config.sign_in.badge_prefix)?;
+            people::give_badge(log, &**people, &*badges, &by, &name, &code).await?;
+            say(&fl!(texts.loader(), "cli-operator-badge", name = name));
+        }
         Command::Disable { name, acting } => {
             let by = administrator(global, &records, &acting).await?;
             people::disable(log, &**people, &by, &name).await?;
@@ -120,6 +160,7 @@ async fn administrator(global: &Global, records: &Records, acting: &Acting) -> R
 async fn list(records: &Records, person: &Person, as_json: bool) -> Result<(), Failure> {
     let credential = records.people.credential(person.who.id).await?;
     let now = records.log.clock.now();
+    let badge = credential.as_ref().is_some_and(|credential| credential.badge_hash.is_some());
     let locked_until = credential.and_then(|credential| credential.locked_until).filter(|until| *until > now);
     let state = match (&person.name, person.disabled, locked_until) {
         (None, ..) => "forgotten",
@@ -130,13 +171,14 @@ async fn list(records: &Records, person: &Person, as_json: bool) -> Result<(), F
     if as_json {
         let shown = output::json(&json!({
             "id": person.who.id, "name": person.name, "role": person.role, "state": state,
-            "locked_until": locked_until,
+            "locked_until": locked_until, "badge": badge,
         }));
         // Whoever stopped reading the list has seen enough of it.
         shown.unwrap_or_default();
     } else {
         let role = person.role.map_or("-", Role::as_str);
-        data(&format!("{state:<10} {role:<14} {}", person.name.as_deref().unwrap_or("-")));
+        let badge = if badge { "badge" } else { "-" };
+        data(&format!("{state:<10} {role:<14} {badge:<6} {}", person.name.as_deref().unwrap_or("-")));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! PINs: from a file, from a terminal that shows nothing, or one a line from standard input.
+//! PINs and badges: from a file, from a terminal that shows nothing, or one a line from standard input.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _};
@@ -11,7 +11,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::output;
-use crate::domain::{Failure, InvalidPin, Pin, ReasonCode};
+use crate::domain::{BadgeCode, Failure, InvalidBadge, InvalidPin, Pin, ReasonCode};
 
 /// More than any PIN in UTF-8, and no file that was named by mistake.
 const LONGEST: usize = 512;
@@ -33,6 +33,8 @@ pub enum PinError {
     Differ,
     #[error("this is no PIN")]
     Invalid(#[from] InvalidPin),
+    #[error("this is no badge")]
+    InvalidBadge(#[from] InvalidBadge),
 }
 
 impl From<PinError> for Failure {
@@ -62,13 +64,23 @@ pub fn new(who: &str, file: Option<&Path>) -> Result<Pin, PinError> {
     Ok(pin)
 }
 
+/// A badge that a person is given, with or without what the station's badges begin with.
+pub fn badge(who: &str, file: Option<&Path>, prefix: &str) -> Result<BadgeCode, PinError> {
+    let text = secret(&format!("Scan the badge of {who}: "), file)?;
+    let code = text.expose_secret();
+    Ok(SecretString::from(code.strip_prefix(prefix).unwrap_or(code)).try_into()?)
+}
+
 fn ask(prompt: &str, file: Option<&Path>) -> Result<Pin, PinError> {
-    let text = match file {
-        Some(path) => from_file(path)?,
-        None if io::stdin().is_terminal() => from_terminal(prompt)?,
-        None => from_input()?,
-    };
-    Ok(text.try_into()?)
+    Ok(secret(prompt, file)?.try_into()?)
+}
+
+fn secret(prompt: &str, file: Option<&Path>) -> Result<SecretString, PinError> {
+    match file {
+        Some(path) => from_file(path),
+        None if io::stdin().is_terminal() => from_terminal(prompt),
+        None => from_input(),
+    }
 }
 
 fn from_file(path: &Path) -> Result<SecretString, PinError> {

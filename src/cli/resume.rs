@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::exit::{self, Worst};
 use super::output::{self, say};
+use super::sign_in::Acting;
 use super::{Global, places};
 use crate::bootstrap;
 use crate::config::Config;
@@ -24,33 +25,35 @@ pub struct Options {
     /// The label of this run is not there: print it again.
     #[arg(long, value_name = "RUN")]
     print_label: Option<RunId>,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     let result = bootstrap::block_on(async {
+        let acting = options.acting.clone();
         let errand = match options {
             Options { slip: Some(slip), .. } => Errand::Slip(slip),
             Options { label_printed: Some(run), .. } => Errand::LabelPrinted(run),
             Options { print_label: Some(run), .. } => Errand::PrintLabel(run),
             _ => Errand::Held,
         };
-        let config = Arc::new(config);
-        let places = places(global);
-        perform(config, &places, global.operator.as_deref(), errand, global.json, &language).await
+        perform(Arc::new(config), global, &acting, errand, &language).await
     });
     exit::ended(result, &language)
 }
 
-async fn perform(
+/// Does the errand while the station is stopped, and tells of each unit that it touched.
+pub async fn perform(
     config: Arc<Config>,
-    places: &bootstrap::Places,
-    operator: Option<&str>,
+    global: &Global,
+    acting: &Acting,
     errand: Errand,
-    json: bool,
     language: &Language,
 ) -> Result<ExitCode, Failure> {
-    let (equipment, lock) = bootstrap::equip(&config, &places.data_dir, operator).await?;
+    let (mut equipment, lock) = bootstrap::equip(&config, &places(global).data_dir, None).await?;
+    equipment.operator = acting.named(global, &*equipment.people, config.sign_in.required).await?;
     let Errands { records, left, taken_back, waiting } = runner::run_errand(config, equipment, errand).await?;
     drop(lock);
     let mut worst = Worst::default();
@@ -68,7 +71,7 @@ async fn perform(
         output::failure(failure, language);
     }
     for record in &records {
-        output::unit(record, json, language).map_err(|error| {
+        output::unit(record, global.json, language).map_err(|error| {
             let cause = format!("standard output takes no more records: {error}");
             Failure::new(ReasonCode::STATION_STOPPED, cause)
         })?;

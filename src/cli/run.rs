@@ -6,21 +6,25 @@ use std::sync::Arc;
 
 use super::exit::{self, Worst};
 use super::output::{self, say};
+use super::sign_in::Acting;
 use super::{Global, places};
+use secrecy::zeroize::Zeroizing;
 use tokio::sync::mpsc;
 
 use crate::bootstrap;
 use crate::config::{Config, Scanner};
 use crate::domain::{Failure, ReasonCode, Verdict};
 use crate::runner::view::{Command, Health, LaneState, Snapshot};
-use crate::runner::{StationHandle, rollback};
-use crate::texts::{Language, fl};
+use crate::runner::{Equipment, StationHandle, people, rollback};
+use crate::texts::{Language, Texts, fl};
 
 #[derive(clap::Args)]
 pub struct Options {
     /// End after this many finished units.
     #[arg(long, value_name = "N")]
     units: Option<u64>,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
@@ -32,13 +36,16 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         let config = Arc::new(config);
         // Before the station begins: whoever stops it then is answered in order, too.
         let mut stop = bootstrap::stop_signal();
-        let station = tokio::select! {
-            started = bootstrap::start_station(
-                config, &places.data_dir, global.operator.as_deref(), global.clock_is_right,
-            ) => started?,
+        let badge_prefix = config.sign_in.badge_prefix.clone();
+        let (mut equipment, lock) = tokio::select! {
+            equipped = bootstrap::equip(&config, &places.data_dir, None) => equipped?,
             () = &mut stop => return Ok(Followed::Worked(Worst::default())),
         };
-        scan_from_stdin(station.handle.commands.clone(), scanner);
+        equipment.clock_is_right = global.clock_is_right;
+        equipment.operator = options.acting.named(global, &*equipment.people, config.sign_in.required).await?;
+        remark_on_sign_in(&config, &equipment, &output::texts(&language)?).await;
+        let station = bootstrap::start_station(config, (equipment, lock));
+        scan_from_stdin(station.handle.commands.clone(), scanner, badge_prefix);
         let followed = follow(station.handle, stop, options.units, global.json, &language).await?;
         drop(station.lock);
         Ok(followed)
@@ -48,6 +55,15 @@ pub fn main(global: &Global, config: Config, options: Options) -> ExitCode {
         Followed::Refused => ExitCode::from(exit::USAGE),
     });
     exit::ended(code, &language)
+}
+
+/// Once the log knows people, somebody should say whether boards are to wait for one of them.
+async fn remark_on_sign_in(config: &Config, equipment: &Equipment, texts: &Texts) {
+    // Whether the log can be asked at all is the station's to say.
+    let nobody = config.sign_in.undecided && equipment.operator.name.is_none();
+    if nobody && people::are_known(&*equipment.people).await.unwrap_or(false) {
+        say(&fl!(texts.loader(), "cli-nobody-operates"));
+    }
 }
 
 /// A person's wish that it ends.
@@ -187,17 +203,18 @@ const LONGEST_SCAN: u64 = 4096;
 
 /// A barcode scanner is a keyboard: each line of standard input is a scan.
 /// With what the scanner types around a code, or without: nothing else is read from there.
-fn scan_from_stdin(commands: mpsc::Sender<Command>, scanner: Scanner) {
+fn scan_from_stdin(commands: mpsc::Sender<Command>, scanner: Scanner, badge_prefix: String) {
     let read = move || {
-        let mut line = Vec::new();
+        // It may have been a badge.
+        let mut line = Zeroizing::new(Vec::new());
         // What a scanner sends need not be UTF-8; only the end of the input ends the scanning.
         while std::io::stdin().lock().take(LONGEST_SCAN).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
-            let text = String::from_utf8_lossy(&line).trim().to_owned();
-            let text = scanner.code(&text).map_or(text.clone(), str::to_owned);
-            line.clear();
-            if !text.is_empty() && commands.blocking_send(Command::Scan(text)).is_err() {
+            let text = Zeroizing::new(String::from_utf8_lossy(&line).trim().to_owned());
+            let text = scanner.code(&text).unwrap_or(&text);
+            if !text.is_empty() && commands.blocking_send(Command::scanned(text, &badge_prefix)).is_err() {
                 return;
             }
+            line.clear();
         }
     };
     // The thread waits in a read until the program ends; without it there is no scanner, and that is all.

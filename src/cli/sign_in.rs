@@ -7,7 +7,7 @@ use crate::bootstrap::Records;
 use crate::domain::{Failure, ReasonCode, Role};
 use crate::ports::People;
 use crate::runner::LogWriter;
-use crate::runner::people::{self, SignedIn};
+use crate::runner::people::{self, Named, SignedIn};
 
 /// The person named with `--as`.
 #[derive(clap::Args, Clone)]
@@ -29,6 +29,30 @@ pub struct Second {
 }
 
 impl Acting {
+    /// Who operates: a PIN is asked for where the name takes one, and read where one is given and the log knows people.
+    /// Where its database is away, it is only read from a file, and the station waits.
+    pub async fn named(&self, global: &Global, people: &dyn People, required: bool) -> Result<Named, Failure> {
+        let Some(name) = &global.operator else { return Ok(Named { required, ..Named::default() }) };
+        let file = self.pin_file.as_deref();
+        let takes_one = match file {
+            Some(_) => people::are_known(people).await,
+            None => people::must_prove(people, name, required).await,
+        };
+        let asked = match takes_one {
+            Ok(asked) => asked,
+            Err(failure) if failure.code == ReasonCode::STORE_AWAY => file.is_some(),
+            Err(failure) => return Err(failure),
+        };
+        let pin = if asked { Some(pin::known(name, file)?) } else { None };
+        Ok(Named { name: Some(name.clone()), pin, required })
+    }
+
+    /// The log in the name of whoever acts, for what needs no role.
+    pub async fn operating(&self, global: &Global, records: &Records, required: bool) -> Result<LogWriter, Failure> {
+        let named = self.named(global, &*records.people, required).await?;
+        people::operating(&records.log, &*records.people, &named).await
+    }
+
     /// To a log that is not in its place yet.
     pub async fn sign_in_to(
         &self,

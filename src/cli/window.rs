@@ -25,15 +25,15 @@ pub fn main(global: &Global, config: Config) -> ExitCode {
     let places = places(global);
     let scanner = config.scanner.clone();
     let kept = runtime.block_on(async { bootstrap::kept_window(&config, &places.data_dir) });
-    let started = runtime.block_on(bootstrap::start_station(
-        config,
-        &places.data_dir,
-        global.operator.as_deref(),
-        global.clock_is_right,
-    ));
-    let station = match started {
-        Ok(station) => station,
+    let equipped = runtime.block_on(bootstrap::equip(&config, &places.data_dir, global.operator.as_deref()));
+    let (mut equipment, lock) = match equipped {
+        Ok(equipped) => equipped,
         Err(failure) => return failed(&failure),
+    };
+    equipment.clock_is_right = global.clock_is_right;
+    let station = {
+        let _runtime = runtime.enter();
+        bootstrap::start_station(config, (equipment, lock))
     };
     let runner::StationHandle { snapshots, commands, finished, task } = station.handle;
     drop(finished);

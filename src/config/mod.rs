@@ -13,6 +13,7 @@ mod pkcs11_uri;
 mod problem;
 mod profile;
 mod section;
+mod sign_in;
 mod signals;
 mod source;
 mod station;
@@ -72,6 +73,7 @@ pub struct Config {
     pub detection: Detection,
     pub lanes: Vec<Lane>,
     pub printer: Printer,
+    pub sign_in: SignIn,
     pub window: Window,
     pub scanner: Scanner,
     pub signals: Signals,
@@ -124,13 +126,74 @@ pub enum Printer {
     /// Raw TCP, usually port 9100.
     Tcp {
         address: String,
+        /// It is asked how it is (`~HS`): paper, cover, pause.
+        status: bool,
     },
+    /// An IPP printer, or a queue of CUPS.
+    Ipp(IppQueue),
     Device {
         path: PathBuf,
     },
     Folder {
         path: PathBuf,
     },
+}
+
+/// Who may operate the station, once the log knows people. Before that, everybody may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn {
+    /// No board is begun while nobody has signed in.
+    pub required: bool,
+    /// The configuration does not say whether it is required.
+    pub undecided: bool,
+    pub badge: BadgeUse,
+    /// What a badge's barcode begins with, or the scanner puts before it.
+    pub badge_prefix: String,
+    /// The station is locked when nobody has done anything for so long; `None`: never.
+    pub idle: Option<Duration>,
+    /// The key that badges are hashed with; `None`: `badge.key` in the data directory.
+    pub badge_key: Option<PathBuf>,
+}
+
+/// What a scanned badge is enough for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadgeUse {
+    /// To operate. Everything else takes a PIN.
+    Alone,
+    /// The person's PIN is asked for after it.
+    WithPin,
+}
+
+impl SignIn {
+    /// Where nothing is said of it: a line that ran without people goes on when its log comes to know some. The
+    /// practice line has nothing to decide.
+    pub fn of(practice: bool) -> Self {
+        Self {
+            required: false,
+            undecided: !practice,
+            badge: BadgeUse::Alone,
+            badge_prefix: "BADGE-".to_owned(),
+            idle: Some(Duration::from_secs(15 * 60)),
+            badge_key: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IppQueue {
+    /// `ipp://host[:port]/path` or `ipps://…`.
+    pub uri: String,
+    pub format: IppFormat,
+    /// Whom the certificate of an `ipps` printer may come from, DER; `None`: the system's.
+    pub roots: Option<Vec<Vec<u8>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IppFormat {
+    /// As PDF or PNG, whatever it takes: any office printer.
+    Drawn,
+    /// As ZPL: the queue of a label printer.
+    Zpl,
 }
 
 /// The audit log: its name, where it is, and what keeps its promises outside of its database.

@@ -7,8 +7,8 @@ use super::problem::{Mistake, Problems};
 use super::section::{Entry, Section};
 use super::source::Source;
 use super::{
-    Broker, Config, Detection, Lane, Log, Printer, Role, Scanner, Signals, Station, Target, Window, ca, host,
-    is_this_machine, log, profile, signals, window,
+    Broker, Config, Detection, IppFormat, IppQueue, Lane, Log, Printer, Role, Scanner, SignIn, Signals, Station,
+    Target, Window, ca, host, is_this_machine, log, profile, sign_in, signals, window,
 };
 use crate::domain::profile::{Offline, Profile};
 use crate::domain::{AccountId, LaneNumber, RoleArn};
@@ -47,13 +47,18 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
         Some(entry) => log::read(&entry, practice),
         None => Some(Log::default()),
     };
+    let sign_in = match top.optional("sign_in") {
+        Some(entry) => sign_in::read(&entry, practice),
+        None => Some(SignIn::of(practice)),
+    };
     let target_entries = top.required("targets").and_then(|entry| entry.some_items()).unwrap_or_default();
     let (targets, names) = targets(&target_entries, practice, calls);
     let (cas, ca_names) = match top.optional("ca") {
         Some(entry) => ca::read(&entry, targets.as_deref().unwrap_or_default(), &names),
         None => (Some(Vec::new()), Vec::new()),
     };
-    let named = profile::Named { targets: &names, cas: cas.as_deref().unwrap_or_default(), ca_names: &ca_names };
+    let draws = matches!(&printer, Some(Printer::Ipp(queue)) if queue.format == IppFormat::Drawn);
+    let named = profile::Named { targets: &names, cas: cas.as_deref().unwrap_or_default(), ca_names: &ca_names, draws };
     let without_port = detection.as_ref().is_none_or(|detection| detection.usb);
     let profiles = top.required("profiles").and_then(|entry| match with_profiles {
         true => profiles(
@@ -71,6 +76,7 @@ pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Opt
         detection: detection?,
         lanes: lanes?,
         printer: printer?,
+        sign_in: sign_in?,
         window: window?,
         scanner: scanner?,
         signals: signals?,
@@ -145,35 +151,87 @@ fn printer(entry: &Entry<'_>) -> Option<Printer> {
     enum Kind {
         None,
         Tcp,
+        Ipp,
         Device,
         Folder,
     }
     let section = entry.section("[printer]")?;
-    let kinds = [("tcp", Kind::Tcp), ("device", Kind::Device), ("folder", Kind::Folder), ("none", Kind::None)];
+    let kinds = [
+        ("tcp", Kind::Tcp),
+        ("ipp", Kind::Ipp),
+        ("device", Kind::Device),
+        ("folder", Kind::Folder),
+        ("none", Kind::None),
+    ];
     let kind = section.required("kind").and_then(|entry| entry.choice(&kinds));
     let path = || section.required("path").and_then(|entry| entry.path());
     match kind {
         Some(Kind::None) => {
-            section.meaningless(&["address", "path"], "kind = \"none\" prints nothing");
+            section.meaningless(
+                &["address", "status", "uri", "format", "roots", "path"],
+                "kind = \"none\" prints nothing",
+            );
             Some(Printer::None)
         }
         Some(Kind::Tcp) => {
-            section.meaningless(&["path"], "kind = \"tcp\" has an \"address\"");
-            Some(Printer::Tcp { address: section.required("address").and_then(|entry| printer_address(&entry))? })
+            section.meaningless(&["uri", "format", "roots", "path"], "kind = \"tcp\" has an \"address\"");
+            let status = section.optional("status").map_or(Some(true), |entry| entry.boolean());
+            let address = section.required("address").and_then(|entry| printer_address(&entry));
+            Some(Printer::Tcp { address: address?, status: status? })
+        }
+        Some(Kind::Ipp) => {
+            section.meaningless(&["address", "status", "path"], "kind = \"ipp\" has a \"uri\"");
+            let formats = [("drawn", IppFormat::Drawn), ("zpl", IppFormat::Zpl)];
+            let format = section.optional("format").map_or(Some(IppFormat::Drawn), |entry| entry.choice(&formats));
+            let roots = section.optional("roots");
+            let uri = section.required("uri").and_then(|entry| printer_uri(&entry));
+            if let (Some(uri), Some(entry)) = (&uri, &roots)
+                && !uri.starts_with("ipps://")
+            {
+                let because = "only an ipps:// printer has a certificate".to_owned();
+                entry.report(Mistake::Meaningless { key: entry.name.clone(), because });
+            }
+            let roots = roots.map(|roots| profile::trust::certificates(&roots.some_items()?));
+            let roots = roots.map_or(Some(None), |roots| roots.map(Some));
+            Some(Printer::Ipp(IppQueue { uri: uri?, format: format?, roots: roots? }))
         }
         Some(Kind::Device) => {
-            section.meaningless(&["address"], "kind = \"device\" has a \"path\"");
+            section.meaningless(&["address", "status", "uri", "format", "roots"], "kind = \"device\" has a \"path\"");
             Some(Printer::Device { path: path()? })
         }
         Some(Kind::Folder) => {
-            section.meaningless(&["address"], "kind = \"folder\" has a \"path\"");
+            section.meaningless(&["address", "status", "uri", "format", "roots"], "kind = \"folder\" has a \"path\"");
             Some(Printer::Folder { path: path()? })
         }
         None => {
-            let _ = (section.optional("address"), section.optional("path"));
+            for key in ["address", "status", "uri", "format", "roots", "path"] {
+                let _ = section.optional(key);
+            }
             None
         }
     }
+}
+
+/// `ipp://host[:port]/path`. No password in it: it would be in every message.
+fn printer_uri(entry: &Entry<'_>) -> Option<String> {
+    let text = entry.text()?;
+    let rest = text.strip_prefix("ipp://").or_else(|| text.strip_prefix("ipps://"));
+    let good = |rest: &str| {
+        let (authority, path) = rest.split_once('/')?;
+        let port = match authority.rsplit_once(':') {
+            Some((_, port)) if !authority.ends_with(']') => port.parse().ok().filter(|port: &u16| *port != 0)?,
+            _ => 631,
+        };
+        let plain = !authority.contains('@') && !authority.starts_with(':') && !authority.is_empty();
+        let whole = !text.contains(char::is_whitespace) && !path.is_empty();
+        (plain && whole && port != 0).then_some(())
+    };
+    if rest.and_then(good).is_some() {
+        return Some(text.to_owned());
+    }
+    let because = "write ipp://host/printers/queue or ipps://host:port/ipp/print".into();
+    entry.report(Mistake::BadValue { key: entry.name.clone(), value: text.to_owned(), because });
+    None
 }
 
 /// `host:port`; the port may be left out.

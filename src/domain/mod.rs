@@ -11,6 +11,7 @@ mod ca;
 mod command;
 mod fleet;
 mod identity;
+pub mod label;
 mod log;
 mod manifest;
 mod operator;
@@ -32,7 +33,9 @@ pub use fleet::{Arn, TemplateKind, TemplatePlan};
 pub use identity::{ChipUid, Fingerprint, Identity, KnownIdentity, Sha256, SpkiHash};
 pub use log::{KeyName, RulingReason};
 pub use manifest::{EntryPlace, ManifestEntry};
-pub use operator::{InvalidPin, OperatorRef, PersonName, Persons, Pin, Role};
+pub use operator::{
+    BadgeCode, InvalidBadge, InvalidPin, OperatorRef, PersonName, Persons, Pin, Proof, Role, TRIES, lockout,
+};
 pub use reason::{Failure, ReasonCode};
 pub use run::{BatchName, EventId, RunId, Slip, StationName, Step, Verdict};
 pub use template::{Template, TemplateError, Variables};

@@ -1,5 +1,6 @@
 //! The people at the line, as the log knows them.
 
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use unicode_general_category::{GeneralCategory, get_general_category};
 use unicode_normalization::UnicodeNormalization as _;
@@ -69,6 +70,72 @@ impl ExposeSecret<str> for Pin {
     }
 }
 
+/// The same digits. Whoever compares what a person typed with what is known of them compares hashes.
+impl PartialEq for Pin {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_secret() == other.expose_secret()
+    }
+}
+
+/// So many wrong PINs in a row lock a person out.
+pub const TRIES: u32 = 5;
+
+/// How long a person has to wait after so many wrong PINs in a row: short for who mistyped, and so long
+/// for who goes on that guessing four digits takes months.
+pub fn lockout(wrong: u32) -> Option<SignedDuration> {
+    const MINUTES: [i64; 4] = [1, 5, 15, 60];
+    let locks = usize::try_from(wrong.checked_sub(TRIES)?).unwrap_or(usize::MAX);
+    Some(SignedDuration::from_mins(MINUTES[locks.min(MINUTES.len() - 1)]))
+}
+
+/// What a scanner reads off a badge. Shown nowhere: not by `Debug`, not by the error of its parser.
+#[derive(Debug, Clone)]
+pub struct BadgeCode(SecretString);
+
+/// The text itself stays secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a badge's code is 8 to 128 printable characters without spaces at its ends")]
+pub struct InvalidBadge;
+
+impl TryFrom<SecretString> for BadgeCode {
+    type Error = InvalidBadge;
+    fn try_from(text: SecretString) -> Result<Self, InvalidBadge> {
+        let code = text.expose_secret();
+        // A shorter one is found by trying them all.
+        let good = (8..=128).contains(&code.chars().count()) && code.trim() == code;
+        if good && !code.chars().any(char::is_control) { Ok(Self(text)) } else { Err(InvalidBadge) }
+    }
+}
+
+impl ExposeSecret<str> for BadgeCode {
+    fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// The same characters, as [`Pin`]'s.
+impl PartialEq for BadgeCode {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose_secret() == other.expose_secret()
+    }
+}
+
+/// How a person proved to be the one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    Pin,
+    /// Whoever copies a badge has it: enough to operate, and for nothing else.
+    Badge,
+    BadgeAndPin,
+}
+
+impl Proof {
+    pub fn has_pin(self) -> bool {
+        self != Proof::Badge
+    }
+}
+
 /// How many persons have to stand behind a ruling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -134,6 +201,28 @@ mod tests {
             assert_eq!(pin(bad).unwrap_err().to_string(), said);
         }
         assert!(!format!("{:?}", pin("73509182645")).contains("73509182645"));
+    }
+
+    #[test]
+    fn a_badge_s_code_is_8_to_128_characters_and_no_mistake_repeats_it() {
+        let badge = |text: &str| BadgeCode::try_from(SecretString::from(text));
+        for good in ["73509182", "7F-03 11 44", &"9".repeat(128)] {
+            assert_eq!(badge(good).unwrap().expose_secret(), good);
+        }
+        for bad in ["", "7350918", " 73509182", "73509182 ", "7350\t9182", &"9".repeat(129)] {
+            let said = "a badge's code is 8 to 128 printable characters without spaces at its ends";
+            assert_eq!(badge(bad).unwrap_err().to_string(), said);
+        }
+        assert!(!format!("{:?}", badge("73509182645")).contains("73509182645"));
+    }
+
+    #[test]
+    fn who_goes_on_guessing_waits_longer_each_time_and_an_hour_at_most() {
+        let minutes = |wrong| lockout(wrong).map(|wait| wait.as_mins());
+        assert_eq!((0..TRIES).filter_map(minutes).count(), 0);
+        let waits: Vec<_> = (TRIES..TRIES + 6).filter_map(minutes).collect();
+        assert_eq!(waits, [1, 5, 15, 60, 60, 60]);
+        assert_eq!(minutes(u32::MAX), Some(60));
     }
 
     #[test]

@@ -18,9 +18,30 @@ pub const RUN_VARIABLES: [&str; 5] = ["serial", "port", "usb_path", "product", "
 pub const DEVICE_VARIABLES: [&str; 4] = ["port", "usb_path", "product", "station"];
 
 /// What a label or slip may name besides: always set, empty where the run has no such value.
-/// `practice` is `PRACTICE` on the practice line and empty elsewhere.
-pub const LABEL_VARIABLES: [&str; 9] =
-    ["thing", "fingerprint", "verdict", "time", "batch", "reason", "slip", "certificate_id", "practice"];
+/// `practice` is `PRACTICE` on the practice line and empty elsewhere; `fingerprint` up to `chip_uid` are of
+/// the chip and its own certificate, `certificate_id` is AWS's, of what is registered.
+pub const LABEL_VARIABLES: [&str; 20] = [
+    "thing",
+    "fingerprint",
+    "subject",
+    "issuer",
+    "certificate_serial",
+    "not_before",
+    "not_after",
+    "chip_uid",
+    "certificate_id",
+    "verdict",
+    "reason",
+    "time",
+    "date",
+    "batch",
+    "lane",
+    "operator",
+    "run",
+    "slip",
+    "copy",
+    "practice",
+];
 
 /// What a topic may name besides [`RUN_VARIABLES`].
 pub const TOPIC_VARIABLES: [&str; 1] = ["thing"];
@@ -615,6 +636,10 @@ pub struct LabelPlan {
     pub template: Template,
     /// The slip of a HELD unit.
     pub slip: Template,
+    /// The slip of a unit that failed; `None`: it gets none.
+    pub fail_slip: Option<Template>,
+    /// The label is scanned back at its board's lane.
+    pub scan_back: bool,
 }
 
 /// How a vendor's list of shipped chips is read.

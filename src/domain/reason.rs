@@ -31,6 +31,21 @@ macro_rules! reasons {
     };
 }
 
+impl ReasonCode {
+    /// A label that was stopped by this is certainly not on paper: it is tried again without asking anybody.
+    pub fn leaves_no_paper(self) -> bool {
+        [
+            ReasonCode::PRINTER_UNREACHABLE,
+            ReasonCode::PRINTER_EMPTY,
+            ReasonCode::PRINTER_OPEN,
+            ReasonCode::PRINTER_PAUSED,
+            ReasonCode::PRINTER_FAULTY,
+            ReasonCode::PRINTER_REFUSES,
+        ]
+        .contains(&self)
+    }
+}
+
 reasons! {
     BOARD_UNKNOWN = "B-101" => Error;
     BOARD_SILENT = "B-102" => Error;
@@ -211,6 +226,16 @@ reasons! {
     PRINTER_UNREACHABLE = "P-401" => Pass;
     PRINTER_INTERRUPTED = "P-402" => Pass;
     LABEL_UNRENDERABLE = "P-403" => Pass;
+    PRINTER_EMPTY = "P-411" => Pass;
+    PRINTER_OPEN = "P-412" => Pass;
+    PRINTER_PAUSED = "P-413" => Pass;
+    PRINTER_FAULTY = "P-414" => Pass;
+    PRINTER_REFUSES = "P-415" => Pass;
+    /// The printer itself ended the label's job.
+    LABEL_GIVEN_UP = "P-416" => Pass;
+    /// A label that was scanned back is another unit's.
+    LABEL_OTHER = "P-421" => Pass;
+    LABEL_UNKNOWN = "P-422" => Pass;
 
     STORE_FAILED = "L-501" => Error;
     STORE_FULL = "L-502" => Error;
@@ -280,6 +305,22 @@ reasons! {
     WRONG_BOARD_LATE = "O-641" => Error;
     /// The slip's unit still waits for the cloud.
     SLIP_NOT_READY = "O-604" => Error;
+    /// The log knows people, and none of them has signed in here.
+    NOBODY_SIGNED_IN = "O-620" => Error;
+    /// Whoever signed in did nothing for a while.
+    STATION_LOCKED = "O-621" => Error;
+    BADGE_UNKNOWN = "O-622" => Error;
+    /// The badge was right, and here that is half of it.
+    BADGE_NEEDS_PIN = "O-623" => Error;
+    /// Too many badges in a row that are nobody's.
+    BADGES_LOCKED = "O-624" => Error;
+    /// A badge alone does not prove enough for this.
+    PIN_NEEDED = "O-625" => Error;
+    BADGE_TAKEN = "O-626" => Error;
+    /// The badge on record is not the one that the log has committed to.
+    BADGE_ALTERED = "O-627" => Error;
+    /// The key that badges are hashed with.
+    BADGE_KEY = "O-628" => Error;
 
     CONFIG_INVALID = "K-701" => Error;
     /// A value made from the board's answer is one that AWS, the label or a command refuses.

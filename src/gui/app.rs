@@ -13,6 +13,7 @@ use crate::texts::{Language, Texts, fl};
 use super::bridge::Bridge;
 use super::practice_panel::{PracticeBridge, PracticePanel};
 use super::screens::View;
+use super::screens::sign_in::SignIn;
 use super::screens::station::{self, Station};
 use super::theme::{Theme, size};
 use super::wedge::{Line, Wedge};
@@ -76,6 +77,7 @@ pub(super) struct App {
     snapshot: Arc<Snapshot>,
     runner_gone: bool,
     station: Station,
+    sign_in: SignIn,
     practice: Option<PracticePanel>,
     chosen: Option<mpsc::Sender<Look>>,
     /// Where the station stands; times of day are told by it.
@@ -104,6 +106,7 @@ impl App {
             snapshot: latest.snapshot,
             runner_gone: latest.gone,
             station: Station::default(),
+            sign_in: SignIn::default(),
             practice: options.practice.map(PracticePanel::new),
             chosen: options.chosen,
             zone: TimeZone::system(),
@@ -128,23 +131,37 @@ impl App {
     /// Draws everything into `ui`, which is the whole window.
     pub(super) fn draw(&mut self, ui: &mut egui::Ui) {
         let snapshot = Arc::clone(&self.snapshot);
+        let typed = self.wedge.shown(&snapshot.desk.badge_prefix);
         let view = View {
             theme: &self.theme,
             texts: &self.texts,
             snapshot: &snapshot,
-            typed: self.wedge.typed(),
+            typed: &typed,
             zone: &self.zone,
             runner_gone: self.runner_gone,
         };
+        let (sign_in, mut orders) = (&mut self.sign_in, Vec::new());
+        sign_in.prepare(ui, &view, &mut orders);
         if snapshot.practice {
             practice_banner(ui, &view);
             practice_edge(ui, &view);
         }
+        sign_in.bar(ui, &view, &mut orders);
         let mut asked = Vec::new();
-        let practice = self.practice.as_mut().filter(|_| snapshot.practice);
-        let mut side = practice.map(|panel| |ui: &mut egui::Ui| panel.show(ui, &view));
-        let side = side.as_mut().map(|side| side as &mut dyn FnMut(&mut egui::Ui));
-        self.station.show(ui, &view, side, &mut asked);
+        let mut practice = self.practice.as_mut().filter(|_| snapshot.practice);
+        let mut side = |ui: &mut egui::Ui| match &mut practice {
+            // There is room beside the lanes for one of them.
+            Some(practice) if !sign_in.is_open() => practice.show(ui, &view),
+            _ => sign_in.side(ui, &view, &mut orders),
+        };
+        self.station.show(ui, &view, Some(&mut side), &mut asked);
+        if asked.contains(&station::Event::Person) {
+            sign_in.toggle(&view, &mut orders);
+        }
+        for order in orders {
+            self.send(ui.ctx(), order);
+            ui.ctx().request_repaint();
+        }
         for event in asked {
             self.perform(ui.ctx(), event);
         }
@@ -175,6 +192,8 @@ impl App {
                 }
             }
             station::Event::ForgetTyped => self.wedge.forget(),
+            // It is the other screen's.
+            station::Event::Person => {}
             station::Event::Quit => {
                 self.leaving = true;
                 ctx.send_viewport_cmd(ViewportCommand::Close);
@@ -192,11 +211,17 @@ impl App {
 
     /// Takes what the scanner types out of `events`, wherever the focus is.
     fn take_scans(&mut self, ctx: &egui::Context, events: &mut Vec<Input>, now: f64) {
-        for line in self.wedge.take(events, now, self.station.is_typing()) {
+        let typing = self.station.is_typing() || self.sign_in.is_typing();
+        for line in self.wedge.take(events, now, typing) {
             match line {
                 Line::Scanned(code) => {
-                    if let Some(code) = self.station.scanned(code, &self.snapshot) {
-                        self.send(ctx, Command::Scan(code));
+                    let command = match self.sign_in.scanned(&code, &self.snapshot.desk.badge_prefix) {
+                        Command::Scan(code) => self.station.scanned(code, &self.snapshot).map(Command::Scan),
+                        // A badge is nothing for a form.
+                        badge => Some(badge),
+                    };
+                    if let Some(command) = command {
+                        self.send(ctx, command);
                     }
                 }
                 Line::ByHand(_) => self.station.say_not_scanned(now),

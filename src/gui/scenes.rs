@@ -1,13 +1,16 @@
 //! Snapshots to draw, for the unit tests here and for `tests/window`: every state a lane can be in, in as
 //! many lanes as wanted.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use lineseal::audit::event::{LabelKind, LabelStatus};
-use lineseal::domain::{Device, Failure, LaneNumber, ReasonCode, RunId, Step, Verdict};
+use lineseal::domain::{Device, Failure, LaneNumber, Proof, ReasonCode, Role, RunId, Step, Verdict};
 use lineseal::gui::practice_panel::{PracticePort, PracticeView};
+use lineseal::ports::Dots;
 use lineseal::runner::view::{
-    BatchView, Copies, CopyPlace, FinishedView, Health, LabelQuestion, LaneState, LaneView, ManifestView, PaceView,
-    Snapshot,
+    BatchView, Copies, CopyPlace, DeskState, DeskView, FinishedView, Health, LabelQuestion, LabelView, LaneState,
+    LaneView, ManifestView, PaceView, PersonView, ScanBack, Snapshot,
 };
 
 /// Everything at once: `lanes` lanes (1 to 16) in all states, lane 1 a PASS, lane 3 a FAIL.
@@ -79,6 +82,57 @@ pub fn troubled(lanes: u8, practice: bool) -> Snapshot {
     snapshot
 }
 
+/// As a person at the desk finds it, boards in their lanes.
+pub fn at_desk(lanes: u8, state: DeskState) -> Snapshot {
+    let operator = match &state {
+        DeskState::SignedIn { name, .. } => Some(name.clone()),
+        _ => None,
+    };
+    Snapshot { operator, desk: desk(state), ..busy(lanes, false) }
+}
+
+/// A station that is used for the first time.
+pub fn first_start() -> Snapshot {
+    Snapshot { operator: None, desk: desk(DeskState::NoPeople), ..unopened(4) }
+}
+
+/// An administrator who looks at the people.
+pub fn administration(lanes: u8) -> Snapshot {
+    let role = Role::Administrator;
+    let mut snapshot = at_desk(lanes, DeskState::SignedIn { name: "佐藤 愛子".into(), role, proof: Proof::Pin });
+    let person = |name: &str, role, disabled, badge, locked: bool| PersonView {
+        name: name.into(),
+        role,
+        disabled,
+        badge,
+        locked_until: locked.then_some(Timestamp::UNIX_EPOCH),
+    };
+    snapshot.desk.people = Some(vec![
+        person("B. Mori", Role::Qa, false, false, false),
+        person("K. Tanaka (T-014)", Role::Technician, false, true, true),
+        person("S. Ueda", Role::Supervisor, true, true, false),
+        person("佐藤 愛子", role, false, false, false),
+    ]);
+    snapshot
+}
+
+/// The label of the first lane's board is looked at, as its second copy, and waits to be scanned.
+pub fn labelled_pair() -> Snapshot {
+    let mut snapshot = pair(false);
+    let (lane, run, serial) = match &snapshot.lanes[0].state {
+        LaneState::Finished { run, serial, .. } => (snapshot.lanes[0].number, *run, serial.clone()),
+        _ => panic!("the first lane has a unit"),
+    };
+    let (width, height) = (400, 240);
+    // Lines, as far as a picture is told from a grey field.
+    let grey = (0..width * height).map(|at| if at / width % 24 < 6 { 0 } else { 255 }).collect();
+    let picture = Arc::new(Dots { width, height, grey });
+    let status = LabelStatus::Printed;
+    snapshot.label = Some(LabelView { run, serial: serial.clone(), status, copy: 2, confirmed: false, picture });
+    snapshot.scan_back = vec![ScanBack { run, lane, serial }];
+    snapshot
+}
+
 /// No batch is open.
 pub fn unopened(lanes: u8) -> Snapshot {
     Snapshot { batch: None, held: 0, recent: Vec::new(), ..idle(lanes, false) }
@@ -137,6 +191,7 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         station: "L3-ST2".parse().expect("a station name"),
         practice,
         operator: Some("Tanaka (T-014)".into()),
+        desk: desk(DeskState::SignedIn { name: "Tanaka (T-014)".into(), role: Role::Technician, proof: Proof::Badge }),
         batch: Some(BatchView {
             name: "GW4-2611-07".parse().expect("a batch name"),
             planned: 500,
@@ -157,10 +212,17 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         signals: Health::Unknown,
         paused: false,
         questions: Vec::new(),
+        scan_back: Vec::new(),
+        label: None,
         pulled: Vec::new(),
         refused: Vec::new(),
         profiles: vec!["gateway-g4".into(), "sensor-s1".into()],
     }
+}
+
+/// At a station that takes badges.
+fn desk(state: DeskState) -> DeskView {
+    DeskView { state, badge_prefix: "BADGE-".into(), answer: None, people: None }
 }
 
 /// 2026-11-29, and the batch would be done in the afternoon.

@@ -1,6 +1,8 @@
 //! The whole window without a display: what is drawn where, what is read aloud, and what keys ask
 //! for. `tests/window` does the same on a real screen, more slowly.
 
+mod sign_in;
+
 use std::sync::Arc;
 
 use eframe::App as _;
@@ -448,6 +450,38 @@ fn a_label_s_fate_is_told_by_key_or_touch() {
 }
 
 #[test]
+fn a_label_is_looked_at_and_printed_once_more_for_a_reason() {
+    for language in Language::available() {
+        for size in SIZES {
+            let mut desk = Desk::new(language.clone(), size, scenes::labelled_pair());
+            desk.type_text("1");
+            desk.press_with(Modifiers::SHIFT, Key::F3);
+            desk.assert_legible(&format!("a label, {language:?} {size}"));
+            desk.type_text("1");
+            desk.press(Key::F3);
+            desk.assert_legible(&format!("details with a label, {language:?} {size}"));
+        }
+    }
+    let scene = scenes::labelled_pair();
+    let run = scene.scan_back[0].run;
+    let mut desk = Desk::new(Language::default(), SIZES[0], scene);
+    assert!(desk.drawn().contains("and scan it there"), "{}", desk.drawn());
+    desk.type_text("1");
+    desk.press_with(Modifiers::SHIFT, Key::F3);
+    assert_eq!(desk.asked(), [Command::ShowLabel(run)]);
+    assert!(desk.spoken().iter().any(|label| label.starts_with("Picture of the label for")));
+    assert!(desk.drawn().contains("Copies up to 1 are void"), "{}", desk.drawn());
+    // Not without a reason.
+    desk.click("Void it and print another");
+    assert_eq!(desk.asked(), []);
+    assert!(desk.drawn().contains("Say why"));
+    desk.click_field();
+    desk.type_text("torn");
+    desk.click("Void it and print another");
+    assert_eq!(desk.asked(), [Command::Reprint { run, reason: "torn".parse().unwrap() }]);
+}
+
+#[test]
 fn a_full_queue_is_said_and_the_remark_leaves_by_itself() {
     let mut desk = Desk::new(Language::default(), SIZES[0], scenes::busy(4, false));
     for _ in 0..20 {
@@ -668,7 +702,17 @@ impl Desk {
         let named = self.nodes().into_iter().filter(|(_, node)| node.label().is_some_and(|known| known == label));
         let places = named.filter_map(|(_, node)| node.bounds());
         let first = places.min_by(|a, b| (a.y0, a.x0).partial_cmp(&(b.y0, b.x0)).expect("numbers"));
-        let bounds = first.unwrap_or_else(|| panic!("there is no {label:?}"));
+        self.click_at(first.unwrap_or_else(|| panic!("there is no {label:?}")));
+    }
+
+    /// The only field for text.
+    fn click_field(&mut self) {
+        let fields = self.nodes().into_iter().filter(|(_, node)| node.role() == egui::accesskit::Role::TextInput);
+        let bounds = fields.filter_map(|(_, node)| node.bounds()).next().expect("a field");
+        self.click_at(bounds);
+    }
+
+    fn click_at(&mut self, bounds: egui::accesskit::Rect) {
         let at = pos2((bounds.x0 + bounds.x1) as f32 / 2.0, (bounds.y0 + bounds.y1) as f32 / 2.0);
         let button = |pressed| Input::PointerButton {
             pos: at,

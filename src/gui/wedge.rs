@@ -65,6 +65,15 @@ impl Wedge {
         &self.typed
     }
 
+    /// For the screen: of a badge nothing but that it is one.
+    pub fn shown(&self, badge_prefix: &str) -> String {
+        match self.typed.find(badge_prefix) {
+            // What the scanner types first may stand before it.
+            Some(at) => format!("{}{badge_prefix}…", &self.typed[..at]),
+            None => self.typed.clone(),
+        }
+    }
+
     pub fn forget(&mut self) {
         self.typed.clear();
     }

@@ -4,6 +4,7 @@
 
 mod archiving;
 mod authorities;
+mod badges;
 mod boards;
 mod cloud;
 mod connection;
@@ -28,6 +29,7 @@ mod verification;
 
 pub use archiving::Archiving;
 pub use authorities::{Authorities, CaSigner, HeldCa};
+pub use badges::BadgeKey;
 pub use boards::BoardSource;
 pub use cloud::{Cloud, Issuance, Join, Made, MadeBefore, Prepared, ReadBack, Refusal, Registration, TakenBack};
 pub use connection::{Connections, TlsKey, Trial};
@@ -43,7 +45,7 @@ pub use issuing::IssuingService;
 pub use manifests::{Listing, Manifests};
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
-pub use printer::LabelPrinter;
+pub use printer::{Dots, LabelPictures, LabelPrinter, Readiness};
 pub use provisioner::{Entry, Fleet, Fleets, MadeKey, Papers, Provisioned};
 pub use rations::{Asked, Ration, Rations};
 pub use signals::{Ended, Light, Signals, Tower};

@@ -26,12 +26,21 @@ pub struct Credential {
     pub locked_until: Option<Timestamp>,
     /// What the log says of `pin_hash`: its SHA-256, where the event that gave the PIN has one.
     pub committed: Option<Sha256>,
+    /// What a scanned badge is looked up by: keyed, with a key that is not in the database.
+    pub badge_hash: Option<String>,
+    /// What the log says of `badge_hash`: its SHA-256, while the person has a badge.
+    pub badge_committed: Option<Sha256>,
 }
 
 impl Credential {
     /// Is it what the log has committed to? Where the log has not, whatever is there is believed.
     pub fn is_as_committed(&self) -> bool {
         self.committed.is_none_or(|committed| committed == Sha256::of(self.pin_hash.as_bytes()))
+    }
+
+    /// Does the person have the badge that is on record here? No badge is older than what the log says of it.
+    pub fn badge_is_as_committed(&self) -> bool {
+        self.badge_committed == self.badge_hash.as_ref().map(|hash| Sha256::of(hash.as_bytes()))
     }
 }
 
@@ -51,12 +60,20 @@ pub trait People: Send + Sync {
     async fn credential(&self, who: Uuid) -> Result<Option<Credential>, Failure>;
 
     /// Gives a person a PIN in the transaction that appends the event which commits to it: the one is
-    /// never there without the other. Nothing wrong was typed since, and no lock stands.
+    /// never there without the other. Nothing wrong was typed since, and no lock stands. Whoever is added
+    /// has no badge.
     async fn give_pin(&self, who: Uuid, pin_hash: &str, event: Event) -> Result<(), Failure>;
 
-    /// Counts one more wrong PIN and says what stands afterwards; `locked_until` is set once
-    /// `failures` reaches `limit`. Of two tries at once each counts.
-    async fn count_wrong_pin(&self, who: Uuid, limit: u32, locked_until: Timestamp) -> Result<Credential, Failure>;
+    /// Whose badge this is, disabled or not.
+    async fn person_by_badge(&self, badge_hash: &str) -> Result<Option<Person>, Failure>;
+
+    /// Gives an operator a badge, or takes it away (`None`), in the transaction that appends the event which
+    /// says so. A badge is one person's: another's is refused.
+    async fn give_badge(&self, who: Uuid, badge_hash: Option<&str>, event: Event) -> Result<(), Failure>;
+
+    /// Counts one more wrong PIN at `now` and says what stands afterwards; how long the person has to wait
+    /// is [`lockout`](crate::domain::lockout)'s to say. Of two tries at once each counts.
+    async fn count_wrong_pin(&self, who: Uuid, now: Timestamp) -> Result<Credential, Failure>;
 
     /// After a right PIN: no wrong ones since, and no lock. The PIN itself is not touched, as it may
     /// have been reset at the same moment.

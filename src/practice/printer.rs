@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -16,6 +16,11 @@ use crate::ports::LabelPrinter;
 
 /// More than any label: what keeps sending beyond this is no label.
 const MAX_LABEL: u64 = 1 << 20;
+
+/// Asked how it is, it is well: as a ZPL printer says that.
+const QUESTION: &[u8] = b"~HS";
+const WELL: &[u8] = b"\x02030,0,0,0240,000,0,0,0,000,0,0,0\x03\r\n\
+    \x02000,0,0,0,0,2,4,0,00000000,1,000\x03\r\n\x021234,0\x03\r\n";
 
 /// A printer on a free loopback port. Dropping it takes it off the network.
 #[derive(Debug)]
@@ -118,11 +123,22 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
 async fn take_label(mut stream: TcpStream, shared: Arc<Shared>) {
     let mut bytes = Vec::new();
     let mut first = [0; 64];
-    match stream.read(&mut first).await {
-        // A look whether the printer is there.
-        Ok(0) => return,
-        Ok(size) => bytes.extend_from_slice(&first[..size]),
-        Err(error) => return tracing::debug!(%error, "a label was broken off"),
+    loop {
+        match stream.read(&mut first).await {
+            // A look whether the printer is there, or how it is.
+            Ok(0) => return,
+            Ok(size) => bytes.extend_from_slice(&first[..size]),
+            Err(error) => return tracing::debug!(%error, "a label was broken off"),
+        }
+        if bytes.starts_with(QUESTION) {
+            bytes.drain(..QUESTION.len());
+            if let Err(error) = stream.write_all(WELL).await {
+                return tracing::debug!(%error, "nobody waits for its state");
+            }
+        }
+        if !QUESTION.starts_with(&bytes) {
+            break;
+        }
     }
     if shared.cut_next.swap(false, Ordering::AcqRel) {
         // A reset rather than an orderly end, as when the power goes.

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::checks::{self, Checked};
 use super::csr;
+use super::label::{Paper, paper};
 use super::run::{Label, Run, Stage, verdict_of};
 use super::values::{
-    RegisterValues, configure_variables, connect_values, label_variables, parameter_values, register_values,
-    variables_of,
+    RegisterValues, configure_variables, connect_values, parameter_values, register_values, variables_of,
 };
 use crate::audit::RunEvent;
 use crate::audit::challenge::{ChallengeFacts, challenge as challenge_message};
@@ -138,6 +138,8 @@ pub struct Context<'a> {
     /// The unit's label from an earlier run, on paper or owed: no second one without asking.
     pub earlier_label: Option<LabelStatus>,
     pub practice: bool,
+    /// The name of whoever operated the run, where a label is to name that person.
+    pub operator: Option<String>,
     /// Slips of this station count elsewhere.
     pub air_gapped: bool,
 }
@@ -1024,8 +1026,13 @@ fn deactivate_or_seal(run: &Run, failure: Failure, pending: &[TargetName], conte
     }
     let verdict = verdict_of(failure.code, run);
     let held = verdict == Verdict::Held;
-    // The slip is printed once: a unit that goes on being HELD keeps its number and its paper.
-    let owed = held && run.slip.is_none() && context.printer && context.profile.label.is_some();
+    let plan = context.profile.label.as_ref().filter(|_| context.printer);
+    let owed = plan.is_some_and(|plan| match verdict {
+        // The slip is printed once: a unit that goes on being HELD keeps its number and its paper.
+        Verdict::Held => run.slip.is_none(),
+        Verdict::Fail => plan.fail_slip.is_some(),
+        _ => false,
+    });
     let sealed = RunEvent::Sealed {
         verdict,
         reason: Some(failure),
@@ -1040,17 +1047,11 @@ fn print(run: &Run, context: &Context) -> Vec<Effect> {
         Label::Owed(kind) | Label::Ended(kind, LabelStatus::Pending, _) => *kind,
         _ => return vec![Effect::Finish],
     };
-    let Some(plan) = &context.profile.label else { return vec![Effect::Finish] };
-    let template = match kind {
-        LabelKind::Unit => &plan.template,
-        LabelKind::Slip => &plan.slip,
+    let Context { profile, practice, air_gapped, operator, .. } = context;
+    let Some(Paper { name, zpl }) = paper(run, profile, kind, (*practice, *air_gapped), operator.as_deref()) else {
+        return vec![Effect::Finish];
     };
-    let name = match (&run.unit, kind) {
-        (Some(unit), LabelKind::Unit) => format!("{}-{}", unit.serial, run.id),
-        (_, LabelKind::Slip) => format!("slip-{}", run.slip.unwrap_or(run.first_seq)),
-        (None, LabelKind::Unit) => run.id.to_string(),
-    };
-    match super::label::render_label(template, &label_variables(run, context.practice, context.air_gapped)) {
+    match zpl {
         Ok(zpl) => vec![Effect::Record(vec![RunEvent::LabelIntended { kind }]), Effect::Print { name, zpl }],
         Err(failure) => vec![
             Effect::Record(vec![RunEvent::LabelIntended { kind }]),
@@ -1073,7 +1074,7 @@ fn printed(run: &Run, result: Result<(), Failure>) -> Vec<Effect> {
     let Label::Intended(kind) = run.label else { return vec![Effect::Finish] };
     let (status, failure) = match result {
         Ok(()) => (LabelStatus::Printed, None),
-        Err(failure) if failure.code == ReasonCode::PRINTER_UNREACHABLE => (LabelStatus::Pending, Some(failure)),
+        Err(failure) if failure.code.leaves_no_paper() => (LabelStatus::Pending, Some(failure)),
         Err(failure) => (LabelStatus::Failed, Some(failure)),
     };
     vec![Effect::Record(vec![RunEvent::LabelEnded { kind, status, failure }]), Effect::Finish]

@@ -15,6 +15,7 @@ pub struct UnitRecord {
     pub run: String,
     pub station: String,
     pub lane: u8,
+    /// The person's id in the log; by name, once somebody who knows names has put it there.
     pub operator: Option<String>,
     pub batch: Option<String>,
     pub product: String,
@@ -106,6 +107,12 @@ pub struct ConnectionSummary {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LabelRecord {
     pub status: LabelStatus,
+    /// Which copy it is, where it is not the first: those before are void.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<u32>,
+    /// It was scanned on its board.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirmed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -170,7 +177,11 @@ impl UnitRecord {
             cause: sealed.reason.as_ref().map(|reason| reason.cause.clone()),
             thing: run.intent.as_ref().map(|intent| intent.thing.to_string()),
             targets: run.registered.iter().map(|record| TargetSummary::of(record, run)).collect(),
-            label: LabelRecord { status: run.label.status() },
+            label: LabelRecord {
+                status: run.label.status(),
+                copy: (run.copy > 1).then_some(run.copy),
+                confirmed: run.confirmed,
+            },
             slip: run.slip,
             steps: run.steps.iter().map(StepSummary::of).collect(),
             log: LogRecord { seq: sealed.receipt.seq, leaf: sealed.receipt.leaf.to_hex() },

@@ -81,6 +81,10 @@ pub struct Run {
     /// The first HELD seal's slip, which stays with the unit.
     pub slip: Option<u64>,
     pub label: Label,
+    /// Which copy of its label that is, from 1: those before are void.
+    pub copy: u32,
+    /// That copy was scanned back, and is the right one.
+    pub confirmed: bool,
 }
 
 /// Where a run stands.
@@ -254,6 +258,8 @@ impl Run {
                 sealed: None,
                 slip: None,
                 label: Label::NotOwed,
+                copy: 1,
+                confirmed: false,
             }),
             (Body::Run(other), _) => Err(Illegal::NotStarted { event: name_of(other) }),
             (Body::Line(_), _) => Err(Illegal::NotStarted { event: "an event of the line" }),
@@ -349,6 +355,9 @@ impl Run {
             RunEvent::Sealed { verdict, reason, slip, label } => {
                 self.end_step(at, *verdict != Verdict::Pass);
                 self.slip = self.slip.or(*slip);
+                if label.is_some() {
+                    (self.copy, self.confirmed) = (1, false);
+                }
                 self.label = match label {
                     Some(kind) => Label::Owed(*kind),
                     // Held once more: whatever became of its slip stays as it is.
@@ -377,6 +386,10 @@ impl Run {
                     false => Label::Owed(*kind),
                 };
             }
+            RunEvent::LabelReplaced { kind, copy, .. } => {
+                (self.label, self.copy, self.confirmed) = (Label::Owed(*kind), *copy, false);
+            }
+            RunEvent::LabelConfirmed { .. } => self.confirmed = true,
             RunEvent::RunStarted { .. }
             | RunEvent::ChallengeMade { .. }
             | RunEvent::ChallengeAnswered { .. }
@@ -611,6 +624,17 @@ impl Run {
             {
                 S::Sealed
             }
+            // Whether an earlier copy came out is settled before another one is asked for.
+            (S::Sealed, E::LabelReplaced { kind, copy, .. })
+                if self.has_printed(*kind) && self.copy.checked_add(1) == Some(*copy) =>
+            {
+                S::Sealed
+            }
+            (S::Sealed, E::LabelConfirmed { kind, copy })
+                if self.has_printed(*kind) && self.copy == *copy && !self.confirmed =>
+            {
+                S::Sealed
+            }
             _ => return Err(self.order(event)),
         };
         Ok(next)
@@ -690,6 +714,10 @@ impl Run {
             && self.intent.as_ref().is_some_and(|intent| intent.thing == connection.client_id)
     }
 
+    fn has_printed(&self, kind: LabelKind) -> bool {
+        matches!(&self.label, Label::Ended(printed, LabelStatus::Printed, _) if *printed == kind)
+    }
+
     fn may_print(&self, kind: LabelKind) -> bool {
         match &self.label {
             Label::Owed(owed) => *owed == kind,
@@ -736,7 +764,9 @@ impl Run {
         match label {
             _ if slip != number => Err(Illegal::Verdict { verdict, why: "has another slip" }),
             Some(LabelKind::Unit) if verdict != Verdict::Pass => Err(Illegal::Verdict { verdict, why: "owes a label" }),
-            Some(LabelKind::Slip) if !held => Err(Illegal::Verdict { verdict, why: "owes a slip" }),
+            Some(LabelKind::Slip) if !held && verdict != Verdict::Fail => {
+                Err(Illegal::Verdict { verdict, why: "owes a slip" })
+            }
             _ => Ok(()),
         }
     }
@@ -795,5 +825,7 @@ fn name_of(event: &RunEvent) -> &'static str {
         RunEvent::LabelIntended { .. } => "label-intended",
         RunEvent::LabelEnded { .. } => "label-ended",
         RunEvent::LabelSettled { .. } => "label-settled",
+        RunEvent::LabelReplaced { .. } => "label-replaced",
+        RunEvent::LabelConfirmed { .. } => "label-confirmed",
     }
 }

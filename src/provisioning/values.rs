@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::run::Run;
-use crate::domain::profile::Profile;
+use crate::audit::event::Decision;
+use crate::domain::profile::{Profile, RUN_VARIABLES};
 use crate::domain::{
     AttributeName, AttributeValue, Device, Failure, Fingerprint, ParameterName, Product, ReasonCode, Slip, StationName,
     Template, ThingName, TopicName, Unit, Variables, certificate_pem,
@@ -111,23 +112,42 @@ pub fn connect_values(
     Ok(Some((topics, refused)))
 }
 
-/// The variables of a label: those of the run, and what came of it.
-pub fn label_variables(run: &Run, practice: bool, air_gapped: bool) -> Variables {
-    let mut variables = run.variables.clone();
+/// The variables of a label: those of the run, and what came of it. `operator` is the name of whoever operated
+/// the run, which only the people's table knows.
+pub fn label_variables(run: &Run, practice: bool, air_gapped: bool, operator: Option<&str>) -> Variables {
+    let mut variables: Variables = RUN_VARIABLES.map(|name| (name.to_owned(), String::new())).into();
+    // What is known of a board that never told its serial number.
+    variables.extend(device_variables(&run.device, &run.station, &run.product));
+    variables.extend(run.variables.clone());
     let mut set = |name: &str, value: String| variables.insert(name.to_owned(), value);
     set("practice", if practice { "PRACTICE" } else { "" }.to_owned());
     set("batch", run.batch.as_ref().map(ToString::to_string).unwrap_or_default());
+    set("lane", run.lane.to_string());
+    set("operator", operator.unwrap_or_default().to_owned());
+    set("run", run.id.to_string());
+    set("copy", run.copy.to_string());
     set("thing", run.intent.as_ref().map(|intent| intent.thing.to_string()).unwrap_or_default());
-    let fingerprint = run.claim.as_ref().map(|(identity, _)| identity.fingerprint.to_string()).unwrap_or_default();
+    let identity = run.claim.as_ref().map(|(identity, _)| identity);
+    set("fingerprint", identity.map(|identity| identity.fingerprint.to_string()).unwrap_or_default());
+    let uid = identity.and_then(|identity| identity.uid.as_ref());
+    set("chip_uid", uid.map(ToString::to_string).unwrap_or_default());
+    let decision = run.decision.as_ref();
+    let of_certificate = |value: fn(&Decision) -> &String| decision.map(value).cloned().unwrap_or_default();
+    set("subject", of_certificate(|decision| &decision.subject));
+    set("issuer", of_certificate(|decision| &decision.issuer));
+    set("certificate_serial", of_certificate(|decision| &decision.serial));
+    set("not_before", of_certificate(|decision| &decision.not_before));
+    set("not_after", of_certificate(|decision| &decision.not_after));
     // What AWS calls the unit's certificate, which may be another than its chip's own.
     set("certificate_id", run.registered_fingerprint().map(|registered| registered.to_string()).unwrap_or_default());
-    set("fingerprint", fingerprint);
     let station = air_gapped.then(|| run.station.clone());
     set("slip", run.slip.map(|number| Slip { number, station }.to_string()).unwrap_or_default());
-    if let Some(sealed) = &run.sealed {
-        set("verdict", sealed.verdict.as_str().to_owned());
-        set("time", sealed.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        set("reason", sealed.reason.as_ref().map(|reason| reason.code.to_string()).unwrap_or_default());
-    }
+    let sealed = run.sealed.as_ref();
+    set("verdict", sealed.map(|sealed| sealed.verdict.as_str().to_owned()).unwrap_or_default());
+    let at = |format: &str| sealed.map(|sealed| sealed.at.strftime(format).to_string()).unwrap_or_default();
+    set("time", at("%Y-%m-%dT%H:%M:%SZ"));
+    set("date", at("%Y-%m-%d"));
+    let reason = sealed.and_then(|sealed| sealed.reason.as_ref());
+    set("reason", reason.map(|reason| reason.code.to_string()).unwrap_or_default());
     variables
 }

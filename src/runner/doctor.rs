@@ -15,7 +15,9 @@ use super::rollback;
 use crate::config::Config;
 use crate::domain::profile::Method;
 use crate::domain::{AccountId, CaName, Failure, ReasonCode, SigningCa, TargetName};
-use crate::ports::{Clock, Cloud, Examined, Examiner, LabelPrinter, Need, Pace, Permission, Permitted, Skew};
+use crate::ports::{
+    Clock, Cloud, Examined, Examiner, LabelPrinter, Need, Pace, Permission, Permitted, Readiness, Skew,
+};
 
 /// AWS refuses what is 5 minutes off; long before that a clock that nobody sets is a clock that goes wrong.
 const SKEW_MAX_MS: i64 = 60_000;
@@ -153,7 +155,12 @@ pub async fn examine(config: &Config, with: &Instruments, only: Option<&TargetNa
     }
     found.extend(log(config, with).await);
     let printer = match &with.printer {
-        Some(printer) => printer.ready().await.into(),
+        Some(printer) => match printer.ready().await {
+            Ok(Readiness::Ready) => State::Good,
+            // It is there, and a label printer that says nothing of its paper is no fault.
+            Ok(Readiness::Unknown) => State::Good,
+            Err(failure) => State::Bad(failure),
+        },
         None => State::Remark(None),
     };
     found.push(Finding { about: About::Printer {}, state: printer });

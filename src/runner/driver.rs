@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::connect::ChipSigns;
 use super::custody::Custody;
 use super::equipment::Equipment;
+use super::labels::{Desk, operator_of};
 use super::log::LogWriter;
 use super::presence::Presence;
 use super::reach;
@@ -21,14 +22,15 @@ use crate::audit::event::{ConnectionRecord, IssuedOrigin, LabelKind, LabelStatus
 use crate::audit::{Body, RunEvent, TreeHead};
 use crate::config::Config;
 use crate::domain::profile::{
-    ClaimSource, FleetPlan, IdentifySource, Issuer, Method, MqttPort, Prepare, Profile, Trust,
+    ClaimSource, FleetPlan, IdentifySource, Issuer, LabelPlan, Method, MqttPort, Prepare, Profile, Trust,
 };
 use crate::domain::{
     Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Unit, Variables, Verdict, request_pem,
 };
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
-    LabelPrinter, LockKind, Logged, Made, MadeBefore, MadeKey, Obstacle, Papers, Prepared, ReadBack, Receipt, Refusal,
+    LabelPictures, LabelPrinter, LockKind, Logged, Made, MadeBefore, MadeKey, Obstacle, Papers, People, Prepared,
+    ReadBack, Receipt, Refusal,
     Registration, RunLog, Token, Tokens, Trial,
 };
 use crate::provisioning::left::{self, Left};
@@ -47,6 +49,8 @@ pub struct Shared {
     pub issuing: Arc<dyn IssuingService>,
     pub fleets: Arc<dyn Fleets>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
+    pub people: Arc<dyn People>,
+    pub pictures: Arc<dyn LabelPictures>,
     pub custody: Custody,
     pub practice: bool,
     pub air_gapped: bool,
@@ -68,6 +72,8 @@ impl Shared {
             issuing: equipment.issuing.clone(),
             fleets: equipment.fleets.clone(),
             printer: equipment.printer.clone(),
+            people: equipment.people.clone(),
+            pictures: equipment.pictures.clone(),
             custody: equipment.custody.clone(),
             practice: config.station.practice,
             air_gapped: config.station.air_gapped,
@@ -86,6 +92,10 @@ impl Shared {
 
     async fn lists_are_newest(&self, profile: &Profile) -> Result<(), Failure> {
         revocation::still_newest(&self.log, &*self.custody.history, &self.lists, &profile.trust).await
+    }
+
+    pub fn desk(&self) -> Desk<'_> {
+        Desk { people: &*self.people, practice: self.practice, air_gapped: self.air_gapped }
     }
 
     /// A verdict of another run, or a ruling, may have come since this one claimed.
@@ -163,6 +173,7 @@ pub struct Driver {
     /// The key that AWS made for the board, until the board has it.
     key: Option<Box<dyn MadeKey>>,
     earlier_label: Option<LabelStatus>,
+    operator: Option<String>,
     interrupted: Option<Failure>,
     /// The board of this run has left its port.
     departed: bool,
@@ -247,6 +258,7 @@ impl Driver {
             prepared: None,
             key: None,
             earlier_label: None,
+            operator: None,
             interrupted: None,
             departed: false,
             unheard: Vec::new(),
@@ -368,6 +380,9 @@ impl Driver {
             }
             input = self.by_the_newest_lists(input).await?;
             input = self.shared.barred(&self.run, input).await?;
+            if matches!(input, Input::PrintLabel) && names_the_operator(&self.profile) {
+                self.operator = operator_of(&*self.shared.people, &self.run).await?;
+            }
             let effects = self.decide(input, head)?;
             let mut answer = None;
             for effect in effects {
@@ -467,6 +482,7 @@ impl Driver {
             printer: self.shared.printer.is_some(),
             earlier_label: self.earlier_label,
             practice: self.shared.practice,
+            operator: self.operator.clone(),
             air_gapped: self.shared.air_gapped,
         };
         decide(&self.run, input, &context).map_err(defect)
@@ -1107,7 +1123,13 @@ pub fn prints_by_itself(run: &Run) -> bool {
         Label::Owed(kind) | Label::Ended(kind, LabelStatus::Pending, _) => *kind,
         _ => return false,
     };
-    run.stage == Stage::Sealed && (pending == LabelKind::Slip || run.slip.is_none())
+    run.stage == Stage::Sealed && (pending == LabelKind::Slip || run.slip.is_none() || run.copy > 1)
+}
+
+fn names_the_operator(profile: &Profile) -> bool {
+    let Some(LabelPlan { template, slip, fail_slip, .. }) = &profile.label else { return false };
+    let mut all = [Some(template), Some(slip), fail_slip.as_ref()].into_iter().flatten();
+    all.any(|template| template.variables().any(|name| name == "operator"))
 }
 
 /// Was a label sent whose end nobody saw?

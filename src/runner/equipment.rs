@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::custody::Custody;
 use super::log::LogWriter;
+use super::people::Named;
 use crate::ports::{
-    BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPrinter, Signals, Tokens,
+    BadgeKey, BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPictures, LabelPrinter,
+    People, Signals, Tokens,
 };
 
 /// Made by `bootstrap` from the configuration.
@@ -18,13 +20,18 @@ pub struct Equipment {
     pub issuing: Arc<dyn IssuingService>,
     pub fleets: Arc<dyn Fleets>,
     pub printer: Option<Arc<dyn LabelPrinter>>,
+    pub pictures: Arc<dyn LabelPictures>,
     /// Sounds and lights, where there are any.
     pub signals: Option<Arc<dyn Signals>>,
     /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,
+    /// Behind the ids in that log, and the words that they typed.
+    pub people: Arc<dyn People>,
     /// Keeps that log's promises outside of it.
     pub custody: Custody,
-    pub operator_name: Option<String>,
+    pub badges: Arc<dyn BadgeKey>,
+    /// Who was named as the operator at the start.
+    pub operator: Named,
     /// A person vouches for this computer's clock although the log is ahead of it.
     pub clock_is_right: bool,
 }

@@ -8,15 +8,17 @@ use tokio::sync::{mpsc, watch};
 use super::driver::{Outcome, Shared, go_on, needs_an_answer};
 use super::equipment::Equipment;
 use super::keeper::checkpoint_and_copy;
+use super::labels;
 use super::log::LogWriter;
+use super::people;
 use super::rollback;
 use super::scan::Looks;
 use super::take_back::{TookBack, take_back_all};
 use crate::audit::RunEvent;
 use crate::config::Config;
 use crate::domain::profile::Profile;
-use crate::domain::{Failure, ReasonCode, RunId, Slip, Verdict};
-use crate::ports::RunLog;
+use crate::domain::{Failure, ReasonCode, RulingReason, RunId, Slip, Unit, Verdict};
+use crate::ports::{People, RunLog};
 use crate::provisioning::{Input, Run, UnitRecord};
 
 /// What may be asked for on the command line while the station is off.
@@ -30,6 +32,8 @@ pub enum Errand {
     LabelPrinted(RunId),
     /// The label is not there: print it again.
     PrintLabel(RunId),
+    /// The unit's label is out and no good: another copy, for this reason.
+    Reprint(Unit, RulingReason),
 }
 
 /// What came of an errand.
@@ -46,6 +50,14 @@ pub struct Errands {
 }
 
 impl Errands {
+    /// With the operators' names in what is told.
+    pub(super) async fn naming(mut self, people: &dyn People) -> Self {
+        for record in &mut self.records {
+            people::name_in(people, record).await;
+        }
+        self
+    }
+
     /// Until a run's work is done.
     pub(super) async fn follow(&mut self, mut outcomes: mpsc::Receiver<(u64, Outcome)>) -> Result<(), Failure> {
         while let Some((_, outcome)) = outcomes.recv().await {
@@ -79,13 +91,15 @@ pub async fn run_errand(config: Arc<Config>, equipment: Equipment, errand: Erran
     // No errand touches a board.
     let (_, no_looks) = watch::channel(Looks::default());
     let mut shared = Shared::new(&config, &equipment, no_looks);
-    if let (Some(name), None) = (&equipment.operator_name, &shared.log.operator) {
-        shared.log = shared.log.named(name).await?;
-    }
+    let Equipment { custody, people, operator, .. } = equipment;
+    rollback::pass(&shared.log, &custody).await?;
+    shared.log = people::operating(&shared.log, &*people, &operator).await?;
     let log = &shared.log;
-    let custody = equipment.custody;
-    rollback::pass(log, &custody).await?;
     let done = perform(&config, &shared, &errand).await;
+    let done = match done {
+        Ok(done) => Ok(done.naming(&*people).await),
+        Err(failure) => Err(failure),
+    };
     // Whatever came of it is in the log.
     for failure in checkpoint_and_copy(log, &custody).await? {
         tracing::error!(%failure, "the last checkpoint");
@@ -114,6 +128,10 @@ async fn perform(config: &Config, shared: &Shared, errand: &Errand) -> Result<Er
         Errand::PrintLabel(run) => {
             let settled = settle(log, &questioned(log, *run).await?, false).await?;
             vec![(settled, Input::PrintLabel)]
+        }
+        Errand::Reprint(unit, reason) => {
+            let run = labels::run_with_label(&*shared.custody.history, unit).await?;
+            vec![(labels::replace(shared, &run, reason).await?, Input::PrintLabel)]
         }
     };
     let mut done = Errands::default();

@@ -19,6 +19,7 @@ use super::equipment::Equipment;
 use super::errands::{Errands, fold};
 use super::keeper::checkpoint_and_copy;
 use super::log::LogWriter;
+use super::people;
 use super::prove::{Wanted, prove, prove_event};
 use super::rollback;
 use super::scan::Looks;
@@ -199,7 +200,16 @@ fn story(
 
 fn is_paper(logged: &Logged) -> bool {
     use RunEvent as E;
-    let paper = |event: &E| matches!(event, E::LabelIntended { .. } | E::LabelEnded { .. } | E::LabelSettled { .. });
+    let paper = |event: &E| {
+        matches!(
+            event,
+            E::LabelIntended { .. }
+                | E::LabelEnded { .. }
+                | E::LabelSettled { .. }
+                | E::LabelReplaced { .. }
+                | E::LabelConfirmed { .. }
+        )
+    };
     matches!(&logged.event.body, Body::Run(event) if paper(event))
 }
 
@@ -218,13 +228,14 @@ pub async fn import(
     super::errands::refuse_air_gapped(&config)?;
     let (_, no_looks) = watch::channel(Looks::default());
     let mut shared = Shared::new(&config, &equipment, no_looks);
-    if let (Some(name), None) = (&equipment.operator_name, &shared.log.operator) {
-        shared.log = shared.log.named(name).await?;
-    }
-    let custody = equipment.custody;
+    let Equipment { custody, people, operator, .. } = equipment;
     rollback::pass(&shared.log, &custody).await?;
+    shared.log = people::operating(&shared.log, &*people, &operator).await?;
     shared.pin(config.profiles.iter().map(|profile| &profile.trust)).await?;
-    let done = take_all(&config, &shared, delivery, file).await;
+    let done = match take_all(&config, &shared, delivery, file).await {
+        Ok(done) => Ok(done.naming(&*people).await),
+        Err(failure) => Err(failure),
+    };
     for failure in checkpoint_and_copy(&shared.log, &custody).await? {
         tracing::error!(%failure, "the last checkpoint");
     }

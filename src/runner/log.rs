@@ -32,6 +32,11 @@ impl LogWriter {
         Self { operator: Some(person.operator().clone()), ..self.clone() }
     }
 
+    /// The same log, in nobody's name.
+    pub fn by_nobody(&self) -> Self {
+        Self { operator: None, ..self.clone() }
+    }
+
     /// How the log names a person; it is told at first sight.
     pub async fn person(&self, name: &str) -> Result<OperatorRef, Failure> {
         let salt = self.random()?;

@@ -9,6 +9,7 @@ mod equipment;
 mod errands;
 pub mod held;
 mod keeper;
+pub mod labels;
 mod log;
 mod presence;
 pub mod rollback;

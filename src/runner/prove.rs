@@ -221,7 +221,11 @@ async fn disclosures(
             }
             _ => None,
         };
-        for typed in ruled.iter().flat_map(|(typed, _)| typed.clone()) {
+        let replaced = match &event.body {
+            Body::Run(RunEvent::LabelReplaced { reason, .. }) => Some(reason),
+            _ => None,
+        };
+        for typed in ruled.iter().flat_map(|(typed, _)| typed.clone()).chain(replaced) {
             let sha256 = committed(&typed.text_sha256)?;
             match people.text(typed.id).await? {
                 Some((salt, text)) if with_texts => {

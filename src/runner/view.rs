@@ -1,12 +1,17 @@
 //! What the window draws and what it may ask for. A snapshot is built from committed events only:
 //! a PASS in it is in the log.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use crate::audit::event::{LabelKind, LabelStatus};
 use crate::domain::{
-    BatchName, BoardSerial, Device, Failure, LaneNumber, PortPath, RunId, StationName, Step, ThingName, Verdict,
+    BadgeCode, BatchName, BoardSerial, Device, Failure, LaneNumber, PersonName, Pin, PortPath, Proof, Role,
+    RulingReason, RunId, StationName, Step, ThingName, Verdict,
 };
+use crate::ports::Dots;
 
 /// The whole station at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +19,9 @@ pub struct Snapshot {
     pub station: StationName,
     /// The practice line: said across the window.
     pub practice: bool,
+    /// In whose name boards are begun: signed in, or named where the log knows nobody.
     pub operator: Option<String>,
+    pub desk: DeskView,
     pub batch: Option<BatchView>,
     pub lanes: Vec<LaneView>,
     /// Units that wait for the cloud, of any batch or none.
@@ -32,6 +39,10 @@ pub struct Snapshot {
     pub paused: bool,
     /// Labels whose fate only a person can tell.
     pub questions: Vec<LabelQuestion>,
+    /// Labels that are to be scanned on their boards.
+    pub scan_back: Vec<ScanBack>,
+    /// The label that somebody asked to see.
+    pub label: Option<LabelView>,
     /// The names of the configured profiles, for opening a batch.
     pub profiles: Vec<String>,
     /// Why the last command was refused.
@@ -40,6 +51,61 @@ pub struct Snapshot {
     pub pulled: Vec<Failure>,
     /// Boards that no lane could take.
     pub refused: Vec<(Device, Failure)>,
+}
+
+/// Who operates the station, and how that may change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeskView {
+    pub state: DeskState,
+    /// What a badge's barcode begins with.
+    pub badge_prefix: String,
+    /// What became of what was asked of it last.
+    pub answer: Option<Answer>,
+    /// For an administrator who asked to see them.
+    pub people: Option<Vec<PersonView>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeskState {
+    /// The log was not asked yet.
+    Unknown,
+    /// The log knows nobody: everybody may operate.
+    NoPeople,
+    /// `required`: no board is begun before somebody signs in.
+    Nobody {
+        required: bool,
+    },
+    /// A badge was shown, and its person's PIN is asked for.
+    BadgeShown {
+        name: String,
+    },
+    SignedIn {
+        name: String,
+        role: Role,
+        proof: Proof,
+    },
+    /// The person did nothing for a while. Running boards go on.
+    Locked {
+        name: String,
+        required: bool,
+    },
+}
+
+/// `number` counts on: the same answer twice is two answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub number: u64,
+    pub result: Result<(), Failure>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonView {
+    pub name: String,
+    pub role: Role,
+    pub disabled: bool,
+    pub badge: bool,
+    /// Too many wrong PINs; until then.
+    pub locked_until: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -162,6 +228,66 @@ pub struct LabelQuestion {
     pub kind: LabelKind,
 }
 
+/// What an administrator asks, who signed in with a PIN; the first one is added by whoever comes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PeopleOrder {
+    Show,
+    Hide,
+    /// Or a disabled person is taken back.
+    Add {
+        name: PersonName,
+        role: Role,
+        pin: Pin,
+    },
+    Disable(String),
+    Role {
+        name: String,
+        role: Role,
+    },
+    NewPin {
+        name: String,
+        pin: Pin,
+    },
+    GiveBadge {
+        name: String,
+        code: BadgeCode,
+    },
+    RevokeBadge(String),
+}
+
+impl Command {
+    /// What a scanned line asks for. A badge is a secret from here on.
+    pub fn scanned(line: &str, badge_prefix: &str) -> Command {
+        let code = line.strip_prefix(badge_prefix).map(|code| SecretString::from(code.trim()));
+        match code.map(BadgeCode::try_from) {
+            Some(Ok(code)) => Command::Badge(code),
+            // As a badge that nobody has, it is repeated nowhere.
+            Some(Err(_)) => Command::Scan(badge_prefix.to_owned()),
+            None => Command::Scan(line.to_owned()),
+        }
+    }
+}
+
+/// A label that is out, and waits to be scanned at its board's lane.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScanBack {
+    pub run: RunId,
+    pub lane: LaneNumber,
+    pub serial: Option<BoardSerial>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelView {
+    pub run: RunId,
+    pub serial: Option<BoardSerial>,
+    pub status: LabelStatus,
+    /// Which copy it is, from 1.
+    pub copy: u32,
+    /// It was scanned back.
+    pub confirmed: bool,
+    pub picture: Arc<Dots>,
+}
+
 /// What a person may ask of the station.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -187,8 +313,28 @@ pub enum Command {
         run: RunId,
         printed: bool,
     },
+    /// What this run's label looks like.
+    ShowLabel(RunId),
+    /// That label is no good: void it, and print another copy.
+    Reprint {
+        run: RunId,
+        reason: RulingReason,
+    },
     /// Finish HELD units now.
     ResumeHeld,
+    /// A badge was scanned.
+    Badge(BadgeCode),
+    /// Name and PIN.
+    SignIn {
+        name: String,
+        pin: Pin,
+    },
+    /// The PIN of whoever showed their badge.
+    BadgePin(Pin),
+    SignOut,
+    /// A person touched the window, and asked for nothing of the station.
+    Here,
+    People(PeopleOrder),
     /// End: running boards are aborted and recorded as such.
     Stop,
 }

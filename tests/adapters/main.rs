@@ -14,6 +14,8 @@ mod killed_writer;
 mod log_key;
 mod mark;
 mod mqtt;
+#[path = "../peers/ipp.rs"]
+mod office_printer;
 mod pkcs11;
 mod pkcs11_hostile;
 mod pkcs11_remote;
@@ -22,6 +24,7 @@ mod postgres_peer;
 mod postgres_server;
 mod postgres_store;
 mod printer;
+mod printer_ipp;
 #[path = "../peers/register_thing.rs"]
 mod register_thing;
 mod sqlite;

@@ -157,7 +157,7 @@ async fn whatever_was_written_when_the_answer_was_lost_is_written_once_and_answe
         lose(&proxy);
         store.give_pin(who, "$argon2id$", added).await.unwrap();
         lose(&proxy);
-        let counted = store.count_wrong_pin(who, 3, "2031-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+        let counted = store.count_wrong_pin(who, "2031-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
         assert_eq!((counted.failures, store.credential(who).await.unwrap().unwrap().failures), (1, 1));
         lose(&proxy);
         assert!(store.forget(who).await.unwrap());

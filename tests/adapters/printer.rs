@@ -5,16 +5,17 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lineseal::adapters::printer::{DevicePrinter, FolderPrinter, TcpPrinter, from_config};
+use lineseal::adapters::printer::{DevicePrinter, FolderPrinter, Pictures, TcpPrinter, from_config};
 use lineseal::config::Printer;
-use lineseal::domain::{ReasonCode, Template, Variables};
-use lineseal::ports::LabelPrinter;
+use lineseal::domain::{ReasonCode, Template, Variables, label};
+use lineseal::ports::{LabelPictures, LabelPrinter, Readiness};
 use lineseal::practice::printer::PracticePrinter;
 use lineseal::provisioning::label::render_label;
 use rustix::fs::{CWD, FileType, Mode};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 const ZPL: &str = "^XA^PW400^LL240^FO20,20^A0N,40,40^FDSN1^FS^XZ";
@@ -34,7 +35,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn a_tcp_printer_gets_the_label_to_its_last_byte() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let printer = TcpPrinter::new(listener.local_addr().unwrap().to_string());
+    let printer = TcpPrinter::new(listener.local_addr().unwrap().to_string()).without_status();
     // Larger than the buffers in between, so that it takes several writes.
     let zpl = format!("^XA^FX{}^FS^XZ", "x".repeat(8 << 20));
     let taken = tokio::spawn(async move {
@@ -74,11 +75,95 @@ async fn a_tcp_printer_that_is_not_there_is_p_401() {
 async fn a_tcp_printer_that_stops_taking_bytes_is_p_402() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let printer = TcpPrinter::new(address).with_write_timeout(Duration::from_millis(300));
+    let printer = TcpPrinter::new(address).without_status().with_write_timeout(Duration::from_millis(300));
     let kept = tokio::spawn(async move { listener.accept().await.unwrap() });
     let zpl = "x".repeat(32 << 20);
     assert_eq!(code(&printer, &zpl).await, ReasonCode::PRINTER_INTERRUPTED);
     drop(kept.await.unwrap());
+}
+
+/// A ZPL printer of a few lines: what it was sent, and how it is.
+struct Zebra {
+    address: String,
+    /// `None`: it does not answer.
+    state: Arc<Mutex<Option<[&'static str; 2]>>>,
+    labels: Arc<Mutex<Vec<String>>>,
+}
+
+const WELL: [&str; 2] = ["030,0,0,0240,000,0,0,0,000,0,0,0", "000,0,0,0,0,2,4,0,00000000,1,000"];
+const PAPER_OUT: [&str; 2] = ["030,1,1,0240,000,0,0,0,000,0,0,0", "000,0,0,0,0,2,4,0,00000000,1,000"];
+const HEAD_OPEN: [&str; 2] = ["030,0,1,0240,000,0,0,0,000,0,0,0", "000,0,1,0,0,2,4,0,00000000,1,000"];
+const PAUSED: [&str; 2] = ["030,0,1,0240,000,0,0,0,000,0,0,0", "000,0,0,0,0,2,4,0,00000000,1,000"];
+
+impl Zebra {
+    async fn start() -> Zebra {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (state, labels) = (Arc::new(Mutex::new(Some(WELL))), Arc::new(Mutex::new(Vec::new())));
+        let (now, taken) = (state.clone(), labels.clone());
+        tokio::spawn(async move {
+            // One connection at a time, as many of them.
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut bytes = Vec::new();
+                while let Ok(1..) = stream.read_buf(&mut bytes).await {
+                    if bytes.starts_with(b"~HS") {
+                        bytes.drain(..3);
+                        let state = *now.lock().unwrap();
+                        if let Some([first, second]) = state {
+                            let answer = format!("\x02{first}\x03\r\n\x02{second}\x03\r\n\x020000,0\x03\r\n");
+                            let _ = stream.write_all(answer.as_bytes()).await;
+                        }
+                    }
+                }
+                if !bytes.is_empty() {
+                    taken.lock().unwrap().push(String::from_utf8(bytes).unwrap());
+                }
+            }
+        });
+        Zebra { address, state, labels }
+    }
+
+    fn is(&self, state: Option<[&'static str; 2]>) {
+        *self.state.lock().unwrap() = state;
+    }
+}
+
+#[tokio::test]
+async fn a_zpl_printer_says_what_keeps_a_label_from_coming_out_before_it_is_given_it() {
+    let zebra = Zebra::start().await;
+    let printer = TcpPrinter::new(zebra.address.clone());
+    assert_eq!(printer.ready().await.unwrap(), Readiness::Ready);
+    for (state, expected) in [
+        (PAPER_OUT, ReasonCode::PRINTER_EMPTY),
+        (HEAD_OPEN, ReasonCode::PRINTER_OPEN),
+        (PAUSED, ReasonCode::PRINTER_PAUSED),
+    ] {
+        zebra.is(Some(state));
+        assert_eq!(printer.ready().await.unwrap_err().code, expected);
+        assert_eq!(code(&printer, ZPL).await, expected);
+        assert!(expected.leaves_no_paper());
+    }
+    assert_eq!(*zebra.labels.lock().unwrap(), Vec::<String>::new());
+    zebra.is(Some(WELL));
+    printer.print("label", ZPL).await.unwrap();
+    assert_eq!(*zebra.labels.lock().unwrap(), [ZPL]);
+}
+
+#[tokio::test]
+async fn a_zpl_printer_that_does_not_answer_prints_all_the_same() {
+    let zebra = Zebra::start().await;
+    let printer = TcpPrinter::new(zebra.address.clone());
+    zebra.is(None);
+    assert_eq!(printer.ready().await.unwrap(), Readiness::Unknown);
+    let started = Instant::now();
+    printer.print("label", ZPL).await.unwrap();
+    printer.print("label", ZPL).await.unwrap();
+    // It is not asked before each label what it does not say.
+    assert!(started.elapsed() < Duration::from_millis(700), "{:?}", started.elapsed());
+    assert_eq!(*zebra.labels.lock().unwrap(), [ZPL, ZPL]);
+    let unasked = TcpPrinter::new(zebra.address.clone()).without_status();
+    zebra.is(Some(PAPER_OUT));
+    assert_eq!(unasked.ready().await.unwrap(), Readiness::Unknown);
 }
 
 #[tokio::test]
@@ -205,30 +290,61 @@ async fn the_configuration_names_the_printer() {
     let printer = from_config(&Printer::Folder { path: dir.path().to_owned() }).unwrap();
     printer.print("a", ZPL).await.unwrap();
     assert_eq!(names(dir.path()), ["a.png", "a.zpl"]);
-    assert!(from_config(&Printer::Tcp { address: "127.0.0.1:9".into() }).is_some());
+    assert!(from_config(&Printer::Tcp { address: "127.0.0.1:9".into(), status: true }).is_some());
     assert!(from_config(&Printer::Device { path: "/dev/usb/lp0".into() }).is_some());
 }
 
-/// Renders a shipped template as the station does and reads its code with another implementation.
-async fn code_on(template: &str, variables: &Variables) -> (String, String) {
+/// Renders a shipped template as the station does, and by software that is not ours, and reads the codes of both, and
+/// of our PDF, with a third one's.
+fn code_on(template: &str, variables: &Variables) -> (String, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/labels").join(template);
     let template = Template::parse(&fs::read_to_string(path).unwrap()).unwrap();
     let zpl = render_label(&template, variables).unwrap();
+    assert_eq!(label::undrawable(&zpl), []);
     let dir = tempfile::tempdir().unwrap();
-    FolderPrinter::new(dir.path().to_owned()).print("label", &zpl).await.unwrap();
-    let picture = dir.path().join("label.png");
+    let file = |name: &str| dir.path().join(name);
+    fs::write(file("label.zpl"), &zpl).unwrap();
+    fs::write(file("label.png"), Pictures.png(&zpl).unwrap()).unwrap();
+    fs::write(file("label.pdf"), Pictures.pdf(&zpl).unwrap()).unwrap();
+    let drawn = Command::new("node")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/zpl-renderer/render.mjs"))
+        .args([file("label.zpl"), file("other.png")])
+        .args(["50", "30"])
+        .env("LINESEAL_TEST_NODE", renderer())
+        .output()
+        .expect("node, and tests/peers/zpl-renderer installed in LINESEAL_TEST_NODE");
+    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
     if let Some(keep) = std::env::var_os("LINESEAL_TEST_KEEP_LABELS") {
-        fs::copy(&picture, Path::new(&keep).join(format!("{}.png", variables["verdict"]))).unwrap();
+        for name in ["label.png", "other.png", "label.pdf"] {
+            fs::copy(file(name), Path::new(&keep).join(format!("{}-{name}", variables["verdict"]))).unwrap();
+        }
     }
+    let read = ["label.png", "label.pdf", "other.png"].map(|name| match codes_of(&file(name)).as_slice() {
+        [code] => code.clone(),
+        codes => panic!("one code was expected on {name}: {codes:?}"),
+    });
+    assert!(read.iter().all(|code| *code == read[0]), "{read:?}");
+    // What the station itself believes to be on it.
+    assert_eq!(label::codes(&zpl), [read[0].1.clone()]);
+    read[0].clone()
+}
+
+/// Format and text of each code on a picture or a PDF's page.
+pub fn codes_of(picture: &Path) -> Vec<(String, String)> {
     let output = Command::new(venv().join("bin/python"))
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/read_codes.py"))
-        .arg(&picture)
+        .arg(picture)
         .output()
         .expect("a Python environment with tests/peers/requirements-labels.txt in LINESEAL_TEST_VENV");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let codes: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let [code] = codes.as_array().unwrap().as_slice() else { panic!("one code was expected: {codes}") };
-    (code["format"].as_str().unwrap().to_owned(), code["text"].as_str().unwrap().to_owned())
+    let text = |code: &serde_json::Value, key: &str| code[key].as_str().unwrap().to_owned();
+    codes.as_array().unwrap().iter().map(|code| (text(code, "format").replace(' ', ""), text(code, "text"))).collect()
+}
+
+fn renderer() -> PathBuf {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-node");
+    std::env::var_os("LINESEAL_TEST_NODE").map_or(default, PathBuf::from)
 }
 
 fn venv() -> PathBuf {
@@ -242,35 +358,52 @@ fn variables(values: &[(&str, &str)]) -> Variables {
     empty.chain(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).collect()
 }
 
-#[tokio::test]
-async fn the_units_label_can_be_scanned() {
+#[test]
+fn the_units_label_can_be_scanned() {
     let fingerprint = "0123456789abcdef".repeat(4);
-    for (thing, practice) in [("practice-SN_00012345", "PRACTICE"), ("gw:SN~1^FS", "")] {
-        let values = [
-            ("serial", "SN_00012345"),
-            ("thing", thing),
-            ("fingerprint", fingerprint.as_str()),
-            ("verdict", if practice.is_empty() { "PASS" } else { "PASS practice" }),
-            ("time", "2025-11-23 03:41 UTC"),
-            ("product", "ゲートウェイ-g4"),
-            ("practice", practice),
-        ];
-        let (format, text) = code_on("unit.zpl", &variables(&values)).await;
-        assert_eq!((format.replace(' ', "").as_str(), text), ("DataMatrix", format!("{thing} {fingerprint}")));
+    for (file, format) in [("unit.zpl", "DataMatrix"), ("unit-qr.zpl", "QRCode")] {
+        for (thing, practice) in [("practice-SN_00012345", "PRACTICE"), ("gw:SN~1^FS", "")] {
+            let values = [
+                ("serial", "SN_00012345"),
+                ("thing", thing),
+                ("fingerprint", fingerprint.as_str()),
+                ("verdict", if practice.is_empty() { "PASS" } else { "PASS practice" }),
+                ("time", "2025-11-23T03:41:00Z"),
+                ("product", "ゲートウェイ-g4"),
+                ("batch", "WO-4711"),
+                ("copy", "2"),
+                ("practice", practice),
+            ];
+            let code = code_on(file, &variables(&values));
+            assert_eq!(code, (format.to_owned(), format!("{thing} {fingerprint}")));
+        }
     }
 }
 
-#[tokio::test]
-async fn a_held_units_slip_can_be_scanned() {
+#[test]
+fn the_longest_thing_name_still_fits_the_shipped_labels() {
+    let (thing, fingerprint) = ("t".repeat(128), "f".repeat(64));
+    let values = [("serial", "S1"), ("thing", thing.as_str()), ("fingerprint", fingerprint.as_str())];
+    for file in ["unit.zpl", "unit-qr.zpl"] {
+        let (_, text) = code_on(file, &variables(&[&values[..], &[("verdict", "PASS long")]].concat()));
+        assert_eq!(text, format!("{thing} {fingerprint}"));
+    }
+}
+
+#[test]
+fn slips_can_be_scanned() {
     let values = [
         ("serial", "SN00012345"),
         ("slip", "4217"),
         ("verdict", "HELD"),
         ("reason", "A-301"),
-        ("time", "2025-11-23 03:41 UTC"),
+        ("time", "2025-11-23T03:41:00Z"),
         ("product", "gateway-g4"),
         ("practice", "PRACTICE"),
     ];
-    let (format, text) = code_on("slip.zpl", &variables(&values)).await;
-    assert_eq!((format.replace(' ', "").as_str(), text.as_str()), ("DataMatrix", "SLIP-4217"));
+    assert_eq!(code_on("slip.zpl", &variables(&values)), ("DataMatrix".to_owned(), "SLIP-4217".to_owned()));
+
+    let run = "01939f3a-7c51-7b0e-9d5a-3f0a9c17be54";
+    let failed = [("serial", "SN00012345"), ("verdict", "FAIL"), ("reason", "S-105"), ("run", run), ("lane", "3")];
+    assert_eq!(code_on("fail.zpl", &variables(&failed)), ("DataMatrix".to_owned(), run.to_owned()));
 }

@@ -91,7 +91,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     .unwrap();
     let refused = sqlite::open(&fresh.path()).err().unwrap();
     assert_eq!(refused.code, ReasonCode::STORE_NEWER);
-    assert_eq!(refused.cause, "schema version 99 is newer than 12, the latest this program knows");
+    assert_eq!(refused.cause, "schema version 99 is newer than 16, the latest this program knows");
     assert_eq!(refused.args["path"], fresh.path().display().to_string());
     assert_eq!(code(sqlite::open_reader(&fresh.path())), ReasonCode::STORE_NEWER);
 

@@ -13,8 +13,8 @@ use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeStat
 use lineseal::domain::profile::KeyKind;
 use lineseal::domain::{
     BatchName, Bytes, ChipUid, Device, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
-    ManifestEntry, OperatorRef, Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName,
-    Unit, Variables, Verdict,
+    ManifestEntry, OperatorRef, Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, TRIES,
+    TargetName, Unit, Variables, Verdict, lockout,
 };
 use lineseal::ports::{
     AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Cursor,
@@ -2022,7 +2022,14 @@ pub async fn operators_and_their_credentials(peer: &dyn Peer) {
     assert_eq!(store.operators().await.unwrap(), std::slice::from_ref(&person));
     // The answer was lost, and it is done again.
     store.give_pin(who.id, pin_hash, added).await.unwrap();
-    let credential = Credential { pin_hash: pin_hash.to_owned(), failures: 0, locked_until: None, committed };
+    let credential = Credential {
+        pin_hash: pin_hash.to_owned(),
+        failures: 0,
+        locked_until: None,
+        committed,
+        badge_hash: None,
+        badge_committed: None,
+    };
     assert!(store.credential(who.id).await.unwrap() == Some(credential.clone()) && credential.is_as_committed());
     assert_eq!(store.tree_head().await.unwrap().size, 1);
     let other = Some(Sha256::of(b"another"));
@@ -2032,17 +2039,58 @@ pub async fn operators_and_their_credentials(peer: &dyn Peer) {
     let reset = line(LineEvent::OperatorReset { person: who.clone(), pin_sha256: None });
     store.append(vec![reset]).await.unwrap();
     assert!(store.credential(who.id).await.unwrap().unwrap().is_as_committed(), "nothing is committed to");
-    let later = Timestamp::from_second(2_000_000_000).unwrap();
-    for failures in 1..=3 {
-        let counted = store.count_wrong_pin(who.id, 3, later).await.unwrap();
-        assert_eq!((counted.failures, counted.locked_until), (failures, (failures == 3).then_some(later)));
+    let now = Timestamp::from_second(2_000_000_000).unwrap();
+    for failures in 1..=TRIES + 1 {
+        let counted = store.count_wrong_pin(who.id, now).await.unwrap();
+        assert_eq!((counted.failures, counted.locked_until), (failures, lockout(failures).map(|wait| now + wait)));
     }
+    badges(&*store, &who).await;
     store.append(vec![line(LineEvent::OperatorDisabled { person: who.clone() })]).await.unwrap();
     assert!(store.person("Aoki").await.unwrap().unwrap().disabled);
     assert!(store.forget(who.id).await.unwrap());
     assert_eq!(store.person("Aoki").await.unwrap(), None);
     assert!(store.credential(who.id).await.unwrap().is_none());
     assert_eq!(store.person_by_id(who.id).await.unwrap().unwrap().name, None);
+}
+
+/// A badge comes and goes with the event that says so, and is one person's.
+async fn badges(store: &dyn Store, who: &OperatorRef) {
+    let given = |who: &OperatorRef, hash: &str| {
+        line(LineEvent::BadgeGiven { person: who.clone(), badge_sha256: Sha256::of(hash.as_bytes()) })
+    };
+    let event = given(who, "one");
+    store.give_badge(who.id, Some("one"), event.clone()).await.unwrap();
+    // The answer was lost, and it is done again.
+    store.give_badge(who.id, Some("one"), event).await.unwrap();
+    let kept = store.credential(who.id).await.unwrap().unwrap();
+    assert!(kept.badge_hash.as_deref() == Some("one") && kept.badge_is_as_committed());
+    assert_eq!(store.person_by_badge("one").await.unwrap().unwrap().who, *who);
+    assert_eq!(store.person_by_badge("two").await.unwrap(), None);
+    // A new PIN takes no badge away.
+    let pin_sha256 = Some(Sha256::of(b"$argon2id$2"));
+    let reset = line(LineEvent::OperatorReset { person: who.clone(), pin_sha256 });
+    store.give_pin(who.id, "$argon2id$2", reset).await.unwrap();
+    assert!(store.person_by_badge("one").await.unwrap().is_some());
+
+    let other = store.operator("Baba", (uuid::Uuid::from_u128(77), [77; 32])).await.unwrap();
+    let added = LineEvent::OperatorAdded { person: other.clone(), role: Role::Technician, pin_sha256 };
+    store.give_pin(other.id, "$argon2id$2", line(added)).await.unwrap();
+    let before = store.tree_head().await.unwrap().size;
+    store.give_badge(other.id, Some("one"), given(&other, "one")).await.unwrap_err();
+    assert_eq!(store.tree_head().await.unwrap().size, before, "nor is the event there without the badge");
+    let role = LineEvent::OperatorRole { person: other.clone(), role: Role::Supervisor };
+    store.append(vec![line(role)]).await.unwrap();
+    assert_eq!(store.person("Baba").await.unwrap().unwrap().role, Some(Role::Supervisor));
+
+    store.give_badge(who.id, None, line(LineEvent::BadgeRevoked { person: who.clone() })).await.unwrap();
+    store.give_badge(other.id, Some("one"), given(&other, "one")).await.unwrap();
+    assert_eq!(store.person_by_badge("one").await.unwrap().unwrap().who, other);
+    // Whoever is taken back has none from before.
+    let back = LineEvent::OperatorAdded { person: other.clone(), role: Role::Qa, pin_sha256 };
+    store.give_pin(other.id, "$argon2id$2", line(back)).await.unwrap();
+    assert_eq!(store.person_by_badge("one").await.unwrap(), None);
+    assert!(store.credential(other.id).await.unwrap().unwrap().badge_is_as_committed());
+    assert!(store.forget(other.id).await.unwrap());
 }
 
 pub async fn checkpoints_gather_signatures_and_never_contradict(peer: &dyn Peer) {

@@ -82,8 +82,10 @@ async fn life(store: &LogStore, units: u32) -> SignedCheckpoint {
     let pin_sha256 = Some(Sha256::of(b"$argon2id$"));
     let added = line(LineEvent::OperatorAdded { person: person.clone(), role: Role::Qa, pin_sha256 });
     store.give_pin(person.id, "$argon2id$", added).await.unwrap();
-    store.count_wrong_pin(person.id, 5, Timestamp::MAX).await.unwrap();
-    store.count_wrong_pin(person.id, 5, Timestamp::MAX).await.unwrap();
+    let badge = line(LineEvent::BadgeGiven { person: person.clone(), badge_sha256: Sha256::of(b"keyed") });
+    store.give_badge(person.id, Some("keyed"), badge).await.unwrap();
+    store.count_wrong_pin(person.id, Timestamp::UNIX_EPOCH).await.unwrap();
+    store.count_wrong_pin(person.id, Timestamp::UNIX_EPOCH).await.unwrap();
     store.forget(uuid::Uuid::from_u128(8)).await.unwrap();
     officials(store).await;
     let key = key();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use lineseal::adapters::aws_iot::AwsCloud;
+use lineseal::adapters::badge_key::BadgeKeyFile;
 use lineseal::adapters::boards::{SerialDialogue, StationPorts};
 use lineseal::adapters::issuing::HttpIssuing;
 use lineseal::adapters::mqtt::{MqttConnections, MqttFleets};
@@ -17,6 +18,7 @@ use lineseal::adapters::printer;
 use lineseal::adapters::sqlite::{self, StationLock};
 use lineseal::adapters::system::{SystemClock, SystemEntropy};
 use lineseal::config::{self, Config};
+use lineseal::runner::people::Named;
 use lineseal::runner::view::{Command, Health, LaneState, Snapshot};
 use lineseal::runner::{self, Equipment, LogWriter, StationHandle};
 
@@ -91,6 +93,7 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
         issuing: Arc::new(HttpIssuing),
         fleets: Arc::new(MqttFleets::new(Arc::new(MqttConnections::new(&config.targets)))),
         printer: printer::from_config(&config.printer),
+        pictures: Arc::new(printer::Pictures),
         signals: None,
         log: LogWriter {
             store: Arc::new(store),
@@ -99,7 +102,9 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
             station: config.station.name.clone(),
             operator: None,
         },
-        operator_name: None,
+        people: store.people(),
+        badges: Arc::new(BadgeKeyFile::new(data.join(BadgeKeyFile::FILE))),
+        operator: Named::default(),
         clock_is_right: false,
     }
 }

@@ -15,7 +15,7 @@ use lineseal::domain::{
     BatchName, EventId, Failure, Fingerprint, Identity, OperatorRef, ReasonCode, RunId, StationName, TargetName, Unit,
 };
 use lineseal::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, MadeBefore, ManifestTally, Obstacle, Receipt, RunLog,
+    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, MadeBefore, ManifestTally, Obstacle, People, Receipt, RunLog,
 };
 use lineseal::runner::Custody;
 use rustix::process::{Signal, getpid, kill_process};
@@ -72,6 +72,11 @@ impl Troubled {
             seen: Arc::default(),
             origin: None,
         }
+    }
+
+    /// Those behind the ids in the log; nothing of theirs is counted.
+    pub fn people(&self) -> Arc<dyn People> {
+        self.inner.clone()
     }
 
     fn before(&self) -> Result<u64, Failure> {

@@ -32,11 +32,13 @@ mod hostile_tokens;
 mod iam;
 mod just_in_time;
 mod killed;
+mod labels;
 mod log;
 mod manifests;
 mod office;
 #[path = "../peers/office.rs"]
 mod office_folder;
+mod operating;
 mod own_ca;
 mod pairs;
 mod peers;

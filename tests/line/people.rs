@@ -83,7 +83,7 @@ fn five_wrong_pins_lock_a_person_out_until_an_administrator_resets_the_pin() {
         assert!(refused.err.contains("O-608"), "{}", refused.err);
     }
     let locked = attempt(&deputy, 3);
-    assert!(locked.err.contains("O-609") && locked.err.contains("Wait 15 minutes"), "{}", locked.err);
+    assert!(locked.err.contains("O-609") && locked.err.contains("Wait 1 minutes"), "{}", locked.err);
     assert_eq!(office.list(), ["Deputy administrator locked", "Root administrator active"]);
     let log = log::read(&office.data());
     let refused = all(&log, "sign-in-refused");

@@ -62,7 +62,8 @@ impl<'a> Line<'a> {
     /// What the real program makes of this board, operated by Tomo.
     pub async fn run(&mut self, name: &str, chip: &Chip) -> (String, Value, Ended) {
         self.bench.plug(1, name, chip);
-        let args = ["run", "--json", "--units", "1", "--as", "Tomo"];
+        let pin = self.pin("Tomo");
+        let args = ["run", "--json", "--units", "1", "--as", "Tomo", "--pin-file", &pin];
         let ended = Program::on(&self.bench, args).run().await;
         self.bench.unplug(1);
         let [record] = ended.json().try_into().unwrap_or_else(|_| panic!("{ended:?}"));
@@ -500,7 +501,8 @@ async fn a_log_that_was_put_back_is_ruled_on_by_two_supervisors_before_a_station
     assert_eq!(line.run("B", &b).await.0, "PASS");
     std::fs::write(&database, backup).unwrap();
     line.bench.plug(1, "C", &c);
-    let run = || Program::on(&line.bench, ["run", "--json", "--units", "1", "--as", "Tomo"]).run();
+    let pin = line.pin("Tomo");
+    let run = || Program::on(&line.bench, ["run", "--json", "--units", "1", "--as", "Tomo", "--pin-file", &pin]).run();
     assert!(run().await.expect(2).err.contains("L-521"));
 
     let refused = async |first: &str, second: Option<&str>, code: &str| {

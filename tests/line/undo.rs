@@ -73,7 +73,8 @@ async fn what_a_unit_registered_is_switched_off_by_two_supervisors_and_only_a_re
     // Neither of them may have operated it.
     line.operator("Olga", "supervisor", &["--as", "Root", "--pin-file", &line.pin("Root")]).await;
     line.bench.plug(1, "A", &chip);
-    Program::on(&line.bench, ["run", "--units", "1", "--as", "Olga"]).run().await.expect(0);
+    let pin = line.pin("Olga");
+    Program::on(&line.bench, ["run", "--units", "1", "--as", "Olga", "--pin-file", &pin]).run().await.expect(0);
     line.bench.unplug(1);
     let refused = async |first: &str, second: Option<&str>, code: &str| {
         let ended = undo(&line, &what, first, second).run().await.expect(3);

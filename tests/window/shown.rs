@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lineseal::config::{Look, Scanner};
 use lineseal::domain::ReasonCode;
 use lineseal::gui::{Bridge, PracticeBridge, WindowOptions};
-use lineseal::runner::view::Snapshot;
+use lineseal::runner::view::{Command, DeskState, Snapshot};
 use tokio::sync::{mpsc, watch};
 
 use crate::scenes;
@@ -33,7 +33,10 @@ pub fn run(script: &str) -> ExitCode {
     if queue == 0 {
         runtime.spawn(async move {
             while let Some(command) = asked.recv().await {
-                say(&format!("{command:?}"));
+                // Said by the clock, and not by what a test does.
+                if command != Command::Here {
+                    say(&format!("{command:?}"));
+                }
             }
         });
     } else {
@@ -95,6 +98,11 @@ fn scene(text: &str) -> Snapshot {
         // `told 1`: the first sixteen reasons, a lane each.
         "told" => scenes::told(ReasonCode::ALL.chunks(16).nth(usize::from(lanes) - 1).expect("so many reasons")),
         "unopened" => scenes::unopened(lanes),
+        "first" => scenes::first_start(),
+        "nobody" => scenes::at_desk(lanes, DeskState::Nobody { required: true }),
+        "locked" => scenes::at_desk(lanes, DeskState::Locked { name: "K. Tanaka (T-014)".into(), required: true }),
+        "badge" => scenes::at_desk(lanes, DeskState::BadgeShown { name: "K. Tanaka (T-014)".into() }),
+        "people" => scenes::administration(lanes),
         "unknown" => scenes::unknown(lanes),
         _ => panic!("there is no scene {text:?}"),
     }

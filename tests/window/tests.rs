@@ -20,6 +20,8 @@ pub const ALL: &[Test] = &[
     ("pictures_at_1920x1080", pictures_at_1920x1080),
     ("pictures_at_1280x800", pictures_at_1280x800),
     ("pictures_of_all_reasons", pictures_of_all_reasons),
+    ("pictures_of_who_operates", pictures_of_who_operates),
+    ("a_person_signs_in_and_no_secret_is_shown_or_said", a_person_signs_in_and_no_secret_is_shown_or_said),
     ("reference_pictures", reference_pictures),
     ("an_enlarged_desktop_cuts_nothing", an_enlarged_desktop_cuts_nothing),
     ("a_scan_never_ends_in_a_text_field", a_scan_never_ends_in_a_text_field),
@@ -254,6 +256,48 @@ fn pictures_of_all_reasons() {
             picture.keep(&format!("reasons-{language}-{part}"));
         }
     }
+}
+
+/// Signing in and out, and the people: the panel stands beside the lanes.
+fn pictures_of_who_operates() {
+    for (width, height) in SIZES {
+        let screen = Screen::new(width, height);
+        for language in ["en", "ja"] {
+            for scene in ["first", "nobody 16", "locked 4", "badge 4", "busy 8", "people 4"] {
+                let mut window = screen.open(language, scene);
+                let before = window.settle();
+                if scene != "badge 4" {
+                    window.changes(|window| window.press(&["F1"]));
+                }
+                if scene == "people 4" {
+                    for key in ["Tab", "Tab", "Return"] {
+                        window.changes(|window| window.press(&[key]));
+                    }
+                }
+                let picture = window.settle();
+                picture
+                    .keep(&format!("who-{}-{width}x{height}-{language}", scene.split(' ').next().unwrap_or_default()));
+                if scene != "first" {
+                    let verdicts = |picture: &Picture| picture.share(PASS, EVERYTHING) > 0.02;
+                    assert!(verdicts(&before) && verdicts(&picture), "{scene} at {width}x{height} in {language}");
+                }
+            }
+        }
+    }
+}
+
+fn a_person_signs_in_and_no_secret_is_shown_or_said() {
+    let screen = Screen::new(1280, 800);
+    let mut window = screen.open("en", "nobody 8");
+    window.scan("BADGE-00417350918");
+    assert_eq!(window.asked(), "Badge(BadgeCode(SecretBox<str>([REDACTED])))");
+    window.changes(|window| window.press(&["F1"]));
+    window.type_text("B. Mori");
+    window.changes(|window| window.press(&["Tab"]));
+    window.type_text("73509182");
+    window.settle().keep("sign-in");
+    window.press(&["Return"]);
+    assert_eq!(window.asked(), "SignIn { name: \"B. Mori\", pin: Pin(SecretBox<str>([REDACTED])) }");
 }
 
 /// Whether the bar above the lanes is there.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::PrintError;
 use crate::domain::Failure;
-use crate::ports::LabelPrinter;
+use crate::ports::{LabelPrinter, Readiness};
 
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -71,12 +71,12 @@ impl LabelPrinter for DevicePrinter {
         Ok(self.send(zpl).await?)
     }
 
-    async fn ready(&self) -> Result<(), Failure> {
+    async fn ready(&self) -> Result<Readiness, Failure> {
         if self.busy.load(Ordering::Acquire) {
             return Err(PrintError::Busy { printer: self.path.display().to_string() }.into());
         }
         open(&self.path)?;
-        Ok(())
+        Ok(Readiness::Unknown)
     }
 }
 

@@ -3,9 +3,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{PrintError, render};
+use super::{PrintError, picture};
 use crate::domain::Failure;
-use crate::ports::LabelPrinter;
+use crate::ports::{LabelPrinter, Readiness};
 
 /// Labels as files: `<name>.zpl` and its picture `<name>.png`. A name that is there already gets a
 /// number: a second label is a second piece of paper.
@@ -31,7 +31,7 @@ impl LabelPrinter for FolderPrinter {
         // The label is out; its picture is a courtesy.
         let (text, picture) = (zpl.to_owned(), path.with_extension("png"));
         let drawn = tokio::task::spawn_blocking(move || {
-            let png = render::png(&text)?;
+            let png = picture::png(&text)?;
             write_new(&picture, &png, true).map_err(|error| error.to_string())
         });
         match drawn.await {
@@ -42,7 +42,7 @@ impl LabelPrinter for FolderPrinter {
         Ok(())
     }
 
-    async fn ready(&self) -> Result<(), Failure> {
+    async fn ready(&self) -> Result<Readiness, Failure> {
         let folder = self.folder.clone();
         let printer = folder.display().to_string();
         let checked = tokio::task::spawn_blocking(move || {
@@ -50,7 +50,7 @@ impl LabelPrinter for FolderPrinter {
             tempfile::tempfile_in(&folder).map(drop)
         });
         match checked.await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => Ok(Readiness::Ready),
             Ok(Err(cause)) => Err(PrintError::Folder { printer, cause }.into()),
             Err(_) => Err(PrintError::Thread { printer }.into()),
         }

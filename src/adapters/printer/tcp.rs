@@ -1,13 +1,16 @@
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::PrintError;
+use super::status::{self, Told};
 use crate::domain::Failure;
-use crate::ports::LabelPrinter;
+use crate::ports::{LabelPrinter, Readiness};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// For the printer to take more bytes; one that is out of paper or open stops taking them.
@@ -20,12 +23,20 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct TcpPrinter {
     address: String,
     write_timeout: Duration,
+    /// `None`: it is not asked how it is. Else whether it answered the last time; held while somebody talks to
+    /// it, since many printers have room for one connection.
+    answers: Option<Arc<Mutex<bool>>>,
 }
 
 impl TcpPrinter {
     /// `address` is `host:port`.
     pub fn new(address: String) -> Self {
-        Self { address, write_timeout: WRITE_TIMEOUT }
+        Self { address, write_timeout: WRITE_TIMEOUT, answers: Some(Arc::new(Mutex::new(true))) }
+    }
+
+    /// Sends labels and nothing else: what is no ZPL printer would print the question.
+    pub fn without_status(self) -> Self {
+        Self { answers: None, ..self }
     }
 
     /// Gives up on a printer that takes no bytes for this long.
@@ -42,8 +53,29 @@ impl TcpPrinter {
         }
     }
 
+    /// Out of paper, open or paused, it would keep the label in its memory, and lose it with its power.
+    async fn asked(&self, mut stream: TcpStream) -> Result<(Told, TcpStream), PrintError> {
+        match status::ask(&mut stream).await {
+            (Told::Trouble(trouble, reason), _) => {
+                Err(PrintError::Trouble { printer: self.address.clone(), trouble, reason: reason.to_owned() })
+            }
+            (told, true) => Ok((told, stream)),
+            // It has answered, and takes what comes next on another one.
+            (told, false) => Ok((told, self.connect().await?)),
+        }
+    }
+
     async fn send(&self, zpl: &[u8]) -> Result<(), PrintError> {
+        let mut answers = match &self.answers {
+            Some(answers) => Some(answers.lock().await),
+            None => None,
+        };
         let mut stream = self.connect().await?;
+        if let Some(answers) = answers.as_mut().filter(|answers| ***answers) {
+            let (told, open) = self.asked(stream).await?;
+            **answers = told != Told::Nothing;
+            stream = open;
+        }
         let (size, mut sent) = (zpl.len(), 0);
         let printer = || self.address.clone();
         while sent < size {
@@ -77,9 +109,19 @@ impl LabelPrinter for TcpPrinter {
         Ok(self.send(zpl.as_bytes()).await?)
     }
 
-    async fn ready(&self) -> Result<(), Failure> {
-        self.connect().await?;
-        Ok(())
+    async fn ready(&self) -> Result<Readiness, Failure> {
+        let mut answers = match &self.answers {
+            Some(answers) => answers.lock().await,
+            None => {
+                self.connect().await?;
+                return Ok(Readiness::Unknown);
+            }
+        };
+        let stream = self.connect().await?;
+        // One that never answers is asked again all the same: it may have been starting.
+        let (told, _) = self.asked(stream).await?;
+        *answers = told != Told::Nothing;
+        Ok(if *answers { Readiness::Ready } else { Readiness::Unknown })
     }
 }
 

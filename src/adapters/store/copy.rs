@@ -150,13 +150,19 @@ fn people(from: &mut dyn Session, to: &mut dyn Session) -> Result<(), StoreError
             to.execute(sql::INSERT_PERSON, values![id, name.as_deref(), salt.as_ref(), hash]).map(drop)
         },
     )?;
-    let credential = |row: &dyn Row| Ok((row.array(0)?, row.str(1)?.to_owned(), row.i64(2)?, row.int(3)?));
+    let credential = |row: &dyn Row| {
+        let badge = row.text(4)?.map(str::to_owned);
+        Ok((row.array(0)?, row.str(1)?.to_owned(), row.i64(2)?, row.int(3)?, badge))
+    };
     pages(
         from,
         sql::CREDENTIALS_FROM,
         credential,
         |credential| credential.0,
-        |(id, hash, failures, until)| to.execute(sql::SET_CREDENTIAL, values![id, hash, *failures, *until]).map(drop),
+        |(id, hash, failures, until, badge)| {
+            to.execute(sql::SET_CREDENTIAL, values![id, hash, *failures, *until])?;
+            to.execute(sql::SET_BADGE, values![id, badge.as_deref()]).map(drop)
+        },
     )?;
     let text = |row: &dyn Row| Ok((row.array(0)?, row.array::<32>(1)?, row.str(2)?.to_owned()));
     pages(

@@ -39,7 +39,7 @@ use error::StoreError;
 use session::Session;
 
 use crate::audit::event::{FreeText, LabelStatus};
-use crate::audit::{Event, Node, TreeHead};
+use crate::audit::{Body, Event, LineEvent, Node, TreeHead};
 use crate::domain::{
     BatchName, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity, ManifestEntry, OperatorRef,
     ReasonCode, RunId, Sha256, StationName, TargetName, Unit,
@@ -236,13 +236,31 @@ impl People for LogStore {
         let pin_hash = pin_hash.to_owned();
         self.in_time(self.write(move |session, appender| {
             appender.push(session, &event)?;
-            people::set_pin(session, who, &pin_hash)
+            people::set_pin(session, who, &pin_hash)?;
+            match &event.body {
+                Body::Line(LineEvent::OperatorAdded { .. }) => people::set_badge(session, who, None),
+                _ => Ok(()),
+            }
         }))
         .await
     }
 
-    async fn count_wrong_pin(&self, who: Uuid, limit: u32, locked_until: Timestamp) -> Result<Credential, Failure> {
-        self.in_time(self.write(move |session, _| people::count_wrong_pin(session, who, limit, locked_until))).await
+    async fn person_by_badge(&self, badge_hash: &str) -> Result<Option<Person>, Failure> {
+        let badge_hash = badge_hash.to_owned();
+        self.in_time(self.read(move |session| people::by_badge(session, &badge_hash))).await
+    }
+
+    async fn give_badge(&self, who: Uuid, badge_hash: Option<&str>, event: Event) -> Result<(), Failure> {
+        let badge_hash = badge_hash.map(str::to_owned);
+        self.in_time(self.write(move |session, appender| {
+            appender.push(session, &event)?;
+            people::set_badge(session, who, badge_hash.as_deref())
+        }))
+        .await
+    }
+
+    async fn count_wrong_pin(&self, who: Uuid, now: Timestamp) -> Result<Credential, Failure> {
+        self.in_time(self.write(move |session, _| people::count_wrong_pin(session, who, now))).await
     }
 
     async fn clear_wrong_pins(&self, who: Uuid) -> Result<(), Failure> {

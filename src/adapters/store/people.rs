@@ -10,7 +10,7 @@ use super::session::{Row, Session, Value, stored, values};
 use super::{log, project, sql};
 use crate::audit::event::FreeText;
 use crate::audit::{Body, LineEvent};
-use crate::domain::{OperatorRef, Sha256};
+use crate::domain::{OperatorRef, Sha256, lockout};
 use crate::ports::{Credential, Logged, Person, Receipt};
 
 /// The person of this exact name; `new` (id and salt) makes one where there is none.
@@ -73,6 +73,8 @@ pub fn credential(session: &mut dyn Session, id: Uuid) -> Result<Option<Credenti
             failures: u32::try_from(row.count(1)?).unwrap_or(u32::MAX),
             locked_until: row.int(2)?.map(timestamp).transpose()?,
             committed: row.opt_array(3)?.map(Sha256::from_bytes),
+            badge_hash: row.text(4)?.map(str::to_owned),
+            badge_committed: row.opt_array(5)?.map(Sha256::from_bytes),
         })
     })
 }
@@ -89,17 +91,23 @@ fn set_credential(session: &mut dyn Session, id: Uuid, credential: &Credential) 
     Ok(())
 }
 
-pub fn count_wrong_pin(
-    session: &mut dyn Session,
-    id: Uuid,
-    limit: u32,
-    locked_until: Timestamp,
-) -> Result<Credential, StoreError> {
+pub fn by_badge(session: &mut dyn Session, badge_hash: &str) -> Result<Option<Person>, StoreError> {
+    session.row(sql::PERSON_BY_BADGE, values![badge_hash], person_of)
+}
+
+pub fn set_badge(session: &mut dyn Session, id: Uuid, badge_hash: Option<&str>) -> Result<(), StoreError> {
+    if session.execute(sql::SET_BADGE, values![id.as_bytes(), badge_hash])? == 0 {
+        return Err(StoreError::Illegal(format!("person {id} has nothing to sign in with")));
+    }
+    Ok(())
+}
+
+pub fn count_wrong_pin(session: &mut dyn Session, id: Uuid, now: Timestamp) -> Result<Credential, StoreError> {
     let known = credential(session, id)?;
     let mut counted = known.ok_or_else(|| StoreError::Illegal(format!("person {id} has nothing to sign in with")))?;
     counted.failures = counted.failures.saturating_add(1);
-    if counted.failures >= limit {
-        counted.locked_until = Some(locked_until);
+    if let Some(wait) = lockout(counted.failures) {
+        counted.locked_until = Some(now.checked_add(wait).unwrap_or(Timestamp::MAX));
     }
     set_credential(session, id, &counted)?;
     Ok(counted)

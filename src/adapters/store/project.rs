@@ -231,7 +231,12 @@ fn project_run(
         RunEvent::LabelSettled { kind, printed } => {
             label(session, key, *kind, station, if *printed { "printed" } else { "owed" }, seq)?;
         }
-        RunEvent::StepBegan { .. }
+        RunEvent::LabelReplaced { kind, .. } => {
+            // Whoever asked for it prints it.
+            session.execute(sql::PROJECT_LABEL_OWED, values![key, kind_text(*kind), station, seq])?;
+        }
+        RunEvent::LabelConfirmed { .. }
+        | RunEvent::StepBegan { .. }
         | RunEvent::ChallengeMade { .. }
         | RunEvent::ChallengeAnswered { .. }
         | RunEvent::ReadAgain { .. }
@@ -304,6 +309,15 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
             let pin = pin_sha256.as_ref().map(Sha256::as_bytes);
             session.execute(sql::PROJECT_PIN, values![person.id.as_bytes(), pin])?;
         }
+        LineEvent::OperatorRole { person, role } => {
+            session.execute(sql::PROJECT_ROLE, values![person.id.as_bytes(), role.as_str()])?;
+        }
+        LineEvent::BadgeGiven { person, badge_sha256 } => {
+            session.execute(sql::PROJECT_BADGE, values![person.id.as_bytes(), badge_sha256.as_bytes()])?;
+        }
+        LineEvent::BadgeRevoked { person } => {
+            session.execute(sql::PROJECT_BADGE, values![person.id.as_bytes(), Value::Null])?;
+        }
         LineEvent::OperatorDisabled { person } => {
             session.execute(sql::PROJECT_OPERATOR_DISABLED, values![person.id.as_bytes()])?;
         }
@@ -350,6 +364,10 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::StationStopped {}
         | LineEvent::OperatorNamed {}
         | LineEvent::SignInRefused { .. }
+        | LineEvent::BadgeRefused { .. }
+        | LineEvent::SignedIn { .. }
+        | LineEvent::SignedOut { .. }
+        | LineEvent::StationLocked { .. }
         | LineEvent::PersonForgotten { .. }
         | LineEvent::TextForgotten { .. }
         | LineEvent::CertificatePinned { .. }

@@ -217,7 +217,7 @@ statements! {
         ON CONFLICT (size) DO UPDATE SET note = excluded.note";
 
     PEOPLE_FROM = "SELECT id, name, salt, name_sha256 FROM people WHERE id > ?1 ORDER BY id LIMIT ?2";
-    CREDENTIALS_FROM = "SELECT id, pin_hash, failures, locked_until_ns FROM credentials
+    CREDENTIALS_FROM = "SELECT id, pin_hash, failures, locked_until_ns, badge_hash FROM credentials
         WHERE id > ?1 ORDER BY id LIMIT ?2";
     TEXTS_FROM = "SELECT id, salt, words FROM texts WHERE id > ?1 ORDER BY id LIMIT ?2";
     /// Whatever is copied into it has to be there alone.
@@ -340,8 +340,11 @@ statements! {
     OPERATOR = "SELECT role, disabled FROM operators WHERE id = ?1";
     INSERT_PERSON = "INSERT INTO people (id, name, salt, name_sha256) VALUES (?1, ?2, ?3, ?4)";
     FORGET_PERSON = "UPDATE people SET name = NULL, salt = NULL WHERE id = ?1 AND name IS NOT NULL";
-    CREDENTIAL = "SELECT c.pin_hash, c.failures, c.locked_until_ns, o.pin_sha256
+    PERSON_BY_BADGE = "SELECT p.id, p.name_sha256, p.name, o.role, o.disabled, p.salt
+        FROM credentials c JOIN people p ON p.id = c.id LEFT JOIN operators o ON o.id = c.id WHERE c.badge_hash = ?1";
+    CREDENTIAL = "SELECT c.pin_hash, c.failures, c.locked_until_ns, o.pin_sha256, c.badge_hash, o.badge_sha256
         FROM credentials c LEFT JOIN operators o ON o.id = c.id WHERE c.id = ?1";
+    SET_BADGE = "UPDATE credentials SET badge_hash = ?2 WHERE id = ?1";
     SET_CREDENTIAL = "INSERT INTO credentials (id, pin_hash, failures, locked_until_ns) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (id) DO UPDATE SET pin_hash = excluded.pin_hash, failures = excluded.failures,
             locked_until_ns = excluded.locked_until_ns";
@@ -534,7 +537,10 @@ statements! {
     PROJECT_EXPORTED = "INSERT INTO exported_runs (run, seq) VALUES (?1, ?2)
         ON CONFLICT (run) DO UPDATE SET seq = excluded.seq";
     PROJECT_OPERATOR = "INSERT INTO operators (id, role, disabled, added_seq, pin_sha256) VALUES (?1, ?2, 0, ?3, ?4)
-        ON CONFLICT (id) DO UPDATE SET role = excluded.role, disabled = 0, pin_sha256 = excluded.pin_sha256";
+        ON CONFLICT (id) DO UPDATE SET role = excluded.role, disabled = 0, pin_sha256 = excluded.pin_sha256,
+            badge_sha256 = NULL";
+    PROJECT_ROLE = "UPDATE operators SET role = ?2 WHERE id = ?1";
+    PROJECT_BADGE = "UPDATE operators SET badge_sha256 = ?2 WHERE id = ?1";
     PROJECT_PIN = "UPDATE operators SET pin_sha256 = ?2 WHERE id = ?1";
     PROJECT_OPERATOR_DISABLED = "UPDATE operators SET disabled = 1 WHERE id = ?1";
     PROJECT_ORIGIN = "INSERT INTO origins (seq, origin) VALUES (?1, ?2)";

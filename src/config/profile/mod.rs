@@ -27,6 +27,8 @@ pub(super) struct Named<'a> {
     pub cas: &'a [Ca],
     /// All of them.
     pub ca_names: &'a [String],
+    /// Labels are drawn here: its printer takes pictures.
+    pub draws: bool,
 }
 
 /// Reads the profile at `path`, which the station's file names by `named_by`.
@@ -77,7 +79,7 @@ pub(super) fn read(path: &Path, name: &str, known_names: &Named<'_>, named_by: &
     }
     let status = register.as_ref().map(|register| register.certificate_status);
     let connect = top.optional("connect").map_or(Some(None), |entry| connect::read(&entry, &known, status));
-    let label = top.optional("label").map(|entry| label::read(&entry, &known));
+    let label = top.optional("label").map(|entry| label::read(&entry, &known, known_names.draws));
 
     let manifest = top.optional("manifest").map(|entry| manifest::read(&entry, uid));
 

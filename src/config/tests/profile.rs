@@ -423,6 +423,41 @@ fn mistakes_in_a_label_have_the_labels_own_lines() {
     );
 }
 
+#[test]
+fn what_no_label_can_hold_is_told_with_its_line() {
+    let fixture = Fixture::new();
+    let code = "^XA\n^PW400\n^LL240\n^FO12,14^BXN,9,200,,,6,!^FH^FD{thing} {fingerprint}^FS\n^XZ\n";
+    fixture.write("profiles/unit.zpl", code);
+    fixture.write("profiles/slip.zpl", "^XA^PQ2\n^FO1,1^BQN,2,4^FH^FD{slip}^FS\n^XZ");
+    assert_eq!(
+        fixture.mistakes(),
+        [
+            "profiles/unit.zpl:4: the label: a DataMatrix of 32 modules of 9 dots ends at 302 dots, and the label is 240 dots \
+             high (^LL)",
+            "profiles/slip.zpl:1: the label: ^PQ prints more than one: a second label is a second piece of paper, which the \
+             log has to know",
+            "profiles/slip.zpl:2: the label: a QR code's ^FD begins with what may be lost of it (H, Q, M, L) and A, e.g. \
+             ^FDQA,{serial}",
+        ]
+    );
+}
+
+#[test]
+fn a_slip_for_units_that_failed_is_a_matter_of_choice() {
+    let fixture = Fixture::new();
+    assert!(fixture.load().profiles[0].label.as_ref().unwrap().fail_slip.is_none());
+    let all = "^XA^FO1,1^A0N,20,20^FB300,9^FH^FD{verdict}{reason}{subject}{issuer}{certificate_serial}{not_before}\
+               {not_after}{chip_uid}{operator}{station}{lane}{run}{copy}{date}{batch}{address}^FS^XZ";
+    fixture.write("profiles/fail.zpl", all);
+    let with = replaced(PROFILE, "slip = \"slip.zpl\"", "slip = \"slip.zpl\"\nfail_slip = \"fail.zpl\"");
+    fixture.write("profiles/gateway.toml", &with);
+    assert!(fixture.load().profiles[0].label.as_ref().unwrap().fail_slip.is_some());
+    fixture.write("profiles/fail.zpl", "^XA\n^FO1,1^FH^FD{resaon}^FS^XZ");
+    let [mistake] = &fixture.mistakes()[..] else { panic!("one mistake") };
+    let told = "profiles/fail.zpl:2: the label: there is no variable {resaon}; did you mean \"reason\"?";
+    assert_eq!(mistake, told);
+}
+
 /// A list that names nobody, as DER.
 fn revocation_list() -> Vec<u8> {
     let key = rcgen::KeyPair::generate().unwrap();

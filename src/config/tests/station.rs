@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::fixture::{Fixture, STATION, station_mistakes};
-use crate::config::{Look, Printer, ScanEnd, Scanner, Signals, Window, load};
+use super::fixture::{Fixture, STATION, replaced, station_mistakes};
+use crate::config::{IppFormat, IppQueue, Look, Printer, ScanEnd, Scanner, Signals, Window, load};
 use crate::domain::{Failure, ReasonCode};
 
 #[test]
@@ -16,7 +16,7 @@ fn a_correct_configuration_is_read_whole() {
     let lanes: Vec<_> = config.lanes.iter().map(|lane| (lane.number.get(), lane.name.as_str())).collect();
     assert_eq!(lanes, [(1, "left"), (2, "2")]);
     assert!(config.lanes[0].port.as_ref().unwrap().is_match("pci-0000:00:14.0-usb-0:1:1.0"));
-    assert_eq!(config.printer, Printer::Tcp { address: "192.0.2.7:9100".into() });
+    assert_eq!(config.printer, Printer::Tcp { address: "192.0.2.7:9100".into(), status: true });
     assert_eq!(config.targets[0].aws_profile.as_deref(), Some("plant"));
     assert_eq!(config.targets[0].endpoint.as_deref(), Some("https://iot.example.com"));
     assert_eq!(config.targets[1].name.as_str(), "production");
@@ -38,6 +38,21 @@ fn what_may_be_left_out_has_a_default() {
     assert_eq!(config.detection.links, [std::path::Path::new("/dev/serial/by-path")]);
     assert!(config.detection.serial_ports && !config.detection.usb);
     assert_eq!(config.detection.debounce, Duration::from_millis(150));
+}
+
+/// A line that works without anybody at it is not stopped by an upgrade, nor by the first person in its log.
+#[test]
+fn boards_wait_for_a_person_only_where_that_is_written() {
+    let of = |section: &str| {
+        let fixture = Fixture::new();
+        fixture.write("lineseal.toml", format!("{STATION}\n{section}"));
+        let sign_in = fixture.load().sign_in;
+        (sign_in.required, sign_in.undecided)
+    };
+    assert_eq!(of(""), (false, true));
+    assert_eq!(of("[sign_in]\nidle_minutes = 0"), (false, true));
+    assert_eq!(of("[sign_in]\nrequired = false"), (false, false));
+    assert_eq!(of("[sign_in]\nrequired = true"), (true, false));
 }
 
 #[test]
@@ -381,6 +396,61 @@ fn a_practice_stations_devices_connect_to_this_very_machine() {
     fixture.write("lineseal.toml", station(""));
     let mistakes = fixture.mistakes();
     assert!(mistakes[0].contains("the practice target production no \"mqtt\""), "{mistakes:?}");
+}
+
+#[test]
+fn an_ipp_printer_is_a_uri_without_a_password() {
+    let from = "kind = \"tcp\"\naddress = \"192.0.2.7\"";
+    let fixture = Fixture::new();
+    let labels = ["unit", "slip"].map(|name| format!("profiles/{name}.zpl"));
+    for (file, field) in labels.iter().zip(["{serial} {thing}", "{slip}"]) {
+        fixture.write(file, format!("^XA^PW400^LL240^FO1,1^FH^FD{field}^FS^XZ"));
+    }
+    let to = "kind = \"ipp\"\nuri = \"ipp://print.plant.example/printers/labels\"";
+    fixture.write("lineseal.toml", replaced(STATION, from, to));
+    let queue =
+        IppQueue { uri: "ipp://print.plant.example/printers/labels".into(), format: IppFormat::Drawn, roots: None };
+    assert_eq!(fixture.load().printer, Printer::Ipp(queue));
+    for wrong in
+        ["http://host/p", "ipp://host", "ipp://user:secret@host/p", "ipp://:631/p", "ipp://host:x/p", "ipp:///p"]
+    {
+        let to = format!("kind = \"ipp\"\nuri = \"{wrong}\"");
+        fixture.write("lineseal.toml", replaced(STATION, from, &to));
+        let told = format!(
+            "lineseal.toml:24: \"uri\" in [printer] is {wrong:?}: write ipp://host/printers/queue or \
+             ipps://host:port/ipp/print"
+        );
+        assert_eq!(fixture.mistakes(), [told]);
+    }
+    let to = "kind = \"ipp\"\nuri = \"ipp://host/p\"\nroots = [\"profiles/root.pem\"]\nstatus = false";
+    fixture.write("lineseal.toml", replaced(STATION, from, to));
+    assert_eq!(
+        fixture.mistakes(),
+        [
+            r#"lineseal.toml:25: "roots" in [printer] has no meaning here: only an ipps:// printer has a certificate"#,
+            r#"lineseal.toml:26: "status" in [printer] has no meaning here: kind = "ipp" has a "uri""#,
+        ]
+    );
+}
+
+#[test]
+fn a_label_that_can_not_be_drawn_is_refused_where_the_printer_takes_drawings_only() {
+    let from = "kind = \"tcp\"\naddress = \"192.0.2.7\"";
+    let fixture = Fixture::new();
+    fixture.write("profiles/slip.zpl", "^XA^PW400^LL240\n^FO1,1^XGR:LOGO.GRF^FS^FH^FD{slip}^FS^XZ");
+    assert_eq!(fixture.load().profiles.len(), 1);
+    fixture.write("lineseal.toml", replaced(STATION, from, "kind = \"ipp\"\nuri = \"ipp://host/p\""));
+    assert_eq!(
+        fixture.mistakes(),
+        [
+            "profiles/unit.zpl:1: the label: it has to say its size, in dots, e.g. ^PW400 and ^LL240",
+            "profiles/slip.zpl:2: the label: ^XG can't be drawn for this printer",
+        ]
+    );
+    // A label printer's own queue draws by itself.
+    let to = "kind = \"ipp\"\nuri = \"ipp://host/p\"\nformat = \"zpl\"";
+    fixture.write("lineseal.toml", replaced(STATION, from, to));
+    assert_eq!(fixture.load().profiles.len(), 1);
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn the_certificate_that_was_made_connects_and_stands_on_label_and_record() {
     let id = Fingerprint::of(&certificate).to_string();
     assert_eq!(record.issued.as_ref().unwrap().certificate.sha256, id);
     assert_eq!(record.certificate.unwrap().sha256, CHIPS[0].fingerprint().to_string());
-    let variables = label_variables(&run, false, false);
+    let variables = label_variables(&run, false, false, None);
     assert_eq!((&variables["certificate_id"], &variables["fingerprint"]), (&id, &CHIPS[0].fingerprint().to_string()));
 }
 

@@ -12,8 +12,9 @@ fn no_failure_of_the_printer_changes_the_verdict() {
         let mut world = World::new().answering(10, move |effect| failing(effect, failure(code)));
         let run = world.begin();
         assert_eq!((world.seals(), run.verdict()), (vec![Verdict::Pass], Some(Verdict::Pass)));
-        // Only a printer that was never reached has certainly printed nothing.
-        let expected = if code == ReasonCode::PRINTER_UNREACHABLE { LabelStatus::Pending } else { LabelStatus::Failed };
+        // Only a printer that was never given it has certainly printed nothing.
+        let nothing = ["P-401", "P-411", "P-412", "P-413", "P-414", "P-415"].contains(&code.as_str());
+        let expected = if nothing { LabelStatus::Pending } else { LabelStatus::Failed };
         assert_eq!(run.label.status(), expected, "{code}");
         world.calls.clear();
         let run = world.go(Input::PrintLabel);
@@ -82,6 +83,30 @@ fn only_what_passed_or_is_held_gets_paper() {
         for kind in [LabelKind::Unit, LabelKind::Slip] {
             assert!(world.append(RunEvent::LabelIntended { kind }).is_err());
         }
+    }
+}
+
+#[test]
+fn a_unit_that_failed_gets_a_slip_where_the_profile_has_one() {
+    let fail = |world: &mut World| {
+        let slip = "^XA^FO1,1^FH^FD{verdict} {reason} {serial}{lane}^FS^XZ";
+        world.profile.label.as_mut().unwrap().fail_slip = Some(Template::parse(slip).unwrap());
+    };
+    let mut world = World::new().answering(2, |effect| failing(effect, failure(ReasonCode::TOKEN_NO_KEY)));
+    fail(&mut world);
+    let run = world.begin();
+    assert_eq!(run.verdict(), Some(Verdict::Fail));
+    assert_eq!(run.label, Label::Ended(LabelKind::Slip, LabelStatus::Printed, None));
+    assert_eq!((world.count(Call::Print), run.slip), (1, None));
+    world.go(Input::PrintLabel);
+    assert_eq!(world.count(Call::Print), 1);
+
+    // Neither ERROR nor ABORTED: the same board is tried again.
+    for code in [ReasonCode::TOKEN_SILENT, ReasonCode::BOARD_UNPLUGGED] {
+        let mut world = World::new().answering(2, move |effect| failing(effect, failure(code)));
+        fail(&mut world);
+        world.begin();
+        assert_eq!((world.count(Call::Print), world.run().label), (0, Label::NotOwed));
     }
 }
 

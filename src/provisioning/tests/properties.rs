@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::world::{CHIPS, World, connection_of, failing, failure, record_of, refused, started, unit};
 use crate::audit::RunEvent;
-use crate::audit::event::{IssuedCertificate, LabelKind, LabelStatus, Purpose, Reading, Standing};
+use crate::audit::event::{FreeText, IssuedCertificate, LabelKind, LabelStatus, Purpose, Reading, Standing};
 use crate::domain::profile::{ConnectMode, WriteBack};
 use crate::domain::{Bytes, Failure, Fingerprint, Identity, ReasonCode, Step, TargetName, Variables, Verdict};
 use crate::ports::{Collision, CollisionRule, Lock, LockKind};
@@ -149,6 +149,10 @@ static POOL: LazyLock<Vec<RunEvent>> = LazyLock::new(|| {
             pool.push(E::LabelEnded { kind, status, failure: None });
         }
         pool.extend([true, false].map(|printed| E::LabelSettled { kind, printed }));
+        for copy in [1, 2, 3] {
+            pool.push(E::LabelReplaced { kind, copy, reason: typed() });
+            pool.push(E::LabelConfirmed { kind, copy });
+        }
     }
     for name in ["one", "three"] {
         pool.push(E::DeactivateIntended { target: target(name) });
@@ -306,6 +310,10 @@ impl Promises {
 }
 
 /// Follow the path (`None`), or take any event.
+fn typed() -> FreeText {
+    FreeText { id: uuid::Uuid::from_u128(5), text_sha256: "0".repeat(64) }
+}
+
 fn walks() -> impl Strategy<Value = (usize, Vec<Option<prop::sample::Index>>)> {
     let turn = prop_oneof![5 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)];
     (0..PATHS.len(), prop::collection::vec(turn, 1..60))

@@ -295,6 +295,7 @@ impl World {
             earlier_label: self.earlier_label,
             air_gapped: false,
             practice: false,
+            operator: None,
         }
     }
 
@@ -611,7 +612,12 @@ pub fn profile(targets: &[&str]) -> Profile {
             configure: None,
         },
         connect: None,
-        label: Some(LabelPlan { template: template("^XA{thing}^XZ"), slip: template("^XASLIP-{slip}^XZ") }),
+        label: Some(LabelPlan {
+            template: template("^XA{thing}^XZ"),
+            slip: template("^XASLIP-{slip}^XZ"),
+            fail_slip: None,
+            scan_back: false,
+        }),
         manifest: None,
     }
 }
@@ -669,6 +675,8 @@ pub fn tell(event: &RunEvent) -> String {
             format!("label-ended {} {}", kind(*paper), format!("{status:?}").to_lowercase())
         }
         E::LabelSettled { kind: paper, printed } => format!("label-settled {} {printed}", kind(*paper)),
+        E::LabelReplaced { kind: paper, copy, .. } => format!("label-replaced {} {copy}", kind(*paper)),
+        E::LabelConfirmed { kind: paper, copy } => format!("label-confirmed {} {copy}", kind(*paper)),
     }
 }
 

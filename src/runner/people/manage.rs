@@ -5,10 +5,10 @@
 //! off in between, it is repeated.
 
 use super::SignedIn;
-use super::pin;
+use super::{badge, pin};
 use crate::audit::LineEvent;
-use crate::domain::{Failure, OperatorRef, PersonName, Pin, ReasonCode, Role, Sha256};
-use crate::ports::{People, Person};
+use crate::domain::{BadgeCode, Failure, OperatorRef, PersonName, Pin, ReasonCode, Role, Sha256};
+use crate::ports::{BadgeKey, People, Person};
 use crate::runner::LogWriter;
 
 /// Adds an operator, or takes a disabled one back with a new role and PIN.
@@ -47,13 +47,77 @@ pub async fn add(
 pub async fn disable(log: &LogWriter, people: &dyn People, by: &SignedIn, name: &str) -> Result<(), Failure> {
     let log = administering(log, by)?;
     let person = active(people, name).await?;
+    leaves_an_administrator(people, &person, name).await?;
+    log.line(LineEvent::OperatorDisabled { person: person.who }).await?;
+    Ok(())
+}
+
+/// Another role, from here on. O-606 for the last active administrator, and for the role that the person has.
+pub async fn change_role(
+    log: &LogWriter,
+    people: &dyn People,
+    by: &SignedIn,
+    name: &str,
+    role: Role,
+) -> Result<(), Failure> {
+    let log = administering(log, by)?;
+    let person = active(people, name).await?;
+    if person.role == Some(role) {
+        return Err(not_now(format!("{name} is {role} already")));
+    }
+    leaves_an_administrator(people, &person, name).await?;
+    log.line(LineEvent::OperatorRole { person: person.who, role }).await?;
+    Ok(())
+}
+
+/// The badge is the person's from here on, and the one that they had is nobody's. O-626 for another's.
+pub async fn give_badge(
+    log: &LogWriter,
+    people: &dyn People,
+    badges: &dyn BadgeKey,
+    by: &SignedIn,
+    name: &str,
+    code: &BadgeCode,
+) -> Result<(), Failure> {
+    let log = administering(log, by)?;
+    let person = active(people, name).await?;
+    let hash = badge::hash(code, badge::key(&log, badges).await?).await?;
+    match people.person_by_badge(&hash).await? {
+        Some(known) if known.who.id == person.who.id => {
+            return Err(not_now(format!("this is the badge of {name} already")));
+        }
+        Some(known) => {
+            let whose = known.name.unwrap_or_else(|| "somebody else".to_owned());
+            return Err(Failure::new(ReasonCode::BADGE_TAKEN, format!("it is the badge of {whose}")));
+        }
+        None => {}
+    }
+    let badge_sha256 = Sha256::of(hash.as_bytes());
+    let event = log.line_event(LineEvent::BadgeGiven { person: person.who.clone(), badge_sha256 })?;
+    people.give_badge(person.who.id, Some(&hash), event).await
+}
+
+/// The person's badge is nobody's from here on: it was lost, or copied. O-606 where there is none.
+pub async fn revoke_badge(log: &LogWriter, people: &dyn People, by: &SignedIn, name: &str) -> Result<(), Failure> {
+    let log = administering(log, by)?;
+    // Of a disabled person, too: somebody else may be given the badge.
+    let person = people.person(name).await?.filter(|person| person.role.is_some());
+    let person = person.ok_or_else(|| not_now(format!("{name:?} is no operator")))?;
+    if people.credential(person.who.id).await?.is_none_or(|credential| credential.badge_hash.is_none()) {
+        return Err(not_now(format!("{name} has no badge")));
+    }
+    let event = log.line_event(LineEvent::BadgeRevoked { person: person.who.clone() })?;
+    people.give_badge(person.who.id, None, event).await
+}
+
+/// Nobody could administer anything any more.
+async fn leaves_an_administrator(people: &dyn People, person: &Person, name: &str) -> Result<(), Failure> {
     let operators = people.operators().await?;
     let may_administer = |known: &&Person| is_active(known) && known.role == Some(Role::Administrator);
     let mut administrators = operators.iter().filter(may_administer);
     if person.role == Some(Role::Administrator) && administrators.all(|known| known.who.id == person.who.id) {
         return Err(not_now(format!("{name} is the last administrator: add another first")));
     }
-    log.line(LineEvent::OperatorDisabled { person: person.who }).await?;
     Ok(())
 }
 

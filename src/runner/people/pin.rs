@@ -47,16 +47,21 @@ pub(super) async fn compare_with_nothing(pin: &Pin) -> Result<(), Failure> {
 }
 
 /// It is made to take long: not on the threads that drive the line.
-async fn compute<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn compute<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Failure::new(ReasonCode::STATION_STOPPED, format!("a PIN's hash was not computed: {error}")))?
+    done.map_err(|error| Failure::new(ReasonCode::STATION_STOPPED, format!("a hash was not computed: {error}")))?
 }
 
 fn argon2() -> Result<Argon2<'static>, Failure> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| not_computed(error.into()))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters()?))
 }
 
-fn not_computed(error: Error) -> Failure {
-    Failure::new(ReasonCode::STORE_FAILED, format!("a PIN's hash can't be computed: {error}"))
+pub(super) fn parameters() -> Result<Params, Failure> {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| not_computed(error.into()))
+}
+
+pub(super) fn not_computed(error: Error) -> Failure {
+    Failure::new(ReasonCode::STORE_FAILED, format!("a hash can't be computed: {error}"))
 }

@@ -1,25 +1,20 @@
 //! A name and a PIN become a person who may do something.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::pin::{self, Compared};
 use crate::audit::LineEvent;
-use crate::domain::{Failure, OperatorRef, Pin, ReasonCode, Role};
+use crate::domain::{Failure, OperatorRef, Pin, Proof, ReasonCode, Role, TRIES, lockout};
 use crate::ports::{Credential, People, Person};
 use crate::runner::LogWriter;
 
-/// So many wrong PINs in a row lock a person out.
-pub const TRIES: u32 = 5;
-
-/// How long: short enough for a shift, long enough that guessing four digits takes weeks.
-pub const LOCK: SignedDuration = SignedDuration::from_mins(15);
-
-/// A person who proved to be one: only [`sign_in`] makes it, so whoever asks for it asks for a PIN.
+/// A person who proved to be one: only [`sign_in`] and [`by_badge`](super::by_badge) make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
     operator: OperatorRef,
     name: String,
     role: Role,
+    proof: Proof,
 }
 
 impl SignedIn {
@@ -35,10 +30,34 @@ impl SignedIn {
         self.role
     }
 
-    /// O-610 unless the person has one of `roles`.
+    pub fn proof(&self) -> Proof {
+        self.proof
+    }
+
+    /// Of a badge, whose PIN was given, too.
+    pub(super) fn of(operator: OperatorRef, name: String, role: Role, proof: Proof) -> Self {
+        Self { operator, name, role, proof }
+    }
+
+    /// Their badge was shown before the PIN.
+    pub fn with_badge(self) -> Self {
+        Self { proof: Proof::BadgeAndPin, ..self }
+    }
+
+    /// As the log has it now.
+    pub fn with_role(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+
+    /// For everything but operating. O-610 unless the person has one of `roles`, O-625 without a PIN: a badge can
+    /// be copied.
     pub fn has_one_of(&self, roles: &[Role]) -> Result<(), Failure> {
         if roles.contains(&self.role) {
-            return Ok(());
+            if self.proof.has_pin() {
+                return Ok(());
+            }
+            let cause = format!("{} signed in with a badge alone", self.name);
+            return Err(Failure::new(ReasonCode::PIN_NEEDED, cause));
         }
         let wanted = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" / ");
         let cause = format!("{} has the role {}", self.name, self.role);
@@ -51,7 +70,7 @@ impl SignedIn {
 ///
 /// A try is counted *before* the PIN is looked at and taken back when it was right: of a thousand
 /// tries at once, no more are looked at than [`TRIES`], and none escapes the count by a kill. Once a
-/// lock is over one more wrong PIN locks again, until a right one or a reset.
+/// lock is over one more wrong PIN locks again, for longer, until a right one or a reset.
 pub async fn sign_in(
     log: &LogWriter,
     people: &dyn People,
@@ -71,21 +90,20 @@ pub async fn sign_in(
     if let Some(until) = before.locked_until.filter(|until| *until > now) {
         return Err(locked(&person, until, now));
     }
-    let until = now.checked_add(LOCK).unwrap_or(Timestamp::MAX);
-    let counted = people.count_wrong_pin(who, TRIES, until).await?;
+    let counted = people.count_wrong_pin(who, now).await?;
     if counted.failures > TRIES && counted.failures != before.failures.saturating_add(1) {
         // Others tried in between and used up what there was to try.
-        return Err(locked(&person, until, now));
+        return Err(locked(&person, counted.locked_until.unwrap_or(Timestamp::MAX), now));
     }
     as_committed(&person, &counted)?;
     match pin::compare(pin, counted.pin_hash).await? {
         Compared::Right => people.clear_wrong_pins(who).await?,
         Compared::Wrong => {
-            let locked = counted.failures >= TRIES;
-            log.line(LineEvent::SignInRefused { person: person.operator, locked }).await?;
-            let cause = match locked {
-                true => format!("wrong PIN number {}: locked for {} minutes", counted.failures, LOCK.as_mins()),
-                false => format!("wrong PIN; {} more and {name} is locked out", TRIES - counted.failures),
+            let wait = lockout(counted.failures);
+            log.line(LineEvent::SignInRefused { person: person.operator, locked: wait.is_some() }).await?;
+            let cause = match wait {
+                Some(wait) => format!("wrong PIN number {}: locked for {} minutes", counted.failures, wait.as_mins()),
+                None => format!("wrong PIN; {} more and {name} is locked out", TRIES - counted.failures),
             };
             return Err(Failure::new(ReasonCode::OPERATOR_PIN, cause));
         }
@@ -100,7 +118,7 @@ async fn operator(people: &dyn People, name: &str) -> Result<Option<(SignedIn, C
         return Ok(None);
     };
     let credential = people.credential(who.id).await?;
-    Ok(credential.map(|credential| (SignedIn { operator: who, name: name.to_owned(), role }, credential)))
+    Ok(credential.map(|credential| (SignedIn::of(who, name.to_owned(), role, Proof::Pin), credential)))
 }
 
 /// Whoever can write to the database can put another PIN there, and not into the log.
@@ -113,8 +131,11 @@ fn as_committed(person: &SignedIn, credential: &Credential) -> Result<(), Failur
 }
 
 fn locked(person: &SignedIn, until: Timestamp, now: Timestamp) -> Failure {
-    // Rounded up: nobody comes back too early.
-    let minutes = until.duration_since(now).as_secs().saturating_add(59) / 60;
     Failure::new(ReasonCode::OPERATOR_LOCKED, format!("{} is locked out until {until}", person.name))
-        .with("minutes", minutes)
+        .with("minutes", minutes_until(until, now))
+}
+
+/// Rounded up: nobody comes back too early.
+pub(super) fn minutes_until(until: Timestamp, now: Timestamp) -> i64 {
+    until.duration_since(now).as_secs().saturating_add(59) / 60
 }

@@ -2,7 +2,7 @@
 
 use super::SignedIn;
 use crate::audit::event::FreeText;
-use crate::audit::{Body, Event, LineEvent};
+use crate::audit::{Body, Event, LineEvent, RunEvent};
 use crate::domain::{Failure, ReasonCode, Role, Sha256};
 use crate::ports::{History, People};
 use crate::runner::LogWriter;
@@ -19,8 +19,8 @@ pub async fn commit_text(log: &LogWriter, people: &dyn People, words: &str) -> R
     Ok(text)
 }
 
-/// Deletes what was typed for a ruling, its reason and what it refers to; the event keeps commitments that
-/// nobody can open. O-606 where event `seq` is no ruling, or its words are gone already.
+/// Deletes what was typed for a ruling, its reason and what it refers to, or why a label was printed again; the
+/// event keeps commitments that nobody can open. O-606 where event `seq` is none of these, or its words are gone already.
 pub async fn forget_text(
     log: &LogWriter,
     history: &dyn History,
@@ -57,6 +57,7 @@ fn typed_for(event: Event) -> Option<Vec<FreeText>> {
         Body::Line(LineEvent::Ruled { reason, references, .. }) => {
             Some(std::iter::once(reason).chain(references).collect())
         }
+        Body::Run(RunEvent::LabelReplaced { reason, .. }) => Some(vec![reason]),
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::domain::profile::Method;
 use crate::domain::{Failure, ReasonCode, TargetName, Verdict};
+use crate::ports::Readiness;
 use crate::runner::driver::Shared;
 use crate::runner::view::Health;
 
@@ -79,7 +80,11 @@ async fn watch_printer(shared: &Shared, out: &mpsc::Sender<Seen>) {
     loop {
         every.tick().await;
         let printer = match &shared.printer {
-            Some(printer) => health(printer.ready().await),
+            Some(printer) => match printer.ready().await {
+                Ok(Readiness::Ready) => Health::Good,
+                Ok(Readiness::Unknown) => Health::Unknown,
+                Err(failure) => Health::Bad(failure),
+            },
             None => Health::Unknown,
         };
         if out.send(Seen::Printer(printer)).await.is_err() {
@@ -111,10 +116,6 @@ async fn probe(shared: &Shared, config: &Config) -> Vec<(TargetName, Result<(), 
         }
     }
     probed
-}
-
-fn health(result: Result<(), Failure>) -> Health {
-    result.map_or_else(Health::Bad, |()| Health::Good)
 }
 
 /// Only what is certain bars a profile; whatever else is wrong is the run's own affair.

@@ -1,8 +1,10 @@
 //! The station: one task that owns the lanes. Everything reaches it as a message; what it knows
 //! leaves it as snapshots and finished units.
 
+mod desk;
 mod finishing;
 mod health;
+mod labels;
 mod orders;
 mod outage;
 mod pace;
@@ -32,11 +34,13 @@ use crate::runner::equipment::Equipment;
 use crate::runner::errands;
 use crate::runner::keeper::{Keeper, News};
 use crate::runner::lanes::LaneTable;
+use crate::runner::people;
 use crate::runner::rollback;
 use crate::runner::scan::{BoardEvent, Looks, Scanner};
 use crate::runner::spool::Spool;
 use crate::runner::view::{BatchView, Command, Health, ManifestView, Snapshot};
 
+use desk::Desk;
 use finishing::Finishing;
 use outage::{Look, Outage};
 use pace::Pace;
@@ -121,7 +125,7 @@ struct Station {
     outage: Option<Outage>,
     /// The log knows that this station has started.
     started: bool,
-    operator_name: Option<String>,
+    desk: Desk,
     /// Arrivals whose run may be in the log and is not known here yet.
     starting: HashSet<u64>,
     /// Runs without a verdict that nobody drives any more, because the log could not be written.
@@ -168,6 +172,7 @@ impl Station {
         let asks = config.targets.iter().any(|target| target.account.is_some())
             || config.profiles.iter().any(|profile| profile.register.method.ca().is_some());
         let looked = config.station.air_gapped || !asks;
+        let desk = Desk::new(&config.sign_in, equipment);
         Station {
             lanes: LaneTable::new(&config.lanes),
             view: picture::empty(&config, equipment),
@@ -190,7 +195,7 @@ impl Station {
             looking: None,
             outage: None,
             started: false,
-            operator_name: equipment.operator_name.clone(),
+            desk,
             starting: HashSet::new(),
             cut: HashMap::new(),
             keeper: None,
@@ -278,6 +283,7 @@ impl Station {
             if stopping && self.runs.is_empty() {
                 break;
             }
+            let idle = self.desk.idle_at();
             tokio::select! {
                 Some(event) = scanner.events.recv(), if !stopping => self.board(event).await,
                 Some((arrival, outcome)) = updates.recv() => self.take_update(arrival, outcome).await,
@@ -308,6 +314,7 @@ impl Station {
                         self.see_cloud(unwell, barred, stopping).await;
                     }
                 },
+                () = desk::sleep_until(idle), if !stopping => self.lock_desk().await,
                 signals = heard(&mut self.signals) => self.view.signals = signals,
                 // Time goes by: the next picture tells.
                 _ = minutes.tick(), if self.view.batch.is_some() => {}
@@ -331,6 +338,7 @@ impl Station {
             // Nobody was told that it had.
             return Ok(());
         }
+        self.leave_desk().await?;
         self.shared.log.line(LineEvent::StationStopped {}).await?;
         if let Some(keeper) = self.keeper.take() {
             self.view.copies = keeper.finish().await;
@@ -371,6 +379,10 @@ impl Station {
     }
 
     async fn board(&mut self, event: BoardEvent) {
+        if let BoardEvent::Changed(_) = event {
+            // Somebody plugged it in, or pulled it.
+            self.desk.touch();
+        }
         match event {
             BoardEvent::Changed(Change::Arrived { arrival, device }) => self.arrived(arrival, device).await,
             BoardEvent::Changed(Change::Departed { arrival, .. }) => self.departed(arrival).await,
@@ -447,8 +459,9 @@ impl Station {
         if let Some(failure) = self.blocked.clone().or_else(|| self.clock_is_behind()).or(barred) {
             return self.refuse(arrival, failure).await;
         }
-        let batch = match self.shared.log.store.open_batch(&self.shared.log.station).await {
+        let batch = match self.present_batch().await {
             Ok(batch) => batch,
+            Err(failure) if desk::for_want_of_a_person(&failure) => return self.refuse(arrival, failure).await,
             Err(failure) => {
                 self.shown.insert(lane, LaneNow { arrival, run: None, refused: Some(failure.clone()) });
                 return self.note_log(Err(failure));
@@ -476,6 +489,14 @@ impl Station {
         self.shown.insert(lane, LaneNow { arrival, run: None, refused: None });
         self.starting.insert(arrival);
         self.runs.spawn(run_board(self.shared.clone(), profile, started, arrival, orders, self.updates.clone()));
+    }
+
+    /// What a board that is begun now belongs to; O-620, O-621 while nobody operates.
+    async fn present_batch(&mut self) -> Result<Option<Batch>, Failure> {
+        if let Some(nobody) = self.why_nobody_operates().await? {
+            return Err(nobody);
+        }
+        self.shared.log.store.open_batch(&self.shared.log.station).await
     }
 
     fn see_time(&mut self, run: &Run) {
@@ -566,6 +587,7 @@ impl Station {
 
     async fn done(&mut self, run: &Arc<Run>) {
         self.note_log(Ok(()));
+        self.see_label(run);
         self.cut.remove(&run.id);
         self.see_time(run);
         self.spool.note(run);
@@ -599,7 +621,8 @@ impl Station {
             self.view.recent.truncate(RECENT);
         }
         let waits_on = errand == Some(Errand::Held) && run.verdict() == Some(Verdict::Held);
-        if let Some(record) = UnitRecord::of(run).filter(|_| !waits_on) {
+        if let Some(mut record) = UnitRecord::of(run).filter(|_| !waits_on) {
+            people::name_in(&*self.desk.people, &mut record).await;
             // A reader that is slow stops the line rather than lose a record; without a reader (a window
             // has dropped its end) nothing waits.
             let _ = self.finished.send(record).await;

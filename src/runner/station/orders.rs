@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Errand, LaneNow, Station};
+use super::{Errand, LaneNow, Station, desk};
 use crate::domain::{Failure, LaneNumber, ReasonCode, RunId, Slip, Verdict};
 use crate::provisioning::Run;
 use crate::provisioning::matching::match_profile;
@@ -12,10 +12,28 @@ use crate::runner::{batches, errands};
 
 impl Station {
     pub(super) async fn command(&mut self, command: Command) {
-        let touches_units = matches!(command, Command::Scan(_) | Command::SettleLabel { .. } | Command::ResumeHeld);
-        let writes = touches_units || matches!(command, Command::OpenBatch { .. } | Command::CloseBatch);
-        if let (Some(failure), true) = (&self.blocked, touches_units || (writes && self.log_is_away())) {
-            self.view.notice = Some(failure.clone());
+        let touches_units = matches!(
+            command,
+            Command::Scan(_) | Command::SettleLabel { .. } | Command::Reprint { .. } | Command::ResumeHeld
+        );
+        let of_the_desk = desk::is_asked(&command);
+        let writes = touches_units || of_the_desk || matches!(command, Command::OpenBatch { .. } | Command::CloseBatch);
+        if let (Some(failure), true) = (self.blocked.clone(), touches_units || (writes && self.log_is_away())) {
+            if of_the_desk {
+                self.desk_answers(Err(failure.clone()));
+            }
+            self.view.notice = Some(failure);
+            return;
+        }
+        self.desk.touch();
+        if of_the_desk {
+            return self.at_the_desk(command).await;
+        }
+        // Whoever stops something may be anybody.
+        if !matches!(command, Command::Stop | Command::Pause | Command::WrongBoard { .. } | Command::Here)
+            && let Some(nobody) = self.nobody_operates()
+        {
+            self.view.notice = Some(nobody);
             return;
         }
         let result = match command {
@@ -53,7 +71,15 @@ impl Station {
             }
             Command::WrongBoard { lane, run } => self.wrong_board(lane, run),
             Command::SettleLabel { run, printed } => self.settle(run, printed).await,
+            Command::ShowLabel(run) => self.show_label(run).await,
+            Command::Reprint { run, reason } => self.reprint(run, &reason).await,
             Command::ResumeHeld => self.finish_all().await,
+            Command::Here
+            | Command::Badge(_)
+            | Command::SignIn { .. }
+            | Command::BadgePin(_)
+            | Command::SignOut
+            | Command::People(_) => return,
         };
         self.view.notice = result.err();
     }
@@ -81,6 +107,9 @@ impl Station {
         if let Some(slip) = text.strip_prefix("SLIP-").and_then(|slip| slip.parse::<Slip>().ok()) {
             return self.slip(&slip).await;
         }
+        if self.confirmed_by(&text).await? {
+            return Ok(());
+        }
         let waiting: Vec<_> = self.shown.iter().filter(|(_, now)| self.waits_for_scan(now)).collect();
         if let Some(number) = text.strip_prefix("LANE-") {
             let named = waiting.iter().find(|(lane, _)| lane.to_string() == number);
@@ -96,6 +125,7 @@ impl Station {
                 let gone = || Failure::new(ReasonCode::SCAN_UNEXPECTED, "the board that was named waits no more");
                 named.map(|(_, now)| *now).ok_or_else(|| gone().with("scan", &text))?
             }
+            (None, []) if self.waits_for_labels() => return Err(self.other_label(&text).await?),
             (None, []) => {
                 let cause = "no lane waits for a serial number";
                 return Err(Failure::new(ReasonCode::SCAN_UNEXPECTED, cause).with("scan", text));

@@ -132,7 +132,7 @@ impl Station {
         match opened {
             Ok(()) if self.blocked.is_none() => {
                 tracing::info!("boards are taken again");
-                self.take_boards_again().await;
+                self.take_boards_again(is_watched).await;
             }
             Ok(()) => {}
             Err(failure) if is_watched(&failure) => self.block(failure),
@@ -143,9 +143,6 @@ impl Station {
 
     /// Tells the log that the station has started, unless that is not the log it was.
     pub(super) async fn begin_log(&mut self, updates: &mut mpsc::Receiver<(u64, Outcome)>) -> Result<(), Failure> {
-        if let (Some(name), None) = (&self.operator_name, &self.shared.log.operator) {
-            self.shared.log = self.shared.log.clone().named(name).await?;
-        }
         let log = self.shared.log.clone();
         let open = log.store.unfinished(&log.station).await?;
         let latest = log.store.latest(RECENT as u32).await?;
@@ -153,6 +150,8 @@ impl Station {
         self.newest = open.iter().chain(&latest).flat_map(|run| &run.events).map(|logged| logged.event.at).max();
         // A start that is refused is none: a log that was put back is not written to before somebody ruled.
         rollback::pass(&log, &self.custody).await?;
+        self.sit_down().await?;
+        let log = self.shared.log.clone();
         log.line(LineEvent::StationStarted { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
         self.started = true;
         let why = "the station ended in the middle of the run";
@@ -193,9 +192,9 @@ impl Station {
         Ok(())
     }
 
-    /// What was refused while the log was not good: runs begin without anybody plugging anything again.
-    async fn take_boards_again(&mut self) {
-        let waits = |refused: &Option<Failure>| refused.as_ref().is_some_and(is_watched);
+    /// What was refused for a reason that is over: runs begin without anybody plugging anything again.
+    pub(super) async fn take_boards_again(&mut self, is_over: fn(&Failure) -> bool) {
+        let waits = |refused: &Option<Failure>| refused.as_ref().is_some_and(is_over);
         let lanes: Vec<_> = self.shown.iter().filter(|(_, now)| waits(&now.refused)).map(|(lane, _)| *lane).collect();
         for lane in lanes {
             let Some(now) = self.shown.get_mut(&lane) else { continue };

@@ -8,14 +8,20 @@ use crate::domain::{Step, Verdict};
 use crate::provisioning::Run;
 use crate::runner::driver::waits_for_scan;
 use crate::runner::equipment::Equipment;
-use crate::runner::view::{Copies, FinishedView, Health, LaneState, LaneView, Snapshot};
+use crate::runner::view::{Copies, DeskState, DeskView, FinishedView, Health, LaneState, LaneView, Snapshot};
 
 /// Before anything is known.
 pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
     Snapshot {
         station: config.station.name.clone(),
         practice: config.station.practice,
-        operator: equipment.operator_name.clone(),
+        operator: None,
+        desk: DeskView {
+            state: DeskState::Unknown,
+            badge_prefix: config.sign_in.badge_prefix.clone(),
+            answer: None,
+            people: None,
+        },
         batch: None,
         lanes: Vec::new(),
         held: 0,
@@ -27,6 +33,8 @@ pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
         signals: Health::Unknown,
         paused: false,
         questions: Vec::new(),
+        scan_back: Vec::new(),
+        label: None,
         profiles: Vec::new(),
         notice: None,
         pulled: Vec::new(),
@@ -38,8 +46,11 @@ impl Station {
     /// Sends the present picture; an unchanged one wakes nobody.
     pub(super) fn publish(&mut self) {
         let mut view = self.view.clone();
+        view.operator = self.desk.operator().map(str::to_owned);
+        view.desk.state = self.desk.state();
         view.lanes = self.lane_views();
         view.questions = self.spool.questions();
+        view.scan_back = self.scan_back();
         view.refused.extend(self.boards.values().filter_map(|b| Some((b.device.clone(), b.refusal.clone()?))));
         view.profiles = self.profiles.keys().cloned().collect();
         if let Some(batch) = &mut view.batch {

@@ -10,7 +10,7 @@ use crate::adapters::store::session::{Session, stored, values};
 use crate::adapters::store::sql;
 use crate::adapters::store::{archive, log};
 use crate::audit::event::FreeText;
-use crate::audit::{Body, Event, LEAF_PREFIX, LeafHash, LineEvent, Node, TreeHead, TreeState};
+use crate::audit::{Body, Event, LEAF_PREFIX, LeafHash, LineEvent, Node, RunEvent, TreeHead, TreeState};
 use crate::domain::{OperatorRef, Sha256, Unit};
 use crate::ports::{Logged, Progress, Promise, Receipt, Stage};
 
@@ -45,6 +45,8 @@ pub(super) struct Operator {
     /// The event that gave the PIN, and what it commits to.
     pub given: u64,
     pub pin: Option<Sha256>,
+    /// The same of the badge; `None`: the person has none.
+    pub badge: Option<(u64, Sha256)>,
     pub disabled: bool,
 }
 
@@ -189,12 +191,29 @@ impl Leaves {
             note(person);
         }
         match &event.body {
-            Body::Line(
-                LineEvent::OperatorAdded { person, pin_sha256, .. } | LineEvent::OperatorReset { person, pin_sha256 },
-            ) => {
+            Body::Line(LineEvent::OperatorAdded { person, pin_sha256, .. }) => {
+                note(person);
+                let added = Operator { given: seq, pin: *pin_sha256, badge: None, disabled: false };
+                self.operators.insert(person.id, added);
+            }
+            Body::Line(LineEvent::OperatorReset { person, pin_sha256 }) => {
                 note(person);
                 // A disabled person is given none.
-                self.operators.insert(person.id, Operator { given: seq, pin: *pin_sha256, disabled: false });
+                let badge = self.operators.get(&person.id).and_then(|known| known.badge);
+                let reset = Operator { given: seq, pin: *pin_sha256, badge, disabled: false };
+                self.operators.insert(person.id, reset);
+            }
+            Body::Line(LineEvent::BadgeGiven { person, badge_sha256 }) => {
+                note(person);
+                if let Some(operator) = self.operators.get_mut(&person.id) {
+                    operator.badge = Some((seq, *badge_sha256));
+                }
+            }
+            Body::Line(LineEvent::BadgeRevoked { person }) => {
+                note(person);
+                if let Some(operator) = self.operators.get_mut(&person.id) {
+                    operator.badge = None;
+                }
             }
             Body::Line(LineEvent::OperatorDisabled { person }) => {
                 note(person);
@@ -202,7 +221,14 @@ impl Leaves {
                     operator.disabled = true;
                 }
             }
-            Body::Line(LineEvent::SignInRefused { person, .. }) => note(person),
+            Body::Line(
+                LineEvent::SignInRefused { person, .. }
+                | LineEvent::OperatorRole { person, .. }
+                | LineEvent::BadgeRefused { person: Some(person), .. }
+                | LineEvent::SignedIn { person, .. }
+                | LineEvent::SignedOut { person, .. }
+                | LineEvent::StationLocked { person },
+            ) => note(person),
             Body::Line(LineEvent::Archived { first, end, .. }) => self.archives.push((*first, *end)),
             Body::Line(LineEvent::PersonForgotten { person }) => {
                 self.forgotten.insert(*person);
@@ -220,6 +246,7 @@ impl Leaves {
                     self.rulings.push((seq, unit.clone(), who.collect()));
                 }
             }
+            Body::Run(RunEvent::LabelReplaced { reason, .. }) => self.typed.push((seq, reason.clone())),
             _ => {}
         }
     }
@@ -294,7 +321,7 @@ fn at_hand(session: &mut dyn Session, row: &mut Row) -> Result<(), StoreError> {
 }
 
 /// Rare, and looked for without decoding everything else.
-const OF_THE_LOG: [&[u8]; 9] = [
+const OF_THE_LOG: [&[u8]; 12] = [
     b"log-key-added",
     b"log-opened",
     b"archived",
@@ -302,6 +329,9 @@ const OF_THE_LOG: [&[u8]; 9] = [
     b"operator-added",
     b"operator-reset",
     b"operator-disabled",
+    b"operator-role",
+    b"badge-given",
+    b"badge-revoked",
     b"person-forgotten",
     b"text-forgotten",
 ];
@@ -386,7 +416,6 @@ impl Hashes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::RunEvent;
     use crate::audit::event::VERSION;
     use crate::domain::{EventId, RunId};
 

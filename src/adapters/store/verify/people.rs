@@ -106,19 +106,32 @@ fn texts(session: &mut dyn Session, leaves: &Leaves, judged: &mut Judged) -> Res
 /// Only of those who may sign in: what is kept of others opens nothing.
 fn pins(session: &mut dyn Session, leaves: &Leaves, judged: &mut Judged) -> Result<(), Stop> {
     let active = leaves.operators.iter().filter(|(_, operator)| !operator.disabled);
-    for (id, Operator { given, pin, .. }) in active.filter(|(_, operator)| operator.given >= leaves.read_from()) {
-        let Some(committed) = pin else {
+    for (id, operator) in active.filter(|(_, operator)| operator.given >= leaves.read_from()) {
+        let kept = session.row(sql::CREDENTIAL, values![id.as_bytes()], |row| {
+            Ok((Sha256::of(row.str(0)?.as_bytes()), row.text(4)?.map(|badge| Sha256::of(badge.as_bytes()))))
+        })?;
+        badge(*id, operator, kept.and_then(|(_, badge)| badge))?;
+        let Operator { given, pin: Some(committed), .. } = operator else {
             judged.uncommitted_pins += 1;
             continue;
         };
-        let kept =
-            session.row(sql::CREDENTIAL, values![id.as_bytes()], |row| Ok(Sha256::of(row.str(0)?.as_bytes())))?;
         let found = match kept {
-            Some(kept) if kept == *committed => continue,
+            Some((kept, _)) if kept == *committed => continue,
             Some(_) => format!("it is not the one that event {given} has committed to"),
             None => format!("it is gone; event {given} has given one"),
         };
         return Err(broken(Promise::People, format!("PIN of person {id}"), found));
     }
     Ok(())
+}
+
+fn badge(id: uuid::Uuid, operator: &Operator, kept: Option<Sha256>) -> Result<(), Stop> {
+    let found = match (operator.badge, kept) {
+        (None, None) => return Ok(()),
+        (Some((_, committed)), Some(kept)) if kept == committed => return Ok(()),
+        (Some((given, _)), Some(_)) => format!("it is not the one that event {given} has committed to"),
+        (Some((given, _)), None) => format!("it is gone; event {given} has given one"),
+        (None, Some(_)) => "no event has given it".to_owned(),
+    };
+    Err(broken(Promise::People, format!("badge of person {id}"), found))
 }

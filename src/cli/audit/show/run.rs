@@ -27,7 +27,7 @@ pub async fn tell(reader: &mut Reader, log: &RunLog, language: &Language) -> Res
     if let Some(slip) = run.slip {
         field("slip", slip);
     }
-    field("label", word(&run.label.status()));
+    labels(reader, log, &run).await?;
     if let Some(sealed) = &run.sealed {
         field("log", format!("event {}, leaf hash {}", sealed.receipt.seq, sealed.receipt.leaf.to_hex()));
     }
@@ -211,6 +211,24 @@ fn issued(log: &RunLog, run: &Run) {
         }
         None => {}
     }
+}
+
+/// What became of its paper, and of copies that are void.
+async fn labels(reader: &mut Reader, log: &RunLog, run: &Run) -> Result<(), Failure> {
+    let copy = if run.copy > 1 { format!(", copy {}", run.copy) } else { String::new() };
+    let confirmed = if run.confirmed { ", scanned on its board" } else { "" };
+    field("label", format!("{}{copy}{confirmed}", word(&run.label.status())));
+    for logged in &log.events {
+        let Body::Run(RunEvent::LabelReplaced { copy, reason, .. }) = &logged.event.body else { continue };
+        let by = match &logged.event.operator {
+            Some(operator) => format!(" by {}", reader.who(operator.id).await?),
+            None => String::new(),
+        };
+        let why = reader.text(reason).await?.unwrap_or_else(|| "forgotten".to_owned());
+        let (void, at) = (copy.saturating_sub(1), time(logged.event.at));
+        field("  void", format!("copy {void}, {at} UTC{by}: {why} (event {})", logged.receipt.seq));
+    }
+    Ok(())
 }
 
 fn is_claim(logged: &Logged) -> bool {

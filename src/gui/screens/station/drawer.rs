@@ -11,6 +11,7 @@ use crate::gui::widgets::text::{Pen, fit_line, place};
 use crate::runner::view::{Command, CopyPlace, Health, LaneState};
 use crate::texts::reasons;
 
+use super::label::{self, LabelForm};
 use super::{Message, Service, lanes};
 
 #[derive(Debug, Default, PartialEq)]
@@ -18,6 +19,8 @@ pub enum Drawer {
     #[default]
     Closed,
     Lane(LaneNumber),
+    /// What a lane's label looks like, and the form for another copy.
+    Label(LabelForm),
     Health(Service),
     OpenBatch(BatchForm),
     /// Close the batch: once more to confirm.
@@ -85,6 +88,7 @@ pub fn show(ui: &mut Ui, view: &View, drawer: &mut Drawer, messages: &mut Vec<Me
     let height = match drawer {
         Drawer::Closed => return false,
         Drawer::CloseBatch | Drawer::WrongBoard(..) | Drawer::Leave => size::TOUCH + 28.0,
+        Drawer::Label(_) => label::height(ui.available_height()),
         Drawer::Lane(_) | Drawer::Health(_) | Drawer::OpenBatch(_) => {
             (ui.available_height() * 0.27).clamp(168.0, 250.0)
         }
@@ -99,6 +103,7 @@ pub fn show(ui: &mut Ui, view: &View, drawer: &mut Drawer, messages: &mut Vec<Me
             match drawer {
                 Drawer::Closed => {}
                 Drawer::Lane(lane) => lane_detail(ui, view, *lane, messages),
+                Drawer::Label(form) => typing = label::show(ui, view, form, messages),
                 Drawer::Health(service) => health_detail(ui, view, *service, messages),
                 Drawer::OpenBatch(form) => typing = batch_form(ui, view, form, messages),
                 Drawer::CloseBatch => close_batch(ui, view, messages),
@@ -114,7 +119,8 @@ fn lane_detail(ui: &mut Ui, view: &View, number: LaneNumber, messages: &mut Vec<
     let lane = view.snapshot.lanes.iter().find(|lane| lane.number == number);
     let title = say!(view, "drawer-lane", lane = number.get());
     match lane.map(|lane| &lane.state) {
-        Some(LaneState::Finished { run, serial, verdict, reason, took_ms, .. }) => {
+        Some(LaneState::Finished { run, serial, verdict, reason, took_ms, label, .. }) => {
+            let beside = label::open(ui, view, number, *label, messages);
             let serial = serial.as_ref().map_or_else(|| say!(view, "lane-no-serial"), ToString::to_string);
             let mut parts = vec![title, serial, lanes::word(view, *verdict)];
             let code = lanes::code_word(view, *verdict);
@@ -123,7 +129,7 @@ fn lane_detail(ui: &mut Ui, view: &View, number: LaneNumber, messages: &mut Vec<
             }
             let took = say!(view, "seconds", seconds = format!("{:.1}", *took_ms as f64 / 1000.0));
             let foot = format!("{} {run} · {} {took}", say!(view, "drawer-run"), say!(view, "drawer-took"));
-            explain(ui, view, &parts.join(" · "), reason.as_ref(), &foot, messages);
+            explain(ui, view, (&parts.join(" · "), beside), reason.as_ref(), &foot, messages);
         }
         Some(LaneState::Running { run, serial, step, claimed, .. }) => {
             let serial = serial.as_ref().map_or_else(|| say!(view, "lane-no-serial"), ToString::to_string);
@@ -141,7 +147,7 @@ fn lane_detail(ui: &mut Ui, view: &View, number: LaneNumber, messages: &mut Vec<
         }
         Some(LaneState::Refused { failure }) => {
             let parts = [title, say!(view, "verdict-unrecorded")];
-            explain(ui, view, &parts.join(" · "), Some(failure), "", messages);
+            explain(ui, view, (&parts.join(" · "), 0.0), Some(failure), "", messages);
         }
         _ => {
             head(ui, view, &title, messages);
@@ -159,7 +165,7 @@ fn health_detail(ui: &mut Ui, view: &View, service: Service, messages: &mut Vec<
         Service::Signals => (say!(view, "health-signals"), &view.snapshot.signals),
     };
     match health {
-        Health::Bad(failure) => explain(ui, view, &name, Some(failure), "", messages),
+        Health::Bad(failure) => explain(ui, view, (&name, 0.0), Some(failure), "", messages),
         _ if service == Service::Copies && view.snapshot.copies.place != CopyPlace::Elsewhere => {
             head(ui, view, &say!(view, "a11y-copies-none", name = say!(view, "health-no-copies")), messages);
             let why = match view.snapshot.copies.place {
@@ -173,16 +179,24 @@ fn health_detail(ui: &mut Ui, view: &View, service: Service, messages: &mut Vec<
     }
 }
 
-/// Title, and in three columns what the technician does, what QA looks at, and the cause.
-fn explain(ui: &mut Ui, view: &View, title: &str, failure: Option<&Failure>, foot: &str, messages: &mut Vec<Message>) {
+/// Title (which ends `beside` before the button that closes), and in three columns what the technician does, what QA
+/// looks at, and the cause.
+fn explain(
+    ui: &mut Ui,
+    view: &View,
+    (title, beside): (&str, f32),
+    failure: Option<&Failure>,
+    foot: &str,
+    messages: &mut Vec<Message>,
+) {
     let Some(failure) = failure else {
-        head(ui, view, title, messages);
+        head_beside(ui, view, title, beside, messages);
         paragraph(ui, view, &say!(view, "drawer-no-reason"));
         caption(ui, view, foot);
         return;
     };
     let texts = reasons().text(view.texts.language(), failure);
-    head(ui, view, &format!("{title} · {} {}", failure.code, texts.title), messages);
+    head_beside(ui, view, &format!("{title} · {} {}", failure.code, texts.title), beside, messages);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         let parts = [
             (say!(view, "drawer-todo"), &texts.technician),
@@ -255,7 +269,7 @@ fn batch_form(ui: &mut Ui, view: &View, form: &mut BatchForm, messages: &mut Vec
     typing
 }
 
-fn field(ui: &mut Ui, view: &View, name: &str, text: &mut String, width: f32) -> egui::Response {
+pub(super) fn field(ui: &mut Ui, view: &View, name: &str, text: &mut String, width: f32) -> egui::Response {
     let label = ui.label(regular(view, name));
     let edit = TextEdit::singleline(text)
         .font(font(Weight::Regular, size::BODY))
@@ -326,7 +340,11 @@ fn ask(ui: &mut Ui, view: &View, question: &str, answers: [(Button, Message); 2]
 }
 
 /// The drawer's title and the button that closes it.
-fn head(ui: &mut Ui, view: &View, title: &str, messages: &mut Vec<Message>) {
+pub(super) fn head(ui: &mut Ui, view: &View, title: &str, messages: &mut Vec<Message>) {
+    head_beside(ui, view, title, 0.0, messages);
+}
+
+fn head_beside(ui: &mut Ui, view: &View, title: &str, beside: f32, messages: &mut Vec<Message>) {
     let (_, rect) = ui.allocate_space(vec2(ui.available_width(), size::TOUCH));
     let label = say!(view, "button-close");
     let close = Button::new(&label).key("Esc");
@@ -335,20 +353,20 @@ fn head(ui: &mut Ui, view: &View, title: &str, messages: &mut Vec<Message>) {
     if close.at(ui, view.theme, "close", right).clicked() {
         messages.push(Message::CloseDrawer);
     }
-    let galley = fit_line(ui.painter(), title, Pen::bold(size::LARGE, view.theme.ink), left.width() - 14.0);
+    let galley = fit_line(ui.painter(), title, Pen::bold(size::LARGE, view.theme.ink), left.width() - beside - 14.0);
     place(ui.painter(), galley, left, Align2::LEFT_CENTER);
 }
 
-fn regular(view: &View, text: &str) -> RichText {
+pub(super) fn regular(view: &View, text: &str) -> RichText {
     let font = font(Weight::Regular, size::BODY);
     RichText::new(text).font(font).line_height(Some(size::BODY * 1.3)).color(view.theme.ink)
 }
 
-fn paragraph(ui: &mut Ui, view: &View, text: &str) {
+pub(super) fn paragraph(ui: &mut Ui, view: &View, text: &str) {
     ui.label(regular(view, text));
 }
 
-fn caption(ui: &mut Ui, view: &View, text: &str) {
+pub(super) fn caption(ui: &mut Ui, view: &View, text: &str) {
     if !text.is_empty() {
         ui.label(RichText::new(text).font(font(Weight::Regular, size::SMALL)).color(view.theme.muted));
     }

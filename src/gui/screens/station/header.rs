@@ -4,6 +4,7 @@ use egui::{Align2, Frame, Painter, Panel, Rect, Ui, pos2, vec2};
 use jiff::Timestamp;
 
 use crate::domain::Verdict;
+use crate::gui::screens::sign_in::corner;
 use crate::gui::screens::{View, say};
 use crate::gui::theme::size;
 use crate::gui::widgets::health::{Condition, Pill};
@@ -177,12 +178,9 @@ fn copies_name(view: &View) -> String {
 
 /// From the right edge to the left; returns where it begins.
 fn operator_and_health(ui: &mut Ui, view: &View, rect: Rect, k: f32, messages: &mut Vec<Message>) -> f32 {
-    let mut right = rect.right();
-    if let Some(operator) = &view.snapshot.operator {
-        let galley = fit_line(ui.painter(), operator, Pen::regular((20.0 * k).max(14.0), view.theme.ink), 220.0 * k);
-        let at = Rect::from_min_max(pos2(right - galley.size().x, rect.top()), pos2(right, rect.bottom()));
-        right = at.left() - 24.0 * k;
-        place(ui.painter(), galley, at, Align2::RIGHT_CENTER);
+    let (mut right, pressed) = corner(ui, view, rect, k);
+    if pressed {
+        messages.push(Message::Person);
     }
     let mut services = vec![
         (Service::Printer, say!(view, "health-printer"), &view.snapshot.printer),

@@ -4,6 +4,7 @@
 mod drawer;
 mod footer;
 mod header;
+mod label;
 mod lanes;
 mod notices;
 
@@ -16,6 +17,7 @@ use crate::runner::view::{Command, LaneState, LaneView, Snapshot};
 
 use super::View;
 use drawer::{BatchForm, Drawer};
+use label::LabelForm;
 use notices::{Passing, PassingText, Shown};
 
 /// How long a remark such as "the station is busy" stays, seconds.
@@ -31,6 +33,8 @@ pub enum Event {
     TogglePractice,
     /// What was typed without a field has been used up as a lane's number.
     ForgetTyped,
+    /// Whoever operates, or the way in.
+    Person,
     Quit,
 }
 
@@ -41,9 +45,14 @@ enum Message {
     FinishHeld,
     Details(LaneNumber),
     Retry(LaneNumber),
+    /// What the lane's label looks like.
+    Label(LaneNumber),
+    /// Print the label that is shown once more.
+    Reprint,
     /// The same by the keys: the lane whose number was typed, else the one in focus.
     DetailsHere,
     RetryHere,
+    LabelHere,
     /// The board of this run was put in by mistake: the first time asks, the second time does.
     WrongBoard(LaneNumber, RunId),
     WrongBoardHere,
@@ -64,6 +73,7 @@ enum Message {
     NextLanguage,
     NextTheme,
     TogglePractice,
+    Person,
     CloseDrawer,
     FocusLanes,
     Quit,
@@ -143,8 +153,8 @@ impl Station {
     pub fn scanned(&mut self, code: String, snapshot: &Snapshot) -> Option<String> {
         let waits = |lane: &LaneView| matches!(lane.state, LaneState::Running { waits_for_scan: true, .. });
         let batch = code.strip_prefix("BATCH-").map(str::to_owned);
-        if snapshot.lanes.iter().any(waits) && batch.is_none() || code.starts_with("SLIP-") || code.starts_with("LANE-")
-        {
+        let waited_for = snapshot.lanes.iter().any(waits) || !snapshot.scan_back.is_empty();
+        if waited_for && batch.is_none() || code.starts_with("SLIP-") || code.starts_with("LANE-") {
             return Some(code);
         }
         match (&mut self.drawer, batch) {
@@ -187,6 +197,22 @@ impl Station {
             Message::RetryHere => {
                 if let Some(lane) = self.lane_meant(view, now, asked) {
                     self.retry(lane, view, now, asked);
+                }
+            }
+            Message::Label(lane) => {
+                if let Some(run) = label::run_in(view, lane) {
+                    self.drawer = Drawer::Label(LabelForm::new(run));
+                    asked.push(Event::Ask(Command::ShowLabel(run)));
+                }
+            }
+            Message::LabelHere => {
+                if let Some(lane) = self.lane_meant(view, now, asked) {
+                    self.update(Message::Label(lane), view, now, asked);
+                }
+            }
+            Message::Reprint => {
+                if let Drawer::Label(form) = &mut self.drawer {
+                    asked.extend(form.submit().map(Event::Ask));
                 }
             }
             Message::WrongBoard(lane, run) if self.drawer == Drawer::WrongBoard(lane, run) => {
@@ -238,6 +264,7 @@ impl Station {
             Message::NextLanguage => asked.push(Event::NextLanguage),
             Message::NextTheme => asked.push(Event::NextTheme),
             Message::TogglePractice => asked.push(Event::TogglePractice),
+            Message::Person => asked.push(Event::Person),
             Message::ReadRefusal => self.read = true,
             Message::CloseDrawer if self.drawer == Drawer::Closed => self.read = true,
             Message::CloseDrawer => self.drawer = Drawer::Closed,
@@ -304,7 +331,6 @@ fn keys(ui: &Ui, view: &View, typing: bool) -> Vec<Message> {
     let batch = if snapshot.batch.is_some() { (Key::F9, Message::CloseBatch) } else { (Key::F6, Message::OpenForm) };
     let table = [
         (Key::F2, Message::PauseOrContinue),
-        (Key::F3, Message::DetailsHere),
         (Key::F4, Message::RetryHere),
         (Key::Delete, Message::WrongBoardHere),
         (Key::F5, Message::FinishHeld),
@@ -316,13 +342,17 @@ fn keys(ui: &Ui, view: &View, typing: bool) -> Vec<Message> {
         (Key::F12, Message::TogglePractice),
         (Key::Escape, Message::CloseDrawer),
     ];
-    let mut messages: Vec<Message> = table
-        .into_iter()
-        // In a text field it deletes.
-        .filter(|(key, _)| *key != Key::Delete || !typing)
-        .filter(|(key, _)| ui.input_mut(|input| input.consume_key(Modifiers::NONE, *key)))
-        .map(|(_, message)| message)
-        .collect();
+    // With Shift first: a pattern without it takes both.
+    let pressed = |modifiers, key| ui.input_mut(|input| input.consume_key(modifiers, key));
+    let mut messages = Vec::new();
+    if pressed(Modifiers::SHIFT, Key::F3) {
+        messages.push(Message::LabelHere);
+    } else if pressed(Modifiers::NONE, Key::F3) {
+        messages.push(Message::DetailsHere);
+    }
+    // In a text field it deletes.
+    let table = table.into_iter().filter(|(key, _)| *key != Key::Delete || !typing);
+    messages.extend(table.filter(|(key, _)| pressed(Modifiers::NONE, *key)).map(|(_, message)| message));
     messages.extend(theme.then_some(Message::NextTheme));
     let arrows = [Key::ArrowUp, Key::ArrowDown, Key::ArrowLeft, Key::ArrowRight];
     if ui.memory(|memory| memory.focused().is_none())

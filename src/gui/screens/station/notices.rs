@@ -9,7 +9,7 @@ use crate::gui::screens::{View, say};
 use crate::gui::theme::size;
 use crate::gui::widgets::button::Button;
 use crate::gui::widgets::text::{Pen, fit_block, line, place};
-use crate::runner::view::LabelQuestion;
+use crate::runner::view::{LabelQuestion, ScanBack};
 use crate::texts::reasons;
 
 use super::Message;
@@ -37,6 +37,7 @@ enum Notice<'a> {
     /// Why the station did not do what was asked last.
     Refusal(&'a Failure),
     Question(&'a LabelQuestion),
+    ScanBack(&'a ScanBack),
     Pulled(&'a Failure),
     Refused(&'a Device, &'a Failure),
 }
@@ -107,6 +108,7 @@ fn notices<'a>(view: &'a View, shown: Shown<'a>) -> Vec<Notice<'a>> {
     notices.extend(shown.passing.map(|passing| Notice::Passing(&passing.text)));
     notices.extend(view.snapshot.notice.as_ref().filter(|_| !shown.read).map(Notice::Refusal));
     notices.extend(view.snapshot.questions.iter().map(Notice::Question));
+    notices.extend(view.snapshot.scan_back.iter().map(Notice::ScanBack));
     notices.extend(view.snapshot.pulled.iter().map(Notice::Pulled));
     notices.extend(view.snapshot.refused.iter().map(|(device, failure)| Notice::Refused(device, failure)));
     notices
@@ -133,6 +135,10 @@ fn text(view: &View, notice: &Notice) -> String {
                 LabelKind::Slip => say!(view, "question-slip", unit = unit),
                 _ => say!(view, "question-label", unit = unit),
             }
+        }
+        Notice::ScanBack(ScanBack { lane, serial, .. }) => {
+            let unit = serial.as_ref().map_or_else(|| say!(view, "unknown-unit"), ToString::to_string);
+            say!(view, "notice-scan-back", lane = lane.get(), unit = unit)
         }
         Notice::Pulled(failure) => reasons().text(view.texts.language(), failure).technician,
         Notice::Refused(device, failure) => {

@@ -1,9 +1,11 @@
 use super::memory::{Memory, name, pin};
 use crate::audit::LineEvent;
-use crate::domain::{Failure, ReasonCode, Role};
+use crate::domain::{Failure, ReasonCode, Role, TRIES};
 use crate::ports::People as _;
 use crate::runner::LogWriter;
-use crate::runner::people::{LOCK, SignedIn, TRIES, add, disable, forget, reset, sign_in};
+use crate::runner::people::{SignedIn, add, disable, forget, reset, sign_in};
+
+const LOCK: jiff::SignedDuration = jiff::SignedDuration::from_mins(61);
 
 fn code<T: std::fmt::Debug>(answer: Result<T, Failure>) -> ReasonCode {
     answer.unwrap_err().code

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
 use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Body, Event, LeafHash, LineEvent, TreeHead};
 use crate::domain::{
-    BatchName, Failure, Fingerprint, Identity, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId, Sha256,
-    StationName, TargetName, Unit,
+    BadgeCode, BatchName, Failure, Fingerprint, Identity, OperatorRef, PersonName, Pin, ReasonCode, Role, RunId,
+    Sha256, StationName, TargetName, Unit, lockout,
 };
 use crate::ports::{
-    AuditStore, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, MadeBefore, ManifestTally, Obstacle,
-    People, Person, Receipt, RunLog,
+    AuditStore, BadgeKey, Batch, BatchTally, Claim, ClaimAnswer, Clock, Credential, Entropy, MadeBefore, ManifestTally,
+    Obstacle, People, Person, Receipt, RunLog,
 };
 use crate::runner::LogWriter;
 use crate::runner::people::{SignedIn, add, sign_in};
@@ -79,6 +79,11 @@ impl Memory {
         self.state().credentials.get_mut(&who).unwrap().pin_hash = pin_hash.to_owned();
     }
 
+    /// The same with a badge.
+    pub fn put_badge_hash(&self, who: Uuid, badge_hash: Option<String>) {
+        self.state().credentials.get_mut(&who).unwrap().badge_hash = badge_hash;
+    }
+
     pub fn pin_hash(&self, who: Uuid) -> String {
         self.state().credentials[&who].pin_hash.clone()
     }
@@ -129,6 +134,7 @@ impl State {
                 Body::Line(LineEvent::OperatorAdded { person, role: given, .. }) if person.id == id => {
                     (role, disabled) = (Some(*given), false);
                 }
+                Body::Line(LineEvent::OperatorRole { person, role: given }) if person.id == id => role = Some(*given),
                 Body::Line(LineEvent::OperatorDisabled { person }) if person.id == id => disabled = true,
                 _ => {}
             }
@@ -143,6 +149,26 @@ pub fn pin(text: &str) -> Pin {
 
 pub fn name(text: &str) -> PersonName {
     text.parse().unwrap()
+}
+
+/// A key that lies beside the database.
+#[derive(Default)]
+pub struct Key(Mutex<Option<[u8; 32]>>);
+
+#[async_trait::async_trait]
+impl BadgeKey for Key {
+    async fn read(&self) -> Result<Option<SecretBox<[u8; 32]>>, Failure> {
+        Ok(self.0.lock().unwrap().map(|key| SecretBox::new(Box::new(key))))
+    }
+
+    async fn keep(&self, key: SecretBox<[u8; 32]>) -> Result<SecretBox<[u8; 32]>, Failure> {
+        let kept = *self.0.lock().unwrap().get_or_insert(*key.expose_secret());
+        Ok(SecretBox::new(Box::new(kept)))
+    }
+}
+
+pub fn badge(text: &str) -> BadgeCode {
+    SecretString::from(text).try_into().unwrap()
 }
 
 impl Clock for Memory {
@@ -200,17 +226,43 @@ impl People for Memory {
             other => panic!("{other:?} gives no PIN"),
         };
         state.events.push(event);
-        let credential = Credential { pin_hash: pin_hash.to_owned(), failures: 0, locked_until: None, committed };
+        let added =
+            matches!(state.events.last().map(|event| &event.body), Some(Body::Line(LineEvent::OperatorAdded { .. })));
+        let before = state.credentials.remove(&who).filter(|_| !added);
+        let (badge_hash, badge_committed) = before.map_or((None, None), |it| (it.badge_hash, it.badge_committed));
+        let pin_hash = pin_hash.to_owned();
+        let credential =
+            Credential { pin_hash, failures: 0, locked_until: None, committed, badge_hash, badge_committed };
         state.credentials.insert(who, credential);
         Ok(())
     }
 
-    async fn count_wrong_pin(&self, who: Uuid, limit: u32, locked_until: Timestamp) -> Result<Credential, Failure> {
+    async fn person_by_badge(&self, badge_hash: &str) -> Result<Option<Person>, Failure> {
+        let state = self.state();
+        let mut known = state.credentials.iter();
+        let id = known.find(|(_, known)| known.badge_hash.as_deref() == Some(badge_hash)).map(|(id, _)| *id);
+        Ok(id.and_then(|id| state.person(id)))
+    }
+
+    async fn give_badge(&self, who: Uuid, badge_hash: Option<&str>, event: Event) -> Result<(), Failure> {
+        let mut state = self.write()?;
+        let committed = match &event.body {
+            Body::Line(LineEvent::BadgeGiven { badge_sha256, .. }) => Some(*badge_sha256),
+            Body::Line(LineEvent::BadgeRevoked { .. }) => None,
+            other => panic!("{other:?} gives no badge"),
+        };
+        state.events.push(event);
+        let credential = state.credentials.get_mut(&who).unwrap();
+        (credential.badge_hash, credential.badge_committed) = (badge_hash.map(str::to_owned), committed);
+        Ok(())
+    }
+
+    async fn count_wrong_pin(&self, who: Uuid, now: Timestamp) -> Result<Credential, Failure> {
         let mut state = self.write()?;
         let credential = state.credentials.get_mut(&who).unwrap();
         credential.failures += 1;
-        if credential.failures >= limit {
-            credential.locked_until = Some(locked_until);
+        if let Some(wait) = lockout(credential.failures) {
+            credential.locked_until = Some(now + wait);
         }
         Ok(credential.clone())
     }

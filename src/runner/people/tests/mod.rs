@@ -1,3 +1,4 @@
+mod badges;
 mod managing;
 mod memory;
 mod ruling;

@@ -5,10 +5,13 @@ use jiff::SignedDuration;
 
 use super::memory::{Memory, name, pin};
 use crate::audit::LineEvent;
-use crate::domain::{Failure, ReasonCode, Role};
+use crate::domain::{Failure, ReasonCode, Role, TRIES};
 use crate::ports::People as _;
 use crate::runner::LogWriter;
-use crate::runner::people::{LOCK, SignedIn, TRIES, add, disable, reset, sign_in};
+use crate::runner::people::{SignedIn, add, disable, reset, sign_in};
+
+/// The longest lock, and a little more.
+const LOCK: SignedDuration = SignedDuration::from_mins(61);
 
 /// `Root` signs in with this PIN, as anything.
 async fn root(log: &LogWriter, memory: &Memory, text: &str) -> Result<SignedIn, Failure> {
@@ -82,26 +85,30 @@ async fn another_role_is_refused_and_told_which() {
 }
 
 #[tokio::test]
-async fn five_wrong_pins_in_a_row_lock_for_fifteen_minutes_and_no_longer() {
+async fn five_wrong_pins_in_a_row_lock_and_each_further_one_for_longer() {
     let (memory, log, person) = Memory::with_administrator().await;
-    for _ in 0..TRIES {
+    for _ in 1..TRIES {
         assert_eq!(code(root(&log, &memory, "wrong-pin").await), ReasonCode::OPERATOR_PIN);
     }
-    // The right one is not even looked at.
-    let locked = root(&log, &memory, "root-pin").await.unwrap_err();
-    assert_eq!((locked.code, locked.args["minutes"].as_str()), (ReasonCode::OPERATOR_LOCKED, "15"));
-    memory.wait(LOCK - SignedDuration::from_secs(61));
-    let locked = root(&log, &memory, "root-pin").await.unwrap_err();
-    assert_eq!((locked.code, locked.args["minutes"].as_str()), (ReasonCode::OPERATOR_LOCKED, "2"));
-    memory.wait(SignedDuration::from_secs(61));
+    for minutes in [1, 5, 15, 60, 60] {
+        assert_eq!(code(root(&log, &memory, "wrong-pin").await), ReasonCode::OPERATOR_PIN);
+        // The right one is not even looked at.
+        let locked = root(&log, &memory, "root-pin").await.unwrap_err();
+        assert_eq!((locked.code, &locked.args["minutes"]), (ReasonCode::OPERATOR_LOCKED, &minutes.to_string()));
+        memory.wait(SignedDuration::from_mins(minutes) - SignedDuration::from_secs(1));
+        let locked = root(&log, &memory, "root-pin").await.unwrap_err();
+        assert_eq!((locked.code, locked.args["minutes"].as_str()), (ReasonCode::OPERATOR_LOCKED, "1"));
+        memory.wait(SignedDuration::from_secs(1));
+    }
     root(&log, &memory, "root-pin").await.unwrap();
 
-    // Each wrong PIN is in the log, the last of them as the one that locked.
+    // Each wrong PIN is in the log, from the fifth on as one that locked.
     let who = person.operator().clone();
     let refused = |locked| (None, LineEvent::SignInRefused { person: who.clone(), locked });
     let events = memory.events();
-    let last: Vec<_> = events[events.len() - 5..].to_vec();
-    assert_eq!(last, [refused(false), refused(false), refused(false), refused(false), refused(true)]);
+    let last: Vec<_> = events[events.len() - 9..].to_vec();
+    let expected: Vec<_> = [false, false, false, false, true, true, true, true, true].map(refused).to_vec();
+    assert_eq!(last, expected);
 }
 
 #[tokio::test]
