@@ -116,7 +116,8 @@ async fn exchange(
     let error = error.map(|error| format!("x-amzn-errortype: {error}\r\n")).unwrap_or_default();
     let answer = answer.to_string();
     let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{error}content-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nx-amzn-requestid: 0f\r\n{error}\
+         content-length: {}\r\nconnection: close\r\n\r\n",
         answer.len()
     );
     client.write_all(head.as_bytes()).await.ok()?;
