@@ -25,7 +25,7 @@ use lineseal::domain::{
     Device, Failure, Fingerprint, LaneNumber, ProvisioningTemplateName, SigningCa, TargetName, Variables, Verdict,
 };
 use lineseal::ports::{
-    Answer, BoardDialogue, Clock as _, Cloud, Contents, Issuance, Kept, Made, MadeBefore, Prepared, Refusal,
+    Answer, BoardDialogue, Clock as _, Cloud, Contents, Issuance, Kept, Made, MadeBefore, Prepared, ReadBack, Refusal,
     Registration, TakenBack, Token, TokenAccess, Tokens,
 };
 use lineseal::practice::line::{PracticeLine, PracticePlan};
@@ -348,6 +348,10 @@ impl<T: Cloud + ?Sized> Cloud for Timed<T> {
         self.meter.cloud.during(self.inner.register(registration)).await
     }
 
+    async fn stands(&self, held: &ReadBack) -> Result<(), Failure> {
+        self.meter.cloud.during(self.inner.stands(held)).await
+    }
+
     async fn deactivate(&self, target: &TargetName, certificate: &Fingerprint) -> Result<(), Failure> {
         self.meter.cloud.during(self.inner.deactivate(target, certificate)).await
     }
@@ -378,5 +382,15 @@ impl<T: BoardDialogue + ?Sized> BoardDialogue for Timed<T> {
 
     async fn prepare(&self, device: &Device, prepare: &Prepare, variables: &Variables) -> Result<(), Failure> {
         self.meter.board.during(self.inner.prepare(device, prepare, variables)).await
+    }
+
+    async fn deliver(
+        &self,
+        device: &Device,
+        prepare: &Prepare,
+        variables: &Variables,
+        key: &SecretString,
+    ) -> Result<(), Failure> {
+        self.meter.board.during(self.inner.deliver(device, prepare, variables, key)).await
     }
 }

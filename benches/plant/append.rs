@@ -97,8 +97,10 @@ impl PlainTable {
                     insert.execute((event.id.as_uuid().as_bytes(), event.encode()?))?;
                 }
                 connection.execute_batch("COMMIT")?;
-                // Whoever has gone is told nothing.
-                waiting.into_iter().for_each(|(_, asker)| drop(asker.send(())));
+                for (_, asker) in waiting {
+                    // Whoever has gone is told nothing.
+                    let _ = asker.send(());
+                }
             }
             Ok(())
         });

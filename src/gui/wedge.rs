@@ -60,11 +60,6 @@ impl Wedge {
         lines
     }
 
-    /// What was typed without a field, so far.
-    pub fn typed(&self) -> &str {
-        &self.typed
-    }
-
     /// For the screen: of a badge nothing but that it is one.
     pub fn shown(&self, badge_prefix: &str) -> String {
         match self.typed.find(badge_prefix) {
@@ -272,7 +267,7 @@ mod tests {
             let (lines, field) = play(&mut wedge, &keys("GW4-0031188 A", Key::Enter), every, false);
             assert_eq!((lines, field.as_str()), (vec![scanned("GW4-0031188 A")], ""));
         }
-        assert_eq!(wedge.typed(), "");
+        assert_eq!(wedge.typed, "");
     }
 
     #[test]
@@ -307,7 +302,7 @@ mod tests {
         wedge.take(&mut vec![text("x")], 1.0, false);
         let mut escape = vec![key(Key::Escape)];
         wedge.take(&mut escape, 1.1, false);
-        assert!(escape.is_empty() && wedge.typed().is_empty());
+        assert!(escape.is_empty() && wedge.typed.is_empty());
     }
 
     #[test]

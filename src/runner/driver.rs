@@ -30,8 +30,7 @@ use crate::domain::{
 use crate::ports::{
     BoardDialogue, Claim, ClaimAnswer, Cloud, Connections, Entry, Fleet, Fleets, Issuance, IssuingService, Join,
     LabelPictures, LabelPrinter, LockKind, Logged, Made, MadeBefore, MadeKey, Obstacle, Papers, People, Prepared,
-    ReadBack, Receipt, Refusal,
-    Registration, RunLog, Token, Tokens, Trial,
+    ReadBack, Receipt, Refusal, Registration, RunLog, Token, Tokens, Trial,
 };
 use crate::provisioning::left::{self, Left};
 use crate::provisioning::{Context, Effect, Input, Label, Run, Stage, checks, csr, decide};

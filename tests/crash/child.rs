@@ -83,6 +83,7 @@ pub fn load(path: &Path) -> Arc<Config> {
 
 /// As `bootstrap` equips a station, but for the store and the program that the workers are.
 pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedCredentialsProvider) -> Equipment {
+    let people = store.people();
     Equipment {
         custody: store.custody(data),
         boards: Box::new(StationPorts::new(&config.detection)),
@@ -102,7 +103,7 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
             station: config.station.name.clone(),
             operator: None,
         },
-        people: store.people(),
+        people,
         badges: Arc::new(BadgeKeyFile::new(data.join(BadgeKeyFile::FILE))),
         operator: Named::default(),
         clock_is_right: false,

@@ -333,11 +333,9 @@ async fn who_operated_in_the_window_is_none_of_the_two_who_rule() {
     let serial = line.bench.serial("A");
     let rule = async |first: &str, second: &str, status: i32| -> Ended {
         let (one, two) = (line.pin(first), line.pin(second));
-        let args = [
-            ["audit", "rule", "scrap", &serial, "--reason", "dropped", "--evidence-text", "photo 17"].as_slice(),
-            &["--as", first, "--pin-file", &one, "--second", second, "--second-pin-file", &two],
-        ];
-        Program::on(&line.bench, args.concat()).run().await.expect(status)
+        let ruling = ["audit", "rule", "scrap", &serial, "--reason", "dropped", "--evidence-text", "photo 17"];
+        let by = ["--as", first, "--pin-file", &one, "--second", second, "--second-pin-file", &two];
+        Program::on(&line.bench, ruling.into_iter().chain(by)).run().await.expect(status)
     };
     for (first, second) in [("Aiko", "Ben"), ("Ben", "Aiko")] {
         let refused = rule(first, second, 3).await;

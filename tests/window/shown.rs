@@ -103,6 +103,7 @@ fn scene(text: &str) -> Snapshot {
         "locked" => scenes::at_desk(lanes, DeskState::Locked { name: "K. Tanaka (T-014)".into(), required: true }),
         "badge" => scenes::at_desk(lanes, DeskState::BadgeShown { name: "K. Tanaka (T-014)".into() }),
         "people" => scenes::administration(lanes),
+        "labelled" => scenes::labelled_pair(),
         "unknown" => scenes::unknown(lanes),
         _ => panic!("there is no scene {text:?}"),
     }
