@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lineseal::audit::event::{LabelKind, LabelStatus};
+use lineseal::domain::label::Dots;
 use lineseal::domain::{Device, Failure, LaneNumber, Proof, ReasonCode, Role, RunId, Step, Verdict};
 use lineseal::gui::practice_panel::{PracticePort, PracticeView};
-use lineseal::ports::Dots;
 use lineseal::runner::view::{
     BatchView, Copies, CopyPlace, DeskState, DeskView, FinishedView, Health, LabelQuestion, LabelView, LaneState,
     LaneView, ManifestView, PaceView, PersonView, ScanBack, Snapshot,

@@ -45,7 +45,7 @@ pub use issuing::IssuingService;
 pub use manifests::{Listing, Manifests};
 pub use mark::HighWaterMark;
 pub use people::{Credential, People, Person};
-pub use printer::{Dots, LabelPictures, LabelPrinter, Readiness};
+pub use printer::{LabelPictures, LabelPrinter, Readiness};
 pub use provisioner::{Entry, Fleet, Fleets, MadeKey, Papers, Provisioned};
 pub use rations::{Asked, Ration, Rations};
 pub use signals::{Ended, Light, Signals, Tower};

@@ -1,4 +1,5 @@
 use crate::domain::Failure;
+use crate::domain::label::Dots;
 
 /// A label printer that takes ZPL II.
 #[async_trait::async_trait]
@@ -28,12 +29,4 @@ pub trait LabelPictures: Send + Sync {
 
     /// Dot by dot, for the window.
     fn dots(&self, zpl: &str) -> Result<Dots, Failure>;
-}
-
-/// A picture, a byte a dot: 0 is black. Row by row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dots {
-    pub width: usize,
-    pub height: usize,
-    pub grey: Vec<u8>,
 }

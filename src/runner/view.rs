@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::audit::event::{LabelKind, LabelStatus};
+use crate::domain::label::Dots;
 use crate::domain::{
     BadgeCode, BatchName, BoardSerial, Device, Failure, LaneNumber, PersonName, Pin, PortPath, Proof, Role,
     RulingReason, RunId, StationName, Step, ThingName, Verdict,
 };
-use crate::ports::Dots;
 
 /// The whole station at one moment.
 #[derive(Debug, Clone, PartialEq)]

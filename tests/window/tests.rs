@@ -203,6 +203,15 @@ fn reference_pictures() {
             window.settle().keep_for_reference(&name("idle"));
             window.scene("busy 16").keep_for_reference(&name("sixteen"));
             window.scene("busy 8").keep_for_reference(&name("verdicts"));
+            // Somebody else is asked to sign in while the lanes work on.
+            window.scene("nobody 16");
+            window.changes(|window| window.press(&["F1"])).keep_for_reference(&name("sign-in"));
+            window.changes(|window| window.press(&["Escape"]));
+            // What the label looks like, and the form for another copy.
+            window.scene("labelled");
+            window.changes(|window| window.type_text("1"));
+            window.changes(|window| window.press(&["shift+F3"]));
+            window.settle().keep_for_reference(&name("reprint"));
         }
     }
     let screen = Screen::new(1280, 800);

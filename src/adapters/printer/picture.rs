@@ -4,8 +4,9 @@ use std::io::Cursor;
 
 use labelize::{Language, RenderOptions};
 
+use crate::domain::label::Dots;
 use crate::domain::{Failure, ReasonCode};
-use crate::ports::{Dots, LabelPictures};
+use crate::ports::LabelPictures;
 
 /// Dots a millimetre of a 203 dpi print head.
 const DPMM: i32 = 8;

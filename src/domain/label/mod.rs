@@ -8,3 +8,11 @@ mod zpl;
 
 pub use faults::{Fault, faults, undrawable};
 pub use zpl::codes;
+
+/// A picture, a byte a dot: 0 is black. Row by row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dots {
+    pub width: usize,
+    pub height: usize,
+    pub grey: Vec<u8>,
+}
