@@ -40,7 +40,9 @@ async fn what_a_killed_run_left_active_is_set_inactive_when_the_unit_fails() {
     led_through(&line, &way);
     let chip = line.bench.chip(KeyKind::EcP256);
     line.bench.plug(1, "A", &chip);
-    let station = Program::on(&line.bench, ["run", "--json", "--as", "Tomo"]).start();
+    let pin = line.pin("Tomo");
+    let operated = ["run", "--json", "--as", "Tomo", "--pin-file", &pin];
+    let station = Program::on(&line.bench, operated).start();
     until("the certificate in the cloud", || status(cloud, &chip.fingerprint()).is_some()).await;
     station.kill();
     assert!(all(&line.log(), "registered").is_empty());
@@ -53,7 +55,7 @@ async fn what_a_killed_run_left_active_is_set_inactive_when_the_unit_fails() {
     }
     line.foreign_principal("A").await;
     // What the kill left open is closed first, and counts as none of them.
-    let ended = Program::on(&line.bench, ["run", "--json", "--units", "1", "--as", "Tomo"]).run().await.expect(3);
+    let ended = Program::on(&line.bench, operated.into_iter().chain(["--units", "1"])).run().await.expect(3);
     let outcomes: Vec<_> = ended.json().iter().map(|it| (it["verdict"].clone(), it["reason"].clone())).collect();
     assert_eq!(outcomes, [(json!("ABORTED"), json!("L-511")), (json!("FAIL"), json!("S-111"))]);
     assert_eq!(status(cloud, &chip.fingerprint()).as_deref(), Some("INACTIVE"));
