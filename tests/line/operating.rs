@@ -8,7 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use lineseal::audit::RunEvent;
 use lineseal::config::{BadgeUse, Config};
 use lineseal::domain::profile::KeyKind;
-use lineseal::domain::{BadgeCode, Pin, ReasonCode, Role};
+use lineseal::domain::{BadgeCode, Pin, ReasonCode, Role, Step};
 use lineseal::runner::people::Named;
 use lineseal::runner::view::{Command, DeskState, LaneState, PeopleOrder, Snapshot};
 use secrecy::SecretString;
@@ -209,7 +209,7 @@ async fn no_board_is_begun_before_somebody_signs_in_and_then_none_has_to_be_plug
 async fn an_idle_station_is_locked_while_its_board_goes_on_and_anybody_unlocks_it() {
     let mut line = Line::new(Cloud::shared().await).await;
     let chips = [(); 3].map(|()| line.bench.chip(KeyKind::EcP256));
-    let gate = Gate::new(|event| matches!(event, RunEvent::Claimed { .. }));
+    let gate = Gate::new(|event| matches!(event, RunEvent::StepBegan { step: Step::Register }));
     let idle = |config: &mut Config| config.sign_in.idle = Some(Duration::from_secs(2));
     let mut station = station(&line.bench, idle, Some(&gate)).await;
     // What a slow machine takes to see the board and its cloud is over before anybody is idle.

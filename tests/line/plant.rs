@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::bench::Bench;
 use crate::gate::Gate;
+use crate::killed::LossyWay;
 use crate::log::{self, Logged};
 use crate::peers::Cloud;
 use crate::postgres_server::{Database, Postgres};
@@ -89,15 +90,17 @@ async fn a_database_that_dies_in_a_run_is_waited_for_and_the_board_is_taken_agai
     join(&bench, &database, "ST-1");
     let chips = [(); 2].map(|()| bench.chip(KeyKind::EcP256));
     // So that the run is in the middle of something for a while.
-    bench.proxy.down().await;
+    let way = LossyWay::start(bench.proxy.address(), b"/certificate/register-no-ca").await;
+    let configured = std::fs::read_to_string(&bench.config_file).unwrap();
+    std::fs::write(&bench.config_file, configured.replace(&bench.proxy.endpoint(), &way.endpoint())).unwrap();
     bench.plug(1, "A", &chips[0]);
     let station = Program::on(&bench, ["run", "--json", "--units", "2"]).start();
     until("the registration's intent", || !log::all(&events(&database), "register-intended").is_empty()).await;
     server.kill_9();
+    way.repair();
     station.until_said("L-507");
     // This one comes while there is no log to write to.
     bench.plug(2, "B", &chips[1]);
-    bench.proxy.up().await.unwrap();
     server.restart();
     let ended = tokio::task::spawn_blocking(move || station.wait()).await.unwrap().expect(3);
     assert!(ended.err.contains("the station goes on"), "{}", ended.err);

@@ -13,17 +13,17 @@ use crate::peers::Cloud;
 use crate::program::Program;
 use crate::rulings::{Line, root};
 
-fn status(cloud: &Cloud, fingerprint: &str) -> Option<String> {
+pub fn status(cloud: &Cloud, fingerprint: &str) -> Option<String> {
     cloud.witness().certificates.get(fingerprint).map(|seen| seen.status.clone())
 }
 
 /// Puts `way` before the line's cloud.
-fn led_through(line: &Line<'_>, way: &LossyWay) {
+pub fn led_through(line: &Line<'_>, way: &LossyWay) {
     let configured = std::fs::read_to_string(&line.bench.config_file).unwrap();
     std::fs::write(&line.bench.config_file, configured.replace(&line.bench.proxy.endpoint(), &way.endpoint())).unwrap();
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let by = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < by, "{what}: not within a minute");

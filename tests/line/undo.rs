@@ -11,6 +11,7 @@ use crate::log::all;
 use crate::peers::Cloud;
 use crate::program::{Ended, Program};
 use crate::rulings::{Line, root};
+use crate::taken_back::{led_through, status, until};
 
 /// With `Sora` and `Saki`, who are supervisors.
 async fn line(cloud: &'static Cloud) -> Line<'static> {
@@ -48,10 +49,6 @@ fn targets(ended: &Ended) -> Vec<(String, Value)> {
 
 fn practice(what: Value) -> Vec<(String, Value)> {
     vec![("practice".to_owned(), what)]
-}
-
-fn status(cloud: &Cloud, fingerprint: &str) -> Option<String> {
-    cloud.witness().certificates.get(fingerprint).map(|seen| seen.status.clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,6 +294,59 @@ async fn what_was_made_for_a_chips_key_is_taken_back_and_made_again_after_a_rele
     Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
 }
 
+/// A run of the unit is writing to the cloud when it is taken back: what it made is gone all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_under_a_run_is_not_there_again_after_it() {
+    let cloud = Cloud::shared().await;
+    let mut line = line(cloud).await;
+    let way = LossyWay::start(line.bench.proxy.address(), b"/certificate/register-no-ca").await;
+    led_through(&line, &way);
+    let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
+    line.bench.plug(1, "A", &chip);
+    let station = Program::on(&line.bench, ["run", "--json", "--units", "1", "--as", "Tomo"]).start();
+    until("the certificate in the cloud", || status(cloud, &chip.fingerprint()).is_some()).await;
+    let undoing = undo(&line, &[&serial, "--delete"], "Sora", Some("Saki")).start();
+    until("the ruling", || !all(&line.log(), "ruled").is_empty()).await;
+    way.repair();
+    let undone = undoing.wait().expect(0);
+    let record = station.wait().expect(1).json().remove(0);
+    assert_eq!((&record["verdict"], &record["reason"]), (&json!("FAIL"), &json!("S-119")), "{undone:?}");
+    let seen = cloud.witness();
+    assert!(!seen.certificates.contains_key(&chip.fingerprint()) && !seen.things.contains_key(&line.bench.thing("A")));
+    let log = line.log();
+    let of = |name: &str| log.iter().rposition(|logged| logged.event["event"] == name);
+    assert!(of("sealed") < of("withdrawn"), "first the run, then what it made");
+}
+
+/// The station is killed in the middle of a run and its unit withdrawn before it starts again: what the run did may
+/// have come last.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_did_after_the_withdrawal_is_set_inactive_by_the_next_start() {
+    let cloud = Cloud::shared().await;
+    let mut line = line(cloud).await;
+    let way = LossyWay::start(line.bench.proxy.address(), b"/certificate/register-no-ca").await;
+    led_through(&line, &way);
+    let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
+    line.bench.plug(1, "A", &chip);
+    let station = Program::on(&line.bench, ["run", "--json", "--as", "Tomo"]).start();
+    until("the certificate in the cloud", || status(cloud, &chip.fingerprint()).is_some()).await;
+    station.kill();
+    line.bench.unplug(1);
+    way.repair();
+    let what = [serial.as_str(), "--deactivate"];
+    let open = undone(&line, &what, 3).await;
+    assert!(open.err.contains("O-606") && open.err.contains("is not over"), "{}", open.err);
+    assert_eq!(status(cloud, &chip.fingerprint()).as_deref(), Some("INACTIVE"), "nobody waits for it with that");
+    let active = line.cloud.update_certificate().certificate_id(chip.fingerprint());
+    active.new_status(aws_sdk_iot::types::CertificateStatus::Active).send().await.unwrap();
+
+    let ended = Program::on(&line.bench, ["run", "--json", "--units", "1", "--as", "Tomo"]).run().await.expect(3);
+    assert_eq!(ended.json()[0]["reason"], json!("L-511"));
+    assert_eq!(status(cloud, &chip.fingerprint()).as_deref(), Some("INACTIVE"));
+    assert_eq!(targets(&undone(&line, &what, 0).await), practice(json!([])));
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
+}
+
 /// The answer never came: no run knows what AWS made, and nobody's next run is to find it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_was_made_unseen_is_found_and_taken_back_too() {
@@ -307,8 +357,7 @@ async fn a_certificate_that_was_made_unseen_is_found_and_taken_back_too() {
     std::fs::write(&profile, crate::csr::csr(text)).unwrap();
     let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
     let way = LossyWay::start(line.bench.proxy.address(), b"POST /certificates").await;
-    let configured = std::fs::read_to_string(&line.bench.config_file).unwrap();
-    std::fs::write(&line.bench.config_file, configured.replace(&line.bench.proxy.endpoint(), &way.endpoint())).unwrap();
+    led_through(&line, &way);
     line.bench.plug(1, "A", &chip);
     let station = Program::on(&line.bench, ["run", "--json"]).start();
     let by = std::time::Instant::now() + std::time::Duration::from_secs(60);
@@ -322,7 +371,8 @@ async fn a_certificate_that_was_made_unseen_is_found_and_taken_back_too() {
     // A stranger's certificate of the same time stays.
     let theirs = root(cloud).create_keys_and_certificate().send().await.unwrap().certificate_id.unwrap();
     let made: Vec<String> = crate::csr::of_key(cloud, &chip.spki).await.into_iter().map(|(id, _)| id).collect();
-    let ended = undone(&line, &[&serial, "--delete"], 0).await;
+    let ended = undone(&line, &[&serial, "--delete"], 3).await;
+    assert!(ended.err.contains("O-606"), "the killed run is not closed yet: {}", ended.err);
     assert!(made.iter().all(|id| ended.err.contains(&format!("found certificate {id}"))), "{}", ended.err);
     assert!(crate::csr::of_key(cloud, &chip.spki).await.is_empty());
     assert!(status(cloud, &theirs).is_some());

@@ -40,7 +40,7 @@ impl MqttFleets {
         Self { connections, known: Mutex::default() }
     }
 
-    fn claim_in(&self, files: &[PathBuf; 2], target: &TargetName) -> Result<Claim, Failure> {
+    fn read_files(&self, files: &[PathBuf; 2], target: &TargetName) -> Result<Claim, Failure> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(claim) = known().get(files) {
             return Ok(claim.clone());
@@ -70,7 +70,7 @@ impl Fleets for MqttFleets {
         let (claim, files) = match &entry.papers {
             Papers::Files { certificate, key } => {
                 let files = [certificate.clone(), key.clone()];
-                (self.claim_in(&files, &entry.target)?, Some(files))
+                (self.read_files(&files, &entry.target)?, Some(files))
             }
             Papers::Given { certificate_pem, private_key } => {
                 let claim = parse(certificate_pem.as_bytes(), private_key);

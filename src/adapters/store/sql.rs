@@ -389,7 +389,9 @@ statements! {
     ORIGIN = "SELECT origin FROM origins ORDER BY seq LIMIT 1";
     LOG_KEYS = "SELECT key, role, station, added_seq, replaced_seq FROM log_keys ORDER BY added_seq";
     ARCHIVES = "SELECT first, past, file, seq FROM archives ORDER BY first";
-    UNITS_OF_SERIAL = "SELECT DISTINCT product FROM records WHERE serial = ?1 AND product IS NOT NULL ORDER BY product";
+    /// Of which a run has ended, or has begun.
+    UNITS_OF_SERIAL = "SELECT product FROM records WHERE serial = ?1 AND product IS NOT NULL
+        UNION SELECT product FROM runs WHERE verdict IS NULL AND serial = ?1 AND product IS NOT NULL ORDER BY 1";
 
     RECORDS_BY_FINGERPRINT = records_by_prefix!("fingerprint");
     RECORDS_BY_UID = records_by_prefix!("uid");
@@ -646,6 +648,7 @@ mod tests {
                     // A walk along an index that holds exactly the rows asked for, or over the
                     // subquery's own result.
                     "HELD" | "HELD_COUNT" | "UNEXPORTED" => line.contains("INDEX runs_held"),
+                    "UNITS_OF_SERIAL" => line.contains("INDEX runs_unfinished"),
                     "RECORDS_WITHIN" => line == "SCAN few",
                     // The list that was asked for.
                     "LEAF_HASHES" | "HASHES" => line.starts_with("SCAN json_each "),

@@ -107,10 +107,9 @@ fn print_locked(items: &[(Unit, Lock)], active: &BTreeMap<Unit, Vec<TargetName>>
     }
     let columns = [right("event"), table::left("product", 20), table::left("serial", 24), table::left("why", 0)];
     let row = |(unit, lock): &(Unit, Lock)| {
-        let mut why = why(lock, language);
-        for target in active(unit) {
-            why += &format!("; its certificate may be ACTIVE in {target}");
-        }
+        // First what is urgent: the end of a long line is cut off.
+        let urgent = active(unit).iter().map(|target| format!("may be ACTIVE in {target}; "));
+        let why = urgent.chain([why(lock, language)]).collect::<String>();
         [lock.seq.to_string(), unit.product.to_string(), unit.serial.to_string(), why]
     };
     table::print(&columns, &items.iter().map(row).collect::<Vec<_>>());
