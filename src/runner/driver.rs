@@ -93,6 +93,12 @@ impl Shared {
         revocation::still_newest(&self.log, &*self.custody.history, &self.lists, &profile.trust).await
     }
 
+    /// For what nobody asks for here: in the name of whoever operated the run. Who happens to sit here meanwhile had no
+    /// hand in it, and may rule on its unit.
+    pub fn by_itself(&self, run: &Run) -> Self {
+        Self { log: self.log.as_operated(run), ..self.clone() }
+    }
+
     pub fn desk(&self) -> Desk<'_> {
         Desk { people: &*self.people, practice: self.practice, air_gapped: self.air_gapped }
     }

@@ -37,6 +37,11 @@ impl LogWriter {
         Self { operator: None, ..self.clone() }
     }
 
+    /// The same log, in the name of whoever operated this run.
+    pub fn as_operated(&self, run: &Run) -> Self {
+        Self { operator: run.operator.clone(), ..self.clone() }
+    }
+
     /// How the log names a person; it is told at first sight.
     pub async fn person(&self, name: &str) -> Result<OperatorRef, Failure> {
         let salt = self.random()?;

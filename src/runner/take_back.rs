@@ -35,7 +35,9 @@ pub async fn take_back_all(shared: &Shared, config: &Config, only: Option<&Stati
         if reachable.is_empty() {
             continue;
         }
-        match take_back(shared.clone(), Arc::new(profile.clone()), run.clone(), reachable.clone()).await {
+        // On the command line it is somebody's act; a station does it by itself.
+        let acting = if only.is_some() { shared.by_itself(&run) } else { shared.clone() };
+        match take_back(acting, Arc::new(profile.clone()), run.clone(), reachable.clone()).await {
             Ok(now) => {
                 for target in reachable {
                     if !now.left.iter().any(|left| left.target == target) {

@@ -17,13 +17,13 @@ use crate::responder::{Do, Responder, error};
 use crate::rulings::root;
 use crate::station::{Station, assert_outcome};
 
-async fn bench(change: fn(String) -> String) -> Bench<'static> {
+pub async fn bench(change: fn(String) -> String) -> Bench<'static> {
     let quick = |text: String| change(text.replace("deadline_ms = 10000", "deadline_ms = 2000"));
     Bench::with_profile(1, Cloud::shared().await, quick).await
 }
 
 /// Held by a station that works, one after the other; their slips, in this order.
-async fn hold(bench: &mut Bench<'_>, station: &mut Station, names: &[&str]) -> Vec<(u64, Chip)> {
+pub async fn hold(bench: &mut Bench<'_>, station: &mut Station, names: &[&str]) -> Vec<(u64, Chip)> {
     let mut held = Vec::new();
     for name in names {
         let chip = bench.chip(KeyKind::EcP256);

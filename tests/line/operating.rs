@@ -321,6 +321,39 @@ async fn where_badge_and_pin_are_asked_for_a_badge_alone_is_half_of_it() {
     assert_eq!(all(&log, "signed-in")[0]["proof"], "badge-and-pin");
 }
 
+/// Whoever sits there when the cloud is back has no hand in what the station does then; whoever asks for it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_station_does_by_itself_is_in_the_name_of_whoever_operated_the_unit() {
+    let mut line = Line::of(crate::held::bench(|text| text).await).await;
+    line.bench.proxy.down().await;
+    let mut station = station(&line.bench, |_| {}, None).await;
+    sign_in(&mut station, "Tess", "Tess's own pin").await.unwrap();
+    crate::held::hold(&mut line.bench, &mut station, &["A"]).await;
+    sign_in(&mut station, "Aiko", "Aiko's own pin").await.unwrap();
+    line.bench.proxy.up().await.unwrap();
+    assert_outcome(&station.unit().await, "PASS");
+    station.until("nothing held", |shown| shown.held == 0).await;
+
+    line.bench.proxy.down().await;
+    crate::held::hold(&mut line.bench, &mut station, &["B"]).await;
+    sign_in(&mut station, "Ben", "Ben's own pin").await.unwrap();
+    // It is HELD once more, or PASS: Ben wanted to know.
+    station.command(Command::ResumeHeld).await;
+    station.until("an absent cloud", |shown| format!("{:?}", shown.cloud).contains("A-301")).await;
+    line.bench.proxy.up().await.unwrap();
+    assert_outcome(&station.unit().await, "PASS");
+    let log = station.stop().await;
+    let id = |who: &str| person(&log, who, &line.bench)["id"].clone();
+    let resumed = all(&log, "resumed");
+    assert_eq!(resumed[0]["operator"]["id"], id("Tess"));
+    let of_second = |event: &&&Value| event["run"] != resumed[0]["run"];
+    assert_eq!(resumed.iter().find(of_second).unwrap()["operator"]["id"], id("Ben"));
+    for event in log.iter().filter(|logged| logged.event["run"] == resumed[0]["run"]) {
+        assert_eq!(event.event["operator"]["id"], id("Tess"));
+    }
+    line.verified().await;
+}
+
 /// Who operated a unit's run rules on nothing of it, by whichever way they came to the line.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_operated_in_the_window_is_none_of_the_two_who_rule() {

@@ -26,6 +26,8 @@ pub(super) struct Finishing {
     waiting: VecDeque<RunLog>,
     /// Those under way that the log knows to be taken up again: the next one follows on them, not beside them.
     begun: HashSet<RunId>,
+    /// Somebody here asked for this pass.
+    asked: bool,
     /// Some unit of this pass came to its end.
     finished: bool,
     /// Passes in a row that finished nothing.
@@ -40,6 +42,7 @@ impl Finishing {
         Self {
             waiting: VecDeque::new(),
             begun: HashSet::new(),
+            asked: false,
             finished: false,
             fruitless: 0,
             not_before: Instant::now() + AGAIN_AFTER,
@@ -57,7 +60,7 @@ impl Station {
     pub(super) async fn finish_all(&mut self) -> Result<(), Failure> {
         errands::refuse_air_gapped(&self.config)?;
         let held = self.shared.log.store.held().await?;
-        self.finish(held);
+        self.finish(held, true);
         Ok(())
     }
 
@@ -83,7 +86,7 @@ impl Station {
                 if held.is_empty() {
                     return self.end_pass();
                 }
-                self.finish(held);
+                self.finish(held, false);
             }
             Err(failure) => self.note_log(Err(failure)),
         }
@@ -96,7 +99,7 @@ impl Station {
             && !profile.register.targets.iter().any(|target| unwell.contains(target))
     }
 
-    fn finish(&mut self, held: Vec<RunLog>) {
+    fn finish(&mut self, held: Vec<RunLog>, asked: bool) {
         // One run of a unit at a time: the later one must see what became of the earlier one's label.
         let mut units = HashSet::new();
         self.finishing.waiting.clear();
@@ -106,7 +109,7 @@ impl Station {
                 self.finishing.waiting.push_back(log);
             }
         }
-        self.finishing.finished = false;
+        (self.finishing.finished, self.finishing.asked) = (false, asked);
         self.finish_next();
     }
 
@@ -118,7 +121,7 @@ impl Station {
         while self.has_room() {
             let Some(log) = self.finishing.waiting.pop_front() else { break };
             if !self.is_driven(log.run) {
-                self.errand(&log, Errand::Held, Input::Resume);
+                self.errand(&log, Errand::Held, Input::Resume, self.finishing.asked);
             }
         }
     }

@@ -656,11 +656,16 @@ impl Station {
     /// Tries the oldest label that is owed.
     fn print_next(&mut self) {
         if let Some(run) = self.spool.next(|run| self.is_driven(run)) {
-            self.print(Run::clone(&run));
+            self.print_for(self.shared.by_itself(&run), Run::clone(&run));
         }
     }
 
+    /// Somebody here asks for it.
     fn print(&mut self, run: Run) {
+        self.print_for(self.shared.clone(), run);
+    }
+
+    fn print_for(&mut self, shared: Shared, run: Run) {
         if self.is_driven(run.id) {
             // Its label stays owed; the spool comes back to it.
             return;
@@ -668,17 +673,19 @@ impl Station {
         let Some(profile) = self.profiles.get(&run.profile).cloned() else { return };
         self.spool.busy = true;
         self.errands.insert(run.id, Errand::Label);
-        self.runs.spawn(go_on(self.shared.clone(), profile, run, Input::PrintLabel, self.updates.clone()));
+        self.runs.spawn(go_on(shared, profile, run, Input::PrintLabel, self.updates.clone()));
     }
 
-    fn errand(&mut self, log: &RunLog, errand: Errand, input: Input) {
+    /// `asked`: by somebody here.
+    fn errand(&mut self, log: &RunLog, errand: Errand, input: Input, asked: bool) {
         let Some(run) = self.fold(log) else { return };
         let Some(profile) = self.profiles.get(&run.profile).cloned() else {
             tracing::error!(run = %run.id, profile = %run.profile, "its profile is no longer configured");
             return;
         };
         self.errands.insert(run.id, errand);
-        self.runs.spawn(go_on(self.shared.clone(), profile, run, input, self.updates.clone()));
+        let shared = if asked { self.shared.clone() } else { self.shared.by_itself(&run) };
+        self.runs.spawn(go_on(shared, profile, run, input, self.updates.clone()));
     }
 
     fn fold(&mut self, log: &RunLog) -> Option<Run> {

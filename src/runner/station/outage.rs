@@ -174,7 +174,7 @@ impl Station {
             // One that another station made is closed by whoever takes its file in.
             let captured = |logged: &Logged| matches!(logged.event.body, Body::Run(RunEvent::Captured { .. }));
             if !self.is_driven(unfinished.run) && !unfinished.events.iter().any(captured) {
-                self.errand(&unfinished, Errand::Recover, Input::Recover(why.clone()));
+                self.errand(&unfinished, Errand::Recover, Input::Recover(why.clone()), false);
             }
         }
         while self.errands.values().any(|errand| *errand == Errand::Recover) {
