@@ -902,7 +902,15 @@ fn is_of_a_connection(code: ReasonCode) -> bool {
 
 /// The chip was seen for the last time, and the board is the one that it was: it may be told what is its own.
 fn configure(run: &Run, last: Vec<RunEvent>, context: &Context) -> Vec<Effect> {
-    let Some(prepare) = &context.profile.register.configure else { return pass(run, last, context) };
+    let Some(prepare) = &context.profile.register.configure else {
+        if run.lacks_its_key() {
+            let cause = "the profile does not say how a board is given the key that AWS made for it";
+            let mut effects = vec![Effect::Record(last)];
+            effects.extend(fail(run, run.step(), Failure::new(ReasonCode::CONFIG_INVALID, cause), context));
+            return effects;
+        }
+        return pass(run, last, context);
+    };
     vec![Effect::Record(last), Effect::Configure { prepare: prepare.clone(), variables: configure_variables(run) }]
 }
 

@@ -683,7 +683,7 @@ impl Run {
     }
 
     /// AWS made a key for the board, and the board was not given it.
-    fn lacks_its_key(&self) -> bool {
+    pub(super) fn lacks_its_key(&self) -> bool {
         !self.configured && self.issued.as_ref().is_some_and(|issued| issued.request.is_none())
     }
 

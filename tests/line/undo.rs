@@ -340,8 +340,10 @@ async fn what_a_killed_run_did_after_the_withdrawal_is_set_inactive_by_the_next_
     let active = line.cloud.update_certificate().certificate_id(chip.fingerprint());
     active.new_status(aws_sdk_iot::types::CertificateStatus::Active).send().await.unwrap();
 
-    let ended = Program::on(&line.bench, ["run", "--json", "--units", "1", "--as", "Tomo"]).run().await.expect(3);
-    assert_eq!(ended.json()[0]["reason"], json!("L-511"));
+    let station = Program::on(&line.bench, ["run", "--json", "--as", "Tomo"]).start();
+    until("the deactivation", || !all(&line.log(), "deactivated").is_empty()).await;
+    station.kill();
+    assert_eq!(all(&line.log(), "sealed")[0]["reason"]["code"], json!("L-511"));
     assert_eq!(status(cloud, &chip.fingerprint()).as_deref(), Some("INACTIVE"));
     assert_eq!(targets(&undone(&line, &what, 0).await), practice(json!([])));
     Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);

@@ -391,6 +391,9 @@ statements! {
     ARCHIVES = "SELECT first, past, file, seq FROM archives ORDER BY first";
     /// Of which a run has ended, or has begun.
     UNITS_OF_SERIAL = "SELECT product FROM records WHERE serial = ?1 AND product IS NOT NULL
+        UNION SELECT product FROM runs INDEXED BY runs_unfinished
+            WHERE verdict IS NULL AND serial = ?1 AND product IS NOT NULL ORDER BY 1",
+        "SELECT product FROM records WHERE serial = ?1 AND product IS NOT NULL
         UNION SELECT product FROM runs WHERE verdict IS NULL AND serial = ?1 AND product IS NOT NULL ORDER BY 1";
 
     RECORDS_BY_FINGERPRINT = records_by_prefix!("fingerprint");
