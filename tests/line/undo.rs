@@ -303,7 +303,9 @@ async fn what_is_taken_back_under_a_run_is_not_there_again_after_it() {
     led_through(&line, &way);
     let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
     line.bench.plug(1, "A", &chip);
-    let station = Program::on(&line.bench, ["run", "--json", "--units", "1", "--as", "Tomo"]).start();
+    let pin = line.pin("Tomo");
+    let operated = ["run", "--json", "--units", "1", "--as", "Tomo", "--pin-file", &pin];
+    let station = Program::on(&line.bench, operated).start();
     until("the certificate in the cloud", || status(cloud, &chip.fingerprint()).is_some()).await;
     let undoing = undo(&line, &[&serial, "--delete"], "Sora", Some("Saki")).start();
     until("the ruling", || !all(&line.log(), "ruled").is_empty()).await;
@@ -328,7 +330,9 @@ async fn what_a_killed_run_did_after_the_withdrawal_is_set_inactive_by_the_next_
     led_through(&line, &way);
     let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
     line.bench.plug(1, "A", &chip);
-    let station = Program::on(&line.bench, ["run", "--json", "--as", "Tomo"]).start();
+    let pin = line.pin("Tomo");
+    let operated = ["run", "--json", "--as", "Tomo", "--pin-file", &pin];
+    let station = Program::on(&line.bench, operated).start();
     until("the certificate in the cloud", || status(cloud, &chip.fingerprint()).is_some()).await;
     station.kill();
     line.bench.unplug(1);
@@ -340,7 +344,7 @@ async fn what_a_killed_run_did_after_the_withdrawal_is_set_inactive_by_the_next_
     let active = line.cloud.update_certificate().certificate_id(chip.fingerprint());
     active.new_status(aws_sdk_iot::types::CertificateStatus::Active).send().await.unwrap();
 
-    let station = Program::on(&line.bench, ["run", "--json", "--as", "Tomo"]).start();
+    let station = Program::on(&line.bench, operated).start();
     until("the deactivation", || !all(&line.log(), "deactivated").is_empty()).await;
     station.kill();
     assert_eq!(all(&line.log(), "sealed")[0]["reason"]["code"], json!("L-511"));
