@@ -30,6 +30,8 @@ pub struct ListInUse {
 /// of the future replaces none.
 pub(super) struct Lists<'a> {
     lists: Vec<Signed<'a>>,
+    /// Of the future, where another one is of today: they say nothing for a certificate, and what they name is named.
+    ahead: Vec<Signed<'a>>,
     coverage: CrlCoverage,
 }
 
@@ -56,7 +58,7 @@ impl<'a> Lists<'a> {
             let late = |list: &Signed<'_>| list.crl.is_not_yet_valid(now);
             late(one).cmp(&late(other)).then_with(|| other.crl.age().cmp(&one.crl.age()))
         });
-        let mut newest: Vec<Signed<'a>> = Vec::new();
+        let (mut newest, mut ahead): (Vec<Signed<'a>>, Vec<Signed<'a>>) = Default::default();
         for list in lists {
             match newest.iter().find(|newer| newer.replaces(&list)) {
                 None => newest.push(list),
@@ -65,10 +67,11 @@ impl<'a> Lists<'a> {
                     let cause = format!("{file} is another list of {issuer} of the same time and number");
                     return Err(unusable(&list.crl.file.display(), &cause));
                 }
+                Some(_) if list.crl.is_not_yet_valid(now) => ahead.push(list),
                 Some(_) => {}
             }
         }
-        Ok(Self { lists: newest, coverage: trust.crl_coverage })
+        Ok(Self { lists: newest, ahead, coverage: trust.crl_coverage })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Crl<'a>> {
@@ -124,8 +127,13 @@ impl<'a> Lists<'a> {
         if self.lists.is_empty() {
             return Ok(Vec::new());
         }
-        let asked = self.about(path);
+        let asked = self.about(path, &self.lists);
         asked.iter().try_for_each(|crl| is_of_today(crl, now))?;
+        // `webpki` asks the first list that speaks of a certificate; whichever names it, it is revoked.
+        let ahead = self.about(path, &self.ahead);
+        if let Some(revoked) = asked.iter().chain(&ahead).find_map(|crl| named(self.covered(path), crl)) {
+            return Err(revoked);
+        }
         let lists: Vec<&CertRevocationList<'_>> = asked.iter().map(|crl| &crl.list).collect();
         let verdict = match RevocationOptionsBuilder::new(&lists) {
             Ok(options) => {
@@ -150,7 +158,9 @@ impl<'a> Lists<'a> {
         };
         match verdict {
             Ok(()) => Ok(asked.iter().map(|crl| crl.facts()).collect()),
-            Err(Error::CertRevoked) => Err(revoked(path, &asked)),
+            Err(Error::CertRevoked) => {
+                Err(Failure::new(ReasonCode::CERTIFICATE_REVOKED, "a revocation list names a certificate of the path"))
+            }
             Err(Error::UnknownRevocationStatus) => {
                 let issuers: Vec<String> = certificates(path).map(|certificate| issuer_of(certificate)).collect();
                 let cause = format!("no revocation list speaks of every certificate of {}", issuers.join("; "));
@@ -164,7 +174,7 @@ impl<'a> Lists<'a> {
 
     /// Of the CAs of this path, by name and key: the verifier takes the first of the name, and another
     /// generation's list would end in a bad signature there.
-    fn about(&self, path: &VerifiedPath<'_>) -> Vec<&Crl<'a>> {
+    fn about<'l>(&self, path: &VerifiedPath<'_>, lists: &'l [Signed<'a>]) -> Vec<&'l Crl<'a>> {
         let mut issuers: Vec<(Vec<u8>, Vec<u8>)> = path
             .intermediate_certificates()
             .map(|issuer| (issuer.subject().to_vec(), issuer.subject_public_key_info().to_vec()))
@@ -175,7 +185,13 @@ impl<'a> Lists<'a> {
         }
         let is_of =
             |list: &&Signed<'_>| issuers.iter().any(|(name, key)| list.crl.list.issuer() == name && list.key == *key);
-        self.lists.iter().filter(is_of).map(|list| &list.crl).collect()
+        lists.iter().filter(is_of).map(|list| &list.crl).collect()
+    }
+
+    /// Whose revocation counts.
+    fn covered<'p>(&self, path: &'p VerifiedPath<'p>) -> impl Iterator<Item = &'p Cert<'p>> + use<'p> {
+        let all = if self.coverage == CrlCoverage::Leaf { 1 } else { usize::MAX };
+        certificates(path).take(all)
     }
 }
 
@@ -226,28 +242,28 @@ fn issuer_of(certificate: &Cert<'_>) -> String {
     Fields::parse(&certificate.der()).map_or_else(|_| "?".to_owned(), |fields| fields.issuer_text)
 }
 
-fn revoked(path: &VerifiedPath<'_>, asked: &[&Crl<'_>]) -> Failure {
-    for certificate in certificates(path) {
-        for crl in asked.iter().filter(|crl| crl.list.issuer() == certificate.issuer()) {
-            let Ok(Some(entry)) = crl.list.find_serial(certificate.serial()) else { continue };
-            let subject = Fields::parse(&certificate.der()).map_or_else(|_| "?".to_owned(), |it| it.subject_text);
-            let date = i64::try_from(entry.revocation_date.as_secs()).map_or_else(|_| "?".to_owned(), rfc3339);
-            let reason = entry.reason_code.map_or_else(String::new, |reason| format!(", {reason:?}"));
-            let CrlFacts { issuer, number, this_update, sha256, .. } = crl.facts();
-            let number = number.unwrap_or_else(|| "-".to_owned());
-            let cause = format!(
-                "{subject} was revoked on {date}{reason}, says list {number} of {issuer} of {this_update} (SHA-256 {sha256})"
-            );
-            return Failure::new(ReasonCode::CERTIFICATE_REVOKED, cause)
-                .with("subject", subject)
-                .with("revoked", date)
-                .with("crl_issuer", issuer)
-                .with("crl_number", number)
-                .with("crl_this_update", this_update)
-                .with("crl_sha256", sha256);
-        }
-    }
-    Failure::new(ReasonCode::CERTIFICATE_REVOKED, "a revocation list names a certificate of the path")
+/// C-109 where the list has one of them, in whatever scope: a CA gives each serial number once.
+fn named<'p>(mut certificates: impl Iterator<Item = &'p Cert<'p>>, crl: &Crl<'_>) -> Option<Failure> {
+    certificates.find_map(|certificate| {
+        let of_its_issuer = crl.list.issuer() == certificate.issuer();
+        let entry = crl.list.find_serial(certificate.serial()).ok().flatten().filter(|_| of_its_issuer)?;
+        let subject = Fields::parse(&certificate.der()).map_or_else(|_| "?".to_owned(), |it| it.subject_text);
+        let date = i64::try_from(entry.revocation_date.as_secs()).map_or_else(|_| "?".to_owned(), rfc3339);
+        let reason = entry.reason_code.map_or_else(String::new, |reason| format!(", {reason:?}"));
+        let CrlFacts { issuer, number, this_update, sha256, .. } = crl.facts();
+        let number = number.unwrap_or_else(|| "-".to_owned());
+        let cause = format!(
+            "{subject} was revoked on {date}{reason}, says list {number} of {issuer} of {this_update} (SHA-256 {sha256})"
+        );
+        let failure = Failure::new(ReasonCode::CERTIFICATE_REVOKED, cause)
+            .with("subject", subject)
+            .with("revoked", date)
+            .with("crl_issuer", issuer)
+            .with("crl_number", number)
+            .with("crl_this_update", this_update)
+            .with("crl_sha256", sha256);
+        Some(failure)
+    })
 }
 
 fn is_of_today(crl: &Crl<'_>, now: i64) -> Result<(), Failure> {

@@ -201,6 +201,31 @@ fn a_list_of_the_future_replaces_none_and_alone_stops_the_line() {
 }
 
 #[test]
+fn whichever_list_of_its_ca_names_a_chip_it_is_revoked() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let naming = |list: List| list.naming(SERIAL).sign(&vendor.issuer_key);
+    let newer = vendor.list().made("260301000000Z", "280101000000Z").sign(&vendor.issuer_key);
+    let ahead = vendor.list().made("260901000000Z", "280101000000Z");
+    let uri = tlv(0xa0, &tlv(0xa0, &tlv(0x86, b"http://vendor.example/crl")));
+    let of_users = || vendor.list().with(extension("2.5.29.28", true, &sequence(&[&uri, &tlv(0x81, &[0xff])])));
+    for (names, says_nothing) in [
+        // A newer list of another scope does not speak for the older, in whatever order.
+        (naming(of_users()), newer.clone()),
+        (naming(vendor.list()), of_users().made("260301000000Z", "280101000000Z").sign(&vendor.issuer_key)),
+        // Nor does one of today for the next one that its CA has signed.
+        (naming(ahead), newer),
+    ] {
+        for pair in [[&names, &says_nothing], [&says_nothing, &names]] {
+            let trust = with_lists(vendor.trust(), &[&vendor.root_list(), pair[0], pair[1]]);
+            let failure = refused(check(&chip, &trust), ReasonCode::CERTIFICATE_REVOKED);
+            assert_eq!(failure.args["crl_sha256"], Sha256::of(&names).to_string());
+        }
+        passes(&chip, &with_lists(vendor.trust(), &[&vendor.root_list(), &says_nothing]));
+    }
+}
+
+#[test]
 fn a_list_that_no_pinned_ca_has_signed_is_the_profiles_mistake() {
     let vendor = Vendor::new();
     let chip = vendor.chip();
