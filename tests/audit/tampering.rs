@@ -194,7 +194,7 @@ async fn every_single_change_is_found() {
         ("DELETE FROM labels WHERE kind = 'slip'", Promise::Projection),
         ("UPDATE records SET serial = 'A2' WHERE serial = 'A1'", Promise::Projection),
         ("UPDATE rulings SET used_seq = 1", Promise::Projection),
-        ("INSERT INTO operators VALUES (randomblob(16), 'administrator', 0, 1, NULL)", Promise::Projection),
+        ("INSERT INTO operators VALUES (randomblob(16), 'administrator', 0, 1, NULL, NULL)", Promise::Projection),
         ("DELETE FROM run_events WHERE seq = (SELECT max(seq) FROM run_events)", Promise::Projection),
         ("DELETE FROM run_events WHERE run = (SELECT max(run) FROM run_events)", Promise::Projection),
         ("INSERT INTO run_events SELECT max(run), max(seq) + 1 FROM run_events", Promise::Projection),
@@ -209,7 +209,9 @@ async fn every_single_change_is_found() {
         ("UPDATE people SET name = NULL, salt = NULL WHERE name = 'Official 2'", Promise::People),
         ("UPDATE credentials SET pin_hash = 'Official 1' WHERE pin_hash = 'Official 2'", Promise::People),
         ("DELETE FROM credentials WHERE pin_hash = 'Official 2'", Promise::People),
+        ("UPDATE credentials SET badge_hash = 'of another' WHERE pin_hash = 'Official 2'", Promise::People),
         ("UPDATE operators SET pin_sha256 = NULL", Promise::Projection),
+        ("UPDATE operators SET badge_sha256 = randomblob(32) WHERE pin_sha256 IS NOT NULL", Promise::Projection),
     ];
     for (sql, promise) in changes {
         let log = Log::written(5).await;
