@@ -479,6 +479,9 @@ pub enum LineEvent {
         spki: Option<SpkiHash>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         certificate: Option<Bytes>,
+        /// By the certificate, as a profile of the product reads it there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<ChipUid>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thing: Option<ThingName>,
         /// When the history says it happened.
@@ -832,6 +835,8 @@ pub enum ConflictRule {
     Certificate,
     /// The key is another unit's or another certificate's.
     Key,
+    /// The chip is another unit's.
+    Uid,
     /// The unit has another certificate.
     Unit,
 }

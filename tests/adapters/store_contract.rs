@@ -1526,6 +1526,31 @@ pub async fn what_a_contradicting_row_names_is_burned_for_every_other_unit(peer:
     store.import(vec![with_key(5, "A3", 3)]).await.unwrap();
     let renewed = Identity { fingerprint: Fingerprint::of(b"anew"), ..identity(3) };
     assert_eq!(rules(&collides(store.claim(claim("B1", renewed)).await)), [CollisionRule::Key]);
+    // A history with whole certificates names chips, too: another certificate of one is nobody else's.
+    let with_chip = |line, serial: &str, chip| {
+        let mut row = with_key(line, serial, chip);
+        if let Body::Line(LineEvent::Imported { uid, .. }) = &mut row.body {
+            *uid = identity(chip).uid;
+        }
+        row
+    };
+    let second_key = |n| Identity { uid: identity(n).uid, ..identity(n + 1000) };
+    store.import(vec![with_chip(6, "A8", 8), with_chip(7, "A8", 9)]).await.unwrap();
+    for chip in [8, 9] {
+        assert_eq!(rules(&collides(store.claim(claim("B1", second_key(chip))).await)), [CollisionRule::Uid], "{chip}");
+    }
+    let mut other = with_chip(8, "A9", 1008);
+    if let Body::Line(LineEvent::Imported { uid, .. }) = &mut other.body {
+        *uid = identity(8).uid;
+    }
+    let [other] = store.import(vec![other]).await.unwrap().try_into().unwrap();
+    assert_eq!(
+        conflicts_of(&other.event).iter().map(|c| (c.rule, c.unit.clone())).collect::<Vec<_>>(),
+        [(ConflictRule::Uid, unit("A8"))]
+    );
+    // The unit is the chip's all the same, once QA has ruled which of the two it has.
+    store.append(vec![ruled(Ruling::Release { unit: unit("A8") })]).await.unwrap();
+    assert_eq!(bound(store.claim(claim("A8", identity(8))).await).1, Standing::Completed);
     // QA may rule that the unit has the other one; then the first is burned for it, and it says so again.
     assert_eq!(rules(&store.collisions(&unit("A3"), &identity(4), None).await.unwrap()), [CollisionRule::Unit]);
     let old = store.binding(&unit("A3")).await.unwrap().unwrap();
@@ -2342,6 +2367,7 @@ pub fn imported(line_number: u64, serial: &str, chip: u32) -> Event {
         fingerprint: identity(chip).fingerprint,
         spki: None,
         certificate: None,
+        uid: None,
         thing: None,
         date: None,
         conflicts: Vec::new(),

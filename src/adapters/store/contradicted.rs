@@ -27,8 +27,8 @@ pub fn burn_and_lock(session: &mut dyn Session, seq: i64, event: &Event) -> Resu
             let named = Named { unit, fingerprint: &identity.fingerprint, spki: Some(&identity.spki) };
             units.extend(burn(session, seq, &named, identity.uid.as_ref(), event.run)?);
         }
-        Body::Line(LineEvent::Imported { unit, fingerprint, spki, .. }) => {
-            units.extend(burn(session, seq, &Named { unit, fingerprint, spki: spki.as_ref() }, None, None)?);
+        Body::Line(LineEvent::Imported { unit, fingerprint, spki, uid, .. }) => {
+            units.extend(burn(session, seq, &Named { unit, fingerprint, spki: spki.as_ref() }, uid.as_ref(), None)?);
         }
         Body::Line(LineEvent::Ruled { ruling, .. }) => units.extend(ruling.unit().cloned()),
         Body::Line(LineEvent::Withdrawn { unit, .. }) => units.push(unit.clone()),

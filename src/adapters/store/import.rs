@@ -8,7 +8,7 @@ use super::session::{Session, values};
 use super::sql;
 use crate::audit::event::{ConflictRule, ImportConflict};
 use crate::audit::{Body, Event, LineEvent};
-use crate::domain::{Fingerprint, SpkiHash, Unit};
+use crate::domain::{ChipUid, Fingerprint, SpkiHash, Unit};
 use crate::ports::Logged;
 
 pub fn import(session: &mut dyn Session, appender: &mut Appender, rows: &[Event]) -> Result<Vec<Logged>, StoreError> {
@@ -27,10 +27,10 @@ pub fn import(session: &mut dyn Session, appender: &mut Appender, rows: &[Event]
 
 fn with_conflicts(session: &mut dyn Session, row: &Event) -> Result<Event, StoreError> {
     let mut event = row.clone();
-    let Body::Line(LineEvent::Imported { unit, fingerprint, spki, conflicts, .. }) = &mut event.body else {
+    let Body::Line(LineEvent::Imported { unit, fingerprint, spki, uid, conflicts, .. }) = &mut event.body else {
         return Err(StoreError::Illegal(format!("event {} is no imported row", row.id)));
     };
-    *conflicts = contradicted(session, unit, fingerprint, spki.as_ref())?;
+    *conflicts = contradicted(session, unit, fingerprint, spki.as_ref(), uid.as_ref())?;
     Ok(event)
 }
 
@@ -40,9 +40,10 @@ pub fn contradicted(
     unit: &Unit,
     fingerprint: &Fingerprint,
     spki: Option<&SpkiHash>,
+    uid: Option<&ChipUid>,
 ) -> Result<Vec<ImportConflict>, StoreError> {
-    let holders = matching(session, unit, fingerprint, spki, None)?;
-    let mut found = by_bindings(&holders, unit, fingerprint, spki);
+    let holders = matching(session, unit, fingerprint, spki, uid)?;
+    let mut found = by_bindings(&holders, unit, fingerprint, spki, uid);
     let made = issued_to(session, fingerprint)?.filter(|made| made.unit != *unit);
     if let Some(IssuedTo { unit, seq, .. }) = made
         && found.iter().all(|conflict| conflict.rule != ConflictRule::Certificate)
@@ -74,19 +75,26 @@ fn by_bindings(
     unit: &Unit,
     fingerprint: &Fingerprint,
     spki: Option<&SpkiHash>,
+    uid: Option<&ChipUid>,
 ) -> Vec<ImportConflict> {
     let ours = |holder: &&Binding| holder.open && holder.unit == *unit;
     let certificate = holders.iter().find(|h| h.fingerprint == *fingerprint && !ours(h));
     let key = holders
         .iter()
         .find(|h| spki.is_some() && h.spki.as_ref() == spki && !(ours(h) && h.fingerprint == *fingerprint));
+    let chip = holders.iter().find(|h| uid.is_some() && h.uid.as_ref() == uid && !ours(h));
     let known = holders.iter().find(|h| ours(h) && h.fingerprint != *fingerprint);
-    [(ConflictRule::Certificate, certificate), (ConflictRule::Key, key), (ConflictRule::Unit, known)]
-        .into_iter()
-        .filter_map(|(rule, holder)| {
-            let holder = holder?;
-            let Binding { unit, fingerprint, claimed_seq, .. } = holder;
-            Some(ImportConflict { rule, unit: unit.clone(), fingerprint: *fingerprint, seq: *claimed_seq })
-        })
-        .collect()
+    [
+        (ConflictRule::Certificate, certificate),
+        (ConflictRule::Key, key),
+        (ConflictRule::Uid, chip),
+        (ConflictRule::Unit, known),
+    ]
+    .into_iter()
+    .filter_map(|(rule, holder)| {
+        let holder = holder?;
+        let Binding { unit, fingerprint, claimed_seq, .. } = holder;
+        Some(ImportConflict { rule, unit: unit.clone(), fingerprint: *fingerprint, seq: *claimed_seq })
+    })
+    .collect()
 }

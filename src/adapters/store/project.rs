@@ -8,7 +8,7 @@ use super::session::{Row, Session, Value, stored, values};
 use super::{archive, contradicted, issued, log, manifest, sql, words};
 use crate::audit::event::{ConflictRule, ImportConflict, LabelKind, LabelStatus, Purpose, Ruling, Standing};
 use crate::audit::{Body, Event, LineEvent, RunEvent};
-use crate::domain::{Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
+use crate::domain::{ChipUid, Failure, ReasonCode, RunId, Sha256, Unit, Verdict};
 use crate::ports::Logged;
 
 /// What the derived tables mean. Raise it with every change of [`project`] or of their layout: a
@@ -446,22 +446,26 @@ pub fn words_of_ruling(session: &mut dyn Session, ruled: &LineEvent) -> Result<S
 }
 
 fn imported(session: &mut dyn Session, seq: i64, event: &Event, happened: &LineEvent) -> Result<(), StoreError> {
-    let LineEvent::Imported { unit, fingerprint, spki, thing, conflicts, .. } = happened else { return Ok(()) };
+    let LineEvent::Imported { unit, fingerprint, spki, uid, thing, conflicts, .. } = happened else { return Ok(()) };
     let (product, serial) = (unit.product.as_str(), unit.serial.as_str());
     let (certificate, key) = (fingerprint.as_bytes(), spki.as_ref().map(|spki| spki.as_bytes()));
+    let chip = uid.as_ref().map(ChipUid::as_str);
     let count = i64::try_from(conflicts.len()).unwrap_or(i64::MAX);
     session.execute(sql::PROJECT_IMPORTED, values![seq, product, serial, certificate, count])?;
     let known = session.row(sql::BINDING_OF, values![product, serial, certificate], |row| row.i64(0))?;
     if issued::issued_to(session, fingerprint)?.is_some_and(|made| made.unit != *unit) {
         // It is burned as what was made for the other unit's key, which goes on having it.
     } else if contradicts_a_binding(session, conflicts)? {
-        let burned = values![seq, product, serial, certificate, key, Value::Null, Value::Null];
+        let burned = values![seq, product, serial, certificate, key, chip, Value::Null];
         session.execute(sql::PROJECT_BURNED, burned)?;
     } else if known.is_none() {
-        bind(session, values![seq, product, serial, certificate, key, Value::Null, Value::Null, true])?;
+        bind(session, values![seq, product, serial, certificate, key, chip, Value::Null, true])?;
     }
     if key.is_some() {
         session.execute(sql::PROJECT_KEY_TOLD, values![certificate, key])?;
+    }
+    if chip.is_some() {
+        session.execute(sql::PROJECT_UID_TOLD, values![certificate, chip])?;
     }
     // Neither side of a contradiction is believed.
     let nothing: &[u8] = &[];

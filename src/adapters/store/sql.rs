@@ -87,7 +87,9 @@ macro_rules! bindings_of {
             ")
             UNION ALL SELECT ",
             $columns,
-            " FROM bindings WHERE uid = ?3
+            " FROM bindings WHERE uid = ?3 AND NOT (",
+            contradicted_own!("?4", "?5"),
+            ")
             UNION ALL SELECT ",
             $columns,
             " FROM bindings WHERE product = ?4 AND serial = ?5 AND open = 1"

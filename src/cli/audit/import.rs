@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use regex::Regex;
 use serde_json::json;
 
 use super::super::output::{self, data, say};
@@ -14,6 +13,7 @@ use crate::audit::event::{ConflictRule, ImportConflict};
 use crate::audit::{Body, LineEvent};
 use crate::bootstrap;
 use crate::config::{self, Config, ConfigErrors};
+use crate::domain::profile::Profile;
 use crate::domain::{Failure, Product, ReasonCode, Role};
 use crate::ports::Logged;
 use crate::runner::import::{BadLine, Columns, Rows, Taken, import, read};
@@ -55,12 +55,13 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     let by = options.acting.sign_in(global, &records, &[Role::Administrator, Role::Supervisor]).await?;
     let language = output::language(global.language.as_deref(), config.station.language.as_deref());
     let texts = output::texts(&language)?;
-    let patterns = match options.new_product {
+    let profiles = match options.new_product {
         true => Vec::new(),
-        false => serials_of(&options.product, config::load(&places(global).config))?,
+        false => profiles_of(&options.product, config::load(&places(global).config))?,
     };
-    let read = match rows(options)? {
-        Ok(rows) if !options.any_serial && !patterns.is_empty() => foreign_serials(rows, &patterns),
+    let trusts: Vec<_> = profiles.iter().map(|profile| &profile.trust).collect();
+    let read = match rows(options)?.map(|rows| rows.with_uids(&trusts)) {
+        Ok(rows) if !options.any_serial && !profiles.is_empty() => foreign_serials(rows, &profiles),
         read => read,
     };
     let rows = match read {
@@ -88,13 +89,12 @@ async fn perform(global: &Global, config: &Config, options: &Options) -> Result<
     Ok(tell(&taken, global.json, &texts))
 }
 
-/// What the product's serial numbers look like. A history under a product's name that no board ever has would
+/// They say what the product's serial numbers look like, and its certificates. A history under a product's name that no board ever has would
 /// hold every one of its chips against the boards that they are in, for ever.
-fn serials_of(product: &Product, config: Result<Config, ConfigErrors>) -> Result<Vec<Regex>, Failure> {
+fn profiles_of(product: &Product, config: Result<Config, ConfigErrors>) -> Result<Vec<Profile>, Failure> {
     let why = match config {
         Ok(config) if config.profiles.iter().any(|profile| profile.product == *product) => {
-            let profiles = config.profiles.into_iter().filter(|profile| profile.product == *product);
-            return Ok(profiles.map(|profile| profile.identify.serial).collect());
+            return Ok(config.profiles.into_iter().filter(|profile| profile.product == *product).collect());
         }
         Ok(config) => {
             let known: Vec<_> = config.profiles.iter().map(|profile| profile.product.as_str()).collect();
@@ -108,8 +108,8 @@ fn serials_of(product: &Product, config: Result<Config, ConfigErrors>) -> Result
 }
 
 /// So does a serial number that no board ever has: a spreadsheet makes 1.23E+10 of a long one.
-fn foreign_serials(rows: Rows, patterns: &[Regex]) -> Result<Rows, Vec<BadLine>> {
-    let foreign = |serial: &str| !patterns.iter().any(|pattern| pattern.is_match(serial));
+fn foreign_serials(rows: Rows, profiles: &[Profile]) -> Result<Rows, Vec<BadLine>> {
+    let foreign = |serial: &str| !profiles.iter().any(|profile| profile.identify.serial.is_match(serial));
     let bad = rows.rows.iter().filter(|row| foreign(row.unit.serial.as_str())).map(|row| {
         let wrong = format!(
             "{:?} is no serial number of {}, as its profile says; --any-serial takes it all the same",
@@ -193,6 +193,7 @@ fn list(row: &Logged, as_json: bool) {
         let rule = match rule {
             ConflictRule::Certificate => "certificate",
             ConflictRule::Key => "key",
+            ConflictRule::Uid => "chip",
             ConflictRule::Unit => "unit",
         };
         let line = source.line;

@@ -30,3 +30,4 @@ pub use key::is_a_chips;
 pub use revocation::ListInUse;
 pub use signature::{ANSWER, scheme_for, verify_as, verify_signature, verify_under};
 pub use twin::twin;
+pub use uid::certified_uid;

@@ -4,6 +4,7 @@ use x509_cert::der::asn1::{BmpString, ObjectIdentifier};
 use x509_cert::der::{Any, Tag, Tagged};
 use x509_cert::name::Name;
 
+use super::fields::Fields;
 use crate::domain::profile::{Trust, UidRule};
 use crate::domain::{ChipUid, Failure, ReasonCode};
 
@@ -54,6 +55,12 @@ fn compare(chip: Option<&ChipUid>, certified: Option<&ChipUid>) -> Result<(), Fa
         }
         _ => Ok(()),
     }
+}
+
+/// The chip's UID, where the certificate holds one and the profile goes by UIDs.
+pub fn certified_uid(der: &[u8], trust: &Trust) -> Option<ChipUid> {
+    let pattern = trust.uid_from_cn.as_ref().filter(|_| trust.uid != UidRule::None)?;
+    certified(&Fields::parse(der).ok()?.subject, pattern).ok()
 }
 
 /// The UID in the subject's CN. Digits may be of either case; several CNs must not contradict

@@ -11,8 +11,9 @@ use jiff::tz::TimeZone;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use crate::domain::{Bytes, Fingerprint, Product, Sha256, SpkiHash, ThingName, Unit};
-use crate::provisioning::checks::spki_hash;
+use crate::domain::profile::Trust;
+use crate::domain::{Bytes, ChipUid, Fingerprint, Product, Sha256, SpkiHash, ThingName, Unit};
+use crate::provisioning::checks::{certified_uid, spki_hash};
 
 /// A whole file.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,17 @@ pub struct Rows {
     /// Its SHA-256.
     pub file: Sha256,
     pub rows: Vec<Row>,
+}
+
+impl Rows {
+    /// With the chip's UID, where a certificate has it as one of the product's profiles says.
+    pub fn with_uids(mut self, trusts: &[&Trust]) -> Self {
+        for row in &mut self.rows {
+            let certified = |der: &Bytes| trusts.iter().find_map(|trust| certified_uid(der, trust));
+            row.uid = row.certificate.as_ref().and_then(certified);
+        }
+        self
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +42,8 @@ pub struct Row {
     pub fingerprint: Fingerprint,
     pub spki: Option<SpkiHash>,
     pub certificate: Option<Bytes>,
+    /// By the certificate: [`Rows::with_uids`].
+    pub uid: Option<ChipUid>,
     pub thing: Option<ThingName>,
     pub date: Option<Timestamp>,
 }
@@ -241,7 +255,7 @@ impl Header {
         };
         let thing = field(THING)?.map(str::parse::<ThingName>).transpose().map_err(told)?;
         let date = field(DATE)?.map(date).transpose()?;
-        Ok(Row { line, unit, fingerprint, spki, certificate: certificate.map(Bytes), thing, date })
+        Ok(Row { line, unit, fingerprint, spki, certificate: certificate.map(Bytes), uid: None, thing, date })
     }
 }
 

@@ -67,14 +67,14 @@ pub fn conflicts_of(logged: &Logged) -> &[ImportConflict] {
 }
 
 fn event_of(file: Sha256, row: &Row) -> LineEvent {
-    let Row { line, unit, fingerprint, spki, certificate, thing, date } = row.clone();
+    let Row { line, unit, fingerprint, spki, certificate, uid, thing, date } = row.clone();
     let source = ImportSource { file, line };
-    LineEvent::Imported { source, unit, fingerprint, spki, certificate, thing, date, conflicts: Vec::new() }
+    LineEvent::Imported { source, unit, fingerprint, spki, certificate, uid, thing, date, conflicts: Vec::new() }
 }
 
 /// From what the row says alone: a later version of this program must come to the same.
 fn id_of(file: Sha256, row: &Row) -> Result<EventId, Failure> {
-    let Row { line, unit, fingerprint, spki: _, certificate, thing, date } = row;
+    let Row { line, unit, fingerprint, spki: _, certificate, uid: _, thing, date } = row;
     let said = (file, line, &unit.product, &unit.serial, fingerprint, certificate, thing, date);
     let bytes = serde_json::to_vec(&said).map_err(|error| Failure::new(ReasonCode::STORE_FAILED, error.to_string()))?;
     Ok(derived("row", &bytes))

@@ -42,8 +42,8 @@ impl Rederived {
                     return Err(broken(Promise::Claims, place(), found));
                 }
             }
-            Body::Line(LineEvent::Imported { unit, fingerprint, spki, conflicts, .. }) => {
-                let expected = import::contradicted(scratch, unit, fingerprint, spki.as_ref())?;
+            Body::Line(LineEvent::Imported { unit, fingerprint, spki, uid, conflicts, .. }) => {
+                let expected = import::contradicted(scratch, unit, fingerprint, spki.as_ref(), uid.as_ref())?;
                 if *conflicts != expected {
                     let found = format!("it contradicts {}, and says {}", told(&expected), told(conflicts));
                     return Err(broken(Promise::Claims, place(), found));
@@ -72,6 +72,7 @@ fn told(conflicts: &[ImportConflict]) -> String {
         let rule = match rule {
             ConflictRule::Certificate => "certificate",
             ConflictRule::Key => "key",
+            ConflictRule::Uid => "chip",
             ConflictRule::Unit => "unit",
         };
         format!("event {seq} in its {rule} ({unit}, certificate {fingerprint})")

@@ -261,8 +261,8 @@ async fn holder(reader: &Reader, seq: u64) -> Result<Option<Holder>, Failure> {
         Body::Run(RunEvent::Claimed { unit, identity, .. }) => {
             Some(Holder { unit, run: event.run, identity: identity.into() })
         }
-        Body::Line(LineEvent::Imported { unit, fingerprint, spki, .. }) => {
-            Some(Holder { unit, run: None, identity: KnownIdentity { fingerprint, spki, uid: None } })
+        Body::Line(LineEvent::Imported { unit, fingerprint, spki, uid, .. }) => {
+            Some(Holder { unit, run: None, identity: KnownIdentity { fingerprint, spki, uid } })
         }
         _ => None,
     }))
