@@ -949,6 +949,10 @@ fn resume(run: &Run, context: &Context) -> Vec<Effect> {
             let cause = format!("the profile's method is {} by now, which needs the board", method.as_str());
             Err(Failure::new(ReasonCode::CONFIG_INVALID, cause))
         }
+        _ if context.profile.manifest.as_ref().is_some_and(|plan| plan.required) && !run.listed => {
+            let cause = "the profile demands a shipment manifest by now, and none had this chip when it was claimed";
+            Err(Failure::new(ReasonCode::MANIFEST_MISSING, cause))
+        }
         Some(reading) => checked(reading, context).map(drop).map_err(asked_for_since),
         None => Ok(()),
     };

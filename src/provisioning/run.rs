@@ -49,6 +49,8 @@ pub struct Run {
     /// What the first proof found.
     pub decision: Option<Decision>,
     pub claim: Option<(Identity, Standing)>,
+    /// By an entry of its batch's shipment manifest.
+    pub listed: bool,
     /// The ruling that opened this run again, and that its claim used up.
     pub ruling: Option<EventId>,
     /// Certificates that this or earlier rulings took from the unit.
@@ -239,6 +241,7 @@ impl Run {
                 reading: None,
                 decision: None,
                 claim: None,
+                listed: false,
                 ruling: None,
                 replaces: Vec::new(),
                 issued: None,
@@ -295,7 +298,8 @@ impl Run {
                 self.decision = Some(decision.clone());
                 self.end_step(at, false);
             }
-            RunEvent::Claimed { identity, standing, ruling, replaces, .. } => {
+            RunEvent::Claimed { identity, standing, ruling, replaces, entry, .. } => {
+                self.listed = entry.is_some();
                 self.claim = Some((identity.clone(), *standing));
                 (self.ruling, self.replaces) = (*ruling, replaces.clone());
                 self.end_step(at, false);

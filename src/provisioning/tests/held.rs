@@ -3,7 +3,9 @@
 use super::world::{Call, World, another_root, asked, failing, failure, refused};
 use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus};
-use crate::domain::profile::{CsrPlan, Issuer, KeyKind, Method};
+use crate::domain::profile::{
+    CsrPlan, Issuer, KeyKind, ManifestEncoding, ManifestField, ManifestForm, ManifestFormat, ManifestPlan, Method,
+};
 use crate::domain::{ReasonCode, Template, Verdict};
 use crate::ports::{Lock, LockKind, Obstacle};
 use crate::provisioning::{Effect, Input, Label, Run};
@@ -255,6 +257,27 @@ fn a_profile_that_can_not_serve_leaves_the_unit_held() {
         let run = world.go(Input::Resume);
         assert_eq!((run.verdict(), world.log.len()), (Some(Verdict::Held), events));
         assert_eq!(world.calls, []);
+    }
+}
+
+/// Keys, roots, lists and dates are today's profile's when a HELD unit goes on, and so is what its chip is listed by.
+#[test]
+fn a_unit_that_no_manifest_had_waits_for_its_board_where_the_profile_demands_one_by_now() {
+    let plan = |required| ManifestPlan {
+        required,
+        format: ManifestFormat::Csv { separator: None, encoding: ManifestEncoding::Utf8 },
+        uid: None,
+        fingerprint: Some(ManifestField { at: "fingerprint".to_owned(), form: ManifestForm::Hex }),
+        certificate: None,
+        key: None,
+    };
+    for (required, ends) in [(false, Verdict::Pass), (true, Verdict::Held)] {
+        let mut world = held();
+        world.profile.manifest = Some(plan(required));
+        let run = world.go(Input::Resume);
+        assert_eq!(run.verdict(), Some(ends), "required: {required}");
+        let missing = reason(&run) == Some(ReasonCode::MANIFEST_MISSING);
+        assert_eq!((missing, world.count(Call::Register) == 0), (required, required));
     }
 }
 
