@@ -70,7 +70,11 @@ async fn perform(global: &Global, config: &Config, options: &Options, language: 
     let panel = Panel { first, second, needed };
     let grounds = Grounds { reason: options.reason.clone(), evidence: Vec::new(), references: Vec::new() };
     let rulings = Rulings { log, people: &**people, history: &**history, panel, grounds };
-    let undone = rulings.withdraw(&undo, &config.profiles, &*cloud).await;
+    let undone = rulings
+        .withdraw(&undo, &config.profiles, &*cloud, &mut |run| {
+            say(&format!("waiting for the end of run {} at station {}, a minute at most", run.id, run.station));
+        })
+        .await;
     checkpoint(log, custody, language).await;
     show(&undo, &undone?, global.json, language)
 }

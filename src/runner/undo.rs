@@ -46,8 +46,14 @@ const AT_WORK: SignedDuration = SignedDuration::from_mins(5);
 
 impl Rulings<'_> {
     /// O-612 where the log knows of nothing that the unit registered; O-610 and O-611 as for every ruling. What a
-    /// target refuses is in the answer: the unit is withdrawn all the same.
-    pub async fn withdraw(self, undo: &Undo, profiles: &[Profile], cloud: &dyn Cloud) -> Result<Undone, Failure> {
+    /// target refuses is in the answer: the unit is withdrawn all the same. `waits`: for a run of the unit, told once.
+    pub async fn withdraw(
+        self,
+        undo: &Undo,
+        profiles: &[Profile],
+        cloud: &dyn Cloud,
+        waits: &mut (dyn FnMut(&Run) + Send),
+    ) -> Result<Undone, Failure> {
         let unit = &undo.unit;
         let signatories = self.uninvolved(unit, &WITHDRAW_UNITS).await?;
         let history = self.history.unit(unit).await?;
@@ -65,11 +71,18 @@ impl Rulings<'_> {
                 (ruled.seq, ruled.id, wanted)
             }
         };
-        // What is taken back under a run that is writing would be there again after it. No other one begins: the unit
-        // is locked by now.
-        let open = wait_for_runs(history_of, &log, unit).await?;
+        // What is taken back under a run that is writing would be there again after it.
+        let open = wait_for_runs(history_of, &log, unit, waits).await?;
         let mut targets = Vec::with_capacity(left.len());
         for holding in left {
+            // Whoever released it since let a run register it anew.
+            if !is_withdrawn(history_of, unit).await? {
+                let cause =
+                    format!("{unit} was released meanwhile: what it has there now is not what was to be taken back");
+                let failure = Some(Failure::new(ReasonCode::NOT_NOW, cause));
+                targets.push((holding.target, TakenBack { failure, ..TakenBack::default() }));
+                continue;
+            }
             let taken = cloud.withdraw(&holding, undo.act).await;
             let TakenBack { changed, found, failure } = taken.clone();
             let (unit, target) = (unit.clone(), holding.target.clone());
@@ -81,17 +94,31 @@ impl Rulings<'_> {
 }
 
 /// Whichever stations they are of. What is not over in time is told.
-async fn wait_for_runs(history: &dyn History, log: &LogWriter, unit: &Unit) -> Result<Vec<Failure>, Failure> {
+async fn wait_for_runs(
+    history: &dyn History,
+    log: &LogWriter,
+    unit: &Unit,
+    waits: &mut (dyn FnMut(&Run) + Send),
+) -> Result<Vec<Failure>, Failure> {
     let by = Instant::now() + ENDS_WITHIN;
+    let mut told = false;
     loop {
         let open = history.unit(unit).await?.as_ref().map(left::open).unwrap_or_default();
         let now = log.clock.now();
         let at_work = |run: &Run| now.duration_since(run.last_by.1) < AT_WORK;
-        if !open.iter().any(at_work) || Instant::now() >= by {
+        let Some(run) = open.iter().find(|run| at_work(run)).filter(|_| Instant::now() < by) else {
             return Ok(open.iter().map(not_over).collect());
+        };
+        if !std::mem::replace(&mut told, true) {
+            waits(run);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+async fn is_withdrawn(history: &dyn History, unit: &Unit) -> Result<bool, Failure> {
+    let locks = history.unit(unit).await?.map(|history| history.locks).unwrap_or_default();
+    Ok(locks.iter().any(|lock| lock.kind == LockKind::Withdrawn))
 }
 
 fn not_over(run: &Run) -> Failure {

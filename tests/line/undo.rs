@@ -3,14 +3,17 @@
 
 use std::time::{Duration, Instant};
 
+use lineseal::audit::RunEvent;
 use lineseal::domain::profile::KeyKind;
 use serde_json::{Value, json};
 
+use crate::gate::gated;
 use crate::killed::LossyWay;
 use crate::log::all;
 use crate::peers::Cloud;
 use crate::program::{Ended, Program};
 use crate::rulings::{Line, root};
+use crate::station::assert_outcome;
 use crate::taken_back::{led_through, status, until};
 
 /// With `Sora` and `Saki`, who are supervisors.
@@ -318,6 +321,36 @@ async fn what_is_taken_back_under_a_run_is_not_there_again_after_it() {
     let log = line.log();
     let of = |name: &str| log.iter().rposition(|logged| logged.event["event"] == name);
     assert!(of("sealed") < of("withdrawn"), "first the run, then what it made");
+}
+
+/// What was left of a withdrawal is taken up again while the run that QA's release opened has begun and claimed
+/// nothing yet: its PASS keeps its certificate.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_released_since_is_not_taken_back_from_the_run_that_the_release_opened() {
+    let cloud = Cloud::shared().await;
+    let mut line = line(cloud).await;
+    let (chip, serial) = (line.bench.chip(KeyKind::EcP256), line.bench.serial("A"));
+    assert_eq!(line.run("A", &chip).await.0, "PASS");
+    let what = [serial.as_str(), "--deactivate"];
+    line.bench.proxy.down().await;
+    assert_eq!(targets(&undone(&line, &what, 3).await), practice(json!("A-301")));
+    line.bench.proxy.up().await.unwrap();
+    line.ruled(&["release", &serial]).await;
+    let about_to_claim: fn(&RunEvent) -> bool = |event| matches!(event, RunEvent::ChallengeAnswered { .. });
+    let (mut station, gate) = gated(&line.bench, about_to_claim).await;
+    line.bench.plug(1, "A", &chip);
+    gate.reached_by(1).await;
+    let undoing = undo(&line, &what, "Sora", Some("Saki")).start();
+    tokio::task::block_in_place(|| undoing.until_said("waiting for the end of run"));
+    gate.open();
+    assert_outcome(&station.unit().await, "PASS");
+    let undone = tokio::task::spawn_blocking(move || undoing.wait()).await.unwrap().expect(3);
+    assert_eq!(targets(&undone), practice(json!("O-606")));
+    assert!(undone.err.contains("was released meanwhile"), "{}", undone.err);
+    assert_eq!(status(cloud, &chip.fingerprint()).as_deref(), Some("ACTIVE"));
+    station.stop().await;
+    assert_eq!(all(&line.log(), "withdrawn").len(), 1);
+    Program::on(&line.bench, ["audit", "verify"]).run().await.expect(0);
 }
 
 /// The station is killed in the middle of a run and its unit withdrawn before it starts again: what the run did may
