@@ -154,8 +154,14 @@ impl Station {
         let before_the_claim = run.is_some_and(|run| run.claim.is_none() && run.sealed.is_none());
         let board = now.and_then(|now| self.boards.get(&now.arrival)).and_then(|board| board.orders.as_ref());
         let Some(orders) = board.filter(|_| before_the_claim) else { return Err(too_late(lane)) };
+        if self.withdrawn.contains(&asked) {
+            return Ok(());
+        }
         let cause = format!("said at lane {lane}, before anything was claimed");
-        if orders.try_send(Order::Withdraw(Failure::new(ReasonCode::WRONG_BOARD, cause))).is_err() {
+        // As with scans: it may be passed over, and a departure or a twin may not.
+        if orders.capacity() <= 2
+            || orders.try_send(Order::Withdraw(Failure::new(ReasonCode::WRONG_BOARD, cause))).is_err()
+        {
             return Err(too_late(lane));
         }
         self.withdrawn.insert(asked);
