@@ -155,6 +155,18 @@ async fn a_port_in_other_hands_is_b107() {
 }
 
 #[tokio::test]
+async fn a_port_that_is_let_go_of_in_a_moment_is_waited_for() {
+    let bench = bench("1", Behaviour::Normal);
+    let other = serialport::new(bench.device.node.as_deref().unwrap(), 9600).open().unwrap();
+    let dialogue = question(SERIAL);
+    let (answer, ()) = tokio::join!(ask(&bench.device, &dialogue), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        drop(other);
+    });
+    assert_eq!(answer.unwrap()["serial"], "1");
+}
+
+#[tokio::test]
 async fn a_dialogue_that_is_given_up_lets_go_of_the_port() {
     let bench = bench("1", Behaviour::Silent);
     let dialogue = Dialogue { timeout: Duration::from_secs(60), ..question(SERIAL) };

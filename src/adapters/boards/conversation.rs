@@ -17,6 +17,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// A match that reaches to the last byte received may be half of one (`SN=(\w+)` on `SN=12` of
 /// `SN=1234`): it counts when the line ends there or stays quiet for so long.
 const QUIET: Duration = Duration::from_millis(150);
+/// How long a port that somebody else has is waited for. A new modem-like port is probed by the
+/// system, and a process that any lane starts holds a copy of every open port until it runs its own
+/// program: our own lock, just let go of, then still looks like a stranger's.
+const TAKEN: Duration = Duration::from_secs(2);
 
 /// Opens `node`, sends `question` and reads until `dialogue.expect` matches.
 pub(super) fn hold(
@@ -25,23 +29,33 @@ pub(super) fn hold(
     question: Option<&[u8]>,
     stop: &AtomicBool,
 ) -> Result<Answer, Failure> {
-    let mut port = open(node, dialogue.baud)?;
+    let mut port = open(node, dialogue.baud, stop)?;
     let answer = attempts(&mut *port, dialogue, question, stop);
     // Closing a port waits for what it has not sent yet, up to 30 s on a line that is held.
     let _ = port.clear(ClearBuffer::All);
     answer
 }
 
-fn open(node: &str, baud: u32) -> Result<Box<dyn SerialPort>, Failure> {
+fn open(node: &str, baud: u32, stop: &AtomicBool) -> Result<Box<dyn SerialPort>, Failure> {
     use serialport::ErrorKind as Kind;
-    // serialport locks the port (TIOCEXCL, flock) unless told otherwise.
-    let mut port = serialport::new(node, baud).timeout(TICK).open().map_err(|error| {
-        let code = match error.kind() {
-            Kind::Io(ErrorKind::PermissionDenied) | Kind::NoDevice => ReasonCode::PORT_DENIED,
-            _ => ReasonCode::PORT_FAILED,
-        };
-        Failure::new(code, format!("cannot open {node} at {baud} baud: {error}"))
-    })?;
+    let end = Instant::now() + TAKEN;
+    let mut port = loop {
+        // serialport locks the port (TIOCEXCL, flock) unless told otherwise; taken, it is `NoDevice`.
+        match serialport::new(node, baud).timeout(TICK).open() {
+            Ok(port) => break port,
+            Err(error) if error.kind() == Kind::NoDevice && Instant::now() < end => {
+                stopped(stop)?;
+                std::thread::sleep(TICK);
+            }
+            Err(error) => {
+                let code = match error.kind() {
+                    Kind::Io(ErrorKind::PermissionDenied) | Kind::NoDevice => ReasonCode::PORT_DENIED,
+                    _ => ReasonCode::PORT_FAILED,
+                };
+                return Err(Failure::new(code, format!("cannot open {node} at {baud} baud: {error}")));
+            }
+        }
+    };
     // A pseudo-terminal has neither line (ENOTTY); a port that is lost here is found by the first read.
     let _ = port.write_data_terminal_ready(true);
     let _ = port.write_request_to_send(true);
@@ -91,7 +105,7 @@ impl Attempt<'_> {
     /// Sends all of `bytes`, or as much as the line takes in time: a board that takes none answers none.
     fn send(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
         while !bytes.is_empty() && Instant::now() < self.end {
-            self.stopped()?;
+            stopped(self.stop)?;
             match self.port.write(bytes) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(error) if passing(&error) => {}
@@ -108,7 +122,7 @@ impl Attempt<'_> {
         // A match that may still grow.
         let mut open = false;
         loop {
-            self.stopped()?;
+            stopped(self.stop)?;
             let now = Instant::now();
             if open && (now >= last + QUIET || now >= self.end) {
                 return answer(dialogue, &self.received);
@@ -135,13 +149,13 @@ impl Attempt<'_> {
             }
         }
     }
+}
 
-    fn stopped(&self) -> Result<(), Failure> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Failure::new(ReasonCode::PORT_FAILED, "the dialogue was given up"));
-        }
-        Ok(())
+fn stopped(stop: &AtomicBool) -> Result<(), Failure> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(Failure::new(ReasonCode::PORT_FAILED, "the dialogue was given up"));
     }
+    Ok(())
 }
 
 /// The named groups of the match, all of them UTF-8.
