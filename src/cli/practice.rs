@@ -156,7 +156,9 @@ fn window(global: &Global, options: &Options, language: &Language) -> Result<Exi
     let units = options.units.unwrap_or(GOOD_UNITS);
     let to_line = commands.clone();
     let kept = runtime.block_on(async { bootstrap::kept_window(line.config(), &line.data_dir()) });
-    let operated = panel::operate(line, units, snapshots.clone(), views, command_receiver);
+    // Who says what to show has seen it before.
+    let tour = options.units.is_none() && options.fault.is_empty() && panel::tour_is_due(&line);
+    let operated = panel::operate(line, units, tour, snapshots.clone(), views, command_receiver);
     let practice = runtime.spawn(async move {
         if let Err(error) = operated.await {
             tracing::error!(%error, "the practice line's boards can't be handled any more");
@@ -173,7 +175,7 @@ fn window(global: &Global, options: &Options, language: &Language) -> Result<Exi
             theme: kept.theme,
             chosen: Some(kept.chosen),
             scanner: Scanner::default(),
-            practice: Some(PracticeBridge { views: view_receiver, commands }),
+            practice: Some(PracticeBridge { views: view_receiver, commands, tour }),
         },
     );
     let ended = runtime.block_on(async {

@@ -153,6 +153,7 @@ pub fn practice_view(ports: u8) -> PracticeView {
     let port = |at: u8| PracticePort {
         name: format!("port-{at}"),
         plugged: (at % 2 == 1).then(|| format!("PR-{at:07}")),
+        again: (at == 2).then(|| "PR-3355CB-004".to_owned()),
         fault: (at == 3).then(|| "foreign-ca".to_owned()),
     };
     let faults = [

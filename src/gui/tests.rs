@@ -530,6 +530,59 @@ fn practice_boards_are_plugged_and_made_bad_by_button() {
     assert_eq!(asked, expected);
 }
 
+/// In every size and language; the line takes the steps off, not the newcomer's word.
+#[test]
+fn the_guided_tour_takes_a_newcomer_through_five_steps() {
+    for language in Language::available() {
+        for (size, scale) in SCREENS {
+            let texts = Texts::load(language.clone()).unwrap();
+            let step = |step: u8| fl!(texts.loader(), "practice-tour-step", step = step);
+            let lanes = scenes::busy(16, true).lanes;
+            let [pass, fail, later, held] = [0, 2, 8, 4].map(|at: usize| lanes[at].state.clone());
+            let showing = |state: &LaneState, held, paused| {
+                let mut snapshot = Snapshot { held, paused, ..scenes::idle(4, true) };
+                snapshot.lanes[1].state = state.clone();
+                snapshot
+            };
+            let options = WindowOptions { language: language.clone(), ..options() };
+            let mut desk = Desk::seated(options, size, scale, showing(&LaneState::Free, 0, false), true);
+            let acts = [
+                (LaneState::Free, 0, false, step(1)),
+                (pass, 0, false, step(2)),
+                (fail, 0, false, step(3)),
+                (LaneState::Free, 0, false, step(3)),
+                (later.clone(), 0, false, step(4)),
+                (held, 1, false, step(4)),
+                (LaneState::Free, 1, false, step(4)),
+                (LaneState::Free, 0, false, step(5)),
+                (later.clone(), 0, true, step(5)),
+            ];
+            for (at, (state, held, paused, told)) in acts.into_iter().enumerate() {
+                desk.show(showing(&state, held, paused));
+                desk.assert_legible(&format!("{language:?} {size} {scale} act {at}"));
+                assert!(desk.drawn().contains(&told), "act {at}: {told} in {}", desk.drawn());
+            }
+            desk.show(showing(&later, 0, false));
+            desk.assert_legible(&format!("{language:?} {size} {scale} over"));
+            assert!(desk.drawn().contains(&fl!(texts.loader(), "practice-tour-over")));
+            desk.click(&fl!(texts.loader(), "button-close"));
+            assert_eq!(desk.practice_asked.try_recv(), Ok(PracticeCommand::TourEnded));
+            assert!(!desk.drawn().contains(&fl!(texts.loader(), "practice-tour-over")));
+        }
+    }
+}
+
+#[test]
+fn the_guided_tour_is_ended_at_once_and_taken_again_by_button() {
+    let mut desk = Desk::seated(options(), SIZES[1], 1.0, scenes::busy(2, true), true);
+    assert!(desk.drawn().contains("step 1 of 5"), "what passed before is no step: {}", desk.drawn());
+    desk.click("End the tour");
+    assert!(!desk.drawn().contains("step 1 of 5"));
+    assert_eq!(desk.practice_asked.try_recv(), Ok(PracticeCommand::TourEnded));
+    desk.click("Guided tour");
+    assert!(desk.drawn().contains("step 1 of 5"));
+}
+
 #[test]
 fn closing_the_window_on_running_boards_asks_first() {
     let mut desk = Desk::new(Language::default(), SIZES[0], scenes::busy(4, false));
@@ -601,13 +654,19 @@ impl Desk {
     }
 
     fn with(options: WindowOptions, size: Vec2, scale: f32, snapshot: Snapshot) -> Desk {
+        Desk::seated(options, size, scale, snapshot, false)
+    }
+
+    /// `tour`: a newcomer sits there.
+    fn seated(options: WindowOptions, size: Vec2, scale: f32, snapshot: Snapshot, tour: bool) -> Desk {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (snapshots, receiver) = watch::channel(Arc::new(snapshot));
         let (sender, commands) = mpsc::channel(8);
-        let (_, views) = watch::channel(scenes::practice_view(8));
+        // A newcomer's ports fit without scrolling.
+        let (_, views) = watch::channel(scenes::practice_view(if tour { 2 } else { 8 }));
         let (practice_sender, practice_asked) = mpsc::channel(8);
         let bridge = Bridge::new(runtime.handle().clone(), receiver, sender);
-        let practice = Some(PracticeBridge { views, commands: practice_sender });
+        let practice = Some(PracticeBridge { views, commands: practice_sender, tour });
         let ctx = egui::Context::default();
         ctx.enable_accesskit();
         let texts = Texts::load(options.language.clone()).unwrap();
@@ -778,7 +837,7 @@ impl Desk {
             assert!(!text.galley.elided, "{what}: {words:?} is cut");
             let rect = text.galley.rect.translate(text.pos.to_vec2());
             // The practice line's ports scroll.
-            let scrolls = clip.left() > panel && what.contains("true");
+            let scrolls = clip.left() >= panel && what.contains("true");
             if scrolls {
                 continue;
             }

@@ -156,6 +156,11 @@ impl PracticeLine {
         &self.config
     }
 
+    /// All that this line is made of.
+    pub fn dir(&self) -> &Path {
+        &self.plan.dir
+    }
+
     pub fn config_file(&self) -> PathBuf {
         self.plan.dir.join(setup::STATION_FILE)
     }

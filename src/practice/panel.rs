@@ -1,43 +1,65 @@
 //! The practice line behind its controls in the window: feeds boards by itself until its share is
 //! done, and does what the buttons say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::board::Behaviour;
 use super::fault::Fault;
 use super::line::{PracticeError, PracticeLine};
 use super::setup::port_name;
 use crate::domain::{LaneNumber, Verdict};
 use crate::gui::practice_panel::{PracticeCommand, PracticePort, PracticeView};
-use crate::runner::view::{LaneState, Snapshot};
+use crate::runner::view::{LaneState, LaneView, Snapshot};
 
 /// How long a verdict is left to be looked at before the next board is fed.
 const LOOK: Duration = Duration::from_secs(3);
 /// How long a jig stays empty between two boards.
 const PAUSE: Duration = Duration::from_millis(900);
 
-/// Runs until the window is gone.
+/// Marks in the practice line's folder that the guided tour has been taken.
+const TOUR: &str = "tour-taken";
+
+/// Has nobody taken the guided tour of this practice line yet?
+pub fn tour_is_due(line: &PracticeLine) -> bool {
+    !line.dir().join(TOUR).exists()
+}
+
+/// Runs until the window is gone. With `tour`, the newcomer's hands feed the line until it is over.
 pub async fn operate(
     mut line: PracticeLine,
     units: u64,
+    tour: bool,
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     views: watch::Sender<PracticeView>,
     mut commands: mpsc::Receiver<PracticeCommand>,
 ) -> Result<(), PracticeError> {
-    let mut feeder = Feeder { left: units, due: BTreeMap::new() };
-    let soon = tokio::time::Instant::now() + PAUSE;
-    feeder.due.extend(line.lanes().enumerate().map(|(index, lane)| (lane, soon + PAUSE * index as u32)));
+    let mut feeder = Feeder { left: if tour { 0 } else { units }, due: BTreeMap::new() };
+    if !tour {
+        feeder.begin(line.lanes());
+    }
+    let mut taken_out = TakenOut::new();
     loop {
-        views.send_replace(view(&line).await);
+        views.send_replace(view(&line, &taken_out).await);
         let next = feeder.next();
         tokio::select! {
             command = commands.recv() => match command {
+                Some(PracticeCommand::TourEnded) => {
+                    if let Err(error) = std::fs::write(line.dir().join(TOUR), "") {
+                        tracing::warn!(%error, "the guided tour will begin again at the next start");
+                    }
+                    if tour && feeder.left == 0 {
+                        feeder.left = units;
+                        feeder.begin(line.lanes().filter(|lane| line.plugged(*lane).is_none()));
+                    }
+                }
                 Some(command) => {
-                    if let Some(lane) = obey(&mut line, command).await? {
+                    let held = held(&line, &snapshots.borrow().clone());
+                    if let Some(lane) = obey(&mut line, command, held, &mut taken_out).await? {
                         // Whoever takes a lane in hand keeps it.
                         feeder.due.remove(&lane);
                     }
@@ -87,6 +109,12 @@ struct Feeder {
 }
 
 impl Feeder {
+    /// One lane after the other gets its first board.
+    fn begin(&mut self, lanes: impl Iterator<Item = LaneNumber>) {
+        let soon = Instant::now() + PAUSE;
+        self.due.extend(lanes.enumerate().map(|(index, lane)| (lane, soon + PAUSE * index as u32)));
+    }
+
     fn next(&self) -> Option<(LaneNumber, Instant)> {
         self.due.iter().map(|(lane, at)| (*lane, *at)).min_by_key(|(_, at)| *at)
     }
@@ -114,22 +142,50 @@ impl Feeder {
     }
 }
 
+/// HELD boards that were taken out, by their serial numbers: each is to come back.
+type TakenOut = BTreeMap<LaneNumber, String>;
+
+/// The lanes whose board, which is plugged in, is HELD.
+fn held(line: &PracticeLine, snapshot: &Snapshot) -> BTreeSet<LaneNumber> {
+    let plugged = |view: &LaneView| line.plugged(view.number).map(|(serial, _)| serial.to_owned());
+    let held = |view: &&LaneView| {
+        matches!(&view.state, LaneState::Finished { verdict: Verdict::Held, serial: Some(serial), .. }
+            if plugged(view).as_deref() == Some(serial.as_str()))
+    };
+    snapshot.lanes.iter().filter(held).map(|view| view.number).collect()
+}
+
 /// Returns the lane that was taken in hand.
-async fn obey(line: &mut PracticeLine, command: PracticeCommand) -> Result<Option<LaneNumber>, PracticeError> {
+async fn obey(
+    line: &mut PracticeLine,
+    command: PracticeCommand,
+    held: BTreeSet<LaneNumber>,
+    taken_out: &mut TakenOut,
+) -> Result<Option<LaneNumber>, PracticeError> {
     match command {
         PracticeCommand::Plug { port } => {
             let Some(lane) = lane_of(line, &port) else { return Ok(None) };
-            line.plug(lane, None).await?;
+            match taken_out.remove(&lane) {
+                Some(serial) => line.plug_as(lane, &serial, Behaviour::Normal)?,
+                None => {
+                    line.plug(lane, None).await?;
+                }
+            }
             Ok(Some(lane))
         }
         PracticeCommand::Unplug { port } => {
             let Some(lane) = lane_of(line, &port) else { return Ok(None) };
-            line.unplug(lane);
+            if let Some(serial) = line.unplug(lane)
+                && held.contains(&lane)
+            {
+                taken_out.insert(lane, serial);
+            }
             Ok(Some(lane))
         }
         PracticeCommand::Fault { port, fault } => {
             let Some(lane) = lane_of(line, &port) else { return Ok(None) };
             let fault = fault.as_deref().and_then(Fault::named);
+            taken_out.remove(&lane);
             if line.unplug(lane).is_some() {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -140,6 +196,8 @@ async fn obey(line: &mut PracticeLine, command: PracticeCommand) -> Result<Optio
             }
             Ok(Some(lane))
         }
+        // Nothing of the line's own.
+        PracticeCommand::TourEnded => Ok(None),
         PracticeCommand::Cloud { up } => {
             if up {
                 line.proxy.up().await?
@@ -163,7 +221,7 @@ fn lane_of(line: &PracticeLine, port: &str) -> Option<LaneNumber> {
     line.lanes().find(|lane| port_name(*lane) == port)
 }
 
-async fn view(line: &PracticeLine) -> PracticeView {
+async fn view(line: &PracticeLine, taken_out: &TakenOut) -> PracticeView {
     PracticeView {
         ports: line
             .lanes()
@@ -172,6 +230,7 @@ async fn view(line: &PracticeLine) -> PracticeView {
                 PracticePort {
                     name: port_name(lane),
                     plugged: plugged.map(|(serial, _)| serial.to_owned()),
+                    again: taken_out.get(&lane).cloned(),
                     fault: plugged.and_then(|(_, fault)| fault).map(|fault| fault.name().to_owned()),
                 }
             })

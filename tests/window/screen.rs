@@ -94,7 +94,7 @@ impl Screen {
     }
 
     /// What a tool on this display says; what it fails at is said as nothing.
-    fn run(&self, tool: &str, args: &[&str]) -> String {
+    pub fn run(&self, tool: &str, args: &[&str]) -> String {
         let output = Command::new(tool)
             .args(args)
             .env("DISPLAY", &self.display)

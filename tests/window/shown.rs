@@ -5,9 +5,13 @@ use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use lineseal::adapters::printer::Pictures;
 use lineseal::config::{Look, Scanner};
-use lineseal::domain::ReasonCode;
+use lineseal::domain::label::Dots;
+use lineseal::domain::{ReasonCode, Template};
 use lineseal::gui::{Bridge, PracticeBridge, WindowOptions};
+use lineseal::ports::LabelPictures as _;
+use lineseal::provisioning::label::render_label;
 use lineseal::runner::view::{Command, DeskState, Snapshot};
 use tokio::sync::{mpsc, watch};
 
@@ -61,7 +65,8 @@ pub fn run(script: &str) -> ExitCode {
         drop(views);
     });
     let bridge = Bridge::new(runtime.handle().clone(), receiver, commands);
-    let practice = Some(PracticeBridge { views: practice_views, commands: practice_commands });
+    let practice =
+        Some(PracticeBridge { views: practice_views, commands: practice_commands, tour: script.contains(" tour") });
     match lineseal::gui::open(
         bridge,
         WindowOptions {
@@ -103,10 +108,32 @@ fn scene(text: &str) -> Snapshot {
         "locked" => scenes::at_desk(lanes, DeskState::Locked { name: "K. Tanaka (T-014)".into(), required: true }),
         "badge" => scenes::at_desk(lanes, DeskState::BadgeShown { name: "K. Tanaka (T-014)".into() }),
         "people" => scenes::administration(lanes),
-        "labelled" => scenes::labelled_pair(),
+        "labelled" => {
+            let mut snapshot = scenes::labelled_pair();
+            if let Some(label) = &mut snapshot.label {
+                label.picture = Arc::new(shipped_label());
+            }
+            snapshot
+        }
         "unknown" => scenes::unknown(lanes),
         _ => panic!("there is no scene {text:?}"),
     }
+}
+
+/// The label as it is shipped, drawn as the station draws it.
+fn shipped_label() -> Dots {
+    let template = Template::parse(include_str!("../../assets/labels/unit.zpl")).expect("a template");
+    let values = [
+        ("serial", "GW4-0031181"),
+        ("product", "gateway-g4"),
+        ("thing", "gw-GW4-0031181"),
+        ("fingerprint", "9f2b6c1de07a43d58b19f0c2a6e7354d81bb02c96f5ae4d7103c8e92b64f7a5d"),
+        ("verdict", "PASS"),
+        ("time", "2026-11-29 14:33"),
+        ("practice", ""),
+    ];
+    let values = values.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    Pictures.dots(&render_label(&template, &values).expect("a label")).expect("its picture")
 }
 
 fn say(line: &str) {

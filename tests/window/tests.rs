@@ -17,6 +17,7 @@ pub const ALL: &[Test] = &[
     ("a_full_queue_never_blocks_the_window", a_full_queue_never_blocks_the_window),
     ("the_end_of_the_runner_is_shown", the_end_of_the_runner_is_shown),
     ("the_practice_line_shows_a_real_pass_and_a_real_fail", crate::practice::shows_a_real_pass_and_a_real_fail),
+    ("the_practice_line_leads_a_newcomer_through_five_steps", crate::practice::leads_a_newcomer_through_five_steps),
     ("pictures_at_1920x1080", pictures_at_1920x1080),
     ("pictures_at_1280x800", pictures_at_1280x800),
     ("pictures_of_all_reasons", pictures_of_all_reasons),
@@ -212,6 +213,9 @@ fn reference_pictures() {
             window.changes(|window| window.type_text("1"));
             window.changes(|window| window.press(&["shift+F3"]));
             window.settle().keep_for_reference(&name("reprint"));
+            // A newcomer's first look at the practice line.
+            let mut practice = screen.open(language, "idle 4 practice tour");
+            practice.settle().keep_for_reference(&name("practice"));
         }
     }
     let screen = Screen::new(1280, 800);

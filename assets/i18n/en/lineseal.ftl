@@ -212,6 +212,7 @@ practice-unplug = Unplug
 practice-make-bad = Make bad
 practice-good = Good board
 practice-empty = empty
+practice-again = { $serial } again
 practice-cloud-up = Cloud is up
 practice-cloud-down = Cloud is down
 practice-printer-up = Printer is up
@@ -230,6 +231,18 @@ practice-fault-board-exchanged = Exchanged board
 practice-fault-hung-token = Hung chip
 practice-fault-cloud-down = Cloud down
 practice-fault-printer-down = Printer down
+practice-tour-step = Tour · step { $step } of 5
+practice-tour-pass = Press “{ practice-plug }” on a port. The lane works by itself: wait for the green PASS.
+practice-tour-fail = Press “{ practice-make-bad }” and choose “{ practice-fault-certificate-copied }”. The lane turns red: read what to do with the board.
+practice-tour-replace = The red stays until the next board has come. Unplug the bad board, then plug in a good one.
+practice-tour-hold = Take the cloud down and plug in a new board. It is HELD, with a numbered slip: nothing is lost.
+practice-tour-finish = Bring the cloud up. Unplug the HELD board and plug it in again: it ends as PASS.
+practice-tour-pause = Press F2 to pause: boards that run go on, new ones wait.
+practice-tour-continue = Press F2 again to go on.
+practice-tour-over = That was the tour
+practice-tour-done = This is all that a shift needs. Now try the other faults, each by its button.
+practice-tour-end = End the tour
+practice-tour-begin = Guided tour
 
 # Read aloud by screen readers.
 a11y-lane = Lane { $lane }: { $state }

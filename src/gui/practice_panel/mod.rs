@@ -1,13 +1,16 @@
 //! The practice line's controls: plug and unplug boards, make them bad, take the cloud or the
 //! printer down. Plain data in, plain commands out; what they do lies with the practice line.
 
+mod tour;
+
 use egui::{Align2, Frame, Margin, Panel, Rect, ScrollArea, Ui, vec2};
 use tokio::sync::{mpsc, watch};
 
-use super::screens::{View, say};
-use super::theme::size;
-use super::widgets::button::Button;
-use super::widgets::text::{Pen, fit_line, place};
+use crate::gui::screens::{View, say};
+use crate::gui::theme::{self, size};
+use crate::gui::widgets::button::Button;
+use crate::gui::widgets::text::{Pen, fit_line, place};
+use tour::Tour;
 
 /// The practice line as its controls show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct PracticePort {
     pub name: String,
     /// The board that is plugged in, by its serial number.
     pub plugged: Option<String>,
+    /// The HELD board that was taken out of this port, by its serial number: it is the next to be plugged in.
+    pub again: Option<String>,
     /// What is wrong with the board of this port.
     pub fault: Option<String>,
 }
@@ -49,20 +54,32 @@ pub enum PracticeCommand {
     Printer {
         up: bool,
     },
+    /// The newcomer has had enough of the guided tour, or all of it.
+    TourEnded,
 }
 
 /// The window's end of the practice line's channels.
 pub struct PracticeBridge {
     pub views: watch::Receiver<PracticeView>,
     pub commands: mpsc::Sender<PracticeCommand>,
+    /// Begins with the guided tour.
+    pub tour: bool,
 }
 
 /// The panel at the window's right side.
 pub(super) struct PracticePanel {
     bridge: PracticeBridge,
     state: State,
+    tour: TourState,
     /// The last press was not taken: the practice line's queue was full.
     busy: bool,
+}
+
+enum TourState {
+    /// Begins with the first snapshot that is shown.
+    Due,
+    Shown(Tour),
+    Over,
 }
 
 enum State {
@@ -76,7 +93,8 @@ enum State {
 
 impl PracticePanel {
     pub(super) fn new(bridge: PracticeBridge) -> PracticePanel {
-        PracticePanel { bridge, state: State::Ports, busy: false }
+        let tour = if bridge.tour { TourState::Due } else { TourState::Over };
+        PracticePanel { bridge, state: State::Ports, tour, busy: false }
     }
 
     pub(super) fn toggle(&mut self) {
@@ -87,6 +105,11 @@ impl PracticePanel {
     }
 
     pub(super) fn show(&mut self, ui: &mut Ui, view: &View) {
+        match &mut self.tour {
+            TourState::Due => self.tour = TourState::Shown(Tour::new(view.snapshot)),
+            TourState::Shown(tour) => tour.watch(view.snapshot),
+            TourState::Over => {}
+        }
         if matches!(self.state, State::Folded) {
             return;
         }
@@ -95,6 +118,7 @@ impl PracticePanel {
         let width = (ui.ctx().content_rect().width() * 0.18).clamp(250.0, size::PRACTICE_PANEL);
         Panel::right("practice").exact_size(width).resizable(false).frame(frame).show(ui, |ui| {
             ui.spacing_mut().item_spacing = vec2(8.0, 8.0);
+            let ended = self.tour(ui, view);
             heading(ui, view, &say!(view, "practice-title"));
             if self.busy {
                 heading(ui, view, &say!(view, "notice-busy"));
@@ -103,10 +127,22 @@ impl PracticePanel {
                 State::Faults { port } => self.faults(ui, view, &practice, port.clone()),
                 State::Ports | State::Folded => self.ports(ui, view, &practice),
             };
-            if let Some(command) = asked {
+            if let Some(command) = ended.or(asked) {
                 self.busy = self.bridge.commands.try_send(command).is_err();
             }
         });
+    }
+
+    /// The guided tour above everything.
+    fn tour(&mut self, ui: &mut Ui, view: &View) -> Option<PracticeCommand> {
+        let TourState::Shown(tour) = &self.tour else { return None };
+        let ended = tour.show(ui, view);
+        ui.separator();
+        if !ended {
+            return None;
+        }
+        self.tour = TourState::Over;
+        Some(PracticeCommand::TourEnded)
     }
 
     fn ports(&mut self, ui: &mut Ui, view: &View, practice: &PracticeView) -> Option<PracticeCommand> {
@@ -119,6 +155,12 @@ impl PracticePanel {
             if practice.printer_up { say!(view, "practice-printer-up") } else { say!(view, "practice-printer-down") };
         if service(ui, view, "printer", &printer, practice.printer_up) {
             asked = Some(PracticeCommand::Printer { up: !practice.printer_up });
+        }
+        if matches!(self.tour, TourState::Over) {
+            let tour = say!(view, "practice-tour-begin");
+            if Button::new(&tour).text(size::SMALL).show(ui, view.theme).clicked() {
+                self.tour = TourState::Due;
+            }
         }
         ui.add_space(4.0);
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -133,7 +175,11 @@ impl PracticePanel {
         let width = ui.available_width();
         let (_, rect) = ui.allocate_space(vec2(width, 26.0 + size::TOUCH));
         let (mut top, buttons) = rect.split_top_bottom_at_y(rect.top() + 26.0);
-        let board = port.plugged.clone().unwrap_or_else(|| say!(view, "practice-empty"));
+        let board = match (&port.plugged, &port.again) {
+            (Some(serial), _) => serial.clone(),
+            (None, Some(serial)) => say!(view, "practice-again", serial = serial.clone()),
+            (None, None) => say!(view, "practice-empty"),
+        };
         let state = match &port.fault {
             // The serial number is on the tile; what is wrong with the board is only here.
             Some(fault) => fault_name(view, fault),
@@ -195,11 +241,7 @@ impl PracticePanel {
 }
 
 fn heading(ui: &mut Ui, view: &View, text: &str) {
-    ui.label(
-        egui::RichText::new(text)
-            .font(super::theme::font(super::theme::Weight::Bold, size::BODY))
-            .color(view.theme.ink),
-    );
+    ui.label(egui::RichText::new(text).font(theme::font(theme::Weight::Bold, size::BODY)).color(view.theme.ink));
 }
 
 /// A line with a state and the button that turns it over; true when that is pressed.
