@@ -1,6 +1,7 @@
 //! A label after it is out: another copy of it, and the label scanned on its board.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lineseal::audit::event::LabelStatus;
 use lineseal::domain::profile::KeyKind;
@@ -94,4 +95,40 @@ async fn the_right_label_confirms_and_another_one_is_told_and_never_does() {
     station.until("the confirmation", |snapshot| snapshot.scan_back.is_empty()).await;
     let log = station.stop().await;
     assert_eq!(log.iter().filter(|logged| logged.kind() == "label-confirmed").count(), 2);
+}
+
+/// Only a person can tell whether a label came out of a printer that went away in its middle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_printer_that_goes_away_in_the_middle_of_a_label_loses_none_and_doubles_none() {
+    let mut bench = Bench::new(2, Cloud::shared().await).await;
+    let chips = [bench.chip(KeyKind::EcP256), bench.chip(KeyKind::EcP256)];
+    let mut station = Station::start(&bench).await;
+    for (at, (name, lane)) in [("OUT", 1), ("NOT-OUT", 2)].into_iter().enumerate() {
+        bench.printer.cut_next();
+        bench.plug(lane, name, &chips[at]);
+        let record = station.unit().await;
+        assert_outcome(&record, "PASS");
+        assert_eq!(record.label.status, LabelStatus::Failed);
+        let run = record.run.parse().unwrap();
+        let asks = |snapshot: &Arc<Snapshot>| snapshot.questions.iter().any(|question| question.run == run);
+        station.until("the question", asks).await;
+        bench.unplug(lane);
+        // A start anew asks again, and prints nothing by itself.
+        station.stop().await;
+        assert_eq!(bench.printer.printed(), 0);
+        station = Station::start(&bench).await;
+        station.until("the same question", asks).await;
+        station.command(Command::SettleLabel { run, printed: name == "OUT" }).await;
+        station.until("no question", |snapshot| snapshot.questions.is_empty()).await;
+        if name == "NOT-OUT" {
+            let out = async {
+                while bench.printer.printed() == 0 {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), out).await.expect("the label comes out");
+        }
+    }
+    station.stop().await;
+    assert_eq!(bench.printer.printed(), 1, "one was on paper already");
 }
