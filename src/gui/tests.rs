@@ -517,6 +517,8 @@ fn practice_boards_are_plugged_and_made_bad_by_button() {
     desk.click("Unplug");
     desk.click("Plug in");
     desk.click("Take down");
+    desk.click("Plug in all");
+    desk.click("Unplug all");
     desk.click("Make bad");
     desk.click("Foreign CA");
     let port = || "port-1".to_owned();
@@ -524,6 +526,8 @@ fn practice_boards_are_plugged_and_made_bad_by_button() {
         PracticeCommand::Unplug { port: port() },
         PracticeCommand::Plug { port: "port-2".to_owned() },
         PracticeCommand::Cloud { up: false },
+        PracticeCommand::PlugAll,
+        PracticeCommand::UnplugAll,
         PracticeCommand::Fault { port: port(), fault: Some("foreign-ca".to_owned()) },
     ];
     let asked: Vec<_> = std::iter::from_fn(|| desk.practice_asked.try_recv().ok()).collect();

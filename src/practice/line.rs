@@ -196,13 +196,7 @@ impl PracticeLine {
     /// serial number. Faults of the line's surroundings make a good board.
     pub async fn plug(&mut self, lane: LaneNumber, fault: Option<Fault>) -> Result<String, PracticeError> {
         self.unplug(lane);
-        self.made += 1;
-        let serial = format!("PR-{}-{:03}", self.session, self.made);
-        let dir = self.token_dir(lane);
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir)?;
-        }
-        self.make_chip(&dir, fault).await?;
+        let serial = self.make_board(lane, fault).await?;
         let behaviour = match fault {
             Some(Fault::SilentBoard) => Behaviour::Silent,
             Some(Fault::BoardExchanged) => Behaviour::Exchanged,
@@ -211,6 +205,15 @@ impl PracticeLine {
         };
         self.place(lane, serial.clone(), behaviour, fault)?;
         Ok(serial)
+    }
+
+    /// A good board for every empty lane, all of them made before the first is plugged in: they come at one stroke.
+    pub async fn plug_all(&mut self) -> Result<(), PracticeError> {
+        let mut boards = Vec::new();
+        for lane in self.lanes().filter(|lane| !self.jig.contains_key(lane)).collect::<Vec<_>>() {
+            boards.push((lane, self.make_board(lane, None).await?));
+        }
+        boards.into_iter().try_for_each(|(lane, serial)| self.place(lane, serial, Behaviour::Normal, None))
     }
 
     /// Plugs a board of the caller's own making: serial number and behaviour as said, over whatever
@@ -244,6 +247,18 @@ impl PracticeLine {
         let board = PtyBoard::plug(&ports, &setup::port_name(lane), &serial, behaviour)?;
         self.jig.insert(lane, Plugged { board, serial, fault });
         Ok(())
+    }
+
+    /// Returns the serial number; the chip's token lies where the lane's board will have it.
+    async fn make_board(&mut self, lane: LaneNumber, fault: Option<Fault>) -> Result<String, PracticeError> {
+        self.made += 1;
+        let serial = format!("PR-{}-{:03}", self.session, self.made);
+        let dir = self.token_dir(lane);
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir)?;
+        }
+        self.make_chip(&dir, fault).await?;
+        Ok(serial)
     }
 
     async fn make_chip(&mut self, dir: &Path, fault: Option<Fault>) -> Result<(), PracticeError> {

@@ -59,10 +59,9 @@ pub async fn operate(
                 }
                 Some(command) => {
                     let held = held(&line, &snapshots.borrow().clone());
-                    if let Some(lane) = obey(&mut line, command, held, &mut taken_out).await? {
-                        // Whoever takes a lane in hand keeps it.
-                        feeder.due.remove(&lane);
-                    }
+                    let in_hand = obey(&mut line, command, held, &mut taken_out).await?;
+                    // Whoever takes a lane in hand keeps it.
+                    feeder.due.retain(|lane, _| !in_hand.contains(lane));
                 }
                 None => return Ok(()),
             },
@@ -155,35 +154,42 @@ fn held(line: &PracticeLine, snapshot: &Snapshot) -> BTreeSet<LaneNumber> {
     snapshot.lanes.iter().filter(held).map(|view| view.number).collect()
 }
 
-/// Returns the lane that was taken in hand.
+/// Returns the lanes that were taken in hand.
 async fn obey(
     line: &mut PracticeLine,
     command: PracticeCommand,
     held: BTreeSet<LaneNumber>,
     taken_out: &mut TakenOut,
-) -> Result<Option<LaneNumber>, PracticeError> {
+) -> Result<Vec<LaneNumber>, PracticeError> {
     match command {
         PracticeCommand::Plug { port } => {
-            let Some(lane) = lane_of(line, &port) else { return Ok(None) };
+            let Some(lane) = lane_of(line, &port) else { return Ok(Vec::new()) };
             match taken_out.remove(&lane) {
                 Some(serial) => line.plug_as(lane, &serial, Behaviour::Normal)?,
                 None => {
                     line.plug(lane, None).await?;
                 }
             }
-            Ok(Some(lane))
+            Ok(vec![lane])
         }
         PracticeCommand::Unplug { port } => {
-            let Some(lane) = lane_of(line, &port) else { return Ok(None) };
-            if let Some(serial) = line.unplug(lane)
-                && held.contains(&lane)
-            {
-                taken_out.insert(lane, serial);
+            let Some(lane) = lane_of(line, &port) else { return Ok(Vec::new()) };
+            take_out(line, lane, &held, taken_out);
+            Ok(vec![lane])
+        }
+        PracticeCommand::PlugAll => {
+            for (lane, serial) in std::mem::take(taken_out) {
+                line.plug_as(lane, &serial, Behaviour::Normal)?;
             }
-            Ok(Some(lane))
+            line.plug_all().await?;
+            Ok(line.lanes().collect())
+        }
+        PracticeCommand::UnplugAll => {
+            line.lanes().for_each(|lane| take_out(line, lane, &held, taken_out));
+            Ok(line.lanes().collect())
         }
         PracticeCommand::Fault { port, fault } => {
-            let Some(lane) = lane_of(line, &port) else { return Ok(None) };
+            let Some(lane) = lane_of(line, &port) else { return Ok(Vec::new()) };
             let fault = fault.as_deref().and_then(Fault::named);
             taken_out.remove(&lane);
             if line.unplug(lane).is_some() {
@@ -194,17 +200,17 @@ async fn obey(
                 tokio::time::sleep(PAUSE * 2).await;
                 line.unplug(lane);
             }
-            Ok(Some(lane))
+            Ok(vec![lane])
         }
         // Nothing of the line's own.
-        PracticeCommand::TourEnded => Ok(None),
+        PracticeCommand::TourEnded => Ok(Vec::new()),
         PracticeCommand::Cloud { up } => {
             if up {
                 line.proxy.up().await?
             } else {
                 line.proxy.down().await
             }
-            Ok(None)
+            Ok(Vec::new())
         }
         PracticeCommand::Printer { up } => {
             if up {
@@ -212,8 +218,16 @@ async fn obey(
             } else {
                 line.printer.switch_off().await
             }
-            Ok(None)
+            Ok(Vec::new())
         }
+    }
+}
+
+fn take_out(line: &mut PracticeLine, lane: LaneNumber, held: &BTreeSet<LaneNumber>, taken_out: &mut TakenOut) {
+    if let Some(serial) = line.unplug(lane)
+        && held.contains(&lane)
+    {
+        taken_out.insert(lane, serial);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The whole product in one window: real boards, tokens, cloud and log, no scene.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::screen::{Picture, Rgb, Screen};
@@ -72,6 +73,27 @@ pub fn leads_a_newcomer_through_five_steps() {
     assert!(!taken.exists(), "the tour was not over: see target/window/tour-over.png");
     practice.click((1065, 258));
     practice.until(|_| taken.exists());
+}
+
+/// Sixteen boards at one stroke, beside a window that draws them all.
+pub fn passes_sixteen_boards_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let screen = Screen::new(1280, 800);
+    let mut practice = Practice::start(&screen, folder.path(), &["--lanes", "16", "--units", "0"]);
+    let labels = || std::fs::read_dir(folder.path().join("line/labels")).map_or(0, |labels| labels.count() / 2);
+    practice.until(|picture| picture.share(INK, [0.81, 0.29, 0.99, 0.36]) > 0.005);
+    practice.click((1098, 258));
+    // A label is a file to print and a picture.
+    practice.until(|picture| labels() == 16 && picture.share(PASS, EVERYTHING) > 0.25).keep("practice-sixteen");
+    let mut audit = Command::new(env!("CARGO_BIN_EXE_lineseal"));
+    audit.arg("--config").arg(folder.path().join("line/lineseal.toml"));
+    audit.arg("--data-dir").arg(folder.path().join("line/data")).args(["audit", "list", "--json"]);
+    let listed = String::from_utf8(audit.output().expect("it runs").stdout).expect("text");
+    let runs: Vec<serde_json::Value> =
+        listed.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let of = |field: &str| runs.iter().map(|run| run[field].to_string()).collect::<BTreeSet<_>>();
+    assert_eq!((runs.len(), of("verdict").len(), of("chip_uid").len(), of("thing").len()), (16, 1, 16, 16), "{listed}");
+    assert!(runs.iter().all(|run| run["verdict"] == "PASS"), "{listed}");
 }
 
 struct Practice<'a> {

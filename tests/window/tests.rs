@@ -17,6 +17,7 @@ pub const ALL: &[Test] = &[
     ("a_full_queue_never_blocks_the_window", a_full_queue_never_blocks_the_window),
     ("the_end_of_the_runner_is_shown", the_end_of_the_runner_is_shown),
     ("the_practice_line_shows_a_real_pass_and_a_real_fail", crate::practice::shows_a_real_pass_and_a_real_fail),
+    ("the_practice_line_passes_sixteen_boards_at_once", crate::practice::passes_sixteen_boards_at_once),
     ("the_practice_line_leads_a_newcomer_through_five_steps", crate::practice::leads_a_newcomer_through_five_steps),
     ("pictures_at_1920x1080", pictures_at_1920x1080),
     ("pictures_at_1280x800", pictures_at_1280x800),

@@ -43,6 +43,9 @@ pub enum PracticeCommand {
     Unplug {
         port: String,
     },
+    /// A board into every empty port, at one stroke.
+    PlugAll,
+    UnplugAll,
     /// Gives the board of this port a fault, or (`None`) makes it good again.
     Fault {
         port: String,
@@ -157,6 +160,15 @@ impl PracticePanel {
             asked = Some(PracticeCommand::Printer { up: !practice.printer_up });
         }
         if matches!(self.tour, TourState::Over) {
+            let (_, rect) = ui.allocate_space(vec2(ui.available_width(), size::TOUCH));
+            let [left, right] = halves(rect);
+            let (plug, unplug) = (say!(view, "practice-plug-all"), say!(view, "practice-unplug-all"));
+            if Button::new(&plug).text(size::SMALL).at(ui, view.theme, "plug-all", left).clicked() {
+                asked = Some(PracticeCommand::PlugAll);
+            }
+            if Button::new(&unplug).text(size::SMALL).at(ui, view.theme, "unplug-all", right).clicked() {
+                asked = Some(PracticeCommand::UnplugAll);
+            }
             let tour = say!(view, "practice-tour-begin");
             if Button::new(&tour).text(size::SMALL).show(ui, view.theme).clicked() {
                 self.tour = TourState::Due;
@@ -191,9 +203,7 @@ impl PracticePanel {
         let state = fit_line(painter, &state, Pen::regular(13.0, view.theme.muted), top.width());
         place(painter, state, top, Align2::RIGHT_CENTER);
 
-        let half = (width - 8.0) / 2.0;
-        let left = Rect::from_min_size(buttons.min, vec2(half, size::TOUCH));
-        let right = Rect::from_min_size(buttons.min + vec2(half + 8.0, 0.0), vec2(half, size::TOUCH));
+        let [left, right] = halves(buttons);
         let plugged = port.plugged.is_some();
         let plug = if plugged { say!(view, "practice-unplug") } else { say!(view, "practice-plug") };
         let bad = say!(view, "practice-make-bad");
@@ -238,6 +248,12 @@ impl PracticePanel {
         }
         chosen
     }
+}
+
+/// For two buttons side by side.
+fn halves(row: Rect) -> [Rect; 2] {
+    let half = vec2((row.width() - 8.0) / 2.0, size::TOUCH);
+    [Rect::from_min_size(row.min, half), Rect::from_min_size(row.min + vec2(half.x + 8.0, 0.0), half)]
 }
 
 fn heading(ui: &mut Ui, view: &View, text: &str) {
