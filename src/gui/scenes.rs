@@ -245,7 +245,7 @@ fn ended(number: u8, verdict: Verdict, reason: Option<Failure>) -> LaneState {
         verdict,
         reason,
         slip: (verdict == Verdict::Held).then_some(12),
-        label,
+        label: Some(label),
         step: if verdict == Verdict::Pass { Step::Seal } else { Step::Register },
         took_ms: 3_120,
         present: verdict != Verdict::Aborted || number == 8,
@@ -254,7 +254,7 @@ fn ended(number: u8, verdict: Verdict, reason: Option<Failure>) -> LaneState {
 
 fn labelled(mut state: LaneState, status: LabelStatus) -> LaneState {
     if let LaneState::Finished { label, .. } = &mut state {
-        *label = status;
+        *label = Some(status);
     }
     state
 }

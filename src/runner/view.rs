@@ -177,7 +177,8 @@ pub enum LaneState {
         verdict: Verdict,
         reason: Option<Failure>,
         slip: Option<u64>,
-        label: LabelStatus,
+        /// `None`: the station is printing it.
+        label: Option<LabelStatus>,
         /// The last step that began.
         step: Step,
         took_ms: u64,

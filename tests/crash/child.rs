@@ -161,7 +161,7 @@ pub fn shown(snapshot: &Snapshot) -> Shown {
                 lane.serial = serial.as_ref().map(ToString::to_string);
                 lane.verdict = Some(verdict.as_str().to_owned());
                 lane.code = reason.as_ref().map(|failure| failure.code.to_string());
-                lane.label = Some(paper(*label).to_owned());
+                lane.label = label.map(|label| paper(label).to_owned());
                 lane.slip = *slip;
             }
             LaneState::Refused { failure } => {

@@ -36,6 +36,7 @@ lane-waiting = Paused. This board starts when you continue
 lane-no-serial = no serial number
 
 # What to do after a PASS, by what became of the label.
+pass-label-printing = Its label is coming out
 pass-label-printed = Apply the label, next board
 pass-label-pending = Set it aside. Its label comes when the printer is back
 pass-label-failed = Did its label come out? Answer at the top

@@ -31,6 +31,7 @@ lane-board = 基板
 lane-waiting = 一時停止中。再開後に開始します
 lane-no-serial = シリアル不明
 
+pass-label-printing = ラベルを印刷しています
 pass-label-printed = ラベルを貼り、次へ
 pass-label-pending = 別に置いてください。プリンタ復旧後にラベルが出ます
 pass-label-failed = ラベルは出ましたか。画面上部で答えてください

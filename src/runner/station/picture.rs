@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{LaneNow, Station, signals};
 use crate::config::Config;
 use crate::domain::{Step, Verdict};
-use crate::provisioning::Run;
+use crate::provisioning::{Label, Run};
 use crate::runner::driver::waits_for_scan;
 use crate::runner::equipment::Equipment;
 use crate::runner::view::{Copies, DeskState, DeskView, FinishedView, Health, LaneState, LaneView, Snapshot};
@@ -101,7 +101,11 @@ impl Station {
                 verdict: sealed.verdict,
                 reason: sealed.reason.clone(),
                 slip: run.slip,
-                label: run.label.status(),
+                label: match run.label {
+                    // On its way to the printer; what becomes of it is known in a moment.
+                    Label::Owed(_) | Label::Intended(_) if self.is_driven(run.id) => None,
+                    _ => Some(run.label.status()),
+                },
                 step: run
                     .steps
                     .iter()

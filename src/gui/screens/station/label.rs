@@ -48,15 +48,15 @@ impl LabelForm {
 pub fn run_in(view: &View, lane: LaneNumber) -> Option<RunId> {
     let lane = view.snapshot.lanes.iter().find(|known| known.number == lane)?;
     match &lane.state {
-        LaneState::Finished { run, label, .. } if *label != LabelStatus::None => Some(*run),
+        LaneState::Finished { run, label, .. } if *label != Some(LabelStatus::None) => Some(*run),
         _ => None,
     }
 }
 
 /// The button that leads here, where the lane has a label: beside the one that closes the lane's details. Returns
 /// how much room it takes there.
-pub fn open(ui: &Ui, view: &View, lane: LaneNumber, label: LabelStatus, messages: &mut Vec<Message>) -> f32 {
-    if label == LabelStatus::None {
+pub fn open(ui: &Ui, view: &View, lane: LaneNumber, label: Option<LabelStatus>, messages: &mut Vec<Message>) -> f32 {
+    if label == Some(LabelStatus::None) {
         return 0.0;
     }
     let (text, close) = (say!(view, "label-open"), say!(view, "button-close"));

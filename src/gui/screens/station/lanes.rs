@@ -172,10 +172,11 @@ fn sentence(view: &View, state: &LaneState) -> String {
     match (reason, verdict) {
         (Some(failure), _) => technician(view, failure),
         (None, Verdict::Pass) => match label {
-            LabelStatus::Printed => say!(view, "pass-label-printed"),
-            LabelStatus::Pending => say!(view, "pass-label-pending"),
-            LabelStatus::Failed => say!(view, "pass-label-failed"),
-            LabelStatus::None => say!(view, "pass-label-none"),
+            None => say!(view, "pass-label-printing"),
+            Some(LabelStatus::Printed) => say!(view, "pass-label-printed"),
+            Some(LabelStatus::Pending) => say!(view, "pass-label-pending"),
+            Some(LabelStatus::Failed) => say!(view, "pass-label-failed"),
+            Some(LabelStatus::None) => say!(view, "pass-label-none"),
         },
         (None, Verdict::Fail) => say!(view, "todo-fail"),
         (None, Verdict::Error) => say!(view, "todo-error"),
@@ -190,15 +191,15 @@ fn detail(view: &View, state: &LaneState) -> Vec<String> {
     let code = reason.as_ref().map(|failure| failure.code.to_string());
     let slip = slip.map(|number| say!(view, "slip-number", number = number));
     let slip_state = match label {
-        LabelStatus::Pending => Some(say!(view, "slip-pending")),
-        LabelStatus::Failed => Some(say!(view, "slip-failed")),
-        LabelStatus::Printed | LabelStatus::None => None,
+        Some(LabelStatus::Pending) => Some(say!(view, "slip-pending")),
+        Some(LabelStatus::Failed) => Some(say!(view, "slip-failed")),
+        Some(LabelStatus::Printed | LabelStatus::None) | None => None,
     };
     let label = match label {
-        LabelStatus::Printed => Some(say!(view, "label-printed")),
-        LabelStatus::Pending => Some(say!(view, "label-pending")),
-        LabelStatus::Failed => Some(say!(view, "label-failed")),
-        LabelStatus::None => None,
+        Some(LabelStatus::Printed) => Some(say!(view, "label-printed")),
+        Some(LabelStatus::Pending) => Some(say!(view, "label-pending")),
+        Some(LabelStatus::Failed) => Some(say!(view, "label-failed")),
+        Some(LabelStatus::None) | None => None,
     };
     let word = Some(code_word(view, *verdict));
     let parts = match verdict {
