@@ -38,6 +38,9 @@ pub struct Claim {
     pub station: StationName,
     pub operator: Option<OperatorRef>,
     pub run: RunId,
+    /// The run's latest event that its writer knows, as for [`AuditStore::append_to_run`]; `None`: nobody else can
+    /// have the run.
+    pub known: Option<u64>,
     pub unit: Unit,
     pub identity: Identity,
     /// The fingerprint of the certificate's other form, which counts as its own.
@@ -173,7 +176,7 @@ impl ManifestTally {
 #[async_trait::async_trait]
 pub trait AuditStore: Send + Sync {
     /// Appends in order. An event id that the log holds already is not written twice: its receipt
-    /// comes back.
+    /// comes back. L-531 where a run would begin that the log has; nothing is written then.
     async fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
     /// The same for a run that goes on, by a writer that knows it up to event `known`. L-531 where the
@@ -184,7 +187,7 @@ pub trait AuditStore: Send + Sync {
 
     /// Binds, or says what it collides with (design of the substitution rules: fingerprint, SPKI and
     /// UID are each unique for ever). B-106 where a board of the same serial number is at another station now;
-    /// the same stands against writing a PASS.
+    /// the same stands against writing a PASS. L-531 and L-521 as for [`append_to_run`](Self::append_to_run).
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure>;
 
     async fn head(&self) -> Result<TreeHead, Failure>;

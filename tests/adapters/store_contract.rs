@@ -45,6 +45,7 @@ macro_rules! store_contract {
             a_refused_batch_leaves_nothing
             a_run_is_sealed_once_unless_held
             of_two_stations_that_resume_one_run_one_goes_on
+            of_two_stations_that_take_one_run_in_one_begins_it_and_one_claims
             of_two_runs_that_pass_one_unit_one_owes_its_label
             a_free_identity_is_bound
             a_certificate_that_was_made_for_a_unit_is_nobody_elses
@@ -263,6 +264,39 @@ pub async fn of_two_stations_that_resume_one_run_one_goes_on(peer: &dyn Peer) {
     here.append(started(other, "A2", None)).await.unwrap();
     let last = here.head().await.unwrap().size - 1;
     assert_eq!(here.append_to_run(other, last, resumed()).await.unwrap_err().code, ReasonCode::STORE_FAILED);
+}
+
+pub async fn of_two_stations_that_take_one_run_in_one_begins_it_and_one_claims(peer: &dyn Peer) {
+    let (here, there) = (peer.open().await, peer.open().await);
+    let run = run_id();
+    let beginnings = [started(run, "A1", None), started(run, "A1", None)];
+    let (a, b) = tokio::join!(here.append(beginnings[0].clone()), there.append(beginnings[1].clone()));
+    let (begun, receipts, overtaken) = match (a, b) {
+        (Ok(receipts), Err(failure)) => (0, receipts, failure),
+        (Err(failure), Ok(receipts)) => (1, receipts, failure),
+        both => panic!("one of them: {both:?}"),
+    };
+    assert_eq!(overtaken.code, ReasonCode::RUN_OVERTAKEN, "{overtaken}");
+    assert_eq!(there.append(beginnings[begun].clone()).await.unwrap(), receipts, "a lost answer");
+    // Both know it by now, and both want its claim: a second one makes the run unreadable.
+    let known = Some(receipts[1].seq);
+    let wish = || Claim { run, known, ..claim("A1", identity(1)) };
+    let (mine, other) = (wish(), wish());
+    let (a, b) = tokio::join!(here.claim(mine.clone()), there.claim(other.clone()));
+    let (won, lost, overtaken) = match (a, b) {
+        (Ok(_), Err(failure)) => (mine, other, failure),
+        (Err(failure), Ok(_)) => (other, mine, failure),
+        both => panic!("one of them: {both:?}"),
+    };
+    assert_eq!(overtaken.code, ReasonCode::RUN_OVERTAKEN, "{overtaken}");
+    assert_eq!(bound(here.claim(won).await).1, Standing::New, "a lost answer");
+    assert_eq!(here.claim(lost).await.unwrap_err().code, ReasonCode::RUN_OVERTAKEN);
+    let log = here.run(run).await.unwrap().unwrap();
+    let claims = log.events.iter().filter(|logged| matches!(logged.event.body, Body::Run(RunEvent::Claimed { .. })));
+    assert_eq!((log.events.len(), claims.count()), (3, 1));
+    // What the log had and has not any more was lost, and binds nothing.
+    let gone = Claim { known: Some(receipts[1].seq), ..claim("A2", identity(2)) };
+    assert_eq!(here.claim(gone).await.unwrap_err().code, ReasonCode::LOG_ROLLED_BACK);
 }
 
 pub async fn of_two_runs_that_pass_one_unit_one_owes_its_label(peer: &dyn Peer) {
@@ -2199,6 +2233,7 @@ pub fn claim(serial: &str, identity: Identity) -> Claim {
         run: run_id(),
         unit: unit(serial),
         identity,
+        known: None,
         twin: None,
     }
 }

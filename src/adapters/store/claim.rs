@@ -23,6 +23,9 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
     if let Some(logged) = log::by_id(session, claim.id)? {
         return answered_before(session, claim, logged);
     }
+    if let Some(known) = claim.known {
+        log::refuse_the_overtaken(session, claim.run, known)?;
+    }
     log::refuse_a_twin(session, claim.run, claim.at)?;
     let (standing, ruling, replaces, entry) =
         match judge_claim(session, claim.run, &claim.unit, &claim.identity, claim.twin)? {

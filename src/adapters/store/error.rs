@@ -63,6 +63,9 @@ pub enum StoreError {
     /// Somebody else has written the run on.
     #[error("run {run} has gone on to event {last}, and was known up to event {known}")]
     Overtaken { run: RunId, known: u64, last: u64 },
+    /// Somebody else has begun the run.
+    #[error("run {run} is in the log already, up to event {last}")]
+    Begun { run: RunId, last: u64 },
     /// The run's writer was told that it is there.
     #[error("event {known} of run {run} was in the log and is not: the database was put back")]
     Lost { run: RunId, known: u64 },
@@ -112,7 +115,7 @@ impl StoreError {
             StoreError::Corrupt(_) => ReasonCode::STORE_CORRUPT,
             StoreError::Archived { .. } => ReasonCode::LOG_ARCHIVED,
             StoreError::Asked(_) => ReasonCode::ARGUMENT_REFUSED,
-            StoreError::Overtaken { .. } => ReasonCode::RUN_OVERTAKEN,
+            StoreError::Overtaken { .. } | StoreError::Begun { .. } => ReasonCode::RUN_OVERTAKEN,
             StoreError::Lost { .. } => ReasonCode::LOG_ROLLED_BACK,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
             StoreError::PassBarred { .. } => ReasonCode::PASS_BARRED,
@@ -137,6 +140,7 @@ impl StoreError {
             | StoreError::Encode(_)
             | StoreError::Archived { .. }
             | StoreError::Overtaken { .. }
+            | StoreError::Begun { .. }
             | StoreError::Lost { .. }
             | StoreError::LabelTaken { .. }
             | StoreError::PassBarred { .. }

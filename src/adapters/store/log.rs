@@ -85,6 +85,7 @@ pub fn append(
     events: &[Event],
 ) -> Result<Vec<Receipt>, StoreError> {
     for event in events {
+        refuse_a_second_beginning(session, event)?;
         refuse_a_barred_pass(session, event)?;
     }
     events.iter().map(|event| appender.push(session, event)).collect()
@@ -106,17 +107,34 @@ pub fn append_to_run(
         written &= receipt(session, event.id)?.is_some();
     }
     if !written {
-        let last = session.row(sql::LAST_OF_RUN, values![run.as_uuid().as_bytes()], |row| row.count(0))?;
-        match last {
-            Some(last) if last == known => {}
-            Some(last) if last > known => return Err(StoreError::Overtaken { run, known, last }),
-            _ => return Err(StoreError::Lost { run, known }),
-        }
+        refuse_the_overtaken(session, run, known)?;
         for event in events {
             refuse_a_second_label(session, run, event)?;
         }
     }
     append(session, appender, events)
+}
+
+/// A run is written on from where its writer knows it, or not at all.
+pub fn refuse_the_overtaken(session: &mut dyn Session, run: RunId, known: u64) -> Result<(), StoreError> {
+    match last_of(session, run)? {
+        Some(last) if last == known => Ok(()),
+        Some(last) if last > known => Err(StoreError::Overtaken { run, known, last }),
+        _ => Err(StoreError::Lost { run, known }),
+    }
+}
+
+/// Two stations may take in one air-gapped station's file at once: both have seen that its run is not here.
+fn refuse_a_second_beginning(session: &mut dyn Session, event: &Event) -> Result<(), StoreError> {
+    let (Body::Run(RunEvent::RunStarted { .. }), Some(run)) = (&event.body, event.run) else { return Ok(()) };
+    match last_of(session, run)? {
+        Some(last) if receipt(session, event.id)?.is_none() => Err(StoreError::Begun { run, last }),
+        _ => Ok(()),
+    }
+}
+
+fn last_of(session: &mut dyn Session, run: RunId) -> Result<Option<u64>, StoreError> {
+    session.row(sql::LAST_OF_RUN, values![run.as_uuid().as_bytes()], |row| row.count(0))
 }
 
 /// Two runs of one unit may come to their verdicts at once, at two stations.
