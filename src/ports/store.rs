@@ -176,7 +176,8 @@ impl ManifestTally {
 #[async_trait::async_trait]
 pub trait AuditStore: Send + Sync {
     /// Appends in order. An event id that the log holds already is not written twice: its receipt
-    /// comes back. L-531 where a run would begin that the log has; nothing is written then.
+    /// comes back. L-531 where a run would begin that the log has, O-606 where a batch would be opened whose
+    /// name was used for another product or profile; nothing is written then.
     async fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
     /// The same for a run that goes on, by a writer that knows it up to event `known`. L-531 where the

@@ -77,6 +77,7 @@ macro_rules! store_contract {
             people_are_known_by_exact_name
             batches_open_and_close
             a_batch_opened_again_is_open_again
+            of_two_products_one_opens_a_batch_of_that_name
             the_tally_counts_units_by_the_field_rule
             a_failed_unit_is_locked_until_a_ruling_opens_one_run
             a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own
@@ -1009,6 +1010,53 @@ pub async fn a_batch_opened_again_is_open_again(peer: &dyn Peer) {
     assert_eq!(store.open_batch(&station()).await.unwrap(), None);
     assert_eq!(store.open_batch(&"other".parse().unwrap()).await.unwrap(), None);
     assert_eq!(store.batches().await.unwrap().len(), 2);
+}
+
+pub async fn of_two_products_one_opens_a_batch_of_that_name(peer: &dyn Peer) {
+    let (here, there) = (peer.open().await, peer.open().await);
+    let opening = |station: &str, made_as: &str, made: &str| {
+        let body = LineEvent::BatchOpened {
+            batch: "WO-1".parse().unwrap(),
+            profile: made_as.to_owned(),
+            product: made.parse().unwrap(),
+            planned: 9,
+        };
+        Event { station: station.parse().unwrap(), ..line(body) }
+    };
+    let (mine, other) = (opening("L1-ST1", "practice", "gateway"), opening("L1-ST2", "meters", "meter"));
+    let (a, b) = tokio::join!(here.append(vec![mine.clone()]), there.append(vec![other.clone()]));
+    let (won, receipts, lost, refused) = match (a, b) {
+        (Ok(receipts), Err(failure)) => (mine, receipts, other, failure),
+        (Err(failure), Ok(receipts)) => (other, receipts, mine, failure),
+        both => panic!("one of them: {both:?}"),
+    };
+    assert_eq!((refused.code, refused.cause.as_str()), (ReasonCode::NOT_NOW, "there was a batch WO-1 before"));
+    assert_eq!(here.open_batch(&lost.station).await.unwrap(), None);
+    let batch = there.open_batch(&won.station).await.unwrap().unwrap();
+    let opened_as = Body::Line(LineEvent::BatchOpened {
+        batch: batch.name.clone(),
+        profile: batch.profile.clone(),
+        product: batch.product.clone(),
+        planned: batch.planned,
+    });
+    assert_eq!(opened_as, won.body);
+    assert_eq!(there.append(vec![won.clone()]).await.unwrap(), receipts, "a lost answer");
+    // Not even once it is closed, nor by another profile of its product, nor in one go; and nothing else goes in with it.
+    here.append(vec![closed("WO-1")]).await.unwrap();
+    let size = here.head().await.unwrap().size;
+    let by_another = opening(won.station.as_str(), "another", batch.product.as_str());
+    for refused in [lost, by_another] {
+        let both = vec![line(LineEvent::OperatorNamed {}), refused];
+        assert_eq!(there.append(both).await.unwrap_err().code, ReasonCode::NOT_NOW);
+    }
+    let at_once = |profile: &str| match opening("L1-ST1", profile, "gateway") {
+        Event { body: Body::Line(LineEvent::BatchOpened { profile, product, planned, .. }), .. } => {
+            line(LineEvent::BatchOpened { batch: "WO-2".parse().unwrap(), profile, product, planned })
+        }
+        other => other,
+    };
+    here.append(vec![at_once("practice"), at_once("another")]).await.unwrap_err();
+    assert_eq!(here.head().await.unwrap().size, size);
 }
 
 pub async fn the_tally_counts_units_by_the_field_rule(peer: &dyn Peer) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use postgres::error::SqlState;
 use rusqlite::{ErrorCode, ffi};
 
-use crate::domain::{Failure, Fingerprint, ReasonCode, RunId, Unit};
+use crate::domain::{BatchName, Failure, Fingerprint, ReasonCode, RunId, Unit};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -69,6 +69,9 @@ pub enum StoreError {
     /// The run's writer was told that it is there.
     #[error("event {known} of run {run} was in the log and is not: the database was put back")]
     Lost { run: RunId, known: u64 },
+    /// Somebody else has opened it, for something else.
+    #[error("there was a batch {batch} before")]
+    BatchTaken { batch: BatchName },
     /// A unit has one label.
     #[error("another run of the unit has its label, or owes it: run {run} cannot owe one")]
     LabelTaken { run: RunId },
@@ -117,6 +120,7 @@ impl StoreError {
             StoreError::Asked(_) => ReasonCode::ARGUMENT_REFUSED,
             StoreError::Overtaken { .. } | StoreError::Begun { .. } => ReasonCode::RUN_OVERTAKEN,
             StoreError::Lost { .. } => ReasonCode::LOG_ROLLED_BACK,
+            StoreError::BatchTaken { .. } => ReasonCode::NOT_NOW,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
             StoreError::PassBarred { .. } => ReasonCode::PASS_BARRED,
             StoreError::Twin { .. } => ReasonCode::BOARD_TWIN,
@@ -141,6 +145,7 @@ impl StoreError {
             | StoreError::Archived { .. }
             | StoreError::Overtaken { .. }
             | StoreError::Begun { .. }
+            | StoreError::BatchTaken { .. }
             | StoreError::Lost { .. }
             | StoreError::LabelTaken { .. }
             | StoreError::PassBarred { .. }

@@ -10,7 +10,7 @@ use super::read::parse;
 use super::session::{Row, Session, Sql, Value, number, stored, values};
 use super::{archive, claim, project, sql};
 use crate::audit::event::LabelKind;
-use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
+use crate::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeHead, TreeState};
 use crate::domain::{EventId, RunId, Unit, Verdict};
 use crate::ports::{Lock, LockKind, Logged, Receipt};
 
@@ -88,7 +88,13 @@ pub fn append(
         refuse_a_second_beginning(session, event)?;
         refuse_a_barred_pass(session, event)?;
     }
-    events.iter().map(|event| appender.push(session, event)).collect()
+    let mut receipts = Vec::with_capacity(events.len());
+    for event in events {
+        // In turn: the one before it may have opened that batch.
+        refuse_a_batch_of_another(session, event)?;
+        receipts.push(appender.push(session, event)?);
+    }
+    Ok(receipts)
 }
 
 /// Events of a run whose writer knows it up to `known`.
@@ -129,6 +135,17 @@ fn refuse_a_second_beginning(session: &mut dyn Session, event: &Event) -> Result
     let (Body::Run(RunEvent::RunStarted { .. }), Some(run)) = (&event.body, event.run) else { return Ok(()) };
     match last_of(session, run)? {
         Some(last) if receipt(session, event.id)?.is_none() => Err(StoreError::Begun { run, last }),
+        _ => Ok(()),
+    }
+}
+
+/// Two stations may open one name at once, for two products: the boards of whichever came first would all be
+/// refused. What stands in the log already is derived as it is.
+fn refuse_a_batch_of_another(session: &mut dyn Session, event: &Event) -> Result<(), StoreError> {
+    let Body::Line(LineEvent::BatchOpened { batch, profile, product, .. }) = &event.body else { return Ok(()) };
+    let other = values![batch.as_str(), profile, product.as_str()];
+    match session.row(sql::BATCH_OF_ANOTHER, other, |row| row.i64(0))? {
+        Some(_) if receipt(session, event.id)?.is_none() => Err(StoreError::BatchTaken { batch: batch.clone() }),
         _ => Ok(()),
     }
 }
