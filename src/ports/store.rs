@@ -186,6 +186,10 @@ pub trait AuditStore: Send + Sync {
     /// bound to another chip, or ruled to have one; nothing is written then. Events that the log holds already are read back whatever came after them.
     async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
+    /// A ruling that opens `unit` again, by persons who know of what locks it up to event `seen` (`None`: of nothing).
+    /// O-612 where it was locked since; nothing is written then.
+    async fn append_ruling(&self, unit: &Unit, seen: Option<u64>, ruling: Event) -> Result<Receipt, Failure>;
+
     /// Binds, or says what it collides with (design of the substitution rules: fingerprint, SPKI and
     /// UID are each unique for ever). B-106 where a board of the same serial number is at another station now;
     /// the same stands against writing a PASS. L-531 and L-521 as for [`append_to_run`](Self::append_to_run).

@@ -81,6 +81,7 @@ macro_rules! store_contract {
             the_tally_counts_units_by_the_field_rule
             a_failed_unit_is_locked_until_a_ruling_opens_one_run
             a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own
+            a_ruling_opens_no_lock_that_its_persons_have_not_seen
             a_resumed_run_that_fails_uses_up_what_was_ruled_before
             what_failed_before_the_log_was_opened_by_name_is_not_locked
             a_failure_before_the_proof_locks_nobody
@@ -1206,6 +1207,36 @@ pub async fn a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own(
 }
 
 /// A ruling that was there before the run was taken up again is answered by how that ended.
+pub async fn a_ruling_opens_no_lock_that_its_persons_have_not_seen(peer: &dyn Peer) {
+    let (here, there) = (begun(peer).await, peer.open().await);
+    let newest = async || here.locks(&unit("A1")).await.unwrap().iter().map(|lock| lock.seq).max();
+    let release = || ruled(Ruling::Release { unit: unit("A1") });
+    let first = attempt(&*here, "A1", 1, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    let seen = newest().await;
+    // While they sign, another chip comes under this unit's name, at another station.
+    attempt(&*here, "A2", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    attempt(&*there, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let since = newest().await.unwrap();
+    assert!(seen.is_some_and(|seen| seen < since));
+    for seen in [seen, None] {
+        let refused = here.append_ruling(&unit("A1"), seen, release()).await.unwrap_err();
+        assert_eq!((refused.code, refused.args["unit"].as_str()), (ReasonCode::RULING_REFUSED, "A1"));
+        assert!(refused.cause.starts_with(&format!("event {since} locks ")), "{refused}");
+    }
+    let lock = attempt(&*here, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
+    assert_eq!(lock.run, Some(first.run), "nothing was opened");
+    // Whoever knows of it may.
+    let known = release();
+    let written = here.append_ruling(&unit("A1"), Some(since), known.clone()).await.unwrap();
+    attempt(&*there, "A1", 1, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    let again = there.append_ruling(&unit("A1"), Some(since), known).await.unwrap();
+    assert_eq!(again, written, "a lost answer");
+    // A neighbour's lock is not this unit's.
+    attempt(&*here, "A3", 3, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    here.append_ruling(&unit("A1"), newest().await, release()).await.unwrap();
+    attempt(&*here, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+}
+
 pub async fn a_resumed_run_that_fails_uses_up_what_was_ruled_before(peer: &dyn Peer) {
     let store = begun(peer).await;
     let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();

@@ -81,6 +81,9 @@ pub enum StoreError {
     /// What was claimed does not hold any more.
     #[error("run {run} cannot pass: {why}")]
     PassBarred { run: RunId, why: String },
+    /// Whoever ruled had not seen it.
+    #[error("event {seq} locks {unit}, and came after its locks were looked at: see what it is, and rule anew")]
+    LockedSince { unit: Unit, seq: u64 },
     /// A certificate was made for one unit's key, and is another's.
     #[error("certificate {fingerprint} is {holder}'s")]
     CertificateTaken { fingerprint: Fingerprint, holder: Unit },
@@ -123,6 +126,7 @@ impl StoreError {
             StoreError::BatchTaken { .. } => ReasonCode::NOT_NOW,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
             StoreError::PassBarred { .. } => ReasonCode::PASS_BARRED,
+            StoreError::LockedSince { .. } => ReasonCode::RULING_REFUSED,
             StoreError::Twin { .. } => ReasonCode::BOARD_TWIN,
             StoreError::CertificateTaken { .. } => ReasonCode::CERTIFICATE_BOUND,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
@@ -149,6 +153,7 @@ impl StoreError {
             | StoreError::Lost { .. }
             | StoreError::LabelTaken { .. }
             | StoreError::PassBarred { .. }
+            | StoreError::LockedSince { .. }
             | StoreError::Twin { .. }
             | StoreError::CertificateTaken { .. }
             // What it found damaged, others need not come upon.
@@ -178,6 +183,7 @@ impl From<&StoreError> for Failure {
         let failure = Failure::new(error.code(), cause);
         match error {
             StoreError::Twin { unit, .. } => failure.with("serial", &unit.serial),
+            StoreError::LockedSince { unit, .. } => failure.with("unit", &unit.serial),
             StoreError::CertificateTaken { holder, .. } => failure.with("unit", &holder.serial),
             _ => failure,
         }

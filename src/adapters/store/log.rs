@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::StoreError;
 use super::read::parse;
 use super::session::{Row, Session, Sql, Value, number, stored, values};
-use super::{archive, claim, project, sql};
+use super::{archive, claim, history, project, sql};
 use crate::audit::event::LabelKind;
 use crate::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeHead, TreeState};
 use crate::domain::{EventId, RunId, Unit, Verdict};
@@ -119,6 +119,23 @@ pub fn append_to_run(
         }
     }
     append(session, appender, events)
+}
+
+/// A ruling by persons who know what locks the unit up to event `seen`.
+pub fn append_ruling(
+    session: &mut dyn Session,
+    appender: &mut Appender,
+    unit: &Unit,
+    seen: Option<u64>,
+    ruling: &Event,
+) -> Result<Receipt, StoreError> {
+    if receipt(session, ruling.id)?.is_none() {
+        let newest = history::locks(session, unit)?.into_iter().map(|lock| lock.seq).max();
+        if let Some(seq) = newest.filter(|newest| seen.is_none_or(|seen| *newest > seen)) {
+            return Err(StoreError::LockedSince { unit: unit.clone(), seq });
+        }
+    }
+    appender.push(session, ruling)
 }
 
 /// A run is written on from where its writer knows it, or not at all.
