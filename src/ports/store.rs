@@ -72,6 +72,8 @@ pub enum Unlisted {
 pub enum Obstacle {
     Collides(Vec<Collision>),
     Locked(Lock),
+    /// A list that was taken into the run's batch since, and that the claim was not held against.
+    Unlisted(Unlisted),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -222,7 +224,7 @@ pub trait AuditStore: Send + Sync {
     async fn made_before(&self, run: RunId, unit: &Unit, target: &TargetName) -> Result<MadeBefore, Failure>;
 
     /// What keeps the unit from passing with this identity now: another binding, or a lock. A `run` that
-    /// claimed long ago asks before it goes on, and before it passes; `None` asks for a claim that is still to
+    /// claimed long ago asks before it goes on, and before it passes, and what its batch's lists say by now counts; `None` asks for a claim that is still to
     /// be made, which a release may open. `twin` as in [`Claim`].
     async fn obstacle(
         &self,

@@ -104,6 +104,7 @@ macro_rules! store_contract {
             a_chip_that_was_listed_otherwise_is_told_apart
             two_stations_use_one_entry_once
             a_late_list_and_a_ruling_let_a_refused_chip_pass
+            what_is_listed_since_counts_for_a_run_that_waits
             a_list_counts_once_it_is_there_whole
             stored_hashes_are_those_of_the_tree
             a_search_finds_by_every_part
@@ -1889,6 +1890,34 @@ pub async fn a_late_list_and_a_ruling_let_a_refused_chip_pass(peer: &dyn Peer) {
     store.append(vec![release()]).await.unwrap();
     let good = ready(&*store, "WO 1", "A2", 2).await;
     assert!(entry_of(store.claim(good).await).is_some());
+}
+
+pub async fn what_is_listed_since_counts_for_a_run_that_waits(peer: &dyn Peer) {
+    let store = peer.open().await;
+    store.append(vec![opened("WO 1", 9), opened("WO 2", 9)]).await.unwrap();
+    let mut held = Vec::new();
+    for (batch, chip) in [("WO 1", 1), ("WO 1", 2), ("WO 1", 3), ("WO 2", 4)] {
+        let claim = ready(&*store, batch, &format!("A{chip}"), chip).await;
+        assert_eq!(entry_of(store.claim(claim.clone()).await), None);
+        store.append(vec![sealed(claim.run, Verdict::Held, None)]).await.unwrap();
+        held.push(claim);
+    }
+    let stands =
+        async |claim: &Claim| store.obstacle(Some(claim.run), &claim.unit, &claim.identity, None).await.unwrap();
+    for claim in &held {
+        assert_eq!(stands(claim).await, None);
+    }
+    let otherwise = ManifestEntry { uid: identity(7).uid, ..listed(3, 3) };
+    let (seq, imported) = list_of(&*store, "WO 1", vec![listed(1, 2), otherwise.clone()]).await;
+    let absent = Unlisted::Absent { batch: "WO 1".parse().unwrap() };
+    let differs = Unlisted::Differs { entry: otherwise, place: EntryPlace { seq, imported, line: 3 } };
+    let expected = [None, Some(Obstacle::Unlisted(absent)), Some(Obstacle::Unlisted(differs)), None];
+    for (claim, expected) in held.iter().zip(expected) {
+        assert_eq!(stands(claim).await, expected, "{}", claim.unit);
+    }
+    // A further list has it after all.
+    list(&*store, "WO 1", &[2]).await;
+    assert_eq!(stands(&held[1]).await, None);
 }
 
 pub async fn a_list_counts_once_it_is_there_whole(peer: &dyn Peer) {
