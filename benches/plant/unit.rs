@@ -164,6 +164,7 @@ impl Made {
             run,
             unit: self.unit,
             identity: self.identity,
+            known: None,
             twin: None,
         }
     }

@@ -38,6 +38,9 @@ pub struct Claim {
     pub station: StationName,
     pub operator: Option<OperatorRef>,
     pub run: RunId,
+    /// The run's latest event that its writer knows, as for [`AuditStore::append_to_run`]; `None`: nobody else can
+    /// have the run.
+    pub known: Option<u64>,
     pub unit: Unit,
     pub identity: Identity,
     /// The fingerprint of the certificate's other form, which counts as its own.
@@ -69,6 +72,8 @@ pub enum Unlisted {
 pub enum Obstacle {
     Collides(Vec<Collision>),
     Locked(Lock),
+    /// A list that was taken into the run's batch since, and that the claim was not held against.
+    Unlisted(Unlisted),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -173,7 +178,8 @@ impl ManifestTally {
 #[async_trait::async_trait]
 pub trait AuditStore: Send + Sync {
     /// Appends in order. An event id that the log holds already is not written twice: its receipt
-    /// comes back.
+    /// comes back. L-531 where a run would begin that the log has, O-606 where a batch would be opened whose
+    /// name was used for another product or profile; nothing is written then.
     async fn append(&self, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
     /// The same for a run that goes on, by a writer that knows it up to event `known`. L-531 where the
@@ -182,9 +188,13 @@ pub trait AuditStore: Send + Sync {
     /// bound to another chip, or ruled to have one; nothing is written then. Events that the log holds already are read back whatever came after them.
     async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
+    /// A ruling that opens `unit` again, by persons who know of what locks it up to event `seen` (`None`: of nothing).
+    /// O-612 where it was locked since; nothing is written then.
+    async fn append_ruling(&self, unit: &Unit, seen: Option<u64>, ruling: Event) -> Result<Receipt, Failure>;
+
     /// Binds, or says what it collides with (design of the substitution rules: fingerprint, SPKI and
     /// UID are each unique for ever). B-106 where a board of the same serial number is at another station now;
-    /// the same stands against writing a PASS.
+    /// the same stands against writing a PASS. L-531 and L-521 as for [`append_to_run`](Self::append_to_run).
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure>;
 
     async fn head(&self) -> Result<TreeHead, Failure>;
@@ -214,7 +224,7 @@ pub trait AuditStore: Send + Sync {
     async fn made_before(&self, run: RunId, unit: &Unit, target: &TargetName) -> Result<MadeBefore, Failure>;
 
     /// What keeps the unit from passing with this identity now: another binding, or a lock. A `run` that
-    /// claimed long ago asks before it goes on, and before it passes; `None` asks for a claim that is still to
+    /// claimed long ago asks before it goes on, and before it passes, and what its batch's lists say by now counts; `None` asks for a claim that is still to
     /// be made, which a release may open. `twin` as in [`Claim`].
     async fn obstacle(
         &self,

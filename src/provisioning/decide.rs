@@ -219,7 +219,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
         (_, Input::Interrupted(failure) | Input::Recover(failure)) => fail(run, run.step(), failure, context),
         (Stage::Sealed, Input::Barred(why)) if run.verdict() == Some(Verdict::Held) => {
             let mut effects = vec![Effect::Record(vec![RunEvent::Resumed {}])];
-            effects.extend(fail(run, Step::Register, barred(run.unit.as_ref(), why), context));
+            effects.extend(fail(run, Step::Register, barred_run(run, why), context));
             effects
         }
         (
@@ -230,7 +230,7 @@ pub fn decide(run: &Run, input: Input, context: &Context) -> Result<Vec<Effect>,
             Input::Barred(why),
         ) => {
             // The target that was asked last has answered, and its answer is not recorded yet.
-            fail(run, run.step(), barred(run.unit.as_ref(), why), context)
+            fail(run, run.step(), barred_run(run, why), context)
         }
         (Stage::Sealed, Input::Resume) if run.verdict() == Some(Verdict::Held) => resume(run, context),
         (Stage::Sealed, Input::TakeBack(targets)) if run.is_over() => take_back(run, &targets),
@@ -443,11 +443,16 @@ pub fn collision(collisions: Vec<Collision>) -> Failure {
     Failure::new(code, cause.join("; ")).with("unit", &worst.unit.serial).with(COLLIDES, with.join(" "))
 }
 
-pub fn barred(unit: Option<&Unit>, why: Obstacle) -> Failure {
+pub fn barred(unit: Option<&Unit>, chip: Option<&Identity>, why: Obstacle) -> Failure {
     match why {
+        Obstacle::Unlisted(why) => unlisted(chip, why),
         Obstacle::Collides(collisions) => collision(collisions),
         Obstacle::Locked(lock) => locked(unit, &lock),
     }
+}
+
+fn barred_run(run: &Run, why: Obstacle) -> Failure {
+    barred(run.unit.as_ref(), run.claim.as_ref().map(|(identity, _)| identity), why)
 }
 
 fn locked(unit: Option<&Unit>, lock: &Lock) -> Failure {
@@ -1078,7 +1083,7 @@ fn unlabelled(run: &Run, why: Obstacle) -> Vec<Effect> {
     let (Label::Owed(kind) | Label::Ended(kind, LabelStatus::Pending, _)) = &run.label else {
         return vec![Effect::Finish];
     };
-    let failure = Some(barred(run.unit.as_ref(), why));
+    let failure = Some(barred_run(run, why));
     vec![Effect::Record(vec![RunEvent::LabelEnded { kind: *kind, status: LabelStatus::None, failure }]), Effect::Finish]
 }
 

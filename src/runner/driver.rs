@@ -609,6 +609,7 @@ impl Driver {
             station: log.station.clone(),
             operator: log.operator.clone(),
             run: self.run.id,
+            known: Some(self.run.last_seq),
             unit,
             identity,
             twin,

@@ -65,7 +65,7 @@ impl Errands {
                 Outcome::Progress(_) => {}
                 Outcome::Done(run) => self.records.extend(UnitRecord::of(&run)),
                 // The others are still this errand's.
-                Outcome::Unrecorded(Some(_), failure) if failure.code == ReasonCode::RUN_OVERTAKEN => {
+                Outcome::Unrecorded(_, failure) if failure.code == ReasonCode::RUN_OVERTAKEN => {
                     self.left.push(failure);
                 }
                 Outcome::Unrecorded(_, failure) => return Err(failure),

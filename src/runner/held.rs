@@ -66,7 +66,7 @@ pub async fn export(
         let (Some(slip), Some(unit), Some((identity, _))) = (run.slip, &run.unit, &run.claim) else { continue };
         // Nobody else hears of what this log has against it: the file has this run alone.
         if let Some(why) = log.store.obstacle(Some(run.id), unit, identity, run.twin()).await? {
-            barred.push(core::barred(Some(unit), why).with("slip", slip));
+            barred.push(core::barred(Some(unit), Some(identity), why).with("slip", slip));
             continue;
         }
         runs.push(HeldRun { run: run.id, slip, last: run.last_seq });

@@ -249,7 +249,7 @@ async fn log(eyes: &Eyes, wanted: &Wanted<'_>, seen: &mut Seen) {
     let twin = seen.reading.as_ref().and_then(|reading| checks::twin(&reading.certificate));
     let free = match store.obstacle(None, &unit, &identity, twin).await {
         Ok(None) => Ok(()),
-        Ok(Some(obstacle)) => Err(core::barred(Some(&unit), obstacle)),
+        Ok(Some(obstacle)) => Err(core::barred(Some(&unit), Some(&identity), obstacle)),
         Err(failure) => Err(failure),
     };
     seen.note(Check::Log, free);

@@ -56,13 +56,14 @@ pub struct Rulings<'a> {
 /// O-612 where the log holds nothing that the ruling could apply to, and for a unit without evidence; O-610
 /// and O-611 as in [`Signatories::new`].
 impl Rulings<'_> {
-    /// A locked unit may be tried once more.
-    pub async fn release(self, unit: &Unit) -> Result<Ruled, Failure> {
+    /// A locked unit may be tried once more. `seen`: what locked it before anybody signed; a lock that came since is
+    /// opened by nobody who does not know of it.
+    pub async fn release(self, unit: &Unit, seen: &[Lock]) -> Result<Ruled, Failure> {
         let signatories = self.signatories(unit).await?;
         if self.unscrapped(unit).await?.is_empty() {
             return Err(refused(unit, format!("{unit} is not locked: there is nothing to release it from")));
         }
-        self.rule(signatories, Ruling::Release { unit: unit.clone() }).await
+        self.rule_knowing(signatories, Ruling::Release { unit: unit.clone() }, Some(seen)).await
     }
 
     /// The unit is never taken again, whatever is ruled after it.
@@ -71,13 +72,14 @@ impl Rulings<'_> {
         self.rule(signatories, Ruling::Scrap { unit: unit.clone() }).await
     }
 
-    /// After a repair, the unit's binding moves to the identity that `run` proved, and was refused with.
-    pub async fn rebind(self, unit: &Unit, run: RunId) -> Result<Ruled, Failure> {
+    /// After a repair, the unit's binding moves to the identity that `run` proved, and was refused with. `seen` as for
+    /// a release: this opens what locks the unit, too.
+    pub async fn rebind(self, unit: &Unit, run: RunId, seen: &[Lock]) -> Result<Ruled, Failure> {
         let signatories = self.signatories(unit).await?;
         self.unscrapped(unit).await?;
         let (new, twin) = self.proven(unit, run).await?;
         let old = self.freed(unit, &new, twin).await?;
-        self.rule(signatories, Ruling::Rebind { unit: unit.clone(), old, new, run }).await
+        self.rule_knowing(signatories, Ruling::Rebind { unit: unit.clone(), old, new, run }, Some(seen)).await
     }
 
     /// The log is known to be behind what is known of it elsewhere, or could not be compared: the station
@@ -179,6 +181,16 @@ impl Rulings<'_> {
     }
 
     pub(super) async fn rule(self, signatories: Signatories, ruling: Ruling) -> Result<Ruled, Failure> {
+        self.rule_knowing(signatories, ruling, None).await
+    }
+
+    /// `seen`: all that may lock the ruling's unit when it is written; `None`: it opens nothing.
+    async fn rule_knowing(
+        self,
+        signatories: Signatories,
+        ruling: Ruling,
+        seen: Option<&[Lock]>,
+    ) -> Result<Ruled, Failure> {
         let Grounds { reason, evidence, references } = self.grounds;
         let reason = commit_text(self.log, self.people, reason.as_str()).await?;
         let mut committed = Vec::with_capacity(references.len());
@@ -196,8 +208,14 @@ impl Rulings<'_> {
         };
         let log = self.log.by(signatories.first());
         let id = log.new_event()?;
-        let written = log.append(vec![log.line_event_as(id, event)]).await?;
-        let seq = written.first().map_or(0, |logged| logged.receipt.seq);
+        let event = log.line_event_as(id, event);
+        let seq = match (ruling.unit(), seen) {
+            (Some(unit), Some(seen)) => {
+                let newest = seen.iter().map(|lock| lock.seq).max();
+                log.store.append_ruling(unit, newest, event).await?.seq
+            }
+            _ => log.append(vec![event]).await?.first().map_or(0, |logged| logged.receipt.seq),
+        };
         Ok(Ruled { seq, id, ruling, first: signatories.first().operator().clone(), second })
     }
 }

@@ -45,6 +45,7 @@ macro_rules! store_contract {
             a_refused_batch_leaves_nothing
             a_run_is_sealed_once_unless_held
             of_two_stations_that_resume_one_run_one_goes_on
+            of_two_stations_that_take_one_run_in_one_begins_it_and_one_claims
             of_two_runs_that_pass_one_unit_one_owes_its_label
             a_free_identity_is_bound
             a_certificate_that_was_made_for_a_unit_is_nobody_elses
@@ -76,9 +77,11 @@ macro_rules! store_contract {
             people_are_known_by_exact_name
             batches_open_and_close
             a_batch_opened_again_is_open_again
+            of_two_products_one_opens_a_batch_of_that_name
             the_tally_counts_units_by_the_field_rule
             a_failed_unit_is_locked_until_a_ruling_opens_one_run
             a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own
+            a_ruling_opens_no_lock_that_its_persons_have_not_seen
             a_resumed_run_that_fails_uses_up_what_was_ruled_before
             what_failed_before_the_log_was_opened_by_name_is_not_locked
             a_failure_before_the_proof_locks_nobody
@@ -101,6 +104,7 @@ macro_rules! store_contract {
             a_chip_that_was_listed_otherwise_is_told_apart
             two_stations_use_one_entry_once
             a_late_list_and_a_ruling_let_a_refused_chip_pass
+            what_is_listed_since_counts_for_a_run_that_waits
             a_list_counts_once_it_is_there_whole
             stored_hashes_are_those_of_the_tree
             a_search_finds_by_every_part
@@ -263,6 +267,39 @@ pub async fn of_two_stations_that_resume_one_run_one_goes_on(peer: &dyn Peer) {
     here.append(started(other, "A2", None)).await.unwrap();
     let last = here.head().await.unwrap().size - 1;
     assert_eq!(here.append_to_run(other, last, resumed()).await.unwrap_err().code, ReasonCode::STORE_FAILED);
+}
+
+pub async fn of_two_stations_that_take_one_run_in_one_begins_it_and_one_claims(peer: &dyn Peer) {
+    let (here, there) = (peer.open().await, peer.open().await);
+    let run = run_id();
+    let beginnings = [started(run, "A1", None), started(run, "A1", None)];
+    let (a, b) = tokio::join!(here.append(beginnings[0].clone()), there.append(beginnings[1].clone()));
+    let (begun, receipts, overtaken) = match (a, b) {
+        (Ok(receipts), Err(failure)) => (0, receipts, failure),
+        (Err(failure), Ok(receipts)) => (1, receipts, failure),
+        both => panic!("one of them: {both:?}"),
+    };
+    assert_eq!(overtaken.code, ReasonCode::RUN_OVERTAKEN, "{overtaken}");
+    assert_eq!(there.append(beginnings[begun].clone()).await.unwrap(), receipts, "a lost answer");
+    // Both know it by now, and both want its claim: a second one makes the run unreadable.
+    let known = Some(receipts[1].seq);
+    let wish = || Claim { run, known, ..claim("A1", identity(1)) };
+    let (mine, other) = (wish(), wish());
+    let (a, b) = tokio::join!(here.claim(mine.clone()), there.claim(other.clone()));
+    let (won, lost, overtaken) = match (a, b) {
+        (Ok(_), Err(failure)) => (mine, other, failure),
+        (Err(failure), Ok(_)) => (other, mine, failure),
+        both => panic!("one of them: {both:?}"),
+    };
+    assert_eq!(overtaken.code, ReasonCode::RUN_OVERTAKEN, "{overtaken}");
+    assert_eq!(bound(here.claim(won).await).1, Standing::New, "a lost answer");
+    assert_eq!(here.claim(lost).await.unwrap_err().code, ReasonCode::RUN_OVERTAKEN);
+    let log = here.run(run).await.unwrap().unwrap();
+    let claims = log.events.iter().filter(|logged| matches!(logged.event.body, Body::Run(RunEvent::Claimed { .. })));
+    assert_eq!((log.events.len(), claims.count()), (3, 1));
+    // What the log had and has not any more was lost, and binds nothing.
+    let gone = Claim { known: Some(receipts[1].seq), ..claim("A2", identity(2)) };
+    assert_eq!(here.claim(gone).await.unwrap_err().code, ReasonCode::LOG_ROLLED_BACK);
 }
 
 pub async fn of_two_runs_that_pass_one_unit_one_owes_its_label(peer: &dyn Peer) {
@@ -977,6 +1014,53 @@ pub async fn a_batch_opened_again_is_open_again(peer: &dyn Peer) {
     assert_eq!(store.batches().await.unwrap().len(), 2);
 }
 
+pub async fn of_two_products_one_opens_a_batch_of_that_name(peer: &dyn Peer) {
+    let (here, there) = (peer.open().await, peer.open().await);
+    let opening = |station: &str, made_as: &str, made: &str| {
+        let body = LineEvent::BatchOpened {
+            batch: "WO-1".parse().unwrap(),
+            profile: made_as.to_owned(),
+            product: made.parse().unwrap(),
+            planned: 9,
+        };
+        Event { station: station.parse().unwrap(), ..line(body) }
+    };
+    let (mine, other) = (opening("L1-ST1", "practice", "gateway"), opening("L1-ST2", "meters", "meter"));
+    let (a, b) = tokio::join!(here.append(vec![mine.clone()]), there.append(vec![other.clone()]));
+    let (won, receipts, lost, refused) = match (a, b) {
+        (Ok(receipts), Err(failure)) => (mine, receipts, other, failure),
+        (Err(failure), Ok(receipts)) => (other, receipts, mine, failure),
+        both => panic!("one of them: {both:?}"),
+    };
+    assert_eq!((refused.code, refused.cause.as_str()), (ReasonCode::NOT_NOW, "there was a batch WO-1 before"));
+    assert_eq!(here.open_batch(&lost.station).await.unwrap(), None);
+    let batch = there.open_batch(&won.station).await.unwrap().unwrap();
+    let opened_as = Body::Line(LineEvent::BatchOpened {
+        batch: batch.name.clone(),
+        profile: batch.profile.clone(),
+        product: batch.product.clone(),
+        planned: batch.planned,
+    });
+    assert_eq!(opened_as, won.body);
+    assert_eq!(there.append(vec![won.clone()]).await.unwrap(), receipts, "a lost answer");
+    // Not even once it is closed, nor by another profile of its product, nor in one go; and nothing else goes in with it.
+    here.append(vec![closed("WO-1")]).await.unwrap();
+    let size = here.head().await.unwrap().size;
+    let by_another = opening(won.station.as_str(), "another", batch.product.as_str());
+    for refused in [lost, by_another] {
+        let both = vec![line(LineEvent::OperatorNamed {}), refused];
+        assert_eq!(there.append(both).await.unwrap_err().code, ReasonCode::NOT_NOW);
+    }
+    let at_once = |profile: &str| match opening("L1-ST1", profile, "gateway") {
+        Event { body: Body::Line(LineEvent::BatchOpened { profile, product, planned, .. }), .. } => {
+            line(LineEvent::BatchOpened { batch: "WO-2".parse().unwrap(), profile, product, planned })
+        }
+        other => other,
+    };
+    here.append(vec![at_once("practice"), at_once("another")]).await.unwrap_err();
+    assert_eq!(here.head().await.unwrap().size, size);
+}
+
 pub async fn the_tally_counts_units_by_the_field_rule(peer: &dyn Peer) {
     use Verdict::{Aborted, Error, Fail, Held, Pass};
     let store = peer.open().await;
@@ -1124,6 +1208,36 @@ pub async fn a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own(
 }
 
 /// A ruling that was there before the run was taken up again is answered by how that ended.
+pub async fn a_ruling_opens_no_lock_that_its_persons_have_not_seen(peer: &dyn Peer) {
+    let (here, there) = (begun(peer).await, peer.open().await);
+    let newest = async || here.locks(&unit("A1")).await.unwrap().iter().map(|lock| lock.seq).max();
+    let release = || ruled(Ruling::Release { unit: unit("A1") });
+    let first = attempt(&*here, "A1", 1, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    let seen = newest().await;
+    // While they sign, another chip comes under this unit's name, at another station.
+    attempt(&*here, "A2", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    attempt(&*there, "A1", 2, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+    let since = newest().await.unwrap();
+    assert!(seen.is_some_and(|seen| seen < since));
+    for seen in [seen, None] {
+        let refused = here.append_ruling(&unit("A1"), seen, release()).await.unwrap_err();
+        assert_eq!((refused.code, refused.args["unit"].as_str()), (ReasonCode::RULING_REFUSED, "A1"));
+        assert!(refused.cause.starts_with(&format!("event {since} locks ")), "{refused}");
+    }
+    let lock = attempt(&*here, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap_err();
+    assert_eq!(lock.run, Some(first.run), "nothing was opened");
+    // Whoever knows of it may.
+    let known = release();
+    let written = here.append_ruling(&unit("A1"), Some(since), known.clone()).await.unwrap();
+    attempt(&*there, "A1", 1, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    let again = there.append_ruling(&unit("A1"), Some(since), known).await.unwrap();
+    assert_eq!(again, written, "a lost answer");
+    // A neighbour's lock is not this unit's.
+    attempt(&*here, "A3", 3, Verdict::Fail, ReasonCode::THING_FOREIGN).await.unwrap();
+    here.append_ruling(&unit("A1"), newest().await, release()).await.unwrap();
+    attempt(&*here, "A1", 1, Verdict::Pass, ReasonCode::THING_FOREIGN).await.unwrap();
+}
+
 pub async fn a_resumed_run_that_fails_uses_up_what_was_ruled_before(peer: &dyn Peer) {
     let store = begun(peer).await;
     let held = attempt(&*store, "A1", 1, Verdict::Held, ReasonCode::THING_FOREIGN).await.unwrap();
@@ -1778,6 +1892,34 @@ pub async fn a_late_list_and_a_ruling_let_a_refused_chip_pass(peer: &dyn Peer) {
     assert!(entry_of(store.claim(good).await).is_some());
 }
 
+pub async fn what_is_listed_since_counts_for_a_run_that_waits(peer: &dyn Peer) {
+    let store = peer.open().await;
+    store.append(vec![opened("WO 1", 9), opened("WO 2", 9)]).await.unwrap();
+    let mut held = Vec::new();
+    for (batch, chip) in [("WO 1", 1), ("WO 1", 2), ("WO 1", 3), ("WO 2", 4)] {
+        let claim = ready(&*store, batch, &format!("A{chip}"), chip).await;
+        assert_eq!(entry_of(store.claim(claim.clone()).await), None);
+        store.append(vec![sealed(claim.run, Verdict::Held, None)]).await.unwrap();
+        held.push(claim);
+    }
+    let stands =
+        async |claim: &Claim| store.obstacle(Some(claim.run), &claim.unit, &claim.identity, None).await.unwrap();
+    for claim in &held {
+        assert_eq!(stands(claim).await, None);
+    }
+    let otherwise = ManifestEntry { uid: identity(7).uid, ..listed(3, 3) };
+    let (seq, imported) = list_of(&*store, "WO 1", vec![listed(1, 2), otherwise.clone()]).await;
+    let absent = Unlisted::Absent { batch: "WO 1".parse().unwrap() };
+    let differs = Unlisted::Differs { entry: otherwise, place: EntryPlace { seq, imported, line: 3 } };
+    let expected = [None, Some(Obstacle::Unlisted(absent)), Some(Obstacle::Unlisted(differs)), None];
+    for (claim, expected) in held.iter().zip(expected) {
+        assert_eq!(stands(claim).await, expected, "{}", claim.unit);
+    }
+    // A further list has it after all.
+    list(&*store, "WO 1", &[2]).await;
+    assert_eq!(stands(&held[1]).await, None);
+}
+
 pub async fn a_list_counts_once_it_is_there_whole(peer: &dyn Peer) {
     let store = peer.open().await;
     store.append(vec![opened("WO 1", 9)]).await.unwrap();
@@ -2199,6 +2341,7 @@ pub fn claim(serial: &str, identity: Identity) -> Claim {
         run: run_id(),
         unit: unit(serial),
         identity,
+        known: None,
         twin: None,
     }
 }

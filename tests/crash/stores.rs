@@ -129,6 +129,14 @@ impl AuditStore for Troubled {
         Ok(receipts)
     }
 
+    async fn append_ruling(&self, unit: &Unit, seen: Option<u64>, ruling: Event) -> Result<Receipt, Failure> {
+        let write = self.before()?;
+        let id = ruling.id;
+        let receipt = self.inner.append_ruling(unit, seen, ruling).await?;
+        self.after(write, [(id, &receipt)]);
+        Ok(receipt)
+    }
+
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure> {
         let write = self.before()?;
         let answer = self.inner.claim(claim).await?;

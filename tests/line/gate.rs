@@ -75,6 +75,9 @@ impl AuditStore for GatedStore {
         self.gate.pass(&events).await;
         receipts
     }
+    async fn append_ruling(&self, unit: &Unit, seen: Option<u64>, ruling: Event) -> Result<Receipt, Failure> {
+        self.store.append_ruling(unit, seen, ruling).await
+    }
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure> {
         self.store.claim(claim).await
     }

@@ -108,6 +108,32 @@ async fn a_chip_that_the_vendor_never_shipped_fails_and_the_nearest_that_was_pas
     run(&bench, &["audit", "verify"], 0).await;
 }
 
+/// A list may come while units of its batch wait for the cloud: what is on none of them is as foreign as a board that
+/// comes today.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_asked_by_the_lists_that_its_batch_got_meanwhile() {
+    let mut bench = bench("").await;
+    run(&bench, &["batch", "open", "WO 1", "--planned", "2"], 0).await;
+    let [good, smuggled] = [(); 2].map(|()| bench.chip(KeyKind::EcP256));
+    bench.proxy.down().await;
+    let mut station = Station::start(&bench).await;
+    attempt(&mut bench, &mut station, "GOOD", &good, "HELD A-301").await;
+    attempt(&mut bench, &mut station, "SMUGGLED", &smuggled, "HELD A-301").await;
+    station.stop().await;
+    let file = list(&bench, "late.csv", &[line(&good)]);
+    run(&bench, &["batch", "manifest", "WO 1", &file], 0).await;
+    bench.proxy.up().await.unwrap();
+    let ends = run(&bench, &["resume", "--json"], 1).await.json();
+    let ends: Vec<Value> =
+        ends.iter().map(|end| json!([end["board"]["serial"], end["verdict"], end["reason"]])).collect();
+    let [kept, out] = ["GOOD", "SMUGGLED"].map(|name| bench.serial(name));
+    assert_eq!(ends, [json!([kept, "PASS", null]), json!([out, "FAIL", "S-116"])]);
+    let cloud = Cloud::shared().await.witness();
+    assert!(!cloud.certificates.contains_key(&smuggled.fingerprint()));
+    assert!(!cloud.things.contains_key(&bench.thing("SMUGGLED")));
+    run(&bench, &["audit", "verify"], 0).await;
+}
+
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()

@@ -23,6 +23,9 @@ pub fn claim(session: &mut dyn Session, appender: &mut Appender, claim: &Claim) 
     if let Some(logged) = log::by_id(session, claim.id)? {
         return answered_before(session, claim, logged);
     }
+    if let Some(known) = claim.known {
+        log::refuse_the_overtaken(session, claim.run, known)?;
+    }
     log::refuse_a_twin(session, claim.run, claim.at)?;
     let (standing, ruling, replaces, entry) =
         match judge_claim(session, claim.run, &claim.unit, &claim.identity, claim.twin)? {
@@ -147,7 +150,7 @@ pub fn obstacle(
 
 /// What keeps the claim that the run made from holding still. A release opens a claim, and none that was made
 /// before it; and what was taken back, or ruled to be another chip's place, since the run began is not made good
-/// by a run of that time.
+/// by a run of that time. A list that its batch got since says of its chip what it says of any that comes today.
 pub fn obstacle_of_run(
     session: &mut dyn Session,
     run: RunId,
@@ -167,7 +170,14 @@ pub fn obstacle_of_run(
         None => log::withdrawn_since(session, run)?,
         lock => lock,
     };
-    Ok(lock.map(Obstacle::Locked))
+    if let Some(lock) = lock {
+        return Ok(Some(Obstacle::Locked(lock)));
+    }
+    Ok(match manifest::listing_of_run(session, run, unit, identity)? {
+        Listing::Consumed(entry) => Some(Obstacle::Collides(vec![entry])),
+        Listing::Unlisted(why) => Some(Obstacle::Unlisted(why)),
+        Listing::Listed(_) | Listing::None => None,
+    })
 }
 
 /// May the run claim this identity for the unit, by all that is bound, locked, ruled, and said by the

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use postgres::error::SqlState;
 use rusqlite::{ErrorCode, ffi};
 
-use crate::domain::{Failure, Fingerprint, ReasonCode, RunId, Unit};
+use crate::domain::{BatchName, Failure, Fingerprint, ReasonCode, RunId, Unit};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -63,9 +63,15 @@ pub enum StoreError {
     /// Somebody else has written the run on.
     #[error("run {run} has gone on to event {last}, and was known up to event {known}")]
     Overtaken { run: RunId, known: u64, last: u64 },
+    /// Somebody else has begun the run.
+    #[error("run {run} is in the log already, up to event {last}")]
+    Begun { run: RunId, last: u64 },
     /// The run's writer was told that it is there.
     #[error("event {known} of run {run} was in the log and is not: the database was put back")]
     Lost { run: RunId, known: u64 },
+    /// Somebody else has opened it, for something else.
+    #[error("there was a batch {batch} before")]
+    BatchTaken { batch: BatchName },
     /// A unit has one label.
     #[error("another run of the unit has its label, or owes it: run {run} cannot owe one")]
     LabelTaken { run: RunId },
@@ -75,6 +81,9 @@ pub enum StoreError {
     /// What was claimed does not hold any more.
     #[error("run {run} cannot pass: {why}")]
     PassBarred { run: RunId, why: String },
+    /// Whoever ruled had not seen it.
+    #[error("event {seq} locks {unit}, and came after its locks were looked at: see what it is, and rule anew")]
+    LockedSince { unit: Unit, seq: u64 },
     /// A certificate was made for one unit's key, and is another's.
     #[error("certificate {fingerprint} is {holder}'s")]
     CertificateTaken { fingerprint: Fingerprint, holder: Unit },
@@ -112,10 +121,12 @@ impl StoreError {
             StoreError::Corrupt(_) => ReasonCode::STORE_CORRUPT,
             StoreError::Archived { .. } => ReasonCode::LOG_ARCHIVED,
             StoreError::Asked(_) => ReasonCode::ARGUMENT_REFUSED,
-            StoreError::Overtaken { .. } => ReasonCode::RUN_OVERTAKEN,
+            StoreError::Overtaken { .. } | StoreError::Begun { .. } => ReasonCode::RUN_OVERTAKEN,
             StoreError::Lost { .. } => ReasonCode::LOG_ROLLED_BACK,
+            StoreError::BatchTaken { .. } => ReasonCode::NOT_NOW,
             StoreError::LabelTaken { .. } => ReasonCode::LABEL_TAKEN,
             StoreError::PassBarred { .. } => ReasonCode::PASS_BARRED,
+            StoreError::LockedSince { .. } => ReasonCode::RULING_REFUSED,
             StoreError::Twin { .. } => ReasonCode::BOARD_TWIN,
             StoreError::CertificateTaken { .. } => ReasonCode::CERTIFICATE_BOUND,
             StoreError::Older | StoreError::Illegal(_) | StoreError::Encode(_) | StoreError::Ended => {
@@ -137,9 +148,12 @@ impl StoreError {
             | StoreError::Encode(_)
             | StoreError::Archived { .. }
             | StoreError::Overtaken { .. }
+            | StoreError::Begun { .. }
+            | StoreError::BatchTaken { .. }
             | StoreError::Lost { .. }
             | StoreError::LabelTaken { .. }
             | StoreError::PassBarred { .. }
+            | StoreError::LockedSince { .. }
             | StoreError::Twin { .. }
             | StoreError::CertificateTaken { .. }
             // What it found damaged, others need not come upon.
@@ -169,6 +183,7 @@ impl From<&StoreError> for Failure {
         let failure = Failure::new(error.code(), cause);
         match error {
             StoreError::Twin { unit, .. } => failure.with("serial", &unit.serial),
+            StoreError::LockedSince { unit, .. } => failure.with("unit", &unit.serial),
             StoreError::CertificateTaken { holder, .. } => failure.with("unit", &holder.serial),
             _ => failure,
         }

@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::StoreError;
 use super::read::parse;
 use super::session::{Row, Session, Sql, Value, number, stored, values};
-use super::{archive, claim, project, sql};
+use super::{archive, claim, history, project, sql};
 use crate::audit::event::LabelKind;
-use crate::audit::{Body, Event, LeafHash, Node, RunEvent, TreeHead, TreeState};
+use crate::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeHead, TreeState};
 use crate::domain::{EventId, RunId, Unit, Verdict};
 use crate::ports::{Lock, LockKind, Logged, Receipt};
 
@@ -85,9 +85,16 @@ pub fn append(
     events: &[Event],
 ) -> Result<Vec<Receipt>, StoreError> {
     for event in events {
+        refuse_a_second_beginning(session, event)?;
         refuse_a_barred_pass(session, event)?;
     }
-    events.iter().map(|event| appender.push(session, event)).collect()
+    let mut receipts = Vec::with_capacity(events.len());
+    for event in events {
+        // In turn: the one before it may have opened that batch.
+        refuse_a_batch_of_another(session, event)?;
+        receipts.push(appender.push(session, event)?);
+    }
+    Ok(receipts)
 }
 
 /// Events of a run whose writer knows it up to `known`.
@@ -106,17 +113,62 @@ pub fn append_to_run(
         written &= receipt(session, event.id)?.is_some();
     }
     if !written {
-        let last = session.row(sql::LAST_OF_RUN, values![run.as_uuid().as_bytes()], |row| row.count(0))?;
-        match last {
-            Some(last) if last == known => {}
-            Some(last) if last > known => return Err(StoreError::Overtaken { run, known, last }),
-            _ => return Err(StoreError::Lost { run, known }),
-        }
+        refuse_the_overtaken(session, run, known)?;
         for event in events {
             refuse_a_second_label(session, run, event)?;
         }
     }
     append(session, appender, events)
+}
+
+/// A ruling by persons who know what locks the unit up to event `seen`.
+pub fn append_ruling(
+    session: &mut dyn Session,
+    appender: &mut Appender,
+    unit: &Unit,
+    seen: Option<u64>,
+    ruling: &Event,
+) -> Result<Receipt, StoreError> {
+    if receipt(session, ruling.id)?.is_none() {
+        let newest = history::locks(session, unit)?.into_iter().map(|lock| lock.seq).max();
+        if let Some(seq) = newest.filter(|newest| seen.is_none_or(|seen| *newest > seen)) {
+            return Err(StoreError::LockedSince { unit: unit.clone(), seq });
+        }
+    }
+    appender.push(session, ruling)
+}
+
+/// A run is written on from where its writer knows it, or not at all.
+pub fn refuse_the_overtaken(session: &mut dyn Session, run: RunId, known: u64) -> Result<(), StoreError> {
+    match last_of(session, run)? {
+        Some(last) if last == known => Ok(()),
+        Some(last) if last > known => Err(StoreError::Overtaken { run, known, last }),
+        _ => Err(StoreError::Lost { run, known }),
+    }
+}
+
+/// Two stations may take in one air-gapped station's file at once: both have seen that its run is not here.
+fn refuse_a_second_beginning(session: &mut dyn Session, event: &Event) -> Result<(), StoreError> {
+    let (Body::Run(RunEvent::RunStarted { .. }), Some(run)) = (&event.body, event.run) else { return Ok(()) };
+    match last_of(session, run)? {
+        Some(last) if receipt(session, event.id)?.is_none() => Err(StoreError::Begun { run, last }),
+        _ => Ok(()),
+    }
+}
+
+/// Two stations may open one name at once, for two products: the boards of whichever came first would all be
+/// refused. What stands in the log already is derived as it is.
+fn refuse_a_batch_of_another(session: &mut dyn Session, event: &Event) -> Result<(), StoreError> {
+    let Body::Line(LineEvent::BatchOpened { batch, profile, product, .. }) = &event.body else { return Ok(()) };
+    let other = values![batch.as_str(), profile, product.as_str()];
+    match session.row(sql::BATCH_OF_ANOTHER, other, |row| row.i64(0))? {
+        Some(_) if receipt(session, event.id)?.is_none() => Err(StoreError::BatchTaken { batch: batch.clone() }),
+        _ => Ok(()),
+    }
+}
+
+fn last_of(session: &mut dyn Session, run: RunId) -> Result<Option<u64>, StoreError> {
+    session.row(sql::LAST_OF_RUN, values![run.as_uuid().as_bytes()], |row| row.count(0))
 }
 
 /// Two runs of one unit may come to their verdicts at once, at two stations.

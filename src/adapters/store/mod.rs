@@ -125,6 +125,14 @@ impl AuditStore for LogStore {
         self.in_time(self.write(append)).await
     }
 
+    async fn append_ruling(&self, unit: &Unit, seen: Option<u64>, ruling: Event) -> Result<Receipt, Failure> {
+        let unit = unit.clone();
+        let append = move |session: &mut dyn Session, appender: &mut log::Appender| {
+            log::append_ruling(session, appender, &unit, seen, &ruling)
+        };
+        self.in_time(self.write(append)).await
+    }
+
     async fn claim(&self, claim: Claim) -> Result<ClaimAnswer, Failure> {
         self.in_time(self.write(move |session, appender| claim::claim(session, appender, &claim))).await
     }

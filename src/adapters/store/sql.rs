@@ -364,6 +364,8 @@ statements! {
             CAST(CASE WHEN EXISTS (SELECT 1 FROM manifests m WHERE m.batch = name) THEN 1 ELSE 0 END AS BIGINT)
         FROM batches ORDER BY opened_seq DESC";
 
+    /// The batch of that name, where it is one of another product or profile.
+    BATCH_OF_ANOTHER = "SELECT opened_seq FROM batches WHERE name = ?1 AND (profile <> ?2 OR product <> ?3)";
     BATCH_NAMED = "SELECT opened_seq FROM batches WHERE name = ?1";
     /// The run's batch, where it has a manifest.
     LISTED_BATCH_OF_RUN = "SELECT r.batch FROM runs r

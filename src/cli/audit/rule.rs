@@ -122,14 +122,19 @@ async fn perform(global: &Global, config: &Config, command: Command, language: &
         Some(name) => Some(name.find(&*records.history).await?),
         None => None,
     };
+    // What comes while they sign they have not seen.
+    let seen = match &unit {
+        Some(unit) => records.history.locks(unit).await?,
+        None => Vec::new(),
+    };
     let grounds = why.grounds(files, references)?;
     let panel = why.panel(global, config, &records, roles).await?;
     let Records { log, people, history, custody, .. } = &records;
     let rulings = Rulings { log, people: &**people, history: &**history, panel, grounds };
     let ruled = match (&command, &unit) {
-        (Command::Release { .. }, Some(unit)) => rulings.release(unit).await?,
+        (Command::Release { .. }, Some(unit)) => rulings.release(unit, &seen).await?,
         (Command::Scrap { .. }, Some(unit)) => rulings.scrap(unit).await?,
-        (Command::Rebind { run, .. }, Some(unit)) => rulings.rebind(unit, *run).await?,
+        (Command::Rebind { run, .. }, Some(unit)) => rulings.rebind(unit, *run, &seen).await?,
         // The mark is still ahead of the log: the station moves it, and signs, when it begins.
         _ => return show(&rulings.rollback(custody).await?, global.json),
     };

@@ -10,9 +10,10 @@ use x509_cert::der::{self, Decode, Reader, SliceReader, Tag};
 use x509_cert::name::Name;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
+use super::extensions::{contents, list_extensions};
 use super::fields::{expect, is_shortest, rfc3339, seconds, text};
 use super::path::describe;
-use super::shown::{Shown, Spellings};
+use super::shown::{Change, Shown, Spellings};
 use crate::audit::event::CrlFacts;
 use crate::audit::x509::ACCEPTED;
 use crate::domain::profile;
@@ -28,16 +29,42 @@ pub(super) struct Crl<'a> {
     /// Seconds since 1970.
     pub this_update: i64,
     pub next_update: i64,
+    pub scope: Scope,
+    /// The issuing distribution point that has no name: the verifier gets the list without it, and whoever asks the
+    /// verifier has to look at the scope.
+    pub nameless: Option<&'a [u8]>,
     /// What is signed, how, and the signature.
     tbs: &'a [u8],
     algorithm: &'a [u8],
     signature: &'a [u8],
 }
 
+/// Which of its CA's certificates a list speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    All,
+    EndEntities,
+    Authorities,
+}
+
+impl Scope {
+    pub(super) fn speaks_of(self, is_chip: bool) -> bool {
+        match self {
+            Scope::All => true,
+            Scope::EndEntities => is_chip,
+            Scope::Authorities => !is_chip,
+        }
+    }
+}
+
 impl<'a> Crl<'a> {
     /// And what the verifier gets, where that is not the list as it stands. `Err`: what is wrong with it.
     pub(super) fn parse(crl: &'a profile::Crl, spellings: &Spellings) -> Result<(Self, Option<Shown>), String> {
-        let list = BorrowedCertRevocationList::from_der(&crl.der).map_err(|error| why(&crl.der, &error))?;
+        let point = Point::of(&crl.der).ok().flatten();
+        let hidden = point.as_ref().filter(|point| point.is_nameless()).map(|point| point.hidden_in(&crl.der));
+        let shown = Shown::of_list(&crl.der, hidden.as_deref().unwrap_or_default(), spellings);
+        let seen = shown.as_ref().map_or(crl.der.as_slice(), |shown| &shown.der);
+        let list = BorrowedCertRevocationList::from_der(seen).map_err(|error| why(&crl.der, &error))?;
         // All of them: later it is read up to the one that is looked for, which is compared byte by byte.
         for (entry, number) in list.into_iter().zip(1..) {
             let entry = entry.map_err(|error| format!("its entry {number} can't be read: {}", describe(&error)))?;
@@ -48,16 +75,22 @@ impl<'a> Crl<'a> {
                 ));
             }
         }
-        let shown = Shown::of_list(&crl.der, spellings);
         let list = match &shown {
             Some(shown) => OwnedCertRevocationList::from_der(&shown.der).map_err(|error| describe(&error))?.into(),
-            None => list.into(),
+            None => BorrowedCertRevocationList::from_der(&crl.der).map_err(|error| why(&crl.der, &error))?.into(),
         };
-        let crl = Self::read(crl, list).map_err(|error| error.to_string())?;
+        let nameless = hidden.and(point.as_ref()).map(|point| point.value);
+        let scope = point.map_or(Scope::All, |point| point.scope());
+        let crl = Self::read(crl, list, scope, nameless).map_err(|error| error.to_string())?;
         Ok((crl, shown))
     }
 
-    fn read(crl: &'a profile::Crl, list: CertRevocationList<'a>) -> der::Result<Self> {
+    fn read(
+        crl: &'a profile::Crl,
+        list: CertRevocationList<'a>,
+        scope: Scope,
+        nameless: Option<&'a [u8]>,
+    ) -> der::Result<Self> {
         let mut reader = SliceReader::new(&crl.der)?;
         let (tbs, algorithm, signature) = reader.sequence(|parts| {
             let tbs = expect(parts, Tag::Sequence)?;
@@ -87,6 +120,8 @@ impl<'a> Crl<'a> {
                 number,
                 this_update,
                 next_update,
+                scope,
+                nameless,
                 list,
                 tbs,
                 algorithm,
@@ -135,9 +170,73 @@ impl<'a> Crl<'a> {
     }
 }
 
+/// The list's IssuingDistributionPoint (RFC 5280 §5.2.5).
+struct Point<'a> {
+    id: &'a [u8],
+    critical: Option<&'a [u8]>,
+    value: &'a [u8],
+    /// Tags and contents.
+    parts: Vec<(u8, &'a [u8])>,
+}
+
+impl<'a> Point<'a> {
+    const END_ENTITIES: u8 = 0x81;
+    const AUTHORITIES: u8 = 0x82;
+    const ATTRIBUTES: u8 = 0x85;
+
+    /// `None`: it has none, or several.
+    fn of(list: &'a [u8]) -> der::Result<Option<Self>> {
+        const ISSUING_DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+        let mut found = list_extensions(list)?.into_iter().filter(|it| it.id == ISSUING_DISTRIBUTION_POINT);
+        let (Some(own), None) = (found.next(), found.next()) else { return Ok(None) };
+        let whole = expect(&mut SliceReader::new(own.value)?, Tag::Sequence)?;
+        let mut reader = SliceReader::new(contents(whole)?)?;
+        let mut parts = Vec::new();
+        while !reader.is_finished() {
+            let part = reader.tlv_bytes()?;
+            parts.push((part.first().copied().unwrap_or_default(), contents(part)?));
+        }
+        // Something behind it makes it unreadable, as it does for the verifier.
+        let whole = whole.len() == own.value.len();
+        Ok(whole.then_some(Self { id: own.id_octets, critical: own.critical, value: own.value, parts }))
+    }
+
+    fn says(&self, what: u8) -> bool {
+        self.parts.iter().any(|(tag, value)| *tag == what && *value == [0xff])
+    }
+
+    fn scope(&self) -> Scope {
+        match (self.says(Self::END_ENTITIES), self.says(Self::AUTHORITIES)) {
+            (true, false) => Scope::EndEntities,
+            (false, true) => Scope::Authorities,
+            _ => Scope::All,
+        }
+    }
+
+    /// It says nothing but that it is for end entities, or for CAs. Without a name it is for every certificate of them,
+    /// whatever distribution point that names (RFC 5280 §6.3.3 b 2).
+    fn is_nameless(&self) -> bool {
+        matches!(self.parts.as_slice(), [(Self::END_ENTITIES | Self::AUTHORITIES, [0xff])])
+    }
+
+    /// To be shown as an extension that the verifier passes over.
+    fn hidden_in(&self, list: &[u8]) -> Vec<Change> {
+        /// 2.5.29.127, which is nothing.
+        const NOTHING: u8 = 0x7f;
+        const NOT_CRITICAL: u8 = 0;
+        let last = self.id.get(self.id.len().saturating_sub(1)..).unwrap_or_default();
+        let octets = [(last, NOTHING)].into_iter().chain(self.critical.map(|octet| (octet, NOT_CRITICAL)));
+        octets.map(|(at, octet)| (at.as_ptr().addr() - list.as_ptr().addr(), octet)).collect()
+    }
+}
+
 /// Why the verifier does not take it, in words.
 fn why(der: &[u8], error: &Error) -> String {
+    let point = Point::of(der).ok().flatten();
     let known = match error {
+        _ if point.is_some_and(|point| point.says(Point::ATTRIBUTES)) => {
+            "it is for attribute certificates only, and says nothing of a chip or a CA"
+        }
         Error::UnsupportedDeltaCrl => "it is a delta list, which tells only what has changed since another one",
         Error::UnsupportedIndirectCrl => "it speaks of other CAs' certificates than its signer's (an indirect list)",
         Error::UnsupportedRevocationReasonsPartitioning => "it is for some of the reasons of a revocation only",

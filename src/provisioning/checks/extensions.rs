@@ -5,9 +5,11 @@ use x509_cert::der::{self, Decode, Reader, SliceReader, Tag};
 
 use super::fields::expect;
 
-/// One extension, as it stands in its certificate.
+/// One extension, as it stands in its certificate or list.
 pub(super) struct Extension<'a> {
     pub id: ObjectIdentifier,
+    /// The octets that say so.
+    pub id_octets: &'a [u8],
     /// The octet that says whether it is critical, where it is there.
     pub critical: Option<&'a [u8]>,
     pub value: &'a [u8],
@@ -23,24 +25,36 @@ impl Extension<'_> {
 pub(super) fn extensions(certificate: &[u8]) -> der::Result<Vec<Extension<'_>>> {
     /// Context-specific, of a TBSCertificate.
     const EXTENSIONS: u8 = 0xa3;
+    extensions_in(certificate, EXTENSIONS)
+}
+
+/// Those of a revocation list, not of its entries.
+pub(super) fn list_extensions(list: &[u8]) -> der::Result<Vec<Extension<'_>>> {
+    /// Context-specific, of a TBSCertList.
+    const EXTENSIONS: u8 = 0xa0;
+    extensions_in(list, EXTENSIONS)
+}
+
+fn extensions_in(whole: &[u8], tag: u8) -> der::Result<Vec<Extension<'_>>> {
     let mut found = Vec::new();
-    let mut fields = SliceReader::new(contents(tbs(certificate)?)?)?;
+    let mut fields = SliceReader::new(contents(tbs(whole)?)?)?;
     while !fields.is_finished() {
         let field = fields.tlv_bytes()?;
-        if field.first() != Some(&EXTENSIONS) {
+        if field.first() != Some(&tag) {
             continue;
         }
         let mut extensions = SliceReader::new(contents(contents(field)?)?)?;
         while !extensions.is_finished() {
             const BOOLEAN: u8 = 0x01;
             let mut extension = SliceReader::new(contents(expect(&mut extensions, Tag::Sequence)?)?)?;
-            let id = extension.decode()?;
+            let id = extension.tlv_bytes()?;
+            let (id, id_octets) = (ObjectIdentifier::from_der(id)?, contents(id)?);
             let critical = match extension.peek_byte() {
                 Some(BOOLEAN) => Some(contents(extension.tlv_bytes()?)?),
                 _ => None,
             };
             let value: &OctetStringRef = extension.decode()?;
-            found.push(Extension { id, critical, value: value.as_bytes() });
+            found.push(Extension { id, id_octets, critical, value: value.as_bytes() });
         }
     }
     Ok(found)

@@ -100,9 +100,13 @@ impl<'a> Lists<'a> {
         }
         for authority in pinned.all() {
             let (name, key) = (&authority.anchor.subject, spki_for_anchor(&authority.anchor));
-            let listed = |list: &Signed<'_>| list.crl.list.issuer() == name.as_ref() && list.key == key.as_ref();
+            let signs_cas = pinned.signs_cas(authority);
+            let listed = |list: &Signed<'_>| {
+                let is_of_it = list.crl.list.issuer() == name.as_ref() && list.key == key.as_ref();
+                is_of_it && list.crl.scope.speaks_of(!signs_cas)
+            };
             // Whether a CA that has issued another one issues chips, too, only a chip can tell.
-            let needed = self.coverage == CrlCoverage::Chain || !pinned.signs_cas(authority);
+            let needed = self.coverage == CrlCoverage::Chain || !signs_cas;
             if needed && !self.lists.iter().any(listed) {
                 let name = authority.fields().map_or_else(|| "?".to_owned(), |fields| fields.subject_text);
                 let cause = format!("no revocation list of {name} is given, and crl_coverage asks for one");
@@ -134,7 +138,8 @@ impl<'a> Lists<'a> {
         if let Some(revoked) = asked.iter().chain(&ahead).find_map(|crl| named(self.covered(path), crl)) {
             return Err(revoked);
         }
-        let lists: Vec<&CertRevocationList<'_>> = asked.iter().map(|crl| &crl.list).collect();
+        let heard = asked.iter().filter(|crl| self.may_be_heard(path, crl));
+        let lists: Vec<&CertRevocationList<'_>> = heard.map(|crl| &crl.list).collect();
         let verdict = match RevocationOptionsBuilder::new(&lists) {
             Ok(options) => {
                 let (depth, unknown) = match self.coverage {
@@ -188,6 +193,14 @@ impl<'a> Lists<'a> {
         lists.iter().filter(is_of).map(|list| &list.crl).collect()
     }
 
+    /// The verifier does not see the scope of a list without a name, and takes it to speak of whatever its CA has
+    /// issued: it gets one that speaks of all of that in this path, and no other, which then says of nobody that he was
+    /// not revoked.
+    fn may_be_heard(&self, path: &VerifiedPath<'_>, crl: &Crl<'_>) -> bool {
+        let issued = self.covered(path).enumerate().filter(|(_, it)| it.issuer() == crl.list.issuer());
+        crl.nameless.is_none() || issued.map(|(nth, _)| nth == 0).all(|is_chip| crl.scope.speaks_of(is_chip))
+    }
+
     /// Whose revocation counts.
     fn covered<'p>(&self, path: &'p VerifiedPath<'p>) -> impl Iterator<Item = &'p Cert<'p>> + use<'p> {
         let all = if self.coverage == CrlCoverage::Leaf { 1 } else { usize::MAX };
@@ -198,7 +211,7 @@ impl<'a> Lists<'a> {
 impl Signed<'_> {
     /// Names the CA and the scope: lists of one series replace each other.
     fn series(&self) -> Sha256 {
-        let scope = self.crl.list.issuing_distribution_point().unwrap_or_default();
+        let scope = self.scope().unwrap_or_default();
         let mut named = Vec::new();
         for part in [self.key.as_slice(), self.crl.list.issuer(), scope] {
             named.extend((part.len() as u64).to_be_bytes());
@@ -207,12 +220,15 @@ impl Signed<'_> {
         Sha256::of(&named)
     }
 
+    /// As it stands.
+    fn scope(&self) -> Option<&[u8]> {
+        self.crl.nameless.or(self.crl.list.issuing_distribution_point())
+    }
+
     /// A newer list of the same CA with the same scope.
     fn replaces(&self, older: &Signed<'_>) -> bool {
         let (list, other) = (&self.crl.list, &older.crl.list);
-        self.key == older.key
-            && list.issuer() == other.issuer()
-            && list.issuing_distribution_point() == other.issuing_distribution_point()
+        self.key == older.key && list.issuer() == other.issuer() && self.scope() == older.scope()
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! `webpki` compares names byte by byte, compares no directory names with constraints, and knows nothing of
 //! certificate policies. What is shown to it has the names of the profile's CAs in one spelling each, and is
-//! changed in single octets where [`Constrained`](super::names::Constrained) and [`policies`](super::policies)
-//! have looked themselves. The signature is always verified over what stands ([`Signatures`]).
+//! changed in single octets where [`Constrained`](super::names::Constrained), [`policies`](super::policies) and
+//! [`Crl`](super::crl::Crl) have looked themselves. The signature is always verified over what stands ([`Signatures`]).
 
 use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use x509_cert::der::{self, Reader, SliceReader, Tag};
@@ -28,22 +28,27 @@ impl Shown {
     pub(super) fn of(certificate: &[u8], changes: &[Change], spellings: &Spellings) -> Option<Self> {
         /// The issuer's and the subject's place behind the version.
         const NAMES: [usize; 2] = [2, 4];
-        let mut shown = certificate.to_vec();
+        Self::changed(certificate, changes, spellings, &NAMES)
+    }
+
+    pub(super) fn of_list(list: &[u8], changes: &[Change], spellings: &Spellings) -> Option<Self> {
+        /// Of the issuer, where the first field is the version.
+        const NAME: [usize; 1] = [2];
+        Self::changed(list, changes, spellings, &NAME)
+    }
+
+    /// `names`: where they are.
+    fn changed(own: &[u8], changes: &[Change], spellings: &Spellings, names: &[usize]) -> Option<Self> {
+        let mut shown = own.to_vec();
         for (at, octet) in changes {
             *shown.get_mut(*at)? = *octet;
         }
-        match spellings.respelled(&shown, &NAMES) {
+        match spellings.respelled(&shown, names) {
             Some(respelled) => shown = respelled,
             None if changes.is_empty() => return None,
             None => {}
         }
-        Self::instead_of(certificate, shown)
-    }
-
-    pub(super) fn of_list(list: &[u8], spellings: &Spellings) -> Option<Self> {
-        /// Of the issuer, where the first field is the version.
-        const NAME: [usize; 1] = [2];
-        Self::instead_of(list, spellings.respelled(list, &NAME)?)
+        Self::instead_of(own, shown)
     }
 
     fn instead_of(own: &[u8], shown: Vec<u8>) -> Option<Self> {

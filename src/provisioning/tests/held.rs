@@ -7,7 +7,7 @@ use crate::domain::profile::{
     CsrPlan, Issuer, KeyKind, ManifestEncoding, ManifestField, ManifestForm, ManifestFormat, ManifestPlan, Method,
 };
 use crate::domain::{ReasonCode, Template, Verdict};
-use crate::ports::{Lock, LockKind, Obstacle};
+use crate::ports::{Lock, LockKind, Obstacle, Unlisted};
 use crate::provisioning::{Effect, Input, Label, Run};
 
 /// A unit that is HELD since the cloud was down; the cloud is back.
@@ -300,6 +300,16 @@ fn a_held_run_whose_unit_was_locked_meanwhile_ends_as_fail_and_registers_nothing
     let mut world = held();
     let run = world.go(Input::Barred(Obstacle::Locked(lock)));
     assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Fail), Some(ReasonCode::UNIT_SCRAPPED)));
+    assert_eq!(world.count(Call::Register), 0);
+}
+
+/// Its batch got a list while it waited, as it could have had from the beginning.
+#[test]
+fn a_held_run_whose_chip_is_not_on_a_list_of_today_ends_as_fail_like_any_other_and_registers_nothing() {
+    let absent = Unlisted::Absent { batch: "WO-1".parse().unwrap() };
+    let mut world = held();
+    let run = world.go(Input::Barred(Obstacle::Unlisted(absent)));
+    assert_eq!((run.verdict(), reason(&run)), (Some(Verdict::Fail), Some(ReasonCode::CHIP_NOT_SHIPPED)));
     assert_eq!(world.count(Call::Register), 0);
 }
 

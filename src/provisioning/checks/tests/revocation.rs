@@ -328,6 +328,120 @@ fn lists_of_kinds_that_can_not_be_judged_are_refused() {
     refused(check(&vendor.chip(), &vendor.listing(vendor.list().with(cas))), ReasonCode::CRL_UNUSABLE);
 }
 
+/// IssuingDistributionPoint of nothing but these parts.
+fn for_only(parts: &[&[u8]]) -> Vec<u8> {
+    extension("2.5.29.28", true, &sequence(parts))
+}
+
+const USERS: &[u8] = &[0x81, 1, 0xff];
+const CAS: &[u8] = &[0x82, 1, 0xff];
+
+#[test]
+fn a_list_of_chips_or_of_cas_needs_no_name_and_says_of_the_others_nothing() {
+    let vendor = Vendor::new();
+    let uri = tlv(0xa0, &tlv(0xa0, &tlv(0x86, b"http://vendor.example/crl")));
+    let points = extension("2.5.29.31", false, &sequence(&[&sequence(&[&uri])]));
+    let named = vendor.issue(vendor.leaf(&Key::new(KeyKind::EcP256)).with(points));
+    let list = |of: &str, key: &Key, scope: Option<&[u8]>| {
+        let list = List::of(of);
+        scope.map_or(list.clone(), |scope| list.with(for_only(&[scope]))).sign(key)
+    };
+    // Of the root, which has issued a CA; of that, which has issued the chip.
+    let cases = [Some(USERS), Some(CAS), None];
+    for (of_root, of_issuer) in cases.iter().flat_map(|root| cases.map(|issuer| (*root, issuer))) {
+        let lists = [list(ROOT, &vendor.root_key, of_root), list(ISSUER, &vendor.issuer_key, of_issuer)];
+        for crl_coverage in [CrlCoverage::Chain, CrlCoverage::Leaf, CrlCoverage::Listed] {
+            let trust = with_lists(vendor.trust(), &[&lists[0], &lists[1]]);
+            let trust = Trust { crl_coverage, ..trust };
+            let (root, issuer) = (of_root != Some(USERS), of_issuer != Some(CAS));
+            let good = match crl_coverage {
+                CrlCoverage::Chain => root && issuer,
+                CrlCoverage::Leaf => issuer,
+                CrlCoverage::Listed => true,
+            };
+            assert_eq!(check_trust(&trust, at(NOW)).is_ok(), good, "{of_root:?} {of_issuer:?} {crl_coverage:?}");
+            // Whatever distribution point the chip names.
+            for chip in [&vendor.chip(), &named] {
+                match good {
+                    true => drop(passes(chip, &trust)),
+                    false => drop(refused(check(chip, &trust), ReasonCode::CRL_UNUSABLE)),
+                }
+            }
+        }
+    }
+    // A CA that issues chips and other CAs has both.
+    let chip = Tbs::leaf(CHIP, ROOT, &Key::new(KeyKind::EcP256)).sign(&vendor.root_key);
+    let root = |scope| list(ROOT, &vendor.root_key, Some(scope));
+    let only = |lists: &[&[u8]]| with_lists(super::trust(&[&vendor.root], &[]), lists);
+    passes(&chip, &only(&[&root(USERS)]));
+    refused(check(&chip, &only(&[&root(CAS)])), ReasonCode::CRL_UNUSABLE);
+    let own = list(ISSUER, &vendor.issuer_key, Some(USERS));
+    for pair in [[root(USERS), root(CAS)], [root(CAS), root(USERS)]] {
+        let trust = with_lists(vendor.trust(), &[&pair[0], &pair[1], &own]);
+        assert!(check_trust(&trust, at(NOW)).is_ok());
+        for chip in [&chip, &vendor.chip(), &named] {
+            passes(chip, &trust);
+        }
+    }
+}
+
+#[test]
+fn a_list_without_a_name_revokes_and_is_replaced_by_its_own_scope_alone() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let of = |scope: &[u8], list: List| list.with(for_only(&[scope])).sign(&vendor.issuer_key);
+    let root_cas = List::of(ROOT).with(for_only(&[CAS])).sign(&vendor.root_key);
+    let naming = |scope| of(scope, vendor.list().naming(SERIAL));
+    let newer = |scope| of(scope, vendor.list().made("260301000000Z", "280101000000Z"));
+    let whole = vendor.list().made("260301000000Z", "280101000000Z").sign(&vendor.issuer_key);
+    // Whichever names it, and however new another one is that does not.
+    for lists in [[naming(USERS), newer(CAS)], [naming(USERS), whole.clone()], [naming(CAS), newer(USERS)]] {
+        for pair in [[&lists[0], &lists[1]], [&lists[1], &lists[0]]] {
+            let trust = with_lists(vendor.trust(), &[&root_cas, pair[0], pair[1]]);
+            let failure = refused(check(&chip, &trust), ReasonCode::CERTIFICATE_REVOKED);
+            assert_eq!(failure.args["crl_sha256"], Sha256::of(&lists[0]).to_string());
+        }
+    }
+    for pair in [[naming(USERS), newer(USERS)], [newer(USERS), naming(USERS)]] {
+        passes(&chip, &with_lists(vendor.trust(), &[&root_cas, &pair[0], &pair[1]]));
+    }
+    // An intermediate, by the list that is for CAs.
+    let root_naming = List::of(ROOT).with(for_only(&[CAS])).naming(SERIAL).sign(&vendor.root_key);
+    let trust = with_lists(vendor.trust(), &[&root_naming, &newer(USERS)]);
+    refused(check(&chip, &trust), ReasonCode::CERTIFICATE_REVOKED);
+    // It ends like any other.
+    let expired = of(USERS, vendor.list().made("260101000000Z", "260601120000Z"));
+    refused(check(&chip, &with_lists(vendor.trust(), &[&root_cas, &expired])), ReasonCode::CRL_UNUSABLE);
+}
+
+/// What the verifier gets is not the list as it stands: the signature still is over that.
+#[test]
+fn a_list_without_a_name_is_its_signers_in_every_octet() {
+    let vendor = Vendor::new();
+    let chip = vendor.chip();
+    let signed = vendor.list().with(for_only(&[CAS])).sign(&vendor.issuer_key);
+    let at_scope = signed.windows(CAS.len()).position(|octets| octets == CAS).unwrap();
+    let mut turned = signed.clone();
+    turned[at_scope] = USERS[0];
+    let foreign = vendor.list().with(for_only(&[USERS])).sign(&Key::new(KeyKind::EcP256));
+    // As the verifier would get it.
+    let mut bare = vendor.list().with(for_only(&[USERS])).sign(&vendor.issuer_key);
+    let oid = [0x06, 0x03, 0x55, 0x1d, 0x1c];
+    let at_oid = bare.windows(oid.len()).position(|octets| octets == oid).unwrap();
+    (bare[at_oid + 4], bare[at_oid + 7]) = (0x7f, 0);
+    for bad in [turned, foreign, bare] {
+        let failure = refused(check(&chip, &vendor_with(&vendor, &bad)), ReasonCode::CRL_UNUSABLE);
+        assert!(failure.cause.contains("has signed"), "{failure}");
+    }
+    // Critical or not.
+    let plain = vendor.list().with(extension("2.5.29.28", false, &sequence(&[USERS]))).sign(&vendor.issuer_key);
+    passes(&chip, &vendor_with(&vendor, &plain));
+}
+
+fn vendor_with(vendor: &Vendor, list: &[u8]) -> Trust {
+    with_lists(vendor.trust(), &[&vendor.root_list(), list])
+}
+
 #[test]
 fn what_a_list_lacks_is_told_in_words() {
     let vendor = Vendor::new();
@@ -339,13 +453,36 @@ fn what_a_list_lacks_is_told_in_words() {
     let name = name(ISSUER);
     let scope = |inside: &[u8]| vendor.list().with(extension("2.5.29.28", true, &sequence(&[inside])));
     let indirect = scope(&tlv(0x84, &[0xff])).sign(&vendor.issuer_key);
-    let nameless = scope(&tlv(0x81, &[0xff])).sign(&vendor.issuer_key);
+    let some_reasons = scope(&[USERS, &tlv(0x83, &[6, 0x40])].concat()).sign(&vendor.issuer_key);
+    let attributes = scope(&tlv(0x85, &[0xff])).sign(&vendor.issuer_key);
+    let relative = tlv(0xa0, &tlv(0xa1, &sequence(&[])));
+    let odd: [&[u8]; 7] = [
+        &[],
+        &relative,
+        &[USERS, CAS].concat(),
+        &[USERS, USERS].concat(),
+        &[relative.as_slice(), USERS].concat(),
+        &tlv(0x81, &[0]),
+        &[USERS, &tlv(0x84, &[0])].concat(),
+    ];
+    for inside in odd {
+        let trust = with_lists(vendor.trust(), &[&vendor.root_list(), &scope(inside).sign(&vendor.issuer_key)]);
+        let failure = check_trust(&trust, at(NOW)).unwrap_err();
+        assert_eq!(failure.code, ReasonCode::CRL_UNUSABLE);
+        assert!(failure.cause.contains("no full name of a distribution point"), "{}: {failure}", hex::encode(inside));
+    }
+    let bent = [scope(&tlv(0x81, &[1])), scope(USERS).with(for_only(&[USERS]))];
+    for list in bent {
+        let trust = with_lists(vendor.trust(), &[&vendor.root_list(), &list.sign(&vendor.issuer_key)]);
+        assert_eq!(check_trust(&trust, at(NOW)).unwrap_err().code, ReasonCode::CRL_UNUSABLE);
+    }
     for (list, said) in [
         (parts(&[&algorithm, &name, &this, &next]), "version 1"),
         (parts(&[&version, &algorithm, &name, &this, &number]), "nextUpdate"),
         (parts(&[&version, &algorithm, &name, &this, &next]), "no extensions"),
         (indirect, "other CAs' certificates"),
-        (nameless, "no full name of a distribution point"),
+        (some_reasons, "some of the reasons"),
+        (attributes, "attribute certificates only"),
     ] {
         let trust = with_lists(vendor.trust(), &[&vendor.root_list(), &list]);
         let failure = check_trust(&trust, at(NOW)).unwrap_err();

@@ -323,6 +323,9 @@ impl AuditStore for Memory {
     async fn append_to_run(&self, _: RunId, _: u64, _: Vec<Event>) -> Result<Vec<Receipt>, Failure> {
         not_here()
     }
+    async fn append_ruling(&self, _: &Unit, _: Option<u64>, _: Event) -> Result<Receipt, Failure> {
+        not_here()
+    }
     async fn claim(&self, _: Claim) -> Result<ClaimAnswer, Failure> {
         not_here()
     }
