@@ -13,6 +13,12 @@ pub fn wide(ui: &mut Ui, view: &View, button: Button) -> Response {
     button.at(ui, view.theme, id, rect)
 }
 
+/// A button of this width in a row.
+pub fn sized(ui: &mut Ui, view: &View, button: Button, width: f32) -> Response {
+    let (id, rect) = ui.allocate_space(vec2(width, size::TOUCH));
+    button.at(ui, view.theme, id, rect)
+}
+
 /// What is meant to be pressed.
 pub fn ink(view: &View) -> Paint {
     Paint { fill: view.theme.ink, text: view.theme.surface }
@@ -24,6 +30,18 @@ pub fn title(ui: &mut Ui, view: &View, text: &str) {
 
 pub fn words(ui: &mut Ui, view: &View, text: &str) {
     ui.label(RichText::new(text).font(font(Weight::Regular, size::BODY)).color(view.theme.ink));
+}
+
+/// What matters now.
+pub fn strong(ui: &mut Ui, view: &View, text: &str) {
+    ui.label(RichText::new(text).font(font(Weight::Bold, size::BODY)).color(view.theme.ink));
+}
+
+/// What is read by whoever wants to know more; empty: nothing.
+pub fn small(ui: &mut Ui, view: &View, text: &str) {
+    if !text.is_empty() {
+        ui.label(RichText::new(text).font(font(Weight::Regular, size::SMALL)).color(view.theme.muted));
+    }
 }
 
 /// What is wrong.

@@ -35,6 +35,7 @@ pub enum Event {
     ForgetTyped,
     /// Whoever operates, or the way in.
     Person,
+    Settings,
     Quit,
 }
 
@@ -74,6 +75,7 @@ enum Message {
     NextTheme,
     TogglePractice,
     Person,
+    Settings,
     CloseDrawer,
     FocusLanes,
     Quit,
@@ -265,6 +267,7 @@ impl Station {
             Message::NextTheme => asked.push(Event::NextTheme),
             Message::TogglePractice => asked.push(Event::TogglePractice),
             Message::Person => asked.push(Event::Person),
+            Message::Settings => asked.push(Event::Settings),
             Message::ReadRefusal => self.read = true,
             Message::CloseDrawer if self.drawer == Drawer::Closed => self.read = true,
             Message::CloseDrawer => self.drawer = Drawer::Closed,
