@@ -157,6 +157,7 @@ impl App {
             practice_edge(ui, &view);
         }
         sign_in.bar(ui, &view, &mut orders);
+        self.station.is_typed_beside(sign_in.is_typing() || settings.is_typing());
         let mut asked = Vec::new();
         let mut practice = self.practice.as_mut().filter(|_| snapshot.practice);
         let mut side = |ui: &mut egui::Ui| match &mut practice {
@@ -198,6 +199,11 @@ impl App {
     fn wear(&mut self, ctx: &egui::Context, look: Look) {
         self.theme = Theme::of(look);
         self.theme.apply(ctx);
+        if let Some(chosen) = &self.chosen
+            && chosen.try_send(look).is_err()
+        {
+            tracing::warn!("the theme is not kept for the next start");
+        }
         ctx.request_repaint();
     }
 
@@ -210,11 +216,6 @@ impl App {
             }
             station::Event::NextTheme => {
                 self.wear(ctx, self.theme.look.next());
-                if let Some(chosen) = &self.chosen
-                    && chosen.try_send(self.theme.look).is_err()
-                {
-                    tracing::warn!("the theme is not kept for the next start");
-                }
             }
             station::Event::TogglePractice => {
                 if let Some(practice) = &mut self.practice {

@@ -122,7 +122,7 @@ async fn a_lane_is_taught_its_port_by_a_board_that_starts_no_run() {
     let chips = [(); 2].map(|()| line.bench.chip(KeyKind::EcP256));
     // Nobody knows where lane 2 is.
     let file = std::fs::read_to_string(&line.bench.config_file).unwrap();
-    let unknown = file.replace("\"^port-2$\"", "\"^elsewhere$\"");
+    let unknown = file.replace("\"^jig-02$\"", "\"^elsewhere$\"");
     assert_ne!(file, unknown);
     std::fs::write(&line.bench.config_file, unknown).unwrap();
     let mut station = station(&line.bench).await;
@@ -155,7 +155,7 @@ async fn a_lane_is_taught_its_port_by_a_board_that_starts_no_run() {
     ask(&mut station, SettingsOrder::Teach(lane(1))).await.unwrap();
     ask(&mut station, SettingsOrder::StopTeaching).await.unwrap();
     assert_eq!(ask(&mut station, SettingsOrder::TakePort).await, Err(ReasonCode::NOT_NOW));
-    assert_eq!(all(&station.log(), "run-started"), [] as [Value; 0]);
+    assert_eq!(all(&station.log(), "run-started").len(), 0);
     // Plugged in again, lane 1's is a board like any.
     line.bench.unplug(1);
     station.until_gone(&[1]).await;
@@ -168,7 +168,7 @@ async fn a_lane_is_taught_its_port_by_a_board_that_starts_no_run() {
     let mut station = self::station(&line.bench).await;
     let record = station.unit().await;
     assert_outcome(&record, "PASS");
-    assert_eq!(record.lane, lane(2));
+    assert_eq!(record.lane, 2);
     let log = station.stop().await;
     let intended = all(&log, "setting-intended");
     assert_eq!((intended.len(), &intended[0]["setting"]), (1, &json!("lanes.2.port")));
@@ -184,7 +184,8 @@ async fn a_test_label_is_printed_by_an_event_and_the_targets_are_looked_at() {
     ask(&mut station, SettingsOrder::TestLabel).await.unwrap();
     settings(&mut station, "a label", |settings| settings.test == TestLabel::Ended(Ok(()))).await;
     let labels = std::fs::read_dir(line.bench.labels()).unwrap().map(|it| it.unwrap().path());
-    let texts: Vec<_> = labels.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    // The practice printer draws each besides.
+    let texts: Vec<_> = labels.filter_map(|path| String::from_utf8(std::fs::read(path).unwrap()).ok()).collect();
     assert!(matches!(&texts[..], [only] if only.contains("^FDTEST^FS") && only.contains("PRACTICE")), "{texts:?}");
 
     ask(&mut station, SettingsOrder::LookAtTargets).await.unwrap();

@@ -7,9 +7,7 @@ use super::{Desk, SIZES};
 use crate::config::{Change, Look, PrinterChoice, PrinterKind};
 use crate::domain::{Failure, LaneNumber, Proof, ReasonCode, Role};
 use crate::gui::{scenes, theme};
-use crate::runner::view::{
-    Answer, Command, DeskState, LaneState, SettingsOrder, SettingsView, Snapshot, TeachView, TestLabel,
-};
+use crate::runner::view::{Answer, Command, DeskState, SettingsOrder, SettingsView, Snapshot, TeachView, TestLabel};
 use crate::texts::Language;
 
 fn asked(order: SettingsOrder) -> [Command; 1] {
@@ -79,7 +77,7 @@ fn the_settings_open_and_close_beside_the_lanes() {
     let mut desk = Desk::new(Language::default(), SIZES[0], scenes::settings(4, plain));
     desk.click("Settings (Shift F1)");
     assert_eq!(desk.asked(), asked(SettingsOrder::Show));
-    assert!(desk.drawn().contains("Station settings") && desk.drawn().contains("Lane 3, Printer"), "{}", desk.drawn());
+    assert!(desk.drawn().contains("Station settings") && desk.drawn().contains("Lane 3 · Printer"), "{}", desk.drawn());
     let lanes = desk.spoken();
     assert!(
         ["Lane 1: PASS", "Lane 3: FAIL S-105", "Lane 4: free"].iter().all(|lane| lanes.iter().any(|it| it == lane))
@@ -134,9 +132,10 @@ fn another_printer_is_chosen_and_a_test_label_is_printed_by_keys_alone() {
     desk.tab_to("Folder");
     desk.press(Key::Tab);
     desk.press(Key::Tab);
-    desk.press(Key::Tab);
-    desk.click_field();
-    desk.type_text("labels");
+    desk.type_text("labelss");
+    // Keys of the lanes are the field's.
+    desk.press(Key::ArrowLeft);
+    desk.press(Key::Delete);
     desk.press(Key::Enter);
     let choice = PrinterChoice { kind: PrinterKind::Folder, place: "labels".into() };
     assert_eq!(desk.asked(), asked(SettingsOrder::Change(Change::Printer(choice))));
@@ -225,9 +224,6 @@ fn no_text_of_the_settings_is_cut_or_overlaps() {
                     }
                     desk.press(Key::Escape);
                 }
-                let shown = desk.spoken();
-                assert!(shown.iter().any(|said| said.starts_with("Lane") || said.contains('1')), "lanes are drawn");
-                let _ = LaneState::Free;
             }
         }
     }

@@ -91,7 +91,8 @@ fn teach(
         }
         TeachView::Offered(port) => {
             fields::title(ui, view, &say!(view, "settings-teach-found", lane = number));
-            fields::words(ui, view, port.as_str());
+            fields::words(ui, view, &say!(view, "settings-teach-where"));
+            fields::strong(ui, view, port.as_str());
             let label = say!(view, "settings-teach-take", lane = number);
             let take = fields::wide(ui, view, Button::new(&label).filled(fields::ink(view)));
             focus(form, &take);

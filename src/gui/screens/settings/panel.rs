@@ -79,9 +79,9 @@ fn menu(ui: &mut Ui, view: &View, settings: &SettingsView, form: &mut Form, mess
             messages.push(Message::Go(section));
         }
     }
-    if !settings.pending.is_empty() {
+    if !settings.pending.is_empty() && !view.snapshot.practice {
         let names: Vec<String> = settings.pending.iter().map(|setting| name(view, *setting)).collect();
-        fields::strong(ui, view, &say!(view, "settings-pending", what = names.join(", ")));
+        fields::strong(ui, view, &say!(view, "settings-pending", what = names.join(" · ")));
     }
     fields::small(ui, view, &say!(view, "settings-file", file = settings.file.as_str()));
     close(ui, view, messages);
@@ -112,6 +112,12 @@ fn name(view: &View, setting: Setting) -> String {
 /// What became of the last change; before that, when one holds.
 pub(super) fn told(ui: &mut Ui, view: &View, said: Option<&Said>, hint: &str) {
     match said {
+        None if view.snapshot.practice && !hint.is_empty() => {
+            fields::small(ui, view, &say!(view, "settings-practice"));
+        }
+        Some(Said::AtNextStart) if view.snapshot.practice => {
+            fields::strong(ui, view, &say!(view, "settings-practice"));
+        }
         None => fields::small(ui, view, hint),
         Some(Said::InEffect) => fields::strong(ui, view, &say!(view, "settings-in-effect")),
         Some(Said::AtNextStart) => fields::strong(ui, view, &say!(view, "settings-at-next-start")),

@@ -105,6 +105,8 @@ pub struct Station {
     focus_lanes: bool,
     /// A text field has the focus.
     typing: bool,
+    /// One of a panel beside the lanes has it.
+    typing_beside: bool,
 }
 
 /// Draws something to the right of the lanes.
@@ -112,7 +114,7 @@ pub type Side<'a> = Option<&'a mut dyn FnMut(&mut Ui)>;
 
 impl Station {
     pub fn show(&mut self, ui: &mut Ui, view: &View, side: Side, asked: &mut Vec<Event>) {
-        let mut messages = keys(ui, view, self.typing);
+        let mut messages = keys(ui, view, self.typing || self.typing_beside);
         let now = ui.input(|input| input.time);
         self.expire(ui, now);
 
@@ -133,6 +135,11 @@ impl Station {
     /// Keys belong to a text field now, not to the scanner.
     pub fn is_typing(&self) -> bool {
         self.typing
+    }
+
+    /// Keys belong to a text field of a panel beside the lanes.
+    pub fn is_typed_beside(&mut self, typing: bool) {
+        self.typing_beside = typing;
     }
 
     /// A command was not taken; `now` in the seconds of egui's clock.
