@@ -9,8 +9,7 @@ use lineseal::config::{LaneSetting, Look, PrinterChoice, PrinterKind, Setting};
 use lineseal::domain::label::Dots;
 use lineseal::domain::{Device, Failure, LaneNumber, Proof, ReasonCode, Role, RunId, Step, Verdict};
 use lineseal::gui::practice_panel::{PracticePort, PracticeView};
-use lineseal::ports::Need;
-use lineseal::runner::doctor::{About, Finding, State};
+use lineseal::runner::doctor::{About, Finding, Need, State};
 use lineseal::runner::view::{
     BatchView, Copies, CopyPlace, DeskState, DeskView, FinishedView, Health, LabelQuestion, LabelView, LaneState,
     LaneView, ManifestView, PaceView, PersonView, ProfileSetting, ScanBack, SettingsView, Snapshot, TargetsLook,

@@ -15,9 +15,8 @@ use super::rollback;
 use crate::config::Config;
 use crate::domain::profile::Method;
 use crate::domain::{AccountId, CaName, Failure, ReasonCode, SigningCa, TargetName};
-use crate::ports::{
-    Clock, Cloud, Examined, Examiner, LabelPrinter, Need, Pace, Permission, Permitted, Readiness, Skew,
-};
+pub use crate::ports::Need;
+use crate::ports::{Clock, Cloud, Examined, Examiner, LabelPrinter, Pace, Permission, Permitted, Readiness, Skew};
 
 /// AWS refuses what is 5 minutes off; long before that a clock that nobody sets is a clock that goes wrong.
 const SKEW_MAX_MS: i64 = 60_000;
