@@ -8,7 +8,7 @@ use std::sync::Arc;
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 use crate::adapters::air_gap::AirGap;
-use crate::adapters::aws_iot::{self, AwsCloud};
+use crate::adapters::aws_iot::{self, AwsCloud, AwsExaminer};
 use crate::adapters::badge_key::BadgeKeyFile;
 use crate::adapters::boards::{SerialDialogue, StationPorts};
 use crate::adapters::copies::{self, Bucket};
@@ -23,6 +23,7 @@ use crate::adapters::postgres::{self, Connection, PostgresRations};
 use crate::adapters::printer;
 use crate::adapters::signals::CommandSignals;
 use crate::adapters::sqlite::{self, Moved, StationLock};
+use crate::adapters::station_file::StationFile;
 use crate::adapters::store::LogStore;
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::adapters::window_file::WindowFile;
@@ -32,7 +33,7 @@ use crate::domain::profile::{ClaimSource, Profile, Trust};
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, Authorities, BadgeKey, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud,
-    Entropy, History, Imports, LabelPictures, LogSigner, Manifests, People, Rations, Signals,
+    Entropy, Examiner, History, Imports, LabelPictures, LogSigner, Manifests, People, Rations, Signals,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
@@ -92,11 +93,15 @@ pub async fn equip(
     operator: Option<&str>,
 ) -> Result<(Equipment, StationLock), Failure> {
     let cloud = cloud(config).await?;
+    let examiner: Option<Arc<dyn Examiner>> = match config.station.air_gapped {
+        true => None,
+        false => Some(Arc::new(AwsExaminer::new(config).await)),
+    };
     let bucket = match &config.log.s3 {
         Some(plan) => Some(Bucket::new(plan).await),
         None => None,
     };
-    equip_with(config, data_dir, operator, cloud, bucket).await
+    equip_with(config, data_dir, operator, (cloud, examiner), bucket).await
 }
 
 /// The configured targets, for commands that touch no board.
@@ -134,8 +139,12 @@ pub async fn equip_with_credentials(
         true => Arc::new(AirGap),
         false => Arc::new(share(AwsCloud::with_credentials(&config.targets, credentials.clone()), config)?),
     };
+    let examiner: Option<Arc<dyn Examiner>> = match config.station.air_gapped {
+        true => None,
+        false => Some(Arc::new(AwsExaminer::with_credentials(config, credentials.clone()))),
+    };
     let bucket = config.log.s3.as_ref().map(|plan| Bucket::with_credentials(plan, credentials));
-    equip_with(config, data_dir, operator, cloud, bucket).await
+    equip_with(config, data_dir, operator, (cloud, examiner), bucket).await
 }
 
 /// The log is not asked for the operator yet: its database may be away.
@@ -143,7 +152,7 @@ async fn equip_with(
     config: &Config,
     data_dir: &Path,
     operator: Option<&str>,
-    cloud: Arc<dyn Cloud>,
+    (cloud, examiner): (Arc<dyn Cloud>, Option<Arc<dyn Examiner>>),
     bucket: Option<Bucket>,
 ) -> Result<(Equipment, StationLock), Failure> {
     refuse_practice_roots(config)?;
@@ -166,6 +175,8 @@ async fn equip_with(
         printer: printer::from_config(&config.printer),
         pictures: pictures(),
         signals: signals(config),
+        settings: config.files.first().map(|path| Arc::new(StationFile::at(path)) as _),
+        examiner,
         log,
         people,
         custody,

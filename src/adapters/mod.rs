@@ -19,6 +19,7 @@ pub mod postgres;
 pub mod printer;
 pub mod signals;
 pub mod sqlite;
+pub mod station_file;
 pub mod store;
 pub mod system;
 mod tls;

@@ -438,6 +438,28 @@ pub enum LineEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         references: Vec<FreeText>,
     },
+    /// The intent to change a setting in the station's file.
+    SettingIntended {
+        setting: String,
+        /// `None`: the file said nothing of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old: Option<String>,
+        new: String,
+        /// SHA-256 of the file as it is to be.
+        file: Sha256,
+    },
+    /// What became of it. An intent without an end was cut off: the file's hash tells whether it was written.
+    SettingEnded {
+        setting: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// A label that belongs to no unit is about to be printed, to see whether labels come out.
+    TestLabelIntended {},
+    TestLabelEnded {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
     /// What became of a withdrawal in one of its targets: the intent is the ruling.
     Withdrawn {
         /// The ruling that withdraws the unit.

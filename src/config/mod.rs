@@ -6,6 +6,7 @@
 //! unknown, and that hands every mistake to one collector instead of stopping at the first.
 
 mod ca;
+mod edit;
 mod host;
 mod log;
 mod pem;
@@ -31,6 +32,7 @@ use crate::domain::{
     TargetName,
 };
 
+pub use edit::{Change, Edited, LaneSetting, PrinterChoice, PrinterKind, Setting, Settings, edit};
 pub use host::{host, is_this_machine};
 pub use problem::{ConfigErrors, Mistake, Problem};
 pub use signals::{Signals, Words};
@@ -55,9 +57,21 @@ pub fn load_without_profiles(path: &Path) -> Result<Config, ConfigErrors> {
     read(path, false)
 }
 
+/// As [`load`], of a text that is not at `path` yet.
+pub fn load_text(path: &Path, text: &str) -> Result<Config, ConfigErrors> {
+    let problems = problem::Problems::default();
+    problems.opened(path);
+    let config = station::read_source(&source::Source::of(path, text.to_owned(), &problems), true);
+    gathered(path, config, problems)
+}
+
 fn read(path: &Path, profiles: bool) -> Result<Config, ConfigErrors> {
     let problems = problem::Problems::default();
     let config = station::read(path, profiles, &problems);
+    gathered(path, config, problems)
+}
+
+fn gathered(path: &Path, config: Option<Config>, problems: problem::Problems) -> Result<Config, ConfigErrors> {
     let files = problems.files();
     match (config, problems.into_errors()) {
         (Some(config), None) => Ok(Config { files, ..config }),

@@ -17,9 +17,13 @@ use crate::texts::Language;
 /// Reads it and, where they are asked for, the profiles it names. `None`: something that a [`Config`] cannot be without is wrong,
 /// and has been reported.
 pub(super) fn read(path: &Path, with_profiles: bool, problems: &Problems) -> Option<Config> {
-    let source = Source::open(path, problems)?;
+    read_source(&Source::open(path, problems)?, with_profiles)
+}
+
+/// The same, of what was read already.
+pub(super) fn read_source(source: &Source<'_>, with_profiles: bool) -> Option<Config> {
     let tables = source.tables()?;
-    let top = Section::top(&source, tables.get_ref());
+    let top = Section::top(source, tables.get_ref());
 
     let station = top.required("station").and_then(|entry| station(&entry));
     let detection = match top.optional("detection") {

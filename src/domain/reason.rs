@@ -335,6 +335,12 @@ reasons! {
     MANIFEST_MISSING = "K-706" => Error;
     /// Others than the station's user may write to the data directory.
     DIRECTORY_SHARED = "K-707" => Error;
+    /// Somebody edited the station's file while a setting was changed in the window.
+    CONFIG_CHANGED = "K-708" => Error;
+    /// The station may not write its own file.
+    CONFIG_READ_ONLY = "K-709" => Error;
+    /// A port that is taught to one lane, and is another's.
+    PORT_OF_OTHER_LANE = "K-710" => Error;
     /// A command for a sound or the signal tower.
     SIGNAL_FAILED = "K-720" => Error;
     /// The profile asks for another thing name than the one that the unit was registered under.

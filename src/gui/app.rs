@@ -13,6 +13,7 @@ use crate::texts::{Language, Texts, fl};
 use super::bridge::Bridge;
 use super::practice_panel::{PracticeBridge, PracticePanel};
 use super::screens::View;
+use super::screens::settings::{Effect, SettingsPanel};
 use super::screens::sign_in::SignIn;
 use super::screens::station::{self, Station};
 use super::theme::{Theme, size};
@@ -78,6 +79,7 @@ pub(super) struct App {
     runner_gone: bool,
     station: Station,
     sign_in: SignIn,
+    settings: SettingsPanel,
     practice: Option<PracticePanel>,
     chosen: Option<mpsc::Sender<Look>>,
     /// Where the station stands; times of day are told by it.
@@ -107,6 +109,7 @@ impl App {
             runner_gone: latest.gone,
             station: Station::default(),
             sign_in: SignIn::default(),
+            settings: SettingsPanel::default(),
             practice: options.practice.map(PracticePanel::new),
             chosen: options.chosen,
             zone: TimeZone::system(),
@@ -140,23 +143,36 @@ impl App {
             zone: &self.zone,
             runner_gone: self.runner_gone,
         };
-        let (sign_in, mut orders) = (&mut self.sign_in, Vec::new());
+        let (sign_in, settings, mut orders) = (&mut self.sign_in, &mut self.settings, Vec::new());
+        let mut effect = settings.prepare(ui, &view, &mut orders);
+        if settings.is_open() {
+            sign_in.make_room(&mut orders);
+        }
         sign_in.prepare(ui, &view, &mut orders);
+        if sign_in.is_open() {
+            settings.close(&mut orders);
+        }
         if snapshot.practice {
             practice_banner(ui, &view);
             practice_edge(ui, &view);
         }
         sign_in.bar(ui, &view, &mut orders);
+        self.station.is_typed_beside(sign_in.is_typing() || settings.is_typing());
         let mut asked = Vec::new();
         let mut practice = self.practice.as_mut().filter(|_| snapshot.practice);
         let mut side = |ui: &mut egui::Ui| match &mut practice {
             // There is room beside the lanes for one of them.
+            _ if settings.is_open() => effect = settings.side(ui, &view, &mut orders).or(effect.take()),
             Some(practice) if !sign_in.is_open() => practice.show(ui, &view),
             _ => sign_in.side(ui, &view, &mut orders),
         };
         self.station.show(ui, &view, Some(&mut side), &mut asked);
         if asked.contains(&station::Event::Person) {
+            settings.close(&mut orders);
             sign_in.toggle(&view, &mut orders);
+        }
+        if asked.contains(&station::Event::Settings) {
+            settings.toggle(&view, &mut orders);
         }
         for order in orders {
             self.send(ui.ctx(), order);
@@ -165,6 +181,30 @@ impl App {
         for event in asked {
             self.perform(ui.ctx(), event);
         }
+        match effect {
+            Some(Effect::Language(language)) => self.speak(ui.ctx(), language),
+            Some(Effect::Theme(look)) => self.wear(ui.ctx(), look),
+            None => {}
+        }
+    }
+
+    fn speak(&mut self, ctx: &egui::Context, language: Language) {
+        match self.texts.switch_to(language) {
+            Ok(()) => ctx.send_viewport_cmd(ViewportCommand::Title(title(&self.texts, &self.snapshot))),
+            Err(error) => tracing::error!(%error, "the language was not switched"),
+        }
+        ctx.request_repaint();
+    }
+
+    fn wear(&mut self, ctx: &egui::Context, look: Look) {
+        self.theme = Theme::of(look);
+        self.theme.apply(ctx);
+        if let Some(chosen) = &self.chosen
+            && chosen.try_send(look).is_err()
+        {
+            tracing::warn!("the theme is not kept for the next start");
+        }
+        ctx.request_repaint();
     }
 
     fn perform(&mut self, ctx: &egui::Context, event: station::Event) {
@@ -172,19 +212,10 @@ impl App {
             station::Event::Ask(command) => self.send(ctx, command),
             station::Event::NextLanguage => {
                 let next = self.texts.language().next();
-                match self.texts.switch_to(next) {
-                    Ok(()) => ctx.send_viewport_cmd(ViewportCommand::Title(title(&self.texts, &self.snapshot))),
-                    Err(error) => tracing::error!(%error, "the language was not switched"),
-                }
+                self.speak(ctx, next);
             }
             station::Event::NextTheme => {
-                self.theme = Theme::of(self.theme.look.next());
-                self.theme.apply(ctx);
-                if let Some(chosen) = &self.chosen
-                    && chosen.try_send(self.theme.look).is_err()
-                {
-                    tracing::warn!("the theme is not kept for the next start");
-                }
+                self.wear(ctx, self.theme.look.next());
             }
             station::Event::TogglePractice => {
                 if let Some(practice) = &mut self.practice {
@@ -192,8 +223,8 @@ impl App {
                 }
             }
             station::Event::ForgetTyped => self.wedge.forget(),
-            // It is the other screen's.
-            station::Event::Person => {}
+            // They are the other panels'.
+            station::Event::Person | station::Event::Settings => {}
             station::Event::Quit => {
                 self.leaving = true;
                 ctx.send_viewport_cmd(ViewportCommand::Close);
@@ -211,7 +242,7 @@ impl App {
 
     /// Takes what the scanner types out of `events`, wherever the focus is.
     fn take_scans(&mut self, ctx: &egui::Context, events: &mut Vec<Input>, now: f64) {
-        let typing = self.station.is_typing() || self.sign_in.is_typing();
+        let typing = self.station.is_typing() || self.sign_in.is_typing() || self.settings.is_typing();
         for line in self.wedge.take(events, now, typing) {
             match line {
                 Line::Scanned(code) => {

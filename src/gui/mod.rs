@@ -9,6 +9,7 @@
 
 mod app;
 mod bridge;
+mod doctor_words;
 pub mod practice_panel;
 #[cfg(test)]
 mod scenes;
@@ -21,6 +22,7 @@ mod widgets;
 
 pub use app::{WindowOptions, app, open};
 pub use bridge::Bridge;
+pub use doctor_words::{about as check_words, mark as check_mark};
 pub use practice_panel::PracticeBridge;
 
 /// Why there is no window.

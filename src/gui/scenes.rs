@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lineseal::audit::event::{LabelKind, LabelStatus};
+use lineseal::config::{LaneSetting, Look, PrinterChoice, PrinterKind, Setting};
 use lineseal::domain::label::Dots;
 use lineseal::domain::{Device, Failure, LaneNumber, Proof, ReasonCode, Role, RunId, Step, Verdict};
 use lineseal::gui::practice_panel::{PracticePort, PracticeView};
+use lineseal::runner::doctor::{About, Finding, Need, State};
 use lineseal::runner::view::{
     BatchView, Copies, CopyPlace, DeskState, DeskView, FinishedView, Health, LabelQuestion, LabelView, LaneState,
-    LaneView, ManifestView, PaceView, PersonView, ScanBack, Snapshot,
+    LaneView, ManifestView, PaceView, PersonView, ProfileSetting, ScanBack, SettingsView, Snapshot, TargetsLook,
+    TeachView, TestLabel,
 };
 
 /// Everything at once: `lanes` lanes (1 to 16) in all states, lane 1 a PASS, lane 3 a FAIL.
@@ -116,6 +119,71 @@ pub fn administration(lanes: u8) -> Snapshot {
     snapshot
 }
 
+/// The same administrator at the station's settings, while lane 3 is taught, say, or the targets were looked at.
+pub fn settings(lanes: u8, change: impl FnOnce(&mut SettingsView)) -> Snapshot {
+    let mut snapshot = administration(lanes);
+    snapshot.desk.people = None;
+    let lane = |number| LaneSetting {
+        number: lane(number),
+        name: if number == 1 { "left".into() } else { number.to_string() },
+        port: (number != 4).then(|| format!(r"^pci-0000:00:14\.0-usb-0:{number}:1\.0$")),
+    };
+    let profile = |name: &str, taken| ProfileSetting { file: format!("profiles/{name}.toml"), taken };
+    let mut settings = SettingsView {
+        file: "/home/line3/.config/lineseal/lineseal.toml".into(),
+        lanes: (1..=lanes).map(lane).collect(),
+        profiles: vec![
+            profile("se050c-linux-gateway", true),
+            profile("se050-vcom", true),
+            profile("se050-csr", false),
+            profile("tpm2", false),
+        ],
+        printer: PrinterChoice { kind: PrinterKind::Tcp, place: "192.0.2.7:9100".into() },
+        language: Some("ja".into()),
+        theme: Look::Light,
+        pending: vec![Setting::Port(self::lane(3)), Setting::Printer],
+        answer: None,
+        teaching: None,
+        prints: true,
+        test: TestLabel::None,
+        targets: vec!["production".parse().expect("a target"), "staging".parse().expect("a target")],
+        can_look: true,
+        look: TargetsLook::None,
+    };
+    change(&mut settings);
+    snapshot.settings = Some(settings);
+    snapshot
+}
+
+/// A board was plugged in to teach lane 3 its port.
+pub fn taught(settings: &mut SettingsView) {
+    let port = "pci-0000:00:14.0-usb-0:3:1.0".parse().expect("a port path");
+    settings.teaching = Some((lane(3), TeachView::Offered(port)));
+}
+
+/// One target is as it should be, the other's clock and permissions are not.
+pub fn looked_at(settings: &mut SettingsView) {
+    let target = || "production".parse().expect("a target");
+    let source = Some("profile lineseal".to_owned());
+    let endpoint = Some("a1b2c3d4e5f6g7-ats.iot.ap-northeast-1.amazonaws.com".to_owned());
+    let permission = About::Permission {
+        target: target(),
+        action: "iot:AttachThingPrincipal".into(),
+        resource: "arn:aws:iot:ap-northeast-1:123456789012:cert/*".into(),
+        need: Need::Always,
+    };
+    let denied = Failure::new(ReasonCode::CLOUD_PERMISSION, "the policy of lineseal-station has no such statement");
+    settings.look = TargetsLook::Found(Arc::new(vec![
+        Finding { about: About::Credentials { target: target(), source, expires: None }, state: State::Good },
+        Finding { about: About::Endpoint { target: target(), endpoint }, state: State::Good },
+        Finding { about: permission, state: State::Bad(denied) },
+        Finding {
+            about: About::Clock { target: target(), ahead_ms: None, within_ms: None },
+            state: State::Unknown(None),
+        },
+    ]));
+}
+
 /// The label of the first lane's board is looked at, as its second copy, and waits to be scanned.
 pub fn labelled_pair() -> Snapshot {
     let mut snapshot = pair(false);
@@ -217,6 +285,7 @@ fn with_lanes(states: Vec<LaneState>, practice: bool) -> Snapshot {
         label: None,
         pulled: Vec::new(),
         refused: Vec::new(),
+        settings: None,
         profiles: vec!["gateway-g4".into(), "sensor-s1".into()],
     }
 }

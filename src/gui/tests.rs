@@ -1,6 +1,7 @@
 //! The whole window without a display: what is drawn where, what is read aloud, and what keys ask
 //! for. `tests/window` does the same on a real screen, more slowly.
 
+mod settings;
 mod sign_in;
 
 use std::sync::Arc;

@@ -20,6 +20,7 @@ mod people;
 mod printer;
 mod provisioner;
 mod rations;
+mod settings;
 mod signals;
 mod signer;
 mod store;
@@ -48,6 +49,7 @@ pub use people::{Credential, People, Person};
 pub use printer::{LabelPictures, LabelPrinter, Readiness};
 pub use provisioner::{Entry, Fleet, Fleets, MadeKey, Papers, Provisioned};
 pub use rations::{Asked, Ration, Rations};
+pub use settings::SettingsFile;
 pub use signals::{Ended, Light, Signals, Tower};
 pub use signer::LogSigner;
 pub use store::{

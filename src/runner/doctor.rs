@@ -15,9 +15,8 @@ use super::rollback;
 use crate::config::Config;
 use crate::domain::profile::Method;
 use crate::domain::{AccountId, CaName, Failure, ReasonCode, SigningCa, TargetName};
-use crate::ports::{
-    Clock, Cloud, Examined, Examiner, LabelPrinter, Need, Pace, Permission, Permitted, Readiness, Skew,
-};
+pub use crate::ports::Need;
+use crate::ports::{Clock, Cloud, Examined, Examiner, LabelPrinter, Pace, Permission, Permitted, Readiness, Skew};
 
 /// AWS refuses what is 5 minutes off; long before that a clock that nobody sets is a clock that goes wrong.
 const SKEW_MAX_MS: i64 = 60_000;
@@ -170,12 +169,24 @@ pub async fn examine(config: &Config, with: &Instruments, only: Option<&TargetNa
         found.push(Finding { about: About::AirGapped {}, state: State::Remark(None) });
         return found;
     };
+    found.extend(examine_targets(config, &**examiner, &*with.cloud, only).await);
+    found
+}
+
+/// The targets alone.
+pub async fn examine_targets(
+    config: &Config,
+    examiner: &dyn Examiner,
+    cloud: &dyn Cloud,
+    only: Option<&TargetName>,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
     for target in config.targets.iter().map(|target| &target.name).filter(|name| only.is_none_or(|it| it == *name)) {
         let examined = examiner.examine(target).await;
         let reached = examined.caller.is_ok();
         found.extend(of_target(target, examined));
         if reached {
-            found.extend(cas_there(config, with, target).await);
+            found.extend(cas_there(config, cloud, target).await);
         }
     }
     found
@@ -296,13 +307,13 @@ fn allowed(target: &TargetName, permission: Permission) -> Finding {
 }
 
 /// Where a profile registers in the name of a CA.
-async fn cas_there(config: &Config, with: &Instruments, target: &TargetName) -> Vec<Finding> {
+async fn cas_there(config: &Config, cloud: &dyn Cloud, target: &TargetName) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     for profile in config.profiles.iter().filter(|profile| profile.register.targets.contains(target)) {
         let Some(ca) = profile.register.method.ca().filter(|ca| seen.insert(ca.fingerprint)) else { continue };
         let joining = matches!(profile.register.method, Method::JustInTime(_));
-        let state = with.cloud.takes_from(target, ca, joining).await.into();
+        let state = cloud.takes_from(target, ca, joining).await.into();
         found.push(Finding { about: About::CaThere { target: target.clone(), ca: ca.name.clone() }, state });
     }
     found

@@ -6,8 +6,8 @@ use super::custody::Custody;
 use super::log::LogWriter;
 use super::people::Named;
 use crate::ports::{
-    BadgeKey, BoardDialogue, BoardSource, Cloud, Connections, Fleets, IssuingService, LabelPictures, LabelPrinter,
-    People, Signals, Tokens,
+    BadgeKey, BoardDialogue, BoardSource, Cloud, Connections, Examiner, Fleets, IssuingService, LabelPictures,
+    LabelPrinter, People, SettingsFile, Signals, Tokens,
 };
 
 /// Made by `bootstrap` from the configuration.
@@ -23,6 +23,10 @@ pub struct Equipment {
     pub pictures: Arc<dyn LabelPictures>,
     /// Sounds and lights, where there are any.
     pub signals: Option<Arc<dyn Signals>>,
+    /// The file that the station was configured by.
+    pub settings: Option<Arc<dyn SettingsFile>>,
+    /// Looks at the targets for an administrator; `None`: the station is air-gapped.
+    pub examiner: Option<Arc<dyn Examiner>>,
     /// Writes in this station's name; in its operator's once the log knows who that is.
     pub log: LogWriter,
     /// Behind the ids in that log, and the words that they typed.

@@ -1,15 +1,31 @@
 //! A label after it is out: looked at, printed once more, read back from its board.
 
+use jiff::Timestamp;
+
 use super::driver::Shared;
 use super::errands::fold;
 use super::people::commit_text;
 use crate::audit::RunEvent;
 use crate::audit::event::{LabelKind, LabelStatus};
 use crate::domain::profile::Profile;
-use crate::domain::{Failure, ReasonCode, RulingReason, Unit, Verdict, label};
+use crate::domain::{Failure, ReasonCode, RulingReason, StationName, Template, Unit, Verdict, label};
 use crate::ports::{Found, History, People, Search};
-use crate::provisioning::label::paper;
+use crate::provisioning::label::{paper, render_label};
 use crate::provisioning::{Label, Run};
+
+/// 50 x 30 mm at 203 dpi, as the labels that come with Lineseal. Whoever holds it sees where its edges are.
+const TEST: &str = "^XA^CI28^PW400^LL240^LH0,0\n^FO4,4^GB392,232,3^FS\n^FO20,20^A0N,40,40^FDTEST^FS\n\
+    ^FO20,70^A0N,22,20^FB360,3,0,L^FH^FD{station}^FS\n^FO20,150^A0N,20,18^FH^FD{time}^FS\n\
+    ^FO20,184^A0N,36,40^FH^FD{practice}^FS\n^XZ\n";
+
+/// A label that is no unit's.
+pub fn test(station: &StationName, now: Timestamp, practice: bool) -> Result<String, Failure> {
+    let template = Template::parse(TEST);
+    let template = template.map_err(|error| Failure::new(ReasonCode::LABEL_UNRENDERABLE, error.to_string()))?;
+    let practice = if practice { "PRACTICE" } else { "" };
+    let values = [("station", station.to_string()), ("time", now.to_string()), ("practice", practice.to_owned())];
+    render_label(&template, &values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
 
 /// Whose labels they are, and who may be named on them.
 #[derive(Clone, Copy)]

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::doctor::Finding;
 use crate::audit::event::{LabelKind, LabelStatus};
+use crate::config::{Change, LaneSetting, Look, PrinterChoice, Setting};
 use crate::domain::label::Dots;
 use crate::domain::{
     BadgeCode, BatchName, BoardSerial, Device, Failure, LaneNumber, PersonName, Pin, PortPath, Proof, Role,
-    RulingReason, RunId, StationName, Step, ThingName, Verdict,
+    RulingReason, RunId, StationName, Step, TargetName, ThingName, Verdict,
 };
 
 /// The whole station at one moment.
@@ -51,6 +53,83 @@ pub struct Snapshot {
     pub pulled: Vec<Failure>,
     /// Boards that no lane could take.
     pub refused: Vec<(Device, Failure)>,
+    /// For an administrator who asked to see them.
+    pub settings: Option<SettingsView>,
+}
+
+/// The station's settings, as its file has them now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SettingsView {
+    /// Where they stand.
+    pub file: String,
+    pub lanes: Vec<LaneSetting>,
+    /// The ones that are taken first, then what lies beside them.
+    pub profiles: Vec<ProfileSetting>,
+    pub printer: PrinterChoice,
+    pub language: Option<String>,
+    pub theme: Look,
+    /// Changed since the station was started, which goes on as it was.
+    pub pending: Vec<Setting>,
+    /// What became of what was asked last.
+    pub answer: Option<Answer>,
+    /// A lane is being taught its port.
+    pub teaching: Option<(LaneNumber, TeachView)>,
+    /// There is a printer now.
+    pub prints: bool,
+    pub test: TestLabel,
+    pub targets: Vec<TargetName>,
+    /// The station may ask them: it is not air-gapped.
+    pub can_look: bool,
+    pub look: TargetsLook,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileSetting {
+    /// As the station's file names it, or would.
+    pub file: String,
+    /// Boards of its product are taken.
+    pub taken: bool,
+}
+
+/// How far a lane is taught its port.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TeachView {
+    /// For a board, in that lane; the one before was in another's port.
+    Waiting { refused: Option<Failure> },
+    /// A board was plugged in there.
+    Offered(PortPath),
+    /// Nobody plugged in a board.
+    NobodyCame,
+}
+
+/// A label that is no unit's, to see whether labels come out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TestLabel {
+    None,
+    Printing,
+    Ended(Result<(), Failure>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum TargetsLook {
+    None,
+    Looking,
+    Found(Arc<Vec<Finding>>),
+}
+
+/// What an administrator asks of the station's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SettingsOrder {
+    Show,
+    Hide,
+    Change(Change),
+    /// The next board that is plugged in shows which port is this lane's.
+    Teach(LaneNumber),
+    /// The port that was shown is the lane's from here on.
+    TakePort,
+    StopTeaching,
+    TestLabel,
+    LookAtTargets,
 }
 
 /// Who operates the station, and how that may change.
@@ -336,6 +415,7 @@ pub enum Command {
     /// A person touched the window, and asked for nothing of the station.
     Here,
     People(PeopleOrder),
+    Settings(SettingsOrder),
     /// End: running boards are aborted and recorded as such.
     Stop,
 }

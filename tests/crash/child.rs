@@ -96,6 +96,8 @@ pub fn equip(config: &Config, store: Troubled, data: &Path, credentials: SharedC
         printer: printer::from_config(&config.printer),
         pictures: Arc::new(printer::Pictures),
         signals: None,
+        settings: None,
+        examiner: None,
         log: LogWriter {
             store: Arc::new(store),
             clock: Arc::new(SystemClock),

@@ -61,6 +61,7 @@ mod rulings;
 mod safekeeping;
 mod secrets;
 mod serial;
+mod settings;
 mod sightings;
 mod sixteen;
 mod starting;

@@ -460,7 +460,7 @@ fn collect(folder: &std::path::Path, places: &mut Vec<Vec<u8>>) {
 
 impl Line<'_> {
     /// `lineseal audit verify` has nothing to say against the log.
-    async fn verified(&self) {
+    pub async fn verified(&self) {
         Program::on(&self.bench, ["audit", "verify"]).run().await.expect(0);
     }
 }

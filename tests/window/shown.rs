@@ -115,6 +115,9 @@ fn scene(text: &str) -> Snapshot {
             }
             snapshot
         }
+        "settings" => scenes::settings(lanes, |_| {}),
+        "taught" => scenes::settings(lanes, scenes::taught),
+        "targets" => scenes::settings(lanes, scenes::looked_at),
         "unknown" => scenes::unknown(lanes),
         _ => panic!("there is no scene {text:?}"),
     }

@@ -209,6 +209,21 @@ fn reference_pictures() {
             window.scene("nobody 16");
             window.changes(|window| window.press(&["F1"])).keep_for_reference(&name("sign-in"));
             window.changes(|window| window.press(&["Escape"]));
+            // An administrator's settings: all of them, a lane that is taught, the printer, the targets.
+            window.scene("settings 8");
+            window.changes(|window| window.press(&["shift+F1"])).keep_for_reference(&name("settings"));
+            window.changes(|window| window.press(&["space"])).keep_for_reference(&name("settings-lanes"));
+            window.scene("taught 8").keep_for_reference(&name("settings-taught"));
+            window.scene("settings 8");
+            window.changes(|window| window.press(&["Escape"]));
+            window
+                .changes(|window| window.press(&["Tab", "Tab", "space"]))
+                .keep_for_reference(&name("settings-printer"));
+            window.changes(|window| window.press(&["Escape"]));
+            window.changes(|window| window.press(&["Tab", "Tab", "Tab", "space"]));
+            window.scene("targets 8").keep_for_reference(&name("settings-targets"));
+            window.press(&["Escape", "Escape"]);
+            window.settle();
             // What the label looks like, and the form for another copy.
             window.scene("labelled");
             window.changes(|window| window.type_text("1"));

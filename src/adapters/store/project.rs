@@ -383,6 +383,10 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::ClaimEnded { .. }
         | LineEvent::HeldImported { .. }
         | LineEvent::LogMigrated { .. }
+        | LineEvent::SettingIntended { .. }
+        | LineEvent::SettingEnded { .. }
+        | LineEvent::TestLabelIntended {}
+        | LineEvent::TestLabelEnded { .. }
         | LineEvent::BackedUp { .. }
         | LineEvent::Restored { .. } => {}
     }

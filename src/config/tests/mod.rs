@@ -2,6 +2,7 @@
 
 mod ca;
 mod csr;
+mod edit;
 mod fixture;
 mod fleet;
 mod log;

@@ -376,7 +376,7 @@ impl Station {
     }
 
     /// Whoever is here: what they may do is asked where it is done.
-    fn administrator(&self) -> Result<SignedIn, Failure> {
+    pub(super) fn administrator(&self) -> Result<SignedIn, Failure> {
         let nobody = || Failure::new(ReasonCode::NOBODY_SIGNED_IN, "an administrator has to sign in for that");
         self.desk.person().cloned().ok_or_else(nobody)
     }

@@ -9,6 +9,7 @@ mod orders;
 mod outage;
 mod pace;
 mod picture;
+mod settings;
 mod signals;
 mod taking_back;
 
@@ -44,6 +45,7 @@ use desk::Desk;
 use finishing::Finishing;
 use outage::{Look, Outage};
 use pace::Pace;
+use settings::{Settling, Taught};
 use signals::Signalling;
 use taking_back::TakingBack;
 
@@ -126,6 +128,7 @@ struct Station {
     /// The log knows that this station has started.
     started: bool,
     desk: Desk,
+    settling: Settling,
     /// Arrivals whose run may be in the log and is not known here yet.
     starting: HashSet<u64>,
     /// Runs without a verdict that nobody drives any more, because the log could not be written.
@@ -196,6 +199,7 @@ impl Station {
             outage: None,
             started: false,
             desk,
+            settling: Settling::new(equipment),
             starting: HashSet::new(),
             cut: HashMap::new(),
             keeper: None,
@@ -279,11 +283,13 @@ impl Station {
         minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stopping = false;
         loop {
+            self.close_settings_behind_whoever_left();
             self.publish();
             if stopping && self.runs.is_empty() {
                 break;
             }
             let idle = self.desk.idle_at();
+            let taught = self.settling.teaching_ends();
             tokio::select! {
                 Some(event) = scanner.events.recv(), if !stopping => self.board(event).await,
                 Some((arrival, outcome)) = updates.recv() => self.take_update(arrival, outcome).await,
@@ -315,6 +321,8 @@ impl Station {
                     }
                 },
                 () = desk::sleep_until(idle), if !stopping => self.lock_desk().await,
+                () = desk::sleep_until(taught) => self.settling.nobody_came(),
+                done = self.settling.done() => self.settled(done).await,
                 signals = heard(&mut self.signals) => self.view.signals = signals,
                 // Time goes by: the next picture tells.
                 _ = minutes.tick(), if self.view.batch.is_some() => {}
@@ -414,7 +422,15 @@ impl Station {
             // A keyboard is no board: only what could be one is worth a word on the screen.
             return;
         }
+        let taught = self.teaches(&device);
+        if let Some(Taught::Offered) = taught {
+            return;
+        }
         let lane = self.lanes.assign(&device);
+        let profile = match taught {
+            Some(Taught::OfAnotherLane(failure)) => Err(failure),
+            _ => profile,
+        };
         let waiting = self.view.paused && profile.is_ok();
         let present = Present { device, lane: lane.as_ref().ok().copied(), orders: None, refusal: None, waiting };
         self.boards.insert(arrival, present);

@@ -17,10 +17,17 @@ impl Station {
             Command::Scan(_) | Command::SettleLabel { .. } | Command::Reprint { .. } | Command::ResumeHeld
         );
         let of_the_desk = desk::is_asked(&command);
-        let writes = touches_units || of_the_desk || matches!(command, Command::OpenBatch { .. } | Command::CloseBatch);
+        let of_settings = matches!(command, Command::Settings(_));
+        let writes = touches_units
+            || of_the_desk
+            || of_settings
+            || matches!(command, Command::OpenBatch { .. } | Command::CloseBatch);
         if let (Some(failure), true) = (self.blocked.clone(), touches_units || (writes && self.log_is_away())) {
             if of_the_desk {
                 self.desk_answers(Err(failure.clone()));
+            }
+            if of_settings {
+                return self.settings_refused(failure);
             }
             self.view.notice = Some(failure);
             return;
@@ -28,6 +35,9 @@ impl Station {
         self.desk.touch();
         if of_the_desk {
             return self.at_the_desk(command).await;
+        }
+        if let Command::Settings(order) = command {
+            return self.settings_ordered(order).await;
         }
         // Whoever stops something may be anybody.
         if !matches!(command, Command::Stop | Command::Pause | Command::WrongBoard { .. } | Command::Here)
@@ -79,7 +89,8 @@ impl Station {
             | Command::SignIn { .. }
             | Command::BadgePin(_)
             | Command::SignOut
-            | Command::People(_) => return,
+            | Command::People(_)
+            | Command::Settings(_) => return,
         };
         self.view.notice = result.err();
     }

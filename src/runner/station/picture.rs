@@ -39,6 +39,7 @@ pub(super) fn empty(config: &Config, equipment: &Equipment) -> Snapshot {
         notice: None,
         pulled: Vec::new(),
         refused: Vec::new(),
+        settings: None,
     }
 }
 
@@ -49,6 +50,7 @@ impl Station {
         view.operator = self.desk.operator().map(str::to_owned);
         view.desk.state = self.desk.state();
         view.lanes = self.lane_views();
+        view.settings = self.settings_view();
         view.questions = self.spool.questions();
         view.scan_back = self.scan_back();
         view.refused.extend(self.boards.values().filter_map(|b| Some((b.device.clone(), b.refusal.clone()?))));

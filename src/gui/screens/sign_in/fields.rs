@@ -1,7 +1,7 @@
 //! What the panel is made of: fields, buttons and words under each other.
 
 use egui::text_edit::TextEditState;
-use egui::{Align2, Margin, Response, RichText, TextEdit, Ui, vec2};
+use egui::{Align2, Color32, Margin, Response, RichText, TextEdit, Ui, vec2};
 
 use crate::gui::screens::View;
 use crate::gui::theme::{Paint, Weight, font, size};
@@ -13,22 +13,45 @@ pub fn wide(ui: &mut Ui, view: &View, button: Button) -> Response {
     button.at(ui, view.theme, id, rect)
 }
 
+/// A button of this width in a row.
+pub fn sized(ui: &mut Ui, view: &View, button: Button, width: f32) -> Response {
+    let (id, rect) = ui.allocate_space(vec2(width, size::TOUCH));
+    button.at(ui, view.theme, id, rect)
+}
+
 /// What is meant to be pressed.
 pub fn ink(view: &View) -> Paint {
     Paint { fill: view.theme.ink, text: view.theme.surface }
 }
 
 pub fn title(ui: &mut Ui, view: &View, text: &str) {
-    ui.label(RichText::new(text).font(font(Weight::Bold, size::LARGE)).color(view.theme.ink));
+    label(ui, text, Weight::Bold, size::LARGE, view.theme.ink);
 }
 
 pub fn words(ui: &mut Ui, view: &View, text: &str) {
-    ui.label(RichText::new(text).font(font(Weight::Regular, size::BODY)).color(view.theme.ink));
+    label(ui, text, Weight::Regular, size::BODY, view.theme.ink);
+}
+
+/// What matters now.
+pub fn strong(ui: &mut Ui, view: &View, text: &str) {
+    label(ui, text, Weight::Bold, size::BODY, view.theme.ink);
+}
+
+/// What is read by whoever wants to know more; empty: nothing.
+pub fn small(ui: &mut Ui, view: &View, text: &str) {
+    if !text.is_empty() {
+        label(ui, text, Weight::Regular, size::SMALL, view.theme.muted);
+    }
 }
 
 /// What is wrong.
 pub fn fault(ui: &mut Ui, view: &View, text: &str) {
-    ui.label(RichText::new(text).font(font(Weight::Bold, size::BODY)).color(view.theme.fail.fill));
+    label(ui, text, Weight::Bold, size::BODY, view.theme.fail.fill);
+}
+
+/// The typeface's own rows touch one another.
+fn label(ui: &mut Ui, text: &str, weight: Weight, size: f32, colour: Color32) {
+    ui.label(RichText::new(text).font(font(weight, size)).line_height(Some((size * 1.25).round())).color(colour));
 }
 
 /// A text with its name above it.

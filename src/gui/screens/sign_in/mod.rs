@@ -5,7 +5,7 @@
 
 mod bar;
 mod corner;
-mod fields;
+pub(super) mod fields;
 mod panel;
 mod people;
 
@@ -122,6 +122,17 @@ impl SignIn {
             (Panel::Badge(name), Ok(code)) => Command::People(PeopleOrder::GiveBadge { name: name.clone(), code }),
             _ => Command::scanned(line, badge_prefix),
         }
+    }
+
+    /// Another panel takes its place.
+    pub fn make_room(&mut self, asked: &mut Vec<Command>) {
+        match self.panel {
+            Panel::People(_) => asked.push(Command::People(PeopleOrder::Hide)),
+            // As in `Close`.
+            Panel::BadgePin => asked.push(Command::SignOut),
+            _ => {}
+        }
+        self.go(Panel::Closed);
     }
 
     /// The person's key was pressed, or their corner.

@@ -4,6 +4,7 @@ use egui::{Align2, Color32, Frame, Panel, Rect, Role, Sense, StrokeKind, Ui, Wid
 
 use crate::config::Look;
 use crate::domain::Verdict;
+use crate::gui::screens::settings::{KEY, is_administrator};
 use crate::gui::screens::{View, say};
 use crate::gui::theme::size;
 use crate::gui::widgets::button::Button;
@@ -37,6 +38,9 @@ fn keys(ui: &mut Ui, view: &View, rect: Rect, k: f32, messages: &mut Vec<Message
     let held = snapshot.held > 0;
     if snapshot.practice {
         keys.push(("F12", say!(view, "key-practice"), false, Message::TogglePractice));
+    }
+    if is_administrator(view) {
+        keys.push((KEY, say!(view, "key-settings"), false, Message::Settings));
     }
     keys.push(("Shift F8", theme_name(view, view.theme.look.next()), false, Message::NextTheme));
     // In the language that it leads to: who can't read this one finds the other.

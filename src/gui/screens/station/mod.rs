@@ -35,6 +35,7 @@ pub enum Event {
     ForgetTyped,
     /// Whoever operates, or the way in.
     Person,
+    Settings,
     Quit,
 }
 
@@ -74,6 +75,7 @@ enum Message {
     NextTheme,
     TogglePractice,
     Person,
+    Settings,
     CloseDrawer,
     FocusLanes,
     Quit,
@@ -103,6 +105,8 @@ pub struct Station {
     focus_lanes: bool,
     /// A text field has the focus.
     typing: bool,
+    /// One of a panel beside the lanes has it.
+    typing_beside: bool,
 }
 
 /// Draws something to the right of the lanes.
@@ -110,7 +114,7 @@ pub type Side<'a> = Option<&'a mut dyn FnMut(&mut Ui)>;
 
 impl Station {
     pub fn show(&mut self, ui: &mut Ui, view: &View, side: Side, asked: &mut Vec<Event>) {
-        let mut messages = keys(ui, view, self.typing);
+        let mut messages = keys(ui, view, self.typing || self.typing_beside);
         let now = ui.input(|input| input.time);
         self.expire(ui, now);
 
@@ -131,6 +135,11 @@ impl Station {
     /// Keys belong to a text field now, not to the scanner.
     pub fn is_typing(&self) -> bool {
         self.typing
+    }
+
+    /// Keys belong to a text field of a panel beside the lanes.
+    pub fn is_typed_beside(&mut self, typing: bool) {
+        self.typing_beside = typing;
     }
 
     /// A command was not taken; `now` in the seconds of egui's clock.
@@ -265,6 +274,7 @@ impl Station {
             Message::NextTheme => asked.push(Event::NextTheme),
             Message::TogglePractice => asked.push(Event::TogglePractice),
             Message::Person => asked.push(Event::Person),
+            Message::Settings => asked.push(Event::Settings),
             Message::ReadRefusal => self.read = true,
             Message::CloseDrawer if self.drawer == Drawer::Closed => self.read = true,
             Message::CloseDrawer => self.drawer = Drawer::Closed,
