@@ -185,7 +185,7 @@ pub trait AuditStore: Send + Sync {
     /// The same for a run that goes on, by a writer that knows it up to event `known`. L-531 where the
     /// run has moved on since, L-521 where the log has it no further than before that event, L-532 where a
     /// label would be owed that another run of the unit has, S-105 where a certificate was issued that is another unit's, L-533 where a PASS would be of a unit that is locked,
-    /// bound to another chip, or ruled to have one; nothing is written then. Events that the log holds already are read back whatever came after them.
+    /// bound to another chip, ruled to have one, or of a chip that its batch's lists do not have by now; nothing is written then. Events that the log holds already are read back whatever came after them.
     async fn append_to_run(&self, run: RunId, known: u64, events: Vec<Event>) -> Result<Vec<Receipt>, Failure>;
 
     /// A ruling that opens `unit` again, by persons who know of what locks it up to event `seen` (`None`: of nothing).

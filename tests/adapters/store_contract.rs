@@ -1915,9 +1915,18 @@ pub async fn what_is_listed_since_counts_for_a_run_that_waits(peer: &dyn Peer) {
     for (claim, expected) in held.iter().zip(expected) {
         assert_eq!(stands(claim).await, expected, "{}", claim.unit);
     }
+    // Whoever looked before the list came is told at the verdict.
+    let pass = async |claim: &Claim| store.append(vec![sealed(claim.run, Verdict::Pass, None)]).await;
+    for claim in &held[1..3] {
+        assert_eq!(pass(claim).await.unwrap_err().code, ReasonCode::PASS_BARRED, "{}", claim.unit);
+    }
+    for claim in [&held[0], &held[3]] {
+        pass(claim).await.unwrap();
+    }
     // A further list has it after all.
     list(&*store, "WO 1", &[2]).await;
     assert_eq!(stands(&held[1]).await, None);
+    pass(&held[1]).await.unwrap();
 }
 
 pub async fn a_list_counts_once_it_is_there_whole(peer: &dyn Peer) {

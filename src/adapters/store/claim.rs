@@ -180,6 +180,25 @@ pub fn obstacle_of_run(
     })
 }
 
+/// What the lists of the run's batch have by now against the chip that its unit holds.
+pub fn unlisted_since(session: &mut dyn Session, run: RunId) -> Result<Option<String>, StoreError> {
+    if manifest::listed_batch_of(session, run)?.is_none() {
+        return Ok(None);
+    }
+    let unit = session.row(sql::UNIT_OF_RUN, values![run.as_uuid().as_bytes()], |row| {
+        Ok(Unit { product: parse(row.str(0)?)?, serial: parse(row.str(1)?)? })
+    })?;
+    let Some(unit) = unit else { return Ok(None) };
+    // A run that passes has proven and claimed its chip, so that all of it is known.
+    let Some(KnownIdentity { fingerprint, spki: Some(spki), uid }) = held(session, &unit)? else { return Ok(None) };
+    let against = match manifest::listing_of_run(session, run, &unit, &Identity { fingerprint, spki, uid })? {
+        Listing::Consumed(entry) => Judgement::Collides(vec![entry]),
+        Listing::Unlisted(why) => Judgement::Unlisted(why),
+        Listing::Listed(_) | Listing::None => return Ok(None),
+    };
+    Ok(Some(against.to_string()))
+}
+
 /// May the run claim this identity for the unit, by all that is bound, locked, ruled, and said by the
 /// shipment manifest of the run's batch? A ruling opens a lock; it puts no chip on a vendor's list.
 pub fn judge_claim(

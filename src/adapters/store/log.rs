@@ -194,6 +194,10 @@ fn refuse_a_barred_pass(session: &mut dyn Session, event: &Event) -> Result<(), 
         Some(lock) => Some(lock),
         None => unfit(session, run)?,
     };
+    let why = match why {
+        Some(why) => Some(why),
+        None => claim::unlisted_since(session, run)?,
+    };
     why.map_or(Ok(()), |why| Err(StoreError::PassBarred { run, why }))
 }
 

@@ -16,8 +16,13 @@ pub fn listing_of_run(
     unit: &Unit,
     identity: &Identity,
 ) -> Result<Listing, StoreError> {
-    let batch = session.row(sql::LISTED_BATCH_OF_RUN, values![run.as_uuid().as_bytes()], |row| parse(row.str(0)?))?;
+    let batch = listed_batch_of(session, run)?;
     batch.map_or(Ok(Listing::None), |batch| listed_in(session, &batch, unit, identity))
+}
+
+/// The run's batch, where it has a manifest.
+pub fn listed_batch_of(session: &mut dyn Session, run: RunId) -> Result<Option<BatchName>, StoreError> {
+    session.row(sql::LISTED_BATCH_OF_RUN, values![run.as_uuid().as_bytes()], |row| parse(row.str(0)?))
 }
 
 pub fn listing(
