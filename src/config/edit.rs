@@ -394,25 +394,25 @@ fn push(array: &mut Array, file: &str) {
 /// The comments around it stay.
 fn remove(array: &mut Array, place: usize) {
     let removed = array.remove(place);
-    let said = removed.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+    let said = removed.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
     let comments = said.rsplit_once('\n').filter(|(said, _)| said.contains('#')).map(|(said, _)| said.to_owned());
     match (array.get_mut(place), comments) {
-        (Some(next), Some(said)) => {
+        (Some(next), comments) => {
             let own = next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
-            let own = if own.starts_with('\n') || own.starts_with(" #") { own } else { format!("\n{own}") };
-            next.decor_mut().set_prefix(format!("{said}{own}"));
-        }
-        (Some(next), None) if place == 0 => {
-            // As the first one stood.
-            if !next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().contains('#') {
-                next.decor_mut().set_prefix(said);
-            }
+            let prefix = match comments {
+                Some(said) if own.starts_with('\n') || own.starts_with(" #") => format!("{said}{own}"),
+                Some(said) => format!("{said}\n{own}"),
+                // As the first one stood.
+                None if place == 0 && !own.contains('#') => said,
+                None => own,
+            };
+            next.decor_mut().set_prefix(prefix);
         }
         (None, Some(said)) => {
             let after = array.trailing().as_str().unwrap_or_default();
             let after = if after.starts_with('\n') { after.to_owned() } else { format!("\n{after}") };
             array.set_trailing(format!("{said}{after}"));
         }
-        _ => {}
+        (None, None) => {}
     }
 }
