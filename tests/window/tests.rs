@@ -216,11 +216,14 @@ fn reference_pictures() {
             window.scene("taught 8").keep_for_reference(&name("settings-taught"));
             window.scene("settings 8");
             window.changes(|window| window.press(&["Escape"]));
-            window
-                .changes(|window| window.press(&["Tab", "Tab", "space"]))
-                .keep_for_reference(&name("settings-printer"));
-            window.changes(|window| window.press(&["Escape"]));
-            window.changes(|window| window.press(&["Tab", "Tab", "Tab", "space"]));
+            // One by one: a frame moves the focus once, however many Tabs it sees.
+            for key in ["Tab", "Tab", "space"] {
+                window.changes(|window| window.press(&[key]));
+            }
+            window.settle().keep_for_reference(&name("settings-printer"));
+            for key in ["Escape", "Tab", "Tab", "Tab", "space"] {
+                window.changes(|window| window.press(&[key]));
+            }
             window.scene("targets 8").keep_for_reference(&name("settings-targets"));
             window.press(&["Escape", "Escape"]);
             window.settle();
