@@ -255,6 +255,23 @@ fn find_it_read_only(directory: &Path) {
     assert_eq!(refused.code, ReasonCode::STORE_READ_ONLY, "{refused}");
 }
 
+/// By each name a write-ahead log of its own would grow: a chip that is burned in one would pass in the other.
+#[test]
+fn a_log_that_has_two_names_is_opened_by_neither() {
+    let fresh = Fresh::new();
+    drop(fresh.store());
+    let other = tempfile::tempdir_in(fresh.path().parent().unwrap().parent().unwrap()).unwrap();
+    let other = other.path().join(sqlite::FILE);
+    std::fs::hard_link(fresh.path(), &other).unwrap();
+    for path in [&fresh.path(), &other] {
+        let refused = sqlite::open(path).err().unwrap();
+        assert_eq!(refused.code, ReasonCode::STATION_TWICE, "{refused}");
+        assert!(refused.cause.contains("hard link"), "{refused}");
+    }
+    std::fs::remove_file(other).unwrap();
+    sqlite::open(&fresh.path()).unwrap();
+}
+
 /// Whoever may write to it could put a log of their own in the place of the station's.
 #[test]
 fn a_directory_that_others_may_write_to_is_refused_and_named() {

@@ -71,6 +71,10 @@ pub(super) fn writer(path: &Path, limits: Limits) -> Result<SqliteSession, Store
     }
     // Two processes that start at once must not both migrate, nor switch the journal's mode.
     let _turn = take_turn(&directory, limits.busy)?;
+    // Before anything is written by this name.
+    if std::fs::metadata(path).is_ok_and(|file| file.nlink() > 1) {
+        return Err(StoreError::Linked { path: path.to_owned() });
+    }
     let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
     configure(&connection, limits)?;
     if connection.is_readonly("main")? {

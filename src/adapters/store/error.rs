@@ -27,6 +27,10 @@ pub enum StoreError {
     Older,
     #[error("{path} cannot be written", path = path.display())]
     ReadOnly { path: PathBuf },
+    /// SQLite keeps one write-ahead log a name: by two names, two logs would grow that know nothing of each other.
+    #[error("{path} has another name besides (a hard link), by which another station could write to it: remove one of \
+        them, or copy the file", path = path.display())]
+    Linked { path: PathBuf },
     /// The data directory.
     #[error("{who} may write to {path}, where the log is", path = path.display())]
     Shared { path: PathBuf, who: String },
@@ -113,6 +117,7 @@ impl StoreError {
             StoreError::Newer { .. } => ReasonCode::STORE_NEWER,
             StoreError::ReadOnly { .. } => ReasonCode::STORE_READ_ONLY,
             StoreError::Shared { .. } => ReasonCode::DIRECTORY_SHARED,
+            StoreError::Linked { .. } => ReasonCode::STATION_TWICE,
             StoreError::Held { .. } => ReasonCode::STORE_BUSY,
             StoreError::Twice(_) => ReasonCode::STATION_TWICE,
             StoreError::Away(_) => ReasonCode::STORE_AWAY,
