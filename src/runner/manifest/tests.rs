@@ -49,13 +49,12 @@ fn good(text: &str, plan: &ManifestPlan) -> Vec<ManifestEntry> {
 
 #[test]
 fn what_spreadsheets_make_of_a_list_is_one_list() {
-    let plain = format!("UID,Lot,SHA-256\n00112233,\"7, 8\",{PRINT}\n\n00112244,7,\n,7,{PRINT}\n");
+    let plain = format!("UID,Lot,SHA-256\n00112233,\"7, 8\",{PRINT}\n\n00112244,7,{PRINT}\n00112255,7,{PRINT}\n");
     let expected = good(&plain, &csv_plan());
     let lines: Vec<u64> = expected.iter().map(|entry| entry.line).collect();
     assert_eq!(lines, [2, 4, 5]);
     assert_eq!(expected[0].uid.as_ref().unwrap().as_str(), "00112233");
     assert_eq!(expected[0].fingerprint.unwrap().to_string(), PRINT);
-    assert_eq!((expected[1].fingerprint, &expected[2].uid), (None, &None));
     for same in [
         format!("\u{feff}{plain}"),
         plain.replace('\n', "\r\n"),
@@ -93,13 +92,18 @@ fn a_quote_that_goes_over_lines_is_a_mistake_and_hides_no_chip() {
     let open = format!("UID,PEM\n00112233,\"{certificate}00112244,\n00112255,\n");
     let (_, bad) = read(open.as_bytes(), &plan);
     assert!(bad.len() == 1 && bad[0].starts_with("line 2: a quote"), "{bad:?}");
-    let closed = good(&format!("UID,PEM\n00112233,\"{certificate}\"\n00112244,\n"), &plan);
-    assert_eq!(closed.iter().map(|entry| entry.line).collect::<Vec<_>>(), [2, certificate.lines().count() as u64 + 3]);
+    let (closed, bad) = read(format!("UID,PEM\n00112233,\"{certificate}\"\n00112244,\n").as_bytes(), &plan);
+    assert_eq!(closed.iter().map(|entry| entry.line).collect::<Vec<_>>(), [2]);
+    let behind = certificate.lines().count() + 3;
+    assert!(bad.len() == 1 && bad[0].starts_with(&format!("line {behind}: says no certificate")), "{bad:?}");
 }
 
 #[test]
 fn every_mistake_is_told_with_its_line() {
-    let text = format!("UID,SHA-256\nxyz,\n00112233,{PRINT}\n00,\n,\n00112244\n00112255,{}\n", &PRINT[2..]);
+    let text = format!(
+        "UID,SHA-256\nxyz,\n00112233,{PRINT}\n00,\n,\n00112244\n00112255,{}\n00112266,\n,{PRINT}\n",
+        &PRINT[2..]
+    );
     let (good, bad) = read(text.as_bytes(), &csv_plan());
     assert_eq!(good.len(), 1);
     assert_eq!(
@@ -110,6 +114,9 @@ fn every_mistake_is_told_with_its_line() {
             "line 5: says neither UID, certificate nor key",
             "line 6: 1 fields where the header has 2",
             &format!("line 7: {:?} is no SHA-256 of a certificate: 32 bytes", &PRINT[2..]),
+            // As a spreadsheet loses a column: another certificate of this UID would be on the list.
+            "line 8: says no certificate, for which the profile's [manifest] names a field",
+            "line 9: says no UID, for which the profile's [manifest] names a field",
         ]
     );
     for (text, wrong) in [

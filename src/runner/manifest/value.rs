@@ -20,7 +20,8 @@ pub(super) enum Said<'v> {
     Jwk(&'v Map<String, Value>),
 }
 
-/// `look` finds a field; an empty one is not there. Whatever is said twice must be the same.
+/// `look` finds a field; an empty one is not there. Whatever is said twice must be the same, and of whatever the plan
+/// names something must be said: an entry that lost a column would hold less of a chip than the profile promises.
 pub(super) fn entry<'v>(
     line: u64,
     plan: &ManifestPlan,
@@ -52,9 +53,17 @@ pub(super) fn entry<'v>(
         return Err(format!("the key {given} is not the certificate's, {own}"));
     }
     let entry = ManifestEntry { line, uid, fingerprint: fingerprint.or(own), spki: key.or(spki) };
-    match (&entry.uid, entry.fingerprint, entry.spki) {
-        (None, None, None) => Err("says neither UID, certificate nor key".to_owned()),
-        _ => Ok(entry),
+    if let (None, None, None) = (&entry.uid, entry.fingerprint, entry.spki) {
+        return Err("says neither UID, certificate nor key".to_owned());
+    }
+    let parts = [
+        ("UID", entry.uid.is_some(), plan.uid.is_some()),
+        ("certificate", entry.fingerprint.is_some(), plan.fingerprint.is_some() || plan.certificate.is_some()),
+        ("key", entry.spki.is_some(), plan.key.is_some() || plan.certificate.is_some()),
+    ];
+    match parts.iter().find(|(_, said, named)| *named && !*said) {
+        Some((part, ..)) => Err(format!("says no {part}, for which the profile's [manifest] names a field")),
+        None => Ok(entry),
     }
 }
 
