@@ -106,6 +106,12 @@ impl ChipUid {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         hex::encode(bytes).parse()
     }
+
+    /// As memory that nobody programmed reads: all zeros, or all ones. It tells no chip from another.
+    pub fn is_blank(&self) -> bool {
+        let digits = self.as_str();
+        digits.bytes().all(|digit| digit == b'0') || digits.bytes().all(|digit| digit == b'f')
+    }
 }
 
 /// What identifies a chip for ever: each part is unique on its own and stays burned when a

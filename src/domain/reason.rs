@@ -44,6 +44,11 @@ impl ReasonCode {
         ]
         .contains(&self)
     }
+
+    /// An identity that is another's says nothing about the unit whose serial number it came with.
+    pub fn names_another_unit(self) -> bool {
+        [ReasonCode::CERTIFICATE_BOUND, ReasonCode::KEY_BOUND, ReasonCode::UID_BOUND].contains(&self)
+    }
 }
 
 reasons! {

@@ -240,11 +240,14 @@ async fn log(eyes: &Eyes, wanted: &Wanted<'_>, seen: &mut Seen) {
     else {
         return;
     };
-    if let Some(batch) = &wanted.batch {
-        let listed = manifests.listing(batch, &unit, &identity).await;
-        if let Some(listed) = listed_as(listed, wanted, batch, &identity) {
-            seen.note(Check::Manifest, listed);
-        }
+    let required = wanted.profile.manifest.as_ref().is_some_and(|plan| plan.required);
+    let listed = match &wanted.batch {
+        Some(batch) => listed_as(manifests.listing(batch, &unit, &identity).await, required, batch, &identity),
+        // As the station has it, which takes no such board then.
+        None => required.then(|| Err(Failure::new(ReasonCode::MANIFEST_MISSING, "no batch is open"))),
+    };
+    if let Some(listed) = listed {
+        seen.note(Check::Manifest, listed);
     }
     let twin = seen.reading.as_ref().and_then(|reading| checks::twin(&reading.certificate));
     let free = match store.obstacle(None, &unit, &identity, twin).await {
@@ -258,11 +261,10 @@ async fn log(eyes: &Eyes, wanted: &Wanted<'_>, seen: &mut Seen) {
 /// `None`: no list is asked for.
 fn listed_as(
     listing: Result<Listing, Failure>,
-    wanted: &Wanted<'_>,
+    required: bool,
     batch: &BatchName,
     identity: &Identity,
 ) -> Option<Result<(), Failure>> {
-    let required = wanted.profile.manifest.as_ref().is_some_and(|plan| plan.required);
     Some(match listing {
         Ok(Listing::Listed(_)) => Ok(()),
         Ok(Listing::Consumed(entry)) => Err(core::collision(vec![entry])),

@@ -173,7 +173,14 @@ async fn a_list_with_mistakes_is_refused_whole_and_the_same_file_twice_changes_n
     let wrong = list(
         &bench,
         "wrong.csv",
-        &[line(&chips[1]), "zz;".to_owned(), line(&chips[1]), line(&chips[0]), ";".to_owned(), "00112233;".to_owned()],
+        &[
+            line(&chips[1]),
+            "zz;".to_owned(),
+            line(&chips[1]),
+            line(&chips[0]),
+            ";".to_owned(),
+            format!("00112233;{}", "ab".repeat(32)),
+        ],
     );
     // A batch is not opened with a list that is not taken.
     let refused = run(&bench, &["batch", "open", "WO 1", "--planned", "1", "--manifest", &wrong], 2).await;

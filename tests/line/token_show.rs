@@ -206,6 +206,18 @@ async fn the_log_and_the_manifest_are_asked_and_not_changed() {
     station.stop().await;
 }
 
+/// The station takes no such board: K-706.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_demanded_and_a_batch_that_is_not_open_are_told() {
+    let profile = |profile: String| profile + "\n[manifest]\nformat = \"csv\"\nuid = \"UID\"\nrequired = true\n";
+    let mut bench = Bench::with_profile(1, Cloud::shared().await, profile).await;
+    let chip = bench.chip(KeyKind::EcP256);
+    // There has to be a log: without one no station was ever here.
+    Station::start(&bench).await.stop().await;
+    bench.plug(1, "A", &chip);
+    assert_eq!(bad(&seen(&bench, 3).await), ["manifest K-706"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_board_that_the_station_works_with_is_left_to_it_until_its_verdict_stands() {
     let mut bench = bench(1).await;

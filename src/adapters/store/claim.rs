@@ -7,7 +7,7 @@ use super::log::{self, Appender};
 use super::manifest;
 use super::read::parse;
 use super::session::{Row, Session, stored, values};
-use super::{issued, project, sql};
+use super::{issued, sql};
 use crate::audit::event::{LabelStatus, Standing, VERSION};
 use crate::audit::{Body, Event, RunEvent};
 use crate::domain::{
@@ -505,7 +505,7 @@ impl UnitLock {
     /// pretends to be: a unit's own identity is held only by a failure of its own, and what failed
     /// for being another's holds nothing but itself.
     fn holds(&self, identity: &Identity, known: bool) -> bool {
-        let foreign = self.lock.reason.is_some_and(project::collides_with_another);
+        let foreign = self.lock.reason.is_some_and(ReasonCode::names_another_unit);
         self.failed.is_none_or(|failed| failed == identity.fingerprint || !(known || foreign))
     }
 }

@@ -209,7 +209,7 @@ fn project_run(
             }
             if *verdict == Verdict::Fail && !code.is_some_and(refuses_a_locked_unit) {
                 session.execute(sql::PROJECT_LOCKED, values![key])?;
-                if !code.is_some_and(collides_with_another) || holds_anything(session, &before)? {
+                if !code.is_some_and(ReasonCode::names_another_unit) || holds_anything(session, &before)? {
                     session.execute(sql::PROJECT_RULINGS_OVERTAKEN, values![key, seq])?;
                 }
             }
@@ -273,11 +273,6 @@ fn bind(session: &mut dyn Session, row: &[Value<'_>; 8]) -> Result<(), StoreErro
 fn refuses_a_locked_unit(code: ReasonCode) -> bool {
     use ReasonCode as Code;
     [Code::UNIT_LOCKED, Code::UNIT_SCRAPPED, Code::IMPORT_CONFLICT, Code::UNIT_WITHDRAWN].contains(&code)
-}
-
-/// An identity that is another's says nothing about the unit whose serial number it came with.
-pub fn collides_with_another(code: ReasonCode) -> bool {
-    [ReasonCode::CERTIFICATE_BOUND, ReasonCode::KEY_BOUND, ReasonCode::UID_BOUND].contains(&code)
 }
 
 fn holds_anything(session: &mut dyn Session, run: &RunRow) -> Result<bool, StoreError> {

@@ -131,6 +131,9 @@ pub fn lock_json(unit: &Unit, lock: &Lock, language: &Language) -> serde_json::V
 pub fn why(lock: &Lock, language: &Language) -> String {
     let titled = |code: ReasonCode| format!("{code} {}", reasons().text(language, &Failure::new(code, "")).title);
     match (lock.kind, lock.reason) {
+        (LockKind::Failed, Some(code)) if code.names_another_unit() => {
+            format!("FAIL {} (for that chip only, not for one of its own)", titled(code))
+        }
         (LockKind::Failed, Some(code)) => format!("FAIL {}", titled(code)),
         (LockKind::Failed, None) => "FAIL".to_owned(),
         (LockKind::Scrapped, _) => titled(ReasonCode::UNIT_SCRAPPED),

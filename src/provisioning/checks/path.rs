@@ -550,9 +550,30 @@ fn unusable(name: &str, cause: &str) -> Failure {
     Failure::new(ReasonCode::CONFIG_INVALID, format!("pinned {name} can't be used: {cause}")).with("certificate", name)
 }
 
-/// The error without the list of everything that would have been accepted.
+/// In words, with the verifier's own name for it; without the list of everything that would have been accepted.
 pub(super) fn describe(error: &Error) -> String {
+    let on = |time: &UnixTime| {
+        let at = i64::try_from(time.as_secs()).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        at.map_or_else(|| format!("{time:?}"), |at| at.to_string())
+    };
     match error {
+        Error::CertExpired { not_after, .. } => format!("was valid until {} (CertExpired)", on(not_after)),
+        Error::CertNotValidYet { not_before, .. } => {
+            format!("will not be valid before {} (CertNotValidYet)", on(not_before))
+        }
+        Error::NameConstraintViolation => "a name that a CA above does not allow (NameConstraintViolation)".to_owned(),
+        Error::PathLenConstraintViolated => "more CAs below one than it allows (PathLenConstraintViolated)".to_owned(),
+        Error::RequiredEkuNotFoundContext(_) => {
+            "extended key usages without client authentication (RequiredEkuNotFound)".to_owned()
+        }
+        Error::UnsupportedCriticalExtension => {
+            "an extension that is critical and unknown (UnsupportedCriticalExtension)".to_owned()
+        }
+        Error::UnknownIssuer => "no pinned CA has signed it (UnknownIssuer)".to_owned(),
+        Error::InvalidSignatureForPublicKey => {
+            "a CA of that name, and another key has signed (InvalidSignatureForPublicKey)".to_owned()
+        }
+        Error::EndEntityUsedAsCa => "signed by a certificate that is no CA (EndEntityUsedAsCa)".to_owned(),
         Error::UnsupportedSignatureAlgorithmContext(context) => {
             format!(
                 "signature algorithm not accepted (AlgorithmIdentifier {})",

@@ -16,7 +16,7 @@ pub(super) struct Uids {
 }
 
 /// # Errors
-/// * `T-208` the rule is `required` and the chip named none;
+/// * `T-208` the rule is `required` and the chip named none, or a blank one;
 /// * `C-107` the certificate's CN does not hold the UID that the profile looks for in it;
 /// * `S-102` chip and certificate name different ones.
 pub(super) fn settle(subject: &Name, chip: Option<&ChipUid>, trust: &Trust) -> Result<Uids, Failure> {
@@ -26,6 +26,10 @@ pub(super) fn settle(subject: &Name, chip: Option<&ChipUid>, trust: &Trust) -> R
             let chip = chip.ok_or_else(|| {
                 Failure::new(ReasonCode::TOKEN_NO_UID, "the profile requires the chip's UID and the token gave none")
             })?;
+            if chip.is_blank() {
+                let cause = format!("the chip's UID was never programmed: {chip}");
+                return Err(Failure::new(ReasonCode::TOKEN_NO_UID, cause));
+            }
             let certified = match &trust.uid_from_cn {
                 Some(pattern) => Some(certified(subject, pattern)?),
                 None => None,

@@ -36,6 +36,12 @@ fn required_takes_the_chips_uid() {
     settles(settle(&[CHIP], UidRule::Required, None, Some(OTHER)), Some(OTHER), None);
     refused(settle(&[CHIP], UidRule::Required, None, None), ReasonCode::TOKEN_NO_UID);
     refused(settle(&[CHIP], UidRule::Required, Some(HEX), None), ReasonCode::TOKEN_NO_UID);
+    // The next such chip would be accused of being this one.
+    for blank in ["00".repeat(18), "ff".repeat(18)] {
+        refused(settle(&[CHIP], UidRule::Required, None, Some(&blank)), ReasonCode::TOKEN_NO_UID);
+    }
+    let nearly = format!("{}01", "00".repeat(17));
+    settles(settle(&[CHIP], UidRule::Required, None, Some(&nearly)), Some(&nearly), None);
 }
 
 #[test]
