@@ -154,6 +154,30 @@ async fn a_port_in_other_hands_is_b107() {
     assert_eq!(failure.code, ReasonCode::PORT_DENIED);
 }
 
+/// Between fork and exec a child has a copy of every port that is open in any lane, and with it the port's lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_was_just_closed_opens_again_while_processes_are_started() {
+    let bench = bench("1", Behaviour::Normal);
+    let (end, dialogue) = (Instant::now() + Duration::from_secs(3), question(SERIAL));
+    let starting: Vec<_> = (0..4)
+        .map(|_| {
+            std::thread::spawn(move || {
+                while Instant::now() < end {
+                    std::process::Command::new("sh").args(["-c", ":"]).status().unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut asked = 0;
+    while Instant::now() < end {
+        let answer = ask(&bench.device, &dialogue).await;
+        asked += 1;
+        assert_eq!(answer.unwrap_or_else(|failure| panic!("question {asked}: {failure}"))["serial"], "1");
+    }
+    starting.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(asked > 10, "{asked}");
+}
+
 #[tokio::test]
 async fn a_port_that_is_let_go_of_in_a_moment_is_waited_for() {
     let bench = bench("1", Behaviour::Normal);
