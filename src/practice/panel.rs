@@ -38,9 +38,10 @@ pub async fn operate(
     views: watch::Sender<PracticeView>,
     mut commands: mpsc::Receiver<PracticeCommand>,
 ) -> Result<(), PracticeError> {
-    let mut feeder = Feeder { left: if tour { 0 } else { units }, due: BTreeMap::new() };
-    if !tour {
-        feeder.begin(line.lanes());
+    let mut feeder = Feeder { left: 0, due: BTreeMap::new() };
+    let mut share = Some(units);
+    if !tour && let Some(units) = share.take() {
+        feeder.begin(units, line.lanes());
     }
     let mut taken_out = TakenOut::new();
     loop {
@@ -48,16 +49,11 @@ pub async fn operate(
         let next = feeder.next();
         tokio::select! {
             command = commands.recv() => match command {
-                Some(PracticeCommand::TourEnded) => {
-                    if let Err(error) = std::fs::write(line.dir().join(TOUR), "") {
-                        tracing::warn!(%error, "the guided tour will begin again at the next start");
-                    }
-                    if tour && feeder.left == 0 {
-                        feeder.left = units;
-                        feeder.begin(line.lanes().filter(|lane| line.plugged(*lane).is_none()));
-                    }
-                }
                 Some(command) => {
+                    // Not a second time, however often it is taken.
+                    if command == PracticeCommand::TourEnded && let Some(units) = share.take() {
+                        feeder.begin(units, line.lanes().filter(|lane| line.plugged(*lane).is_none()));
+                    }
                     let held = held(&line, &snapshots.borrow().clone());
                     let in_hand = obey(&mut line, command, held, &mut taken_out).await?;
                     // Whoever takes a lane in hand keeps it.
@@ -109,7 +105,8 @@ struct Feeder {
 
 impl Feeder {
     /// One lane after the other gets its first board.
-    fn begin(&mut self, lanes: impl Iterator<Item = LaneNumber>) {
+    fn begin(&mut self, units: u64, lanes: impl Iterator<Item = LaneNumber>) {
+        self.left = units;
         let soon = Instant::now() + PAUSE;
         self.due.extend(lanes.enumerate().map(|(index, lane)| (lane, soon + PAUSE * index as u32)));
     }
@@ -202,8 +199,12 @@ async fn obey(
             }
             Ok(vec![lane])
         }
-        // Nothing of the line's own.
-        PracticeCommand::TourEnded => Ok(Vec::new()),
+        PracticeCommand::TourEnded => {
+            if let Err(error) = std::fs::write(line.dir().join(TOUR), "") {
+                tracing::warn!(%error, "the guided tour will begin again at the next start");
+            }
+            Ok(Vec::new())
+        }
         PracticeCommand::Cloud { up } => {
             if up {
                 line.proxy.up().await?
