@@ -535,6 +535,29 @@ fn practice_boards_are_plugged_and_made_bad_by_button() {
     assert_eq!(asked, expected);
 }
 
+/// Neither "set it aside" nor "did it come out" flashes up while the printer is at it.
+#[test]
+fn a_label_on_its_way_is_told_as_that() {
+    for language in Language::available() {
+        for (size, scale) in SCREENS {
+            let texts = Texts::load(language.clone()).unwrap();
+            let mut snapshot = scenes::busy(16, false);
+            for lane in &mut snapshot.lanes {
+                if let LaneState::Finished { label, .. } = &mut lane.state {
+                    *label = None;
+                }
+            }
+            let desk = Desk::enlarged(language.clone(), size, scale, snapshot);
+            desk.assert_legible(&format!("{language:?} {size} {scale} on its way"));
+            let drawn = desk.drawn();
+            assert!(drawn.contains(&fl!(texts.loader(), "pass-label-printing")), "{drawn}");
+            for wrong in [fl!(texts.loader(), "pass-label-pending"), fl!(texts.loader(), "pass-label-failed")] {
+                assert!(!drawn.contains(&wrong), "{drawn}");
+            }
+        }
+    }
+}
+
 /// In every size and language; the line takes the steps off, not the newcomer's word.
 #[test]
 fn the_guided_tour_takes_a_newcomer_through_five_steps() {
