@@ -1,6 +1,7 @@
 //! One screen a person. A screen turns input into its private `Message`s, keeps its own state, and
 //! asks for what lies outside of it by its public `Event`s.
 
+mod fields;
 pub mod settings;
 pub mod sign_in;
 pub mod station;

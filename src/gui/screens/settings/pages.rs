@@ -4,8 +4,7 @@ use egui::{Key, Ui};
 
 use crate::config::{Change, Look, PrinterKind};
 use crate::domain::LaneNumber;
-use crate::gui::screens::sign_in::fields;
-use crate::gui::screens::{View, say};
+use crate::gui::screens::{View, fields, say};
 use crate::gui::widgets::button::Button;
 use crate::runner::view::{Health, SettingsOrder, SettingsView, TeachView, TestLabel};
 use crate::texts::{Language, reasons};

@@ -3,8 +3,7 @@
 use egui::{Frame, Key, Margin, Response, ScrollArea, Ui, vec2};
 
 use crate::config::Setting;
-use crate::gui::screens::sign_in::fields;
-use crate::gui::screens::{View, say};
+use crate::gui::screens::{View, fields, say};
 use crate::gui::theme::size;
 use crate::gui::widgets::button::Button;
 use crate::runner::view::SettingsView;

@@ -3,8 +3,7 @@
 use egui::Ui;
 
 use crate::gui::doctor_words::{about, mark};
-use crate::gui::screens::sign_in::fields;
-use crate::gui::screens::{View, say};
+use crate::gui::screens::{View, fields, say};
 use crate::gui::widgets::button::Button;
 use crate::runner::doctor::{Finding, State};
 use crate::runner::view::{SettingsOrder, SettingsView, TargetsLook};

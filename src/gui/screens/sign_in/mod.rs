@@ -5,7 +5,6 @@
 
 mod bar;
 mod corner;
-pub(super) mod fields;
 mod panel;
 mod people;
 

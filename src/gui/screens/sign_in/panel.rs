@@ -3,13 +3,13 @@
 use egui::{Frame, Key, Margin, Response, ScrollArea, Ui, vec2};
 
 use crate::domain::{Proof, Role};
-use crate::gui::screens::{View, say};
+use crate::gui::screens::{View, fields, say};
 use crate::gui::theme::size;
 use crate::gui::widgets::button::Button;
 use crate::runner::view::DeskState;
 use crate::texts::reasons;
 
-use super::{Fault, Form, KEY, Message, Panel, fields, people};
+use super::{Fault, Form, KEY, Message, Panel, people};
 
 /// Points.
 const WIDTH: f32 = 330.0;
@@ -134,7 +134,7 @@ pub(super) fn submit(ui: &mut Ui, view: &View, label: &str, fields: &[&Response]
             None => messages.push(Message::Submit),
         }
     }
-    if super::fields::wide(ui, view, Button::new(label).filled(super::fields::ink(view))).clicked() {
+    if fields::wide(ui, view, Button::new(label).filled(fields::ink(view))).clicked() {
         messages.push(Message::Submit);
     }
 }

@@ -3,12 +3,12 @@
 use egui::{Response, Ui};
 
 use crate::domain::Role;
-use crate::gui::screens::{View, say};
+use crate::gui::screens::{View, fields, say};
 use crate::gui::widgets::button::Button;
 use crate::runner::view::PersonView;
 
 use super::panel::{close, focus, pin_twice, role_name, submit, told};
-use super::{Fault, Form, Message, Panel, fields};
+use super::{Fault, Form, Message, Panel};
 
 pub(super) fn list(ui: &mut Ui, view: &View, at: usize, fault: Option<&Fault>, messages: &mut Vec<Message>) -> bool {
     fields::title(ui, view, &say!(view, "people-title"));

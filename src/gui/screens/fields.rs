@@ -1,4 +1,4 @@
-//! What the panel is made of: fields, buttons and words under each other.
+//! What the panels beside the lanes are made of: fields, buttons and words under each other.
 
 use egui::text_edit::TextEditState;
 use egui::{Align2, Color32, Margin, Response, RichText, TextEdit, Ui, vec2};
