@@ -1,6 +1,7 @@
 //! One setting of the station's file, changed in its text: comments, order and everything else stay as they are.
 //! What comes out has been read as any configuration is.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use toml_edit::{Array, Document, DocumentMut, Item, TableLike, Value};
@@ -236,11 +237,12 @@ fn not_now(cause: String) -> Failure {
 }
 
 fn parse(path: &Path, text: &str) -> Result<DocumentMut, Failure> {
-    // Its own Display quotes the line; the reader has told all that is wrong in a file that does not load.
-    let broken = |error: toml_edit::TomlError| {
-        Failure::new(ReasonCode::CONFIG_INVALID, format!("{}: {}", path.display(), error.message()))
-    };
-    text.parse::<DocumentMut>().map_err(broken)
+    text.parse::<DocumentMut>().map_err(|error| broken(path, &error))
+}
+
+/// Its own Display quotes the line; the reader has told all that is wrong in a file that does not load.
+fn broken(path: &Path, error: &toml_edit::TomlError) -> Failure {
+    Failure::new(ReasonCode::CONFIG_INVALID, format!("{}: {}", path.display(), error.message()))
 }
 
 fn printer(document: &dyn TableLike) -> PrinterChoice {
@@ -287,7 +289,7 @@ fn with_value(path: &Path, text: &str, section: &str, key: &str, value: &str) ->
 
 fn with_printer(path: &Path, text: &str, choice: &PrinterChoice) -> Result<String, Failure> {
     let (kind, place) = (choice.kind, choice.place.trim());
-    let all = ["address", "status", "uri", "format", "roots", "path"];
+    let all: BTreeSet<&str> = PrinterKind::ALL.into_iter().flat_map(PrinterKind::keys).copied().collect();
     let obsolete: Vec<&str> = all.into_iter().filter(|key| !kind.keys().contains(key)).collect();
     let text = commented_out(path, text, "printer", &obsolete)?;
     let mut document = parse(path, &text)?;
@@ -349,8 +351,7 @@ fn appended(text: &str, head: &str, keys: &[(&str, &str)]) -> String {
 
 /// What has no meaning any more stays where it stood, for whoever wants it back.
 fn commented_out(path: &Path, text: &str, section: &str, keys: &[&str]) -> Result<String, Failure> {
-    parse(path, text)?;
-    let document = Document::parse(text).map_err(|error| not_now(error.message().to_owned()))?;
+    let document = Document::parse(text).map_err(|error| broken(path, &error))?;
     let table = match document.get(section) {
         Some(Item::Table(table)) => table,
         _ => return Ok(text.to_owned()),

@@ -13,10 +13,7 @@ use crate::ports::{Found, History, People, Search};
 use crate::provisioning::label::{paper, render_label};
 use crate::provisioning::{Label, Run};
 
-/// 50 x 30 mm at 203 dpi, as the labels that come with Lineseal. Whoever holds it sees where its edges are.
-const TEST: &str = "^XA^CI28^PW400^LL240^LH0,0\n^FO4,4^GB392,232,3^FS\n^FO20,20^A0N,40,40^FDTEST^FS\n\
-    ^FO20,70^A0N,22,20^FB360,3,0,L^FH^FD{station}^FS\n^FO20,150^A0N,20,18^FH^FD{time}^FS\n\
-    ^FO20,184^A0N,36,40^FH^FD{practice}^FS\n^XZ\n";
+const TEST: &str = include_str!("../../assets/labels/test.zpl");
 
 /// A label that is no unit's.
 pub fn test(station: &StationName, now: Timestamp, practice: bool) -> Result<String, Failure> {

@@ -142,9 +142,9 @@ async fn a_lane_is_taught_its_port_by_a_board_that_starts_no_run() {
     assert!(matches!(taught, Some((_, TeachView::Waiting { refused: Some(_) }))), "{taught:?}");
     // The board in lane 2 shows its port.
     line.bench.plug(2, "B", &chips[1]);
-    let offers = |settings: &SettingsView| settings.teaching.as_ref().is_some_and(|(_, stage)| stage.port().is_some());
+    let offers = |settings: &SettingsView| matches!(settings.teaching, Some((_, TeachView::Offered(_))));
     let offered = settings(&mut station, "a port", offers).await;
-    let port = offered.teaching.unwrap().1.port().unwrap().clone();
+    let Some((_, TeachView::Offered(port))) = offered.teaching else { unreachable!("it offers one") };
     assert_eq!(ask(&mut station, SettingsOrder::TakePort).await, Ok(()));
     let shown = settings(&mut station, "no teaching", |settings| settings.teaching.is_none()).await;
     let written = config::load(&line.bench.config_file).unwrap().lanes;

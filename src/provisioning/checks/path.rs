@@ -571,7 +571,7 @@ pub(super) fn describe(error: &Error) -> String {
         }
         Error::UnknownIssuer => "no pinned CA has signed it (UnknownIssuer)".to_owned(),
         Error::InvalidSignatureForPublicKey => {
-            "a CA of that name, and another key has signed (InvalidSignatureForPublicKey)".to_owned()
+            "the signature is not that of the pinned CA of that name (InvalidSignatureForPublicKey)".to_owned()
         }
         Error::EndEntityUsedAsCa => "signed by a certificate that is no CA (EndEntityUsedAsCa)".to_owned(),
         Error::UnsupportedSignatureAlgorithmContext(context) => {

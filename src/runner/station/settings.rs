@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Station;
 use crate::audit::LineEvent;
 use crate::config::{self, Change, Edited, Setting, Settings};
-use crate::domain::{Device, Failure, LaneNumber, PortPath, ReasonCode, Role, Sha256};
+use crate::domain::{Device, Failure, LaneNumber, ReasonCode, Role, Sha256};
 use crate::ports::{Examiner, SettingsFile};
 use crate::runner::doctor::{Finding, examine_targets};
 use crate::runner::equipment::Equipment;
@@ -377,16 +377,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> +
     done.unwrap_or_else(|error| Err(Failure::new(ReasonCode::CONFIG_READ_ONLY, error.to_string())))
 }
 
-/// A port that was shown, by whoever asks for it.
 impl TeachView {
     fn waits(&self) -> bool {
         matches!(self, TeachView::Waiting { .. })
-    }
-
-    pub fn port(&self) -> Option<&PortPath> {
-        match self {
-            TeachView::Offered(port) => Some(port),
-            _ => None,
-        }
     }
 }
