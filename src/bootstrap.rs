@@ -33,7 +33,7 @@ use crate::domain::profile::{ClaimSource, Profile, Trust};
 use crate::domain::{Device, Failure, ReasonCode};
 use crate::ports::{
     Archiving, AuditStore, Authorities, BadgeKey, BoardSource, CaSigner, CheckpointPlace, Checkpoints, Clock, Cloud,
-    Entropy, Examiner, History, Imports, LabelPictures, LogSigner, Manifests, People, Rations, Signals,
+    Entropy, Examiner, History, Imports, LabelPictures, LogSigner, Manifests, People, Rations, Reports, Signals,
 };
 use crate::provisioning::checks::{self, Pins};
 use crate::runner::look::Eyes;
@@ -47,7 +47,7 @@ mod safekeeping;
 
 pub use crate::adapters::pkcs11::WORKER_ARGUMENT;
 pub use doctor::{StationPolicy, instruments, station_policies};
-pub use handing_over::{cosigner, new_cosigner, read_archive, read_bundle, write_bundle, write_text};
+pub use handing_over::{cosigner, new_cosigner, read_archive, read_bundle, report_file, write_bundle, write_text};
 pub use moving::{Migrated, Move};
 pub use safekeeping::{
     Found, Restoring, archives_of, back_up, high_water_mark, restore, size_of_log, verifier, verify_copy,
@@ -316,6 +316,7 @@ pub struct Records {
     pub imports: Arc<dyn Imports>,
     pub manifests: Arc<dyn Manifests>,
     pub archiving: Arc<dyn Archiving>,
+    pub reports: Arc<dyn Reports>,
     pub custody: Custody,
 }
 
@@ -372,7 +373,8 @@ fn records_of(config: &Config, data_dir: &Path, store: Arc<LogStore>, bucket: Op
         checkpoints: store.clone(),
         imports: store.clone(),
         manifests: store.clone(),
-        archiving: store,
+        archiving: store.clone(),
+        reports: store,
         custody,
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! domain ← provisioning, audit, ports ← runner ← gui, cli
+//!                   ports ← reports ← runner
 //!                                ports ← adapters
 //! bootstrap sees all; practice builds local stand-ins around it
 //! ```
@@ -25,5 +26,6 @@ pub mod gui;
 pub mod ports;
 pub mod practice;
 pub mod provisioning;
+pub mod reports;
 pub mod runner;
 pub mod texts;

@@ -17,6 +17,7 @@ pub mod own_ca;
 pub mod pkcs11;
 pub mod postgres;
 pub mod printer;
+pub mod report_file;
 pub mod signals;
 pub mod sqlite;
 pub mod station_file;

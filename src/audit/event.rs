@@ -15,8 +15,8 @@ use crate::domain::profile::{CertificateStatus, ConnectMode, KeyKind, WriteBack}
 use crate::domain::{
     AccountId, Arn, BatchName, BoardSerial, Bytes, CaAct, CaEnd, CaMode, CaName, ChipUid, Device, EntryPlace, EventId,
     Failure, Fingerprint, Identity, KnownIdentity, LaneNumber, ManifestEntry, OperatorRef, Persons, PolicyName,
-    Product, Proof, ProvisioningTemplateName, Region, Role, RunId, Sha256, SpkiHash, StationName, Step, TargetName,
-    TemplateKind, ThingName, TopicName, Unit, Variables, Verdict,
+    Product, Proof, ProvisioningTemplateName, Region, ReportFormat, ReportScope, Role, RunId, Sha256, SpkiHash,
+    StationName, Step, TargetName, TemplateKind, ThingName, TopicName, Unit, Variables, Verdict,
 };
 
 /// One event: the envelope and what happened.
@@ -624,6 +624,15 @@ pub enum LineEvent {
         /// SHA-256 of the archive.
         file: Sha256,
     },
+    /// A report is about to leave the log: its file has this SHA-256 once it is in its place.
+    Exported {
+        scope: ReportScope,
+        format: ReportFormat,
+        /// Persons are named by what only this log can tell who they are.
+        pseudonymous: bool,
+        runs: u64,
+        file: Sha256,
+    },
     BackedUp {
         size: u64,
         root: Sha256,
@@ -775,6 +784,8 @@ pub const RULE_ON_THE_LOG: [Role; 2] = [Role::Supervisor, Role::Administrator];
 
 /// Who says which chips a vendor has shipped.
 pub const TAKE_IN_LISTS: [Role; 2] = [Role::Supervisor, Role::Qa];
+/// Who takes a report out of the log.
+pub const EXPORT_REPORTS: [Role; 3] = [Role::Supervisor, Role::Qa, Role::Administrator];
 /// Who may take back what a unit registered.
 pub const WITHDRAW_UNITS: [Role; 2] = [Role::Supervisor, Role::Administrator];
 

@@ -1,4 +1,4 @@
-//! What leaves the station for strangers, and what comes from them: bundles, checkpoints, cosigners' keys.
+//! What leaves the station for strangers, and what comes from them: bundles, reports, checkpoints, cosigners' keys.
 
 use std::path::Path;
 
@@ -8,9 +8,11 @@ use secrecy::zeroize::Zeroizing;
 use super::entropy;
 use crate::adapters::bundles::{self, ReadError};
 use crate::adapters::log_key;
+use crate::adapters::report_file::FileBeside;
 use crate::audit::bundle;
 use crate::audit::note::{NoteKey, VerifierKey};
 use crate::domain::{Failure, KeyName, ReasonCode, Sha256};
+use crate::ports::ReportFile;
 
 /// Packs a bundle: a zip archive where `path` ends so, else a folder.
 pub fn write_bundle(path: &Path, files: &[bundle::File]) -> Result<(), Failure> {
@@ -33,6 +35,11 @@ fn unread(error: &ReadError) -> Failure {
         _ => ReasonCode::LOG_BROKEN,
     };
     Failure::new(code, in_full(error))
+}
+
+/// Where a report is written to until it is whole.
+pub fn report_file(path: &Path) -> Result<Box<dyn ReportFile>, Failure> {
+    Ok(Box::new(FileBeside::begin(path)?))
 }
 
 /// A new file with this text.

@@ -14,6 +14,7 @@ mod operator;
 mod output;
 mod pin;
 mod practice;
+mod report;
 mod resume;
 mod run;
 pub mod sign_in;
@@ -91,6 +92,8 @@ enum Command {
     /// The log: reading it, proving it, correcting it.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Yield, reasons and runs in a file: of a batch, of some days, of all.
+    Report(Box<report::Options>),
     /// Finishes HELD units in the cloud, without their boards, and answers for labels.
     Resume(resume::Options),
     /// A unit's label: what it looks like, and another copy.
@@ -163,6 +166,7 @@ fn perform(cli: Cli) -> ExitCode {
             Command::Ca(command) => ca::main(&global, &config, command),
             Command::Template(command) => template::main(&global, &config, command),
             Command::Claim(command) => claim::main(&global, &config, command),
+            Command::Report(options) => report::main(&global, &config, &options),
             Command::Resume(options) => resume::main(&global, config, options),
             Command::Label(command) => label::main(&global, config, command),
             Command::ExportHeld(options) => held::export(&global, &config, &options),

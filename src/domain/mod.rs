@@ -17,6 +17,7 @@ mod manifest;
 mod operator;
 pub mod profile;
 pub mod reason;
+mod report;
 mod run;
 mod template;
 mod unit;
@@ -37,6 +38,7 @@ pub use operator::{
     BadgeCode, InvalidBadge, InvalidPin, OperatorRef, PersonName, Persons, Pin, Proof, Role, TRIES, lockout,
 };
 pub use reason::{Failure, ReasonCode};
+pub use report::{ReportFormat, ReportScope};
 pub use run::{BatchName, EventId, RunId, Slip, StationName, Step, Verdict};
 pub use template::{Template, TemplateError, Variables};
 pub use unit::{BoardSerial, Product, Unit};

@@ -327,6 +327,9 @@ reasons! {
     /// The key that badges are hashed with.
     BADGE_KEY = "O-628" => Error;
 
+    /// A report could not be written to its file.
+    REPORT_UNWRITTEN = "O-630" => Error;
+
     CONFIG_INVALID = "K-701" => Error;
     /// A value made from the board's answer is one that AWS, the label or a command refuses.
     CONFIG_VALUE = "K-702" => Error;

@@ -30,6 +30,7 @@ pub mod manifest;
 pub mod people;
 pub mod prove;
 mod reach;
+pub mod reports;
 mod revocation;
 pub mod rulings;
 pub mod undo;

@@ -23,12 +23,13 @@ const ARROWS: &[(&str, &[May])] = &[
     ("audit", &[Room("domain")]),
     ("ports", &[Room("domain"), Room("audit")]),
     ("provisioning", &[Room("domain"), Room("audit"), Room("ports")]),
+    ("reports", &[Room("domain"), Room("ports"), Room("texts")]),
     // It asks which languages there are.
     ("config", &[Room("domain"), Inside("texts::Language")]),
     ("texts", &[Room("domain")]),
     ("adapters", &[Room("domain"), Room("audit"), Room("ports"), Room("config")]),
-    ("runner", &[Room("domain"), Room("audit"), Room("ports"), Room("provisioning"), Room("config")]),
-    ("gui", &[Room("domain"), Room("audit"), Room("runner"), Room("texts"), Room("config")]),
+    ("runner", &[Room("domain"), Room("audit"), Room("ports"), Room("provisioning"), Room("config"), Room("reports")]),
+    ("gui", &[Room("domain"), Room("audit"), Room("runner"), Room("texts"), Room("config"), Room("reports")]),
     (
         "cli",
         &[
@@ -38,6 +39,7 @@ const ARROWS: &[(&str, &[May])] = &[
             Room("provisioning"),
             Room("config"),
             Room("runner"),
+            Room("reports"),
             Room("texts"),
             Room("bootstrap"),
             Room("practice"),
@@ -77,7 +79,7 @@ const ARROWS: &[(&str, &[May])] = &[
 ];
 
 /// Rooms to which time and bytes are inputs.
-const PURE: &[&str] = &["domain", "provisioning", "audit", "ports"];
+const PURE: &[&str] = &["domain", "provisioning", "audit", "ports", "reports"];
 
 /// What pure rooms do not name: the shell, the window, SQL, the cloud's SDK, devices.
 const NOT_IN_PURE_ROOMS: &[&str] = &[

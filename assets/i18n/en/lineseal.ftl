@@ -345,6 +345,11 @@ cli-archive-done = events { $first } to { $last } are in the archive; { $gone ->
     [one] the bytes of one of them have
    *[other] the bytes of { $gone } of them have
     } left the database, their hashes stay
+cli-report-progress = { $done } of { $total } runs
+cli-report-done = { $runs ->
+    [one] One run is
+   *[other] { $runs } runs are
+} in { $path }.
 cli-verify-progress = { $done } of { $total } events
 cli-verified = { $size ->
     [one] 1 event

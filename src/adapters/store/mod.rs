@@ -20,6 +20,7 @@ mod manifest;
 mod people;
 pub mod project;
 mod read;
+mod report;
 pub mod session;
 pub mod sql;
 mod verify;
@@ -42,12 +43,12 @@ use crate::audit::event::{FreeText, LabelStatus};
 use crate::audit::{Body, Event, LineEvent, Node, TreeHead};
 use crate::domain::{
     BatchName, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity, ManifestEntry, OperatorRef,
-    ReasonCode, RunId, Sha256, StationName, TargetName, Unit,
+    ReasonCode, ReportScope, RunId, Sha256, StationName, TargetName, Unit,
 };
 use crate::ports::{
     Archiving, AuditStore, Batch, BatchTally, Checkpoints, Claim, ClaimAnswer, Collision, Credential, Cursor, Found,
     History, ImportedRow, Imports, Listing, Lock, LogKey, Logged, MadeBefore, ManifestTally, Manifests, Obstacle, Page,
-    People, Person, Receipt, RunLog, Search, StoredCheckpoint, UnitHistory,
+    People, Person, Receipt, ReportPage, ReportPlace, Reports, RunLog, Search, StoredCheckpoint, UnitHistory,
 };
 
 /// An open log.
@@ -290,6 +291,25 @@ impl People for LogStore {
 
     async fn forget_text(&self, id: Uuid) -> Result<bool, Failure> {
         self.in_time(self.write(move |session, _| people::forget_text(session, id))).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Reports for LogStore {
+    async fn extent(&self, scope: &ReportScope) -> Result<u64, Failure> {
+        let scope = scope.clone();
+        self.read(move |session| report::extent(session, &scope)).await
+    }
+
+    async fn runs(
+        &self,
+        scope: &ReportScope,
+        before: u64,
+        after: Option<&ReportPlace>,
+        limit: u32,
+    ) -> Result<ReportPage, Failure> {
+        let (scope, after) = (scope.clone(), after.cloned());
+        self.read(move |session| report::runs(session, &scope, before, after.as_ref(), limit)).await
     }
 }
 

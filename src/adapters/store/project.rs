@@ -382,6 +382,7 @@ fn project_line(session: &mut dyn Session, seq: i64, event: &Event, happened: &L
         | LineEvent::SettingEnded { .. }
         | LineEvent::TestLabelIntended {}
         | LineEvent::TestLabelEnded { .. }
+        | LineEvent::Exported { .. }
         | LineEvent::BackedUp { .. }
         | LineEvent::Restored { .. } => {}
     }

@@ -180,6 +180,28 @@ macro_rules! records_by_value {
     };
 }
 
+/// A run `h` as reports have it.
+macro_rules! reported {
+    ($from:literal, $where:literal, $order:literal) => {
+        concat!(
+            "SELECT h.first_seq, h.run, h.station, h.lane, h.product, h.serial, h.batch, h.operator_id, h.thing,
+                h.fingerprint, h.uid, h.started_ns, coalesce(h.finished_ns, h.started_ns), h.verdict, h.reason,
+                CAST(CASE WHEN h.begun_seq > h.first_seq THEN 1 ELSE 0 END AS BIGINT),
+                CAST(CASE WHEN h.verdict = 'HELD' AND ",
+            came_back!(),
+            " THEN 1 ELSE 0 END AS BIGINT),
+                CAST(CASE WHEN EXISTS (SELECT 1 FROM locks l WHERE l.product = h.product AND l.serial = h.serial
+                    AND l.kind = 'scrapped') THEN 1 ELSE 0 END AS BIGINT), h.sealed_seq
+            FROM ",
+            $from,
+            " WHERE h.verdict IS NOT NULL AND ",
+            $where,
+            " ORDER BY ",
+            $order
+        )
+    };
+}
+
 statements! {
     /// Nobody else's transaction gets past it while this one lasts. SQLite has locked the whole file.
     LOCK_TREE_HEAD = "SELECT size, edge, root FROM tree_head WHERE one = 1",
@@ -250,6 +272,28 @@ statements! {
             SELECT verdict, row_number() OVER (PARTITION BY product, serial ORDER BY first_seq) AS n FROM runs
             WHERE batch = ?1 AND serial IS NOT NULL AND verdict IN ('PASS', 'FAIL', 'ERROR')) AS first
         WHERE n = 1 GROUP BY verdict";
+
+    REPORTED_IN_BATCH = "SELECT count(*) FROM runs WHERE batch = ?1";
+    /// By units. The plus keeps a database from being led by the time.
+    REPORTED = reported!("runs h",
+        "h.serial IS NOT NULL AND (h.product, h.serial, h.first_seq) > (?1, ?2, ?3)
+            AND +h.started_ns >= ?4 AND +h.started_ns < ?5 AND +h.first_seq < ?6",
+        "h.product, h.serial, h.first_seq LIMIT ?7");
+    REPORTED_OF_BATCH = reported!("runs h",
+        "h.batch = ?8 AND h.serial IS NOT NULL AND (h.product, h.serial, h.first_seq) > (?1, ?2, ?3)
+            AND +h.started_ns >= ?4 AND +h.started_ns < ?5 AND +h.first_seq < ?6",
+        "h.product, h.serial, h.first_seq LIMIT ?7");
+    /// All of a short time.
+    REPORTED_WITHIN = reported!("records d JOIN runs h ON h.first_seq = d.seq",
+        "d.kind = 'run' AND d.started_ns >= ?1 AND d.started_ns < ?2 AND h.first_seq < ?3",
+        "h.serial IS NULL, h.product, h.serial, h.first_seq");
+    REPORTED_OF_NO_UNIT = reported!("runs h",
+        "h.serial IS NULL AND h.first_seq > ?1 AND +h.started_ns >= ?2 AND +h.started_ns < ?3 AND +h.first_seq < ?4",
+        "h.first_seq LIMIT ?5");
+    REPORTED_OF_NO_UNIT_IN_BATCH = reported!("runs h",
+        "h.batch = ?6 AND h.serial IS NULL AND h.first_seq > ?1
+            AND +h.started_ns >= ?2 AND +h.started_ns < ?3 AND +h.first_seq < ?4",
+        "h.first_seq LIMIT ?5");
 
     /// Who holds any part of an identity, and what the unit holds: one row a binding and part.
     BINDINGS = bindings_of!(binding_columns!());
@@ -692,6 +736,10 @@ mod tests {
                         | "OPERATORS_OF_UNIT"
                         | "UNITS_OF_SERIAL"
                         | "CHIPS_LISTED"
+                        // A unit's runs; a page at most; the few that have no unit.
+                        | "REPORTED_OF_BATCH"
+                        | "REPORTED_WITHIN"
+                        | "REPORTED_OF_NO_UNIT_IN_BATCH"
                 );
                 assert!(!sorts || may_sort, "{name} sorts: {line}\nwhole plan: {plan:#?}");
             }
