@@ -77,7 +77,9 @@ impl Fold {
             lines.push(Line { run, operator, day, shift_day, shift, counted, first_of_day: false });
         }
         for (_, attempts) in &days {
-            let [first, last] = [attempts.first(), attempts.last()].map(|at| at.copied().unwrap_or_default());
+            let first = attempts.first().copied().unwrap_or_default();
+            // The first that began; the last that was decided: a HELD run may be decided after later ones.
+            let last = attempts.iter().copied().max_by_key(|at| lines[*at].run.sealed).unwrap_or(first);
             lines[first].first_of_day = true;
             let count = Yield {
                 attempts: attempts.len() as u64,

@@ -6,8 +6,8 @@
 //!
 //! The rules of yield (per unit and day, by attempt, as TofuPilot counts it): an attempt is a run that ended PASS,
 //! FAIL or ERROR. ABORTED is none, nor is HELD until it is decided. A unit counts once for each day on which it has an
-//! attempt, by the first of them for first-pass yield and by the last for final yield; it is a retest where it has
-//! several. A unit's day counts for the lane, station, person, product and shift of its first attempt.
+//! attempt, by the one that began first for first-pass yield and by the one decided last for final yield; it is a
+//! retest where it has several. A unit's day counts for the lane, station, person, product and shift of its first attempt.
 
 mod calendar;
 mod csv;
@@ -17,6 +17,8 @@ mod fold;
 mod json;
 mod line;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use calendar::Calendar;
 pub use document::{Document, Style, document};

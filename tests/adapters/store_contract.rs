@@ -13,13 +13,13 @@ use lineseal::audit::{Body, Event, LeafHash, LineEvent, Node, RunEvent, TreeStat
 use lineseal::domain::profile::KeyKind;
 use lineseal::domain::{
     BatchName, Bytes, ChipUid, Device, EntryPlace, EventId, Failure, Fingerprint, Identity, KnownIdentity, LaneNumber,
-    ManifestEntry, OperatorRef, Persons, ReasonCode, Role, RunId, Sha256, SpkiHash, StationName, Step, TRIES,
-    TargetName, Unit, Variables, Verdict, lockout,
+    ManifestEntry, OperatorRef, Persons, ReasonCode, ReportScope, Role, RunId, Sha256, SpkiHash, StationName, Step,
+    TRIES, TargetName, Unit, Variables, Verdict, lockout,
 };
 use lineseal::ports::{
     AuditStore, BatchTally, Checkpoints, Claim, ClaimAnswer, Clock as _, Collision, CollisionRule, Credential, Cursor,
-    Found, History, Imports, Lock, LockKind, MadeBefore, ManifestTally, Manifests, Obstacle, People, RunLog, Search,
-    StoredCheckpoint, Unlisted,
+    Found, History, Imports, Lock, LockKind, MadeBefore, ManifestTally, Manifests, Obstacle, People, ReportPlace,
+    Reports, RunLog, Search, StoredCheckpoint, Unlisted,
 };
 
 /// One log, empty at first, that can be opened any number of times.
@@ -30,8 +30,8 @@ pub trait Peer: Send + Sync {
 }
 
 /// All that a store is asked for.
-pub trait Store: AuditStore + History + People + Checkpoints + Imports + Manifests {}
-impl<T: AuditStore + History + People + Checkpoints + Imports + Manifests> Store for T {}
+pub trait Store: AuditStore + History + People + Checkpoints + Imports + Manifests + Reports {}
+impl<T: AuditStore + History + People + Checkpoints + Imports + Manifests + Reports> Store for T {}
 
 /// Runs the whole contract, a test a promise.
 #[macro_export]
@@ -79,6 +79,7 @@ macro_rules! store_contract {
             a_batch_opened_again_is_open_again
             of_two_products_one_opens_a_batch_of_that_name
             the_tally_counts_units_by_the_field_rule
+            a_report_has_every_run_with_a_verdict_once_and_those_of_a_unit_together
             a_failed_unit_is_locked_until_a_ruling_opens_one_run
             a_ruling_opens_the_unit_until_a_run_of_it_has_a_verdict_of_its_own
             a_ruling_opens_no_lock_that_its_persons_have_not_seen
@@ -1109,6 +1110,73 @@ pub async fn the_tally_counts_units_by_the_field_rule(peer: &dyn Peer) {
     attempt("B2", "WO-1", Error).await;
     expected = BatchTally { errors: 1, first_attempts: 8, ..expected };
     assert_eq!(store.tally(&batch).await.unwrap(), expected);
+}
+
+pub async fn a_report_has_every_run_with_a_verdict_once_and_those_of_a_unit_together(peer: &dyn Peer) {
+    use Verdict::{Aborted, Error, Fail, Held, Pass};
+    let store = peer.open().await;
+    let attempt = async |serial: &str, batch: &str, verdict: Verdict| {
+        let run = run_id();
+        store.append(started(run, serial, Some(batch))).await.unwrap();
+        store.append(vec![sealed(run, verdict, None)]).await.unwrap();
+        run
+    };
+    attempt("A2", "WO-1", Error).await;
+    attempt("A1", "WO-1", Fail).await;
+    attempt("A2", "WO-2", Pass).await;
+    attempt("A2", "WO-1", Pass).await;
+    let held = attempt("A3", "WO-1", Held).await;
+    store.append(vec![event(held, RunEvent::Resumed {}), sealed(held, Pass, None)]).await.unwrap();
+    attempt("A1", "WO-1", Aborted).await;
+    // Still running, and never identified.
+    store.append(started(run_id(), "A4", Some("WO-1"))).await.unwrap();
+    for batch in ["WO-1", "WO-1", "WO-2"] {
+        let nameless = run_id();
+        store.append(vec![started(nameless, "?", Some(batch)).remove(0)]).await.unwrap();
+        store.append(vec![sealed(nameless, Error, None)]).await.unwrap();
+    }
+    store.append(vec![ruled(Ruling::Scrap { unit: unit("A1") })]).await.unwrap();
+
+    let size = store.head().await.unwrap().size;
+    let walk = async |scope: &ReportScope, limit: u32, mut after: Option<ReportPlace>, before: u64| {
+        let mut told = Vec::new();
+        loop {
+            let page = store.runs(scope, before, after.as_ref(), limit).await.unwrap();
+            told.extend(page.runs.into_iter().map(|run| {
+                assert!(run.finished >= run.started && run.sealed > run.seq);
+                assert_eq!(run.scrapped, run.serial.as_deref() == Some("A1"));
+                assert_eq!(run.resumed, run.run == held);
+                format!("{} {}", run.serial.unwrap_or_default(), run.verdict.as_str())
+            }));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return told,
+            }
+        }
+    };
+    let first = Some(ReportPlace::Unit { product: String::new(), serial: String::new(), seq: 0 });
+    let batch = ReportScope { batch: Some("WO-1".parse().unwrap()), ..ReportScope::default() };
+    let of_batch =
+        ["A1 FAIL", "A1 ABORTED", "A2 ERROR", "A2 PASS", "A3 PASS", " ERROR", " ERROR"].map(str::to_owned).to_vec();
+    for limit in [1, 2, 3, 100] {
+        assert_eq!(walk(&batch, limit, None, size).await, of_batch);
+    }
+    assert_eq!(store.extent(&batch).await.unwrap(), 8);
+    let all = ["A1 FAIL", "A1 ABORTED", "A2 ERROR", "A2 PASS", "A2 PASS", "A3 PASS", " ERROR", " ERROR", " ERROR"];
+    let all = all.map(str::to_owned).to_vec();
+    let everything = ReportScope::default();
+    // Of a short time, and as more runs are led.
+    for (limit, after) in [(1, None), (100, None), (1, first.clone()), (2, first.clone()), (100, first)] {
+        assert_eq!(walk(&everything, limit, after, size).await, all);
+    }
+    // What began since the report did is not in it.
+    assert_eq!(walk(&everything, 2, None, 3).await, ["A2 ERROR"]);
+    let now = now();
+    let until_now = ReportScope { until: Some(now), ..ReportScope::default() };
+    assert_eq!(walk(&until_now, 2, None, size).await, all);
+    let since = ReportScope { from: Some(now), ..batch.clone() };
+    assert_eq!(walk(&since, 2, None, size).await, Vec::<String>::new());
+    assert_eq!(store.extent(&ReportScope { from: Some(now), ..everything }).await.unwrap(), 0);
 }
 
 /// A log as a station opens it, by name: from there on what fails is locked.
