@@ -9,7 +9,7 @@
 //! bootstrap sees all; practice builds local stand-ins around it
 //! ```
 //!
-//! `domain`, `provisioning`, `audit` and `ports` know no tokio, egui, SQL, AWS, file system or
+//! `domain`, `provisioning`, `audit`, `ports` and `reports` know no tokio, egui, SQL, AWS, file system or
 //! clock: time and bytes are inputs. `tests/architecture` fails on an arrow that runs backwards.
 
 // The window suite draws `gui/scenes.rs`, too, and there the crate has its outer name.

@@ -12,6 +12,7 @@ mod office;
 #[path = "../peers/office.rs"]
 mod office_folder;
 mod paths;
+mod reports;
 mod sample;
 #[path = "../adapters/store_contract.rs"]
 #[allow(dead_code, unused_macros, reason = "its stories belong to the stores; its words are used here")]
